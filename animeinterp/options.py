@@ -1,0 +1,89 @@
+"""What can be chosen: the architecture (`ModelConfig`, one per preset) and how it is run (`Options`).
+
+Both are plain data. A preset is a `ModelConfig`; a quirk of the published network is a named field of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+SplatMode = Literal["average", "softmax"]
+
+
+@dataclass(frozen=True, slots=True)
+class LineStyle:
+    """How outlines are found (system §1a, contours).
+
+    bilateral: diameter in px, sigma of colour, sigma of space of the edge-preserving filter.
+    low, high: hysteresis thresholds on the Laplacian scaled to a maximum of 255.
+    """
+
+    bilateral: tuple[int, float, float]
+    low: float
+    high: float
+
+
+WESTERN = LineStyle(bilateral=(30, 40, 30), low=1, high=20)
+JAPANESE = LineStyle(bilateral=(10, 10, 10), low=2, high=20)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """One architecture, as data.
+
+    name: the preset's name.
+    flow: where dense flow comes from: `rfr` refines SGM's coarse flow by a network (paper §3.3); `dis` fuses
+        SGM's flow with DIS optical flow, no weights.
+    synthesis: `gridnet` draws the frame by a network (paper §3.4); `compose` selects between the warped frames.
+    splat: forward-warping mode, `average` or `softmax` (Niklaus & Liu 2020).
+    descriptor: what pieces are matched by: `vgg19` features (paper §3.1) or `appearance` statistics, no weights.
+    iterations: steps of the recurrent refinement.
+    correlation_levels, correlation_radius: size of the correlation lookup.
+    apply_gate: multiply the coarse flow by exp(-g²) as the paper says; the published code computes g and drops it.
+    coarse_flow_added: how often the coarse flow enters before the first lookup; the published code adds it twice.
+    """
+
+    name: str
+    flow: Literal["rfr", "dis"]
+    synthesis: Literal["gridnet", "compose"]
+    splat: SplatMode
+    descriptor: Literal["vgg19", "appearance"]
+    iterations: int = 12
+    correlation_levels: int = 4
+    correlation_radius: int = 4
+    apply_gate: bool = True
+    coarse_flow_added: int = 1
+
+
+PAPER = ModelConfig(
+    name="paper",
+    flow="rfr",
+    synthesis="gridnet",
+    splat="average",
+    descriptor="vgg19",
+    apply_gate=False,
+    coarse_flow_added=2,
+)
+CLASSICAL = ModelConfig(
+    name="classical", flow="dis", synthesis="compose", splat="softmax", descriptor="appearance"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a model is run; the defaults suit most drawings.
+
+    style: `auto` looks at the frame; `western`, `japanese` are the paper's two settings; or a `LineStyle`.
+    working_pixels: frames with more pixels are segmented and matched at a smaller size of about this area
+        (the paper's 960x540); flow is then scaled back to the frame.
+    max_pixels: frames with more pixels are refused; the default admits 8K (8192x4320) with some room.
+    precision: `fp32`, or `bf16` for the networks; `auto` takes bf16 on a GPU that has it, fp32 elsewhere.
+    threads: CPU threads for torch and OpenCV; 0 leaves their own choice.
+    """
+
+    style: Literal["auto", "western", "japanese"] | LineStyle = "auto"
+    working_pixels: int = 960 * 540
+    max_pixels: int = 40_000_000
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    threads: int = 0
