@@ -1,0 +1,143 @@
+"""All-pairs correlation of two feature maps, looked up around where each pixel is thought to be (RAFT [4], §3.2).
+
+The correlation of pixel p in frame 0 with q in frame 1 is <f0(p), f1(q)> / sqrt(C). A lookup reads it, at four scales,
+on a grid of (2r+1)² points around the current estimate. Averaging correlations over 2^l x 2^l targets is the
+same as correlating with averaged features, so no volume over all pairs need exist: the compiled kernel takes
+just the inner products that a lookup reads, in memory linear in the number of pixels. With gradients, and on other
+devices, lookups go through the volume, in chunks of queries where the whole of it would be large.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from animeinterp.net.parallel import over_rows
+
+# Largest part of the volume held at once, in elements (512 MB): a direction of 960x540 fits whole.
+_CHUNK = 2**27
+
+
+class Correlation:
+    """The correlation of two feature maps, ready to be looked up.
+
+    features0, features1: (N, C, H, W) float32. levels: number of scales, each half the size of the one before.
+    radius: points on each side of the estimate. chunk: elements of the volume held at once. A scale at which nothing
+    is left of a small frame correlates as 0, like everything outside the frame.
+    """
+
+    def __init__(
+        self, features0: Tensor, features1: Tensor, levels: int, radius: int, chunk: int = _CHUNK
+    ) -> None:
+        self._radius = radius
+        self._queries = features0 / math.sqrt(features0.shape[1])
+        self._levels = [features1]
+        for _ in range(levels - 1):
+            last = self._levels[-1]
+            # RAFT fails on frames under 64 px, where pooling leaves nothing; here such a scale is empty.
+            self._levels.append(F.avg_pool2d(last, 2) if min(last.shape[-2:]) >= 2 else last[..., :0, :0])
+        self._compiled = features0.device.type == "cpu" and not torch.is_grad_enabled()
+        self._volume: list[Tensor] | None = None
+        if not self._compiled:
+            n, _, height, width = features0.shape
+            targets = sum(level.shape[-2] * level.shape[-1] for level in self._levels)
+            self._step = max(1, chunk // (n * targets))
+            if self._step >= height * width:
+                self._volume = self._correlate(slice(None))
+
+    def __call__(self, positions: Tensor) -> Tensor:
+        """Look up around `positions`.
+
+        positions: (N, 2, H, W) float32, x first: where in frame 1 each pixel of frame 0 is, in px of the features.
+        Returns (N, levels (2r+1)², H, W) float32; within a level x varies slowest, as the published weights expect.
+        """
+        if self._compiled:
+            return self._look_up_compiled(positions)
+        n, _, height, width = positions.shape
+        flat = positions.flatten(2).transpose(1, 2)
+        if self._volume is not None:
+            found = self._sample(self._volume, flat)
+        else:
+            parts = [slice(i, i + self._step) for i in range(0, height * width, self._step)]
+            found = torch.cat([self._sample(self._correlate(part), flat[:, part]) for part in parts], 1)
+        return found.transpose(1, 2).reshape(n, -1, height, width)
+
+    def _correlate(self, part: slice) -> list[Tensor]:
+        """The volume of some queries Q: one (N Q, 1, h, w) per level."""
+        queries = self._queries.flatten(2).transpose(1, 2)[:, part]
+        return [(queries @ level.flatten(2)).reshape(-1, 1, *level.shape[-2:]) for level in self._levels]
+
+    def _sample(self, volume: list[Tensor], positions: Tensor) -> Tensor:
+        """Read the volume around positions (N, Q, 2): (N, Q, levels (2r+1)²)."""
+        n, queries, _ = positions.shape
+        steps = torch.arange(-self._radius, self._radius + 1.0, device=positions.device)
+        window = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), -1)
+        found = []
+        for i, level in enumerate(volume):
+            height, width = level.shape[-2:]
+            if height == 0 or width == 0:
+                found.append(positions.new_zeros(n, queries, window.shape[0] ** 2))
+                continue
+            at = positions.reshape(-1, 1, 1, 2) * 0.5**i + window
+            # grid_sample without align_corners puts pixel centres at (2 p + 1) / size - 1, also where size is 1.
+            grid = (2 * at + 1) / at.new_tensor([width, height]) - 1
+            found.append(F.grid_sample(level, grid, align_corners=False).reshape(n, queries, -1))
+        return torch.cat(found, 2)
+
+    def _look_up_compiled(self, positions: Tensor) -> Tensor:
+        side = 2 * self._radius + 1
+        n, _, height, width = positions.shape
+        found = np.empty((n, height, width, len(self._levels) * side * side), np.float32)
+        queries = _channels_last(self._queries)
+        at = positions.permute(0, 2, 3, 1).contiguous().numpy()
+        for i, level in enumerate(self._levels):
+            targets = _channels_last(level)
+            first = i * side * side
+            over_rows(_look_up, n * height, queries, targets, at, 0.5**i, self._radius, first, found)
+        return torch.from_numpy(found).permute(0, 3, 1, 2)
+
+
+def _channels_last(features: Tensor) -> Any:
+    return features.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})  # type: ignore[untyped-decorator]
+def _look_up(
+    first: int, last: int, queries: Any, targets: Any, at: Any, scale: float, radius: int, offset: int, found: Any
+) -> None:
+    """One level for rows [first, last), rows counted through the batch; `found` is filled from channel `offset`.
+
+    The points of a window share their fractional part: (2r+2)² inner products, then (2r+1)² blends of four.
+    """
+    _, height, width, channels = queries.shape
+    _, rows, columns, _ = targets.shape
+    side = 2 * radius + 1
+    products = np.empty((side + 1, side + 1), np.float32)
+    for row in range(first, last):
+        n, y = row // height, row % height
+        for x in range(width):
+            px, py = at[n, y, x, 0] * scale, at[n, y, x, 1] * scale
+            products[:] = 0
+            # Far outside there is nothing to find; a NaN fails these comparisons too.
+            if abs(px) < columns + side and abs(py) < rows + side:
+                left, top = int(math.floor(px)) - radius, int(math.floor(py)) - radius
+                for j in range(max(0, -top), min(side + 1, rows - top)):
+                    for i in range(max(0, -left), min(side + 1, columns - left)):
+                        product = np.float32(0)
+                        for c in range(channels):
+                            product += queries[n, y, x, c] * targets[n, top + j, left + i, c]
+                        products[j, i] = product
+                fx, fy = np.float32(px - math.floor(px)), np.float32(py - math.floor(py))
+            else:
+                fx, fy = np.float32(0), np.float32(0)
+            for i in range(side):
+                for j in range(side):
+                    upper = products[j, i] + fx * (products[j, i + 1] - products[j, i])
+                    lower = products[j + 1, i] + fx * (products[j + 1, i + 1] - products[j + 1, i])
+                    found[n, y, x, offset + i * side + j] = upper + fy * (lower - upper)
