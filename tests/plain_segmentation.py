@@ -21,7 +21,7 @@ def line_map(frame, bilateral, low, high):
     if response.max() <= 0:
         return np.full(frame.shape[:2], 255, np.uint8)
     response = response * (np.float32(255) / response.max())
-    weak, _ = ndimage.label(response > low)
+    weak, _ = ndimage.label(response > min(low, high))
     strong = np.unique(weak[response > high])
     response[~np.isin(weak, strong[strong > 0])] = 0
     drawn = np.clip(255 - (response * 20).max(axis=2), 0, 255).astype(np.uint8)

@@ -1,10 +1,12 @@
-"""Fills → pieces: small fills join the neighbour of most similar colour, lines are thinned away (system §1a, 4 to 6).
+"""Fills → pieces: small fills join the neighbour of most similar colour, lines are thinned away (system §1a).
 
-The published method scans the whole frame for every label of every pass. Here a piece is a set of whole fills: a pass
-moves fills between labels and touches only the pixels of small pieces, their rims, and the neighbours' histograms.
+The published method scans the whole frame for every label of every pass. Here a piece is a set of whole fills: a
+pass moves fills between labels, and touches only the pixels of small pieces, their rims and their neighbours.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,116 +16,245 @@ from animeinterp.sgm.jit import compiled
 
 SMALL = 500  # px; pieces from this area up are never merged away
 PASSES = 10
-LAYERS = 100  # lines thicker than twice this keep a core, which becomes a piece
+LAYERS = 100  # lines more than twice as thick keep a core, which becomes a piece
 _BINS = 25
+
+
+class _Groups(NamedTuple):
+    """Items sorted into groups: those of group k are items[start[k] : start[k + 1]]."""
+
+    items: NDArray[np.int32]
+    start: NDArray[np.int64]
+
+
+class _Fills(NamedTuple):
+    """What stays true of the fills while pieces form: where the small ones lie, what colours the large ones hold.
+
+    area: (n,) px. pixels: positions of each small fill in the margined map. slot: row of a large fill in `counts`,
+    -1 for small ones. counts: (large fills, 3, 256) pixels of each value.
+    """
+
+    area: NDArray[np.int64]
+    pixels: _Groups
+    slot: NDArray[np.int32]
+    counts: NDArray[np.int32]
+
+
+class _Rim(NamedTuple):
+    """Scratch space for the rim of one piece: its neighbours' labels, and pixels shared with each label."""
+
+    neighbours: NDArray[np.int32]
+    shared: NDArray[np.int64]
+    seen: NDArray[np.int32]
 
 
 def merge_small_pieces(fills: NDArray[np.int32], frame: NDArray[np.uint8]) -> NDArray[np.int32]:
     """Merge small pieces into neighbours by the published rules, in up to 10 passes.
 
-    fills: (H, W) int32, 0 = line, 1..n. frame: (H, W, 3) uint8, RGB. Returns (H, W) int32, labels out of 0..n.
+    fills: (H, W) int32, 0 = line, 1..n. frame: (H, W, 3) uint8, RGB.
+    Returns (H, W) int32, labels out of 0..n.
     """
+    # A margin of line: it is nobody's neighbour, and every pixel of a piece has all its eight neighbours.
+    canvas = np.pad(fills, 1)
+    colors = np.pad(frame, ((1, 1), (1, 1), (0, 0))).reshape(-1, 3)
     count = int(fills.max()) + 1
-    flat = np.ascontiguousarray(fills).reshape(-1)
-    pixels, start = _pixels_by_label(flat, count)
+    known = _collect(canvas.reshape(-1), colors, count)
     label = np.arange(count, dtype=np.int32)
     histograms = np.zeros((count, 3 * _BINS))
-    known = np.zeros(count, np.bool_)
-    seen = np.zeros(flat.size, np.int32)
-    colors = np.ascontiguousarray(frame).reshape(-1, 3)
+    point = np.zeros(count, np.bool_)
+    changed = np.ones(count, np.bool_)
+    rim = _Rim(np.zeros(count, np.int32), np.zeros(count, np.int64), np.zeros(canvas.size, np.int32))
     for turn in range(PASSES):
-        members, member_start = _pixels_by_label(label, count)
-        area, lonely = _survey(fills, label, pixels, start, members, member_start)
-        points = area == 1
-        for piece in np.flatnonzero(lonely):
-            points[piece] = _contour_is_point(label[fills] == piece)
+        members = _group(label, count)
+        area = np.bincount(label, known.area, count).astype(np.int64)
+        point[changed] = area[changed] == 1
+        for piece in np.flatnonzero(_lonely(canvas, label, known.pixels, members, area, changed)):
+            fills_of = members.items[members.start[piece] : members.start[piece + 1]]
+            own = [known.pixels.items[slice(*known.pixels.start[fill : fill + 2])] for fill in fills_of]
+            point[piece] = _contour_is_point(*np.divmod(np.concatenate(own), canvas.shape[1]))
         merged = _merge_pass(
-            fills,
-            colors,
-            label,
-            pixels,
-            start,
-            members,
-            member_start,
-            area,
-            points,
-            histograms,
-            known,
-            seen,
-            turn,
+            canvas, colors, label, known, members, area, point, histograms, changed, rim, turn * count
         )
-        changed = merged != label
-        known[label[changed]] = False
-        known[merged[changed]] = False
-        present = np.diff(start) > 0
-        before, after = (len(np.unique(of_fill[present])) for of_fill in (label, merged))
+        moved = merged != label
+        changed[label[moved]] = True
+        changed[merged[moved]] = True
+        before, after = (np.count_nonzero(np.bincount(of_fill, known.area)) for of_fill in (label, merged))
         label = merged
         if before == after:
             break
     return label[fills]
 
 
-def _contour_is_point(mask: NDArray[np.bool_]) -> bool:
-    """Whether the outer contour that OpenCV finds first is a point.
+def _contour_is_point(y: NDArray[np.int32], x: NDArray[np.int32]) -> bool:
+    """Whether, of the outer contours of these pixels, the one that OpenCV finds first is a point.
 
-    A piece that fell apart has several contours and the published rule looks at one only: whichever OpenCV lists
-    first. So OpenCV is asked.
+    A piece that fell apart has several contours, and the published rule looks at one only: whichever OpenCV
+    lists first. So OpenCV is asked.
     """
-    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    mask = np.zeros((np.ptp(y) + 1, np.ptp(x) + 1), np.uint8)
+    mask[y - y.min(), x - x.min()] = 1
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     return len(cv2.approxPolyDP(contours[0], 0.02 * cv2.arcLength(contours[0], True), True)) == 1
 
 
 @compiled
-def _pixels_by_label(labels, count):  # type: ignore[no-untyped-def]
-    """Positions sorted by label: those of label k are positions[start[k] : start[k + 1]]."""
+def _group(group_of, count):  # type: ignore[no-untyped-def]
+    """The positions of an array grouped by its values."""
     start = np.zeros(count + 1, np.int64)
-    for i in range(labels.size):
-        start[labels[i] + 1] += 1
-    for k in range(count):
-        start[k + 1] += start[k]
-    positions = np.empty(labels.size, np.int32)
+    for group in group_of:
+        start[group + 1] += 1
+    start = np.cumsum(start)
+    items = np.empty(group_of.size, np.int32)
     at = start[:-1].copy()
-    for i in range(labels.size):
-        k = labels[i]
-        positions[at[k]] = i
-        at[k] += 1
-    return positions, start
+    for i in range(group_of.size):
+        group = group_of[i]
+        items[at[group]] = i
+        at[group] += 1
+    return _Groups(items, start)
 
 
 @compiled
-def _survey(fills, label, pixels, start, members, member_start):  # type: ignore[no-untyped-def]
-    """Area of each piece, and which small ones of several pixels have a pixel that touches none of its own."""
-    height, width = fills.shape
-    count = label.size
+def _collect(canvas, colors, count):  # type: ignore[no-untyped-def]
+    """The `_Fills` of a flattened map; line pixels are in none of them."""
     area = np.zeros(count, np.int64)
-    lonely = np.zeros(count, np.bool_)
-    for piece in range(count):
-        for m in range(member_start[piece], member_start[piece + 1]):
-            area[piece] += start[members[m] + 1] - start[members[m]]
-        if piece == 0 or area[piece] < 2 or area[piece] >= SMALL:
-            continue
-        for m in range(member_start[piece], member_start[piece + 1]):
-            for i in range(start[members[m]], start[members[m] + 1]):
-                y, x = divmod(pixels[i], width)
-                own = 0
-                for v in range(max(y - 1, 0), min(y + 2, height)):
-                    for u in range(max(x - 1, 0), min(x + 2, width)):
-                        own += label[fills[v, u]] == piece
-                if own == 1:
-                    lonely[piece] = True
-    return area, lonely
+    for fill in canvas:
+        area[fill] += 1
+    area[0] = 0
+    slot = np.full(count, -1, np.int32)
+    start = np.zeros(count + 1, np.int64)
+    large = 0
+    for fill in range(count):
+        start[fill + 1] = start[fill]
+        if area[fill] >= SMALL:
+            slot[fill] = large
+            large += 1
+        else:
+            start[fill + 1] += area[fill]
+    items = np.empty(start[-1], np.int32)
+    at = start[:-1].copy()
+    counts = np.zeros((large, 3, 256), np.int32)
+    for here in range(canvas.size):
+        fill = canvas[here]
+        if slot[fill] >= 0:
+            for channel in range(3):
+                counts[slot[fill], channel, colors[here, channel]] += 1
+        elif fill > 0:
+            items[at[fill]] = here
+            at[fill] += 1
+    return _Fills(area, _Groups(items, start), slot, counts)
 
 
 @compiled
-def _histogram(piece, colors, pixels, start, members, member_start, out):  # type: ignore[no-untyped-def]
-    """25 bins per channel between the piece's own extremes, as numpy.histogram places them; sums to 1 in all."""
-    counts = np.zeros((3, 256), np.int64)
-    total = 0
-    for m in range(member_start[piece], member_start[piece + 1]):
-        for i in range(start[members[m]], start[members[m] + 1]):
-            total += 3
+def _lonely(canvas, label, pixels, members, area, changed):  # type: ignore[no-untyped-def]
+    """Which changed small pieces of several pixels have one that touches none of its own: only these can be `point`.
+
+    (A contour is simplified to a point if it is one, or were over 40 times longer than the piece is wide.)
+    """
+    flat = canvas.reshape(-1)
+    row = canvas.shape[1]
+    around = np.array([1, -1, row, -row, row + 1, row - 1, -row + 1, -row - 1])
+    lonely = np.zeros(area.size, np.bool_)
+    for piece in range(1, area.size):
+        if not changed[piece] or area[piece] < 2 or area[piece] >= SMALL:
+            continue
+        for fill in members.items[members.start[piece] : members.start[piece + 1]]:
+            for here in pixels.items[pixels.start[fill] : pixels.start[fill + 1]]:
+                alone = True
+                for step in around:
+                    if label[flat[here + step]] == piece:
+                        alone = False
+                        break
+                lonely[piece] |= alone
+    return lonely
+
+
+@compiled
+def _merge_pass(  # type: ignore[no-untyped-def]
+    canvas, colors, label, known, members, area, point, histograms, changed, rim, stamp
+):
+    """One pass in ascending order of label; returns the new label of each fill.
+
+    Rims are read off the labels as changed so far; areas, points and histograms are those before the pass.
+    changed: whose row of `histograms` is out of date. stamp: any number above those of earlier passes, less one.
+    """
+    current = label.copy()
+    for piece in range(1, area.size):
+        if area[piece] == 0 or area[piece] >= SMALL:
+            continue
+        neighbours = _find_rim(canvas, label, current, known.pixels, members, piece, rim, stamp + piece)
+        target = piece
+        similarity, best, contact = -1.0, -1.0, -1
+        if neighbours == 0 and area[piece] < 5:
+            target = 0
+        if neighbours > 0 and changed[piece]:
+            _histogram(piece, colors, known, members, histograms[piece])
+            changed[piece] = False
+        for other in rim.neighbours[:neighbours]:
+            if changed[other]:
+                _histogram(other, colors, known, members, histograms[other])
+                changed[other] = False
+            # The last two rules judge by what this leaves behind, the similarity to the last neighbour: so does
+            # the published code, where the best one was meant.
+            similarity = _similarity(histograms[piece], histograms[other])
+            if similarity > best:
+                best, contact, target = similarity, rim.shared[other], other
+            rim.shared[other] = 0
+        size = area[piece]
+        if (
+            point[piece]
+            or (size < 300 and neighbours == 1)
+            or (size < 500 and neighbours == 1 and contact > 2)
+            or size < 50
+            or (similarity > 0.2 and size < 150 and contact > 1)
+            or (similarity > 0.25 and size < 250 and contact > 8)
+        ):
+            for fill in members.items[members.start[piece] : members.start[piece + 1]]:
+                current[fill] = target
+    return current
+
+
+@compiled
+def _find_rim(canvas, label, current, pixels, members, piece, rim, stamp):  # type: ignore[no-untyped-def]
+    """Collect who owns the 4-connected rim of a piece, ascending; returns how many they are, lines left out."""
+    flat = canvas.reshape(-1)
+    sides = np.array([1, -1, canvas.shape[1], -canvas.shape[1]])
+    neighbours = 0
+    for fill in members.items[members.start[piece] : members.start[piece + 1]]:
+        for here in pixels.items[pixels.start[fill] : pixels.start[fill + 1]]:
+            for step in sides:
+                there = here + step
+                fill_there = flat[there]
+                if fill_there == fill or rim.seen[there] == stamp or label[fill_there] == piece:
+                    continue
+                rim.seen[there] = stamp
+                # May be `piece` itself, where another has joined it in this pass.
+                other = current[fill_there]
+                if other == 0:
+                    continue
+                if rim.shared[other] == 0:
+                    place = neighbours
+                    while place > 0 and rim.neighbours[place - 1] > other:
+                        rim.neighbours[place] = rim.neighbours[place - 1]
+                        place -= 1
+                    rim.neighbours[place] = other
+                    neighbours += 1
+                rim.shared[other] += 1
+    return neighbours
+
+
+@compiled
+def _histogram(piece, colors, known, members, out):  # type: ignore[no-untyped-def]
+    """25 bins per channel between the piece's own extremes, placed as numpy.histogram does; sums to 1 in all."""
+    counts = np.zeros((3, 256), np.int32)
+    pixels = known.pixels
+    for fill in members.items[members.start[piece] : members.start[piece + 1]]:
+        if known.slot[fill] >= 0:
+            counts += known.counts[known.slot[fill]]
+        for here in pixels.items[pixels.start[fill] : pixels.start[fill + 1]]:
             for channel in range(3):
-                counts[channel, colors[pixels[i], channel]] += 1
+                counts[channel, colors[here, channel]] += 1
+    out[:] = 0
+    total = 3 * counts[0].sum()
     for channel in range(3):
         low, high = 0, 255
         while counts[channel, low] == 0:
@@ -134,20 +265,19 @@ def _histogram(piece, colors, pixels, start, members, member_start, out):  # typ
         if low == high:
             first, last = first - 0.5, last + 0.5
         step = (last - first) / _BINS
-        # Channels in the published order (blue first): the order in which similarities are summed.
+        # Published channel order, blue first: similarities are summed in it.
         bins = out[(2 - channel) * _BINS : (3 - channel) * _BINS]
-        bins[:] = 0
         place = 0
         for value in range(low, high + 1):
             while place < _BINS - 1 and value >= (place + 1) * step + first:
                 place += 1
             bins[place] += counts[channel, value]
-        bins /= total
+    out /= total
 
 
 @compiled
 def _similarity(a, b):  # type: ignore[no-untyped-def]
-    """Histogram intersection, summed in numpy's pairwise order: ties between neighbours must fall as published."""
+    """Histogram intersection, summed in numpy's pairwise order so that ties fall as published."""
     sums = np.zeros(8)
     whole = a.size - a.size % 8
     for i in range(0, whole, 8):
@@ -157,76 +287,6 @@ def _similarity(a, b):  # type: ignore[no-untyped-def]
     for i in range(whole, a.size):
         total += min(a[i], b[i])
     return total
-
-
-@compiled
-def _merge_pass(  # type: ignore[no-untyped-def]
-    fills, colors, label, pixels, start, members, member_start, area, points, histograms, known, seen, turn
-):
-    """One pass: the new label of each fill. Rims are read off the labels as changed so far, all else as they were."""
-    height, width = fills.shape
-    count = label.size
-    current = label.copy()
-    touch = np.zeros(count, np.int64)
-    others = np.empty(count, np.int32)
-    for piece in range(1, count):
-        if area[piece] == 0 or area[piece] >= SMALL:
-            continue
-        stamp = turn * count + piece
-        neighbours = 0
-        for m in range(member_start[piece], member_start[piece + 1]):
-            for i in range(start[members[m]], start[members[m] + 1]):
-                y, x = divmod(pixels[i], width)
-                for side in range(4):
-                    v = y + (side == 2) - (side == 3)
-                    u = x + (side == 0) - (side == 1)
-                    if not (0 <= v < height and 0 <= u < width):
-                        continue
-                    there = v * width + u
-                    if label[fills[v, u]] == piece or seen[there] == stamp:
-                        continue
-                    seen[there] = stamp
-                    other = current[fills[v, u]]
-                    if other == 0:
-                        continue
-                    if touch[other] == 0:
-                        place = neighbours
-                        while place > 0 and others[place - 1] > other:
-                            others[place] = others[place - 1]
-                            place -= 1
-                        others[place] = other
-                        neighbours += 1
-                    touch[other] += 1
-        target = piece
-        similarity, best, contact = -1.0, -1.0, -1
-        if neighbours == 0:
-            if area[piece] < 5:
-                target = 0
-        else:
-            if not known[piece]:
-                _histogram(piece, colors, pixels, start, members, member_start, histograms[piece])
-                known[piece] = True
-            for other in others[:neighbours]:
-                if not known[other]:
-                    _histogram(other, colors, pixels, start, members, member_start, histograms[other])
-                    known[other] = True
-                # The published code keeps the last neighbour's similarity for the last two rules, not the best one.
-                similarity = _similarity(histograms[piece], histograms[other])
-                if similarity > best:
-                    best, contact, target = similarity, touch[other], other
-                touch[other] = 0
-        size = area[piece]
-        if (
-            points[piece]
-            or (size < 300 and neighbours == 1)
-            or (size < 500 and neighbours == 1 and contact > 2)
-            or size < 50
-            or (similarity > 0.2 and size < 150 and contact > 1)
-            or (similarity > 0.25 and size < 250 and contact > 8)
-        ):
-            for m in range(member_start[piece], member_start[piece + 1]):
-                current[members[m]] = target
-    return current
 
 
 def thin_lines(fills: NDArray[np.int32]) -> NDArray[np.int32]:
