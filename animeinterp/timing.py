@@ -1,0 +1,73 @@
+"""When the new frames stand: times t between frame 0 (t = 0) and frame 1 (t = 1).
+
+An animator's timing chart is a line from one key drawing to the next with a mark for each in-between: where
+the marks crowd, the motion is slow. n in-betweens are shown at even steps of screen time u = 1/(n+1),
+2/(n+1), …; a chart says which share t of the motion is done by then. Named as in CSS and in animation
+software, by how the motion *begins* or *ends*:
+
+    linear        t = u             even spacing
+    ease-in       t = u²            starts slowly: marks crowd at frame 0 (animators: "slow-out" of it)
+    ease-out      t = 1 - (1-u)²    ends slowly: marks crowd at frame 1 ("slow-in" to it)
+    ease-in-out   t = 3u² - 2u³     starts and ends slowly
+
+All times are exact fractions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Literal, get_args
+
+from animeinterp.errors import UsageError
+from animeinterp.frame import check_time
+
+Chart = Literal["linear", "ease-in", "ease-out", "ease-in-out"]
+CHARTS: tuple[Chart, ...] = get_args(Chart)
+
+_SHARE_DONE: dict[Chart, Callable[[Fraction], Fraction]] = {
+    "linear": lambda u: u,
+    "ease-in": lambda u: u**2,
+    "ease-out": lambda u: 1 - (1 - u) ** 2,
+    "ease-in-out": lambda u: u**2 * (3 - 2 * u),
+}
+
+# no exponents: Fraction("1e999999999") would try to write the number out
+_TIME = re.compile(r"-?(\d{1,9}(\.\d{0,15})?|\.\d{1,15}|\d{1,9}/0*[1-9]\d{0,8})")
+
+
+def even_times(count: int) -> tuple[Fraction, ...]:
+    """Times of `count` evenly spaced in-betweens: 1/(n+1), …, n/(n+1). UsageError if count < 1."""
+    if count < 1:
+        raise UsageError(f"expected 1 or more in-betweens, got {count}; say how many with -n")
+    return tuple(Fraction(k, count + 1) for k in range(1, count + 1))
+
+
+def timing_chart(chart: Chart, count: int) -> tuple[Fraction, ...]:
+    """Times of `count` in-betweens on a timing chart, ascending, in (0, 1).
+
+    Raises UsageError for an unknown chart or count < 1.
+    """
+    if chart not in _SHARE_DONE:
+        raise UsageError(f"expected a timing chart out of {', '.join(CHARTS)}, got {chart!r}")
+    return tuple(_SHARE_DONE[chart](u) for u in even_times(count))
+
+
+def parse_times(text: str) -> tuple[Fraction, ...]:
+    """Times written as `0.25,0.6` or `1/3,2/3`, each in [0, 1], in ascending order.
+
+    Raises UsageError for anything else, and for a time given twice.
+    """
+    words = [word.strip() for word in text.split(",")]
+    for word in words:
+        if not _TIME.fullmatch(word):
+            raise UsageError(
+                f"expected times from 0 to 1 with commas between, such as 0.25,0.6, got {word!r}"
+            )
+    times = [Fraction(word) for word in words]
+    for time in times:
+        check_time(time)
+    if len(set(times)) < len(times):
+        raise UsageError(f"expected each time once, got {text}; leave out the repeated ones")
+    return tuple(sorted(times))
