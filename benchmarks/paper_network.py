@@ -1,11 +1,11 @@
-"""The paper's network: this package against the published code's order of computation, same weights, same machine.
+"""The paper's network against the published code's order of computation, with the same weights.
 
     python benchmarks/paper_network.py [--size 960x540] [--repeats 1] [--threads N] [--skip-reference]
 
-Each variant runs in a process of its own: CPU seconds (all threads), wall seconds, peak resident memory, and the largest
-difference of the drawn frame. The alternative is restated here plainly: every frame encoded three times, directions one
-after the other, the whole correlation volume, upsampling in every iteration, `put_` splatting with an index per
-channel, torch's default memory layout.
+Each variant runs in a process of its own: CPU seconds (all threads), wall seconds, peak resident memory, and
+the largest difference of the drawn frame. The alternative is restated here plainly: every frame encoded three
+times, directions one after the other, the whole correlation volume, upsampling in every iteration, `put_`
+splatting with an index per channel, torch's default memory layout.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def scene(width: int, height: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return frame0.contiguous(), frame1.contiguous(), flow + noise, -flow + noise
 
 
-# --- the published code's order of computation ---------------------------------------------------------------------
+# --- the published code's order of computation --------------------------------------------------------------
 
 
 def reference_forward(
@@ -178,7 +178,7 @@ def reference_gridnet(net: GridNet, frames: Tensor, full: Tensor, half: Tensor, 
     return block("residual_model_tail", x05)
 
 
-# --- measuring -----------------------------------------------------------------------------------------------------
+# --- measuring ----------------------------------------------------------------------------------------------
 
 
 def run(variant: str, width: int, height: int, repeats: int, output: Path) -> dict[str, float]:
@@ -231,11 +231,11 @@ def main() -> None:
             results[variant] = json.loads(done.stdout.splitlines()[-1])
             frames[variant] = np.load(output)
     first = next(iter(results))
-    print(f"paper network, one frame at t = 0.5, {args.size}, {torch.get_num_threads()} threads; scale of the frame "
-          f"{np.abs(frames[first]).max():.2f}")  # fmt: skip
-    print(f"{'variant':<10} {'CPU s':>7} {'ratio':>6} {'wall s':>7} {'peak MB':>8} {'max diff':>9} {'mean diff':>9}")
+    scale = np.abs(frames[first]).max()
+    print(f"one frame, {args.size}, {torch.get_num_threads()} threads; differences / {scale:.2f}, its scale")
+    print(f"{'variant':<10} {'CPU s':>7} {'ratio':>6} {'wall s':>7} {'peak MB':>8} {'max':>9} {'mean':>9}")
     for variant, r in results.items():
-        difference = np.abs(frames[variant] - frames[first])
+        difference = np.abs(frames[variant] - frames[first]) / scale
         print(
             f"{variant:<10} {r['cpu']:7.2f} {results[first]['cpu'] / r['cpu']:6.2f} {r['wall']:7.2f} "
             f"{r['peak_mb']:8.0f} {difference.max():9.1e} {difference.mean():9.1e}"

@@ -1,10 +1,11 @@
-"""All-pairs correlation of two feature maps, looked up around where each pixel is thought to be (RAFT [4], §3.2).
+"""All-pairs correlation of two feature maps, looked up around the current flow (RAFT [4], §3.2).
 
-The correlation of pixel p in frame 0 with q in frame 1 is <f0(p), f1(q)> / sqrt(C). A lookup reads it, at four scales,
-on a grid of (2r+1)² points around the current estimate. Averaging correlations over 2^l x 2^l targets is the
+The correlation of pixel p in frame 0 with q in frame 1 is <f0(p), f1(q)> / sqrt(C). A lookup reads it, at
+four scales, on a grid of (2r+1)² points around the current estimate. Averaging correlations over 2^l x 2^l
+targets is the
 same as correlating with averaged features, so no volume over all pairs need exist: the compiled kernel takes
-just the inner products that a lookup reads, in memory linear in the number of pixels. With gradients, and on other
-devices, lookups go through the volume, in chunks of queries where the whole of it would be large.
+just the inner products that a lookup reads, in memory linear in the number of pixels. With gradients, and on
+other devices, lookups go through the volume, in chunks of queries where the whole of it would be large.
 """
 
 from __future__ import annotations
@@ -12,13 +13,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from animeinterp.net.parallel import over_rows
+from animeinterp.net.kernels import compiled, over_rows
 
 # Largest part of the volume held at once, in elements (512 MB): a direction of 960x540 fits whole.
 _CHUNK = 2**27
@@ -27,9 +27,10 @@ _CHUNK = 2**27
 class Correlation:
     """The correlation of two feature maps, ready to be looked up.
 
-    features0, features1: (N, C, H, W) float32. levels: number of scales, each half the size of the one before.
-    radius: points on each side of the estimate. chunk: elements of the volume held at once. A scale at which nothing
-    is left of a small frame correlates as 0, like everything outside the frame.
+    features0, features1: (N, C, H, W) float32. levels: number of scales, each half the size of the one
+        before.
+    radius: points on each side of the estimate. chunk: elements of the volume held at once. A scale at which
+    nothing is left of a small frame correlates as 0, like everything outside the frame.
     """
 
     def __init__(
@@ -54,8 +55,9 @@ class Correlation:
     def __call__(self, positions: Tensor) -> Tensor:
         """Look up around `positions`.
 
-        positions: (N, 2, H, W) float32, x first: where in frame 1 each pixel of frame 0 is, in px of the features.
-        Returns (N, levels (2r+1)², H, W) float32; within a level x varies slowest, as the published weights expect.
+        positions: (N, 2, H, W) float32, x first: where in frame 1 each pixel of frame 0 is, in px of the
+        features. Returns (N, levels (2r+1)², H, W) float32; within a level x varies slowest, as the published
+        weights expect.
         """
         if self._compiled:
             return self._look_up_compiled(positions)
@@ -85,7 +87,8 @@ class Correlation:
                 found.append(positions.new_zeros(n, queries, window.shape[0] ** 2))
                 continue
             at = positions.reshape(-1, 1, 1, 2) * 0.5**i + window
-            # grid_sample without align_corners puts pixel centres at (2 p + 1) / size - 1, also where size is 1.
+            # grid_sample without align_corners puts pixel centres at (2 p + 1) / size - 1, also where size is
+            # 1.
             grid = (2 * at + 1) / at.new_tensor([width, height]) - 1
             found.append(F.grid_sample(level, grid, align_corners=False).reshape(n, queries, -1))
         return torch.cat(found, 2)
@@ -107,11 +110,20 @@ def _channels_last(features: Tensor) -> Any:
     return features.permute(0, 2, 3, 1).contiguous().numpy()
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})  # type: ignore[untyped-decorator]
+# Reassociation lets the inner products be vectorised; the order stays the same from run to run.
+@compiled(fastmath={"reassoc", "contract"})
 def _look_up(
-    first: int, last: int, queries: Any, targets: Any, at: Any, scale: float, radius: int, offset: int, found: Any
+    first: int,
+    last: int,
+    queries: Any,
+    targets: Any,
+    at: Any,
+    scale: float,
+    radius: int,
+    offset: int,
+    found: Any,
 ) -> None:
-    """One level for rows [first, last), rows counted through the batch; `found` is filled from channel `offset`.
+    """One level for rows [first, last), counted through the batch; fills `found` from channel `offset`.
 
     The points of a window share their fractional part: (2r+2)² inner products, then (2r+1)² blends of four.
     """
@@ -126,14 +138,14 @@ def _look_up(
             products[:] = 0
             # Far outside there is nothing to find; a NaN fails these comparisons too.
             if abs(px) < columns + side and abs(py) < rows + side:
-                left, top = int(math.floor(px)) - radius, int(math.floor(py)) - radius
+                left, top = int(np.floor(px)) - radius, int(np.floor(py)) - radius
                 for j in range(max(0, -top), min(side + 1, rows - top)):
                     for i in range(max(0, -left), min(side + 1, columns - left)):
                         product = np.float32(0)
                         for c in range(channels):
                             product += queries[n, y, x, c] * targets[n, top + j, left + i, c]
                         products[j, i] = product
-                fx, fy = np.float32(px - math.floor(px)), np.float32(py - math.floor(py))
+                fx, fy = np.float32(px - np.floor(px)), np.float32(py - np.floor(py))
             else:
                 fx, fy = np.float32(0), np.float32(0)
             for i in range(side):

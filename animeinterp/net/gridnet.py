@@ -1,7 +1,7 @@
-"""Synthesis (paper §3.4): the feature pyramid that is warped along with the frames, and the GridNet that draws.
+"""Synthesis (paper §3.4): the feature pyramid that is warped with the frames, and the GridNet that draws.
 
-GridNet (Fourure et al. [7]) has three rows (full, half, quarter size: 32, 64, 96 channels). Left to right: a first
-column that takes the warped frames and features in, two columns on the way down, two on the way up:
+GridNet (Fourure et al. [7]) has three rows (full, half, quarter size: 32, 64, 96 channels). Left to right: a
+first column that takes the warped frames and features in, two columns on the way down, two on the way up:
 
     row 0   frames + features ─►●─►●─────────►●─►●─► frame
                                 ▼  ▼          ▲  ▲
@@ -31,32 +31,42 @@ class FeaturePyramid(nn.Module):
         super().__init__()
         full, half, quarter = ROWS
         self.conv1 = nn.Conv2d(3, full, 3, padding=1)
-        self.prelu1 = InPlacePReLU()
+        self.prelu1 = PReLU()
         self.conv2 = nn.Conv2d(full, full, 3, padding=1)
-        self.prelu2 = InPlacePReLU()
+        self.prelu2 = PReLU()
         self.conv3 = nn.Conv2d(full, half, 3, stride=2, padding=1)
-        self.prelu3 = InPlacePReLU()
+        self.prelu3 = PReLU()
         self.conv4 = nn.Conv2d(half, half, 3, padding=1)
-        self.prelu4 = InPlacePReLU()
+        self.prelu4 = PReLU()
         self.conv5 = nn.Conv2d(half, quarter, 3, stride=2, padding=1)
-        self.prelu5 = InPlacePReLU()
+        self.prelu5 = PReLU()
         self.conv6 = nn.Conv2d(quarter, quarter, 3, padding=1)
-        self.prelu6 = InPlacePReLU()
+        self.prelu6 = PReLU()
 
     def forward(self, frame: Tensor) -> Pyramid:
+        """Frame → (full, half, quarter)."""
         full = self.prelu2(self.conv2(self.prelu1(self.conv1(frame))))
         half = self.prelu4(self.conv4(self.prelu3(self.conv3(full))))
         quarter = self.prelu6(self.conv6(self.prelu5(self.conv5(half))))
         return full, half, quarter
 
 
-class InPlacePReLU(nn.PReLU):
-    """A PReLU that may overwrite its input where no gradient is wanted: for what only it reads."""
+class PReLU(nn.PReLU):
+    """A PReLU with one slope, quick where no gradient is wanted.
+
+    torch's kernel for learned slopes is several times slower than the one for a known slope. inplace: the
+    input may be overwritten, for what nothing else reads.
+    """
+
+    def __init__(self, inplace: bool = True) -> None:
+        super().__init__()
+        self.inplace = inplace
 
     def forward(self, x: Tensor) -> Tensor:
+        """Negative values times the slope."""
         if torch.is_grad_enabled():
             return super().forward(x)
-        return F.leaky_relu_(x, float(self.weight))
+        return F.leaky_relu(x, float(self.weight), self.inplace)
 
 
 class GridNet(nn.Module):
@@ -93,11 +103,13 @@ class GridNet(nn.Module):
     def forward(self, frames: Tensor, full: Tensor, half: Tensor, quarter: Tensor) -> Tensor:
         """Draw a frame.
 
-        frames: (N, 6, H, W), both warped frames in [0, 1]. full, half, quarter: their warped features, (N, 64, H, W),
-        (N, 128, ⌈H/2⌉, ⌈W/2⌉), (N, 192, ⌈H/4⌉, ⌈W/4⌉). Returns (N, 3, H, W), about [0, 1], not clamped.
+        frames: (N, 6, H, W), both warped frames in [0, 1]. full, half, quarter: their warped features, (N,
+        64, H, W), (N, 128, ⌈H/2⌉, ⌈W/2⌉), (N, 192, ⌈H/4⌉, ⌈W/4⌉). Returns (N, 3, H, W), about [0, 1], not
+        clamped.
         """
         height, width = frames.shape[-2:]
-        # The way up doubles sizes, so rows must be multiples of 4, 2 and 1; the reference fails on other frames.
+        # The way up doubles sizes, so rows must be multiples of 4, 2 and 1; the reference fails on other
+        # frames.
         rows, columns = quarter.shape[-2:]
         frames, full = _pad(frames, 4 * rows, 4 * columns), _pad(full, 4 * rows, 4 * columns)
         half = _pad(half, 2 * rows, 2 * columns)
@@ -122,9 +134,9 @@ class GridNet(nn.Module):
 
 def _block(channels_in: int, channels: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        nn.PReLU(),
+        PReLU(inplace=False),
         nn.Conv2d(channels_in, channels, 3, stride, padding=1),
-        InPlacePReLU(),
+        PReLU(),
         nn.Conv2d(channels, channels, 3, padding=1),
     )
 
@@ -132,9 +144,9 @@ def _block(channels_in: int, channels: int, stride: int = 1) -> nn.Sequential:
 def _upsample(channels_in: int, channels: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
-        InPlacePReLU(),
+        PReLU(),
         nn.Conv2d(channels_in, channels, 3, padding=1),
-        InPlacePReLU(),
+        PReLU(),
         nn.Conv2d(channels, channels, 3, padding=1),
     )
 

