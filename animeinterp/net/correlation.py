@@ -73,7 +73,8 @@ class Correlation:
     def _correlate(self, part: slice) -> list[Tensor]:
         """The volume of some queries Q: one (N Q, 1, h, w) per level."""
         queries = self._queries.flatten(2).transpose(1, 2)[:, part]
-        return [(queries @ level.flatten(2)).reshape(-1, 1, *level.shape[-2:]) for level in self._levels]
+        count = queries.shape[0] * queries.shape[1]
+        return [(queries @ level.flatten(2)).reshape(count, 1, *level.shape[-2:]) for level in self._levels]
 
     def _sample(self, volume: list[Tensor], positions: Tensor) -> Tensor:
         """Read the volume around positions (N, Q, 2): (N, Q, levels (2r+1)²)."""

@@ -30,7 +30,7 @@ def compiled(**options: Any) -> Callable[[Kernel], Kernel]:
 
 
 def over_rows(kernel: Kernel, rows: int, *arguments: Any) -> None:
-    """Call `kernel(first, last, *arguments)` on bands [first, last) of `rows` rows, one band per torch thread.
+    """Call `kernel(first, last, *arguments)` on bands [first, last) of `rows` rows, one per torch thread.
 
     A kernel must write only what belongs to its own rows and must not depend on where the bands end, so that
     results are the same for any number of threads. Plain threads, not numba's `parallel=True`, whose fallback
