@@ -209,6 +209,14 @@ def _upright(pixels: Frame, orientation: int) -> Frame:
     return np.ascontiguousarray(_UPRIGHT.get(orientation, np.asarray)(pixels))
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, where it is not there yet; FileError if that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"cannot make the folder {path}: {error.strerror}; choose another") from error
+
+
 def check_target(path: Path, frame: Frame, force: bool) -> None:
     """Raise unless such a frame can be written to `path`: ask before the long work.
 

@@ -1,0 +1,330 @@
+"""The command line: parse, call, show. Nothing is computed here.
+
+Whatever goes wrong ends in one line on stderr and an exit code: 2 where the call asks for something that
+cannot be, 130 after Ctrl-C, 1 for the rest. With --debug before the command, or ANIMEINTERP_DEBUG set, the
+traceback follows. Modules that load torch are imported where they are used, so that --help and mistakes
+answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from typer.exceptions import TyperException
+
+from animeinterp import __version__
+from animeinterp.errors import AnimeInterpError, UsageError
+from animeinterp.options import Options
+
+if TYPE_CHECKING:
+    from animeinterp.interpolator import Interpolator
+    from animeinterp.picture import Picture
+
+app = typer.Typer(
+    name="animeinterp",
+    help="Draws the frames between two frames of a 2D animation.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+out = Console(highlight=False, soft_wrap=True)
+
+Frame0 = Annotated[Path, typer.Argument(metavar="A", help="The first frame: PNG, WebP, TIFF or JPEG.")]
+Frame1 = Annotated[
+    Path, typer.Argument(metavar="B", help="The second frame, of the same size, mode and depth.")
+]
+Model = Annotated[str, typer.Option("--model", help="A preset out of `animeinterp models`.")]
+Weights = Annotated[
+    Path | None,
+    typer.Option("--weights", help="The model's weights; `paper` reads the published checkpoint."),
+]
+Vgg = Annotated[
+    Path | None, typer.Option("--vgg", help="VGG-19 weights in torchvision's layout, to match pieces by.")
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps, …")]
+Style = Annotated[
+    str, typer.Option("--style", help="How outlines are found: auto looks at the frame; western; japanese.")
+]
+MaxPixels = Annotated[
+    int, typer.Option("--max-pixels", min=1, help="Refuse larger pictures; memory grows with their area.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
+DEFAULTS = Options()
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
+) -> None:
+    if debug:
+        os.environ["ANIMEINTERP_DEBUG"] = "1"
+    if version:
+        out.print(f"animeinterp {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def tween(
+    a: Frame0,
+    b: Frame1,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="A picture's name, or a folder that exists.")
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option("-n", "--count", help="How many in-betweens.", show_default="1")
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", help="Times instead, such as 0.25,0.6 or 1/3,2/3.")
+    ] = None,
+    timing: Annotated[
+        str | None,
+        typer.Option(
+            "--timing",
+            help="Timing chart: linear, ease-in (starts slowly), ease-out (ends slowly) or ease-in-out.",
+            show_default="linear",
+        ),
+    ] = None,
+    model: Model = "default",
+    weights: Weights = None,
+    vgg: Vgg = None,
+    device: Device = "auto",
+    style: Style = "auto",
+    max_pixels: MaxPixels = DEFAULTS.max_pixels,
+    force: Force = False,
+) -> None:
+    """Draw one or more in-betweens of two frames.
+
+    One picture gets the name given by -o. Several are numbered in order of time: mid.png becomes mid_1.png,
+    mid_2.png, … (mid_01.png from ten on). In a folder, or without -o in the current one, the name is A-B with
+    A's suffix. Bit depth, mode, size, ICC profile and resolution are those of A.
+    """
+    times = _times(count, at, timing)
+    picture_a, picture_b = _read_pair(a, b, max_pixels)
+    targets = _targets(output, a, b, len(times))
+    _check_targets(targets, picture_a, force)
+    interpolator = _interpolator(model, weights, vgg, device, style, max_pixels)
+    started = time.perf_counter()
+    _draw(interpolator, picture_a, picture_b, times, targets, force)
+    _say_took(len(times), time.perf_counter() - started)
+
+
+@app.command()
+def explain(
+    a: Frame0,
+    b: Frame1,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The sheet's file name.")] = Path(
+        "sheet.png"
+    ),
+    at: Annotated[str, typer.Option("--at", help="Time of the new frame.")] = "0.5",
+    model: Model = "default",
+    weights: Weights = None,
+    vgg: Vgg = None,
+    device: Device = "auto",
+    style: Style = "auto",
+    max_pixels: MaxPixels = DEFAULTS.max_pixels,
+    force: Force = False,
+) -> None:
+    """Draw one sheet that shows every stage from two frames to the frame between."""
+    times = _times(None, at, None)
+    if len(times) != 1:
+        raise UsageError(f"expected one time for the sheet, got --at {at}; draw one sheet for each")
+    picture_a, picture_b = _read_pair(a, b, max_pixels)
+    _check_sheet(output, force)
+    interpolator = _interpolator(model, weights, vgg, device, style, max_pixels)
+    _draw_sheet(interpolator, picture_a, picture_b, times[0], output, force)
+
+
+@app.command()
+def demo(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder for the pictures; made if absent.")
+    ] = Path("animeinterp-demo"),
+    model: Model = "default",
+    weights: Weights = None,
+    vgg: Vgg = None,
+    device: Device = "auto",
+    force: Force = False,
+) -> None:
+    """Draw three in-betweens and the sheet of stages for a bundled pair of frames."""
+    from animeinterp.demo import FRAME0, FRAME1
+    from animeinterp.picture import make_folder
+
+    make_folder(output)
+    picture_a, picture_b = _read_pair(FRAME0, FRAME1, DEFAULTS.max_pixels)
+    targets = _targets(output / "mid.png", FRAME0, FRAME1, 3)
+    keys = [output / "frame0.png", output / "frame1.png"]
+    _check_targets(targets + keys, picture_a, force)
+    _check_sheet(output / "sheet.png", force)
+    interpolator = _interpolator(model, weights, vgg, device, "auto", DEFAULTS.max_pixels)
+    for key, picture in zip(keys, (picture_a, picture_b), strict=True):
+        _write(key, picture.pixels, picture, force, "given")
+    _draw(interpolator, picture_a, picture_b, _times(3, None, None), targets, force)
+    _draw_sheet(interpolator, picture_a, picture_b, Fraction(1, 2), output / "sheet.png", force)
+    out.print(f"The pictures are in {output.resolve()}", markup=False)
+
+
+@app.command()
+def models() -> None:
+    """List the models with size, licence, training data and scores."""
+    from animeinterp.weights import available_models
+
+    table = Table(show_lines=True)
+    for heading in ("model", "weights", "size", "licence", "training data", "scores"):
+        table.add_column(heading, overflow="fold")
+    for place, record in enumerate(available_models()):
+        where = (
+            "none needed"
+            if record.file is None
+            else "shipped"
+            if record.shipped
+            else f"--weights {record.file}"
+        )
+        scores = "\n".join(f"{s.benchmark}: {s.metric} {s.value:g} ({s.source})" for s in record.scores)
+        size = "–" if record.size is None else f"{record.size / 1e6:.1f} MB"
+        name = f"{record.name}{' (default)' if place == 0 else ''}\n{record.summary}"
+        table.add_row(name, where, size, record.licence or "–", record.training_data or "–", scores or "–")
+    Console(highlight=False, width=None if out.is_terminal else 140).print(table)
+
+
+def _times(count: int | None, at: str | None, timing: str | None) -> tuple[Fraction, ...]:
+    from animeinterp.timing import parse_times, timing_chart
+
+    if at is None:
+        return timing_chart(timing or "linear", 1 if count is None else count)
+    if count is not None or timing is not None:
+        raise UsageError("--at names the times itself; leave out -n and --timing, or --at")
+    return parse_times(at)
+
+
+def _read_pair(a: Path, b: Path, max_pixels: int) -> tuple[Picture, Picture]:
+    from animeinterp.frame import check_pair
+    from animeinterp.picture import read_picture
+
+    picture_a, picture_b = read_picture(a, max_pixels), read_picture(b, max_pixels)
+    check_pair(picture_a.pixels, picture_b.pixels, (str(a), str(b)))
+    return picture_a, picture_b
+
+
+def _targets(output: Path | None, a: Path, b: Path, count: int) -> list[Path]:
+    path = Path() if output is None else output
+    if path.is_dir():
+        path = path / f"{a.stem}-{b.stem}{a.suffix}"
+    if count == 1:
+        return [path]
+    digits = len(str(count))
+    return [path.with_name(f"{path.stem}_{k:0{digits}}{path.suffix}") for k in range(1, count + 1)]
+
+
+def _check_targets(targets: Sequence[Path], like: Picture, force: bool) -> None:
+    from animeinterp.picture import check_target
+
+    for target in targets:
+        check_target(target, like.pixels, force)
+
+
+def _check_sheet(path: Path, force: bool) -> None:
+    import numpy as np
+
+    from animeinterp.picture import check_target
+
+    check_target(path, np.zeros((1, 1, 3), np.uint8), force)
+
+
+def _interpolator(
+    model: str, weights: Path | None, vgg: Path | None, device: str, style: str, max_pixels: int
+) -> Interpolator:
+    if style not in ("auto", "western", "japanese"):
+        raise UsageError(f"expected --style auto, western or japanese, got {style}")
+    from animeinterp.interpolator import load_interpolator
+
+    options = Options(style=style, max_pixels=max_pixels)  # type: ignore[arg-type]
+    with out.status(f"loading {model}"):
+        return load_interpolator(model, device, weights=weights, vgg=vgg, options=options)
+
+
+def _draw(
+    interpolator: Interpolator,
+    a: Picture,
+    b: Picture,
+    times: Sequence[Fraction],
+    targets: Sequence[Path],
+    force: bool,
+) -> None:
+    with out.status("matching the frames"):
+        motion = interpolator.motion(interpolator.analyze(a.pixels), interpolator.analyze(b.pixels))
+    for t, target in zip(times, targets, strict=True):
+        with out.status(f"drawing t = {float(t):.3f}"):
+            frame = interpolator.render(motion, float(t))
+        _write(target, frame, a, force, f"t = {float(t):.3f}")
+
+
+def _draw_sheet(
+    interpolator: Interpolator, a: Picture, b: Picture, t: Fraction, target: Path, force: bool
+) -> None:
+    from animeinterp.explain import explain_pair
+    from animeinterp.picture import write_picture
+
+    with out.status("drawing the sheet"):
+        sheet = explain_pair(interpolator, a.pixels, b.pixels, float(t))
+    write_picture(target, sheet, force=force)
+    out.print(f"sheet      {target}", markup=False)
+
+
+def _write(target: Path, frame: Any, like: Picture, force: bool, label: str) -> None:
+    from animeinterp.picture import write_picture
+
+    write_picture(target, frame, like, force=force)
+    out.print(f"{label:<10} {target}", markup=False)
+
+
+def _say_took(count: int, seconds: float) -> None:
+    out.print(f"{count} in-between{'' if count == 1 else 's'} in {seconds:.1f} s", markup=False)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code."""
+    if not os.environ.get("ANIMEINTERP_DEBUG"):
+        warnings.simplefilter("ignore")  # libraries' remarks on odd files; ours are errors
+    try:
+        code = app(args=arguments, prog_name="animeinterp", standalone_mode=False)
+        sys.stdout.flush()
+    except TyperException as error:
+        code = _fail(error.format_message(), 2, error)
+    except AnimeInterpError as error:
+        code = _fail(str(error), error.exit_code, error)
+    except BrokenPipeError:
+        # whoever read our output has gone; keep the interpreter from flushing into the void
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except (KeyboardInterrupt, typer.Abort) as error:
+        code = _fail("stopped", 130, error)
+    except MemoryError as error:
+        code = _fail("memory ran out; make the frames smaller, or close other programs", 1, error)
+    except Exception as error:
+        code = _fail(
+            f"unexpected {type(error).__name__}: {error}; please report it with the output of --debug",
+            1,
+            error,
+        )
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int, error: BaseException) -> int:
+    if os.environ.get("ANIMEINTERP_DEBUG"):
+        traceback.print_exception(error)
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,287 @@
+"""One sheet of pictures that shows each stage of one pair, from the results that the interpolator used.
+
+Four columns, read row by row: what is seen in each frame (line map, pieces, matches), what moves each way
+(coarse and refined flow, importance, warped frame), then the new frame beside the flow's colour key and the
+times taken. Flow is drawn as in the Middlebury benchmark (Baker et al., IJCV 2011): hue = direction,
+saturation = length.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from animeinterp.frame import Frame, describe, has_alpha, rgb8
+
+if TYPE_CHECKING:
+    from animeinterp.interpolator import Analysis, Interpolator, Motion
+
+Picture = NDArray[np.uint8]  # (H, W, 3) RGB
+
+_WIDTH, _MARGIN, _GAP, _LABEL, _COLUMNS = 2400, 40, 24, 44, 4
+_CELL = (_WIDTH - 2 * _MARGIN - (_COLUMNS - 1) * _GAP) // _COLUMNS
+_PAPER, _EDGE, _INK, _FAINT, _ACCENT = "#f7f7f9", "#c9c9d0", "#1c1c24", "#6b6b78", "#3a6ea5"
+# steps from one hue to the next, and the hues: red, yellow, green, cyan, blue, magenta, red
+_WHEEL_STEPS = (15, 6, 4, 11, 13, 6)
+_WHEEL_HUES = (
+    (255, 0, 0),
+    (255, 255, 0),
+    (0, 255, 0),
+    (0, 255, 255),
+    (0, 0, 255),
+    (255, 0, 255),
+    (255, 0, 0),
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Panel:
+    title: str
+    picture: Picture
+    seconds: float | None = None
+    note: str = ""
+
+
+def explain_pair(interpolator: Interpolator, frame0: Frame, frame1: Frame, t: float) -> Picture:
+    """Interpolate one pair and draw its sheet; frames and t as for `Interpolator.__call__`."""
+    motion = interpolator.motion(interpolator.analyze(frame0), interpolator.analyze(frame1))
+    started = time.perf_counter()
+    warped = interpolator.warped(motion, t)
+    halfway = time.perf_counter()
+    result = interpolator.render(motion, t)
+    seconds = {"warping": halfway - started, "rendering": time.perf_counter() - halfway}
+    return explain(motion, t, warped, result, seconds)
+
+
+def explain(
+    motion: Motion, t: float, warped: tuple[Frame, Frame], result: Frame, seconds: Mapping[str, float]
+) -> Picture:
+    """Draw the sheet.
+
+    motion: the pair's. t: the new frame's time. warped: both frames warped to t alone. result: the new frame.
+    seconds: wall time of `warping` and `rendering`; the other times come with the motion and its analyses.
+    Returns uint8 RGB, 2400 px wide.
+    """
+    rows = [
+        *_analysis_rows(motion),
+        *_motion_rows(motion, t, warped, seconds.get("warping")),
+    ]
+    height = _panel_height(result)
+    sheet = Image.new("RGB", (_WIDTH, _sheet_height(len(rows), height)), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    draw.text((_MARGIN, _MARGIN), f"The frame at t = {t:.3g}, stage by stage", _INK, _font(44))
+    stages = _stages(motion, seconds)
+    summary = f"{describe(result)}, {sum(stages.values()) * 1000:,.0f} ms in all"
+    draw.text((_WIDTH - _MARGIN, _MARGIN + 16), summary, _FAINT, _font(28), anchor="ra")
+    top = _MARGIN + 88
+    for row in rows:
+        for column, panel in enumerate(row):
+            _paste(sheet, panel, _MARGIN + column * (_CELL + _GAP), top, _CELL, height)
+        top += _LABEL + height + _GAP
+    big = _Panel(f"Result, t = {t:.3g}", _visible(result), seconds.get("rendering"))
+    _paste(sheet, big, _MARGIN, top, 2 * _CELL + _GAP, 2 * height + _GAP + _LABEL)
+    _draw_wheel(sheet, _MARGIN + 2 * (_CELL + _GAP), top, _flow_radius(motion))
+    _draw_times(draw, _MARGIN + 3 * (_CELL + _GAP), top, stages)
+    return np.asarray(sheet)
+
+
+def _analysis_rows(motion: Motion) -> Iterable[list[_Panel]]:
+    colors0, colors1 = _match_colors(motion)
+    matched = int((motion.match01 >= 0).sum())
+    for name, analysis, colors in (("0", motion.analysis0, colors0), ("1", motion.analysis1, colors1)):
+        pieces = analysis.pieces
+        count = len(pieces)
+        yield [
+            _Panel(f"Frame {name}", _visible(analysis.frame)),
+            _Panel("Line map", _grey(pieces.fillable), analysis.seconds.get("contours")),
+            _Panel(f"{count} pieces", _fill(analysis, _hues(count)), analysis.seconds.get("pieces")),
+            _Panel(f"{matched} of {count} matched", _fill(analysis, colors), motion.seconds.get("matching")),
+        ]
+
+
+def _motion_rows(
+    motion: Motion, t: float, warped: tuple[Frame, Frame], warping: float | None
+) -> Iterable[list[_Panel]]:
+    radius = _flow_radius(motion)
+    for name, way, coarse, fine, importance, moved in (
+        ("0", "0 to 1", motion.coarse01, motion.flow01, motion.importance0, warped[0]),
+        ("1", "1 to 0", motion.coarse10, motion.flow10, motion.importance1, warped[1]),
+    ):
+        scale = fine.shape[2] / coarse.shape[2]
+        yield [
+            _Panel(
+                f"Coarse flow {way}",
+                flow_to_color(coarse * scale, radius),
+                motion.seconds.get("coarse flow"),
+                "both ways ",
+            ),
+            _Panel(
+                f"Refined flow {way}",
+                flow_to_color(fine, radius),
+                motion.seconds.get("refined flow"),
+                "both ways ",
+            ),
+            _Panel(
+                f"Importance of frame {name}",
+                _grey(np.rint(np.clip(importance, 0, 1) * 255).astype(np.uint8)),
+            ),
+            _Panel(f"Frame {name} warped to t = {t:.3g}", _visible(moved), warping, "both "),
+        ]
+
+
+def flow_to_color(flow: NDArray[np.floating], radius: float) -> Picture:
+    """Flow as colours: hue = direction, white = no motion, full colour = `radius` px, darker = beyond it.
+
+    flow: (2, H, W), x first, px. radius: px, > 0. Returns uint8 RGB (H, W, 3). Colours of Baker et al. 2011.
+    """
+    wheel = np.concatenate(
+        [
+            np.linspace(a, b, steps, endpoint=False)
+            for a, b, steps in zip(_WHEEL_HUES[:-1], _WHEEL_HUES[1:], _WHEEL_STEPS, strict=True)
+        ]
+    )
+    length = np.hypot(flow[0], flow[1]) / radius
+    place = (np.arctan2(-flow[1], -flow[0]) / (2 * math.pi) + 0.5) * len(wheel)
+    steps = np.arange(len(wheel))
+    color = np.stack([np.interp(place, steps, channel, period=len(wheel)) for channel in wheel.T], axis=2)
+    inside = length[..., None] <= 1
+    color = np.where(inside, 255 - length[..., None] * (255 - color), color * 0.75)
+    picture: Picture = np.rint(color).astype(np.uint8)
+    return picture
+
+
+def _flow_radius(motion: Motion) -> float:
+    """A round number of px that covers nearly all of the refined flow."""
+    lengths = [np.hypot(*flow).ravel() for flow in (motion.flow01, motion.flow10)]
+    wanted = max(1.0, float(np.percentile(np.concatenate(lengths), 99.5)))
+    power = 10.0 ** math.floor(math.log10(wanted))
+    return next(step * power for step in (1, 2, 3, 4, 5, 6, 8, 10) if step * power >= wanted)
+
+
+def _hues(count: int) -> Picture:
+    """Colours (count, 3) that differ from one number to the next: hues a golden section apart."""
+    k = np.arange(count)
+    hsv = np.stack([k * 0.618034 % 1 * 180, 80 + k * 37 % 4 * 30, 255 - k * 53 % 3 * 35], axis=1).astype(
+        np.uint8
+    )
+    colors: Picture = cv2.cvtColor(hsv[None], cv2.COLOR_HSV2RGB)[0].astype(np.uint8)
+    return colors
+
+
+def _match_colors(motion: Motion) -> tuple[Picture, Picture]:
+    """Colours of the pieces of both frames: the same for a matched pair, greys for the others."""
+    count0, count1 = len(motion.analysis0.pieces), len(motion.analysis1.pieces)
+    greys = [150 + 60 * (np.arange(n) * 7 % 4)[:, None].repeat(3, 1) // 3 for n in (count0, count1)]
+    colors0, colors1 = (grey.astype(np.uint8) for grey in greys)
+    matched = np.flatnonzero(motion.match01 >= 0)
+    colors0[matched] = colors1[motion.match01[matched]] = _hues(len(matched))
+    return colors0, colors1
+
+
+def _fill(analysis: Analysis, colors: Picture) -> Picture:
+    """The pieces in the given colours, the lines of the drawing dark."""
+    picture: Picture = colors[analysis.pieces.labels]
+    picture[analysis.pieces.fillable == 0] //= 3
+    return picture
+
+
+def _grey(plane: NDArray[np.uint8]) -> Picture:
+    return np.stack([plane] * 3, axis=2)
+
+
+def _visible(frame: Frame) -> Picture:
+    """A frame to look at; where it is transparent a chequered ground shows."""
+    if not has_alpha(frame):
+        return rgb8(frame)
+    deep = frame.dtype == np.uint16
+    alpha = (frame[..., -1:] / (65535 if deep else 255)).astype(np.float32)
+    opaque = frame.copy()
+    opaque[..., -1] = 65535 if deep else 255
+    y, x = np.indices(frame.shape[:2]) // 12
+    ground = np.where((x + y) % 2, 205, 235)[..., None]
+    picture: Picture = np.rint(rgb8(opaque) * alpha + ground * (1 - alpha)).astype(np.uint8)
+    return picture
+
+
+def _panel_height(frame: Frame) -> int:
+    """Height of a panel as wide as a column; that of tall frames is held down to twice the width."""
+    height, width = int(frame.shape[0]), int(frame.shape[1])
+    return min(round(_CELL * height / width), 2 * _CELL)
+
+
+def _sheet_height(rows: int, height: int) -> int:
+    bottom = max(2 * height + _GAP + 2 * _LABEL, _LABEL + _CELL)
+    return 2 * _MARGIN + 88 + rows * (_LABEL + height + _GAP) + bottom
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
+
+
+def _paste(sheet: Image.Image, panel: _Panel, left: int, top: int, width: int, height: int) -> None:
+    """A panel with its label above: the picture fits into width x height."""
+    draw = ImageDraw.Draw(sheet)
+    draw.text((left, top + 4), panel.title, _INK, _font(28))
+    if panel.seconds is not None:
+        said = f"{panel.note}{panel.seconds * 1000:,.0f} ms"
+        draw.text((left + width, top + 8), said, _FAINT, _font(24), anchor="ra")
+    scale = min(width / panel.picture.shape[1], height / panel.picture.shape[0])
+    size = (max(1, round(panel.picture.shape[1] * scale)), max(1, round(panel.picture.shape[0] * scale)))
+    # small drawings keep their pixels visible
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
+    fitted = Image.fromarray(cv2.resize(panel.picture, size, interpolation=how).astype(np.uint8))
+    x, y = left + (width - size[0]) // 2, top + _LABEL
+    draw.rectangle((x - 1, y - 1, x + size[0], y + size[1]), outline=_EDGE)
+    sheet.paste(fitted, (x, y))
+
+
+def _draw_wheel(sheet: Image.Image, left: int, top: int, radius: float) -> None:
+    """The colour key of the flow, with its radius in px."""
+    size = _CELL - 96
+    axis = np.linspace(-radius, radius, size)
+    flow = np.stack(np.meshgrid(axis, axis))
+    disc = Image.fromarray(flow_to_color(flow, radius))
+    inside = Image.fromarray(((np.hypot(*flow) <= radius) * 255).astype(np.uint8))
+    draw = ImageDraw.Draw(sheet)
+    draw.text((left, top + 4), "Flow colours", _INK, _font(28))
+    draw.text((left + _CELL, top + 8), f"rim = {radius:g} px", _FAINT, _font(24), anchor="ra")
+    x, y = left + 48, top + _LABEL + 8
+    sheet.paste(disc, (x, y), inside)
+    draw.ellipse((x, y, x + size, y + size), outline=_EDGE, width=2)
+    middle = (x + size // 2, y + size // 2)
+    draw.line((*middle, x + size, middle[1]), _INK, 2)
+    for share, anchor in ((0.5, "mt"), (1.0, "rt")):
+        at = middle[0] + share * size / 2
+        draw.line((at, middle[1] - 7, at, middle[1] + 7), _INK, 2)
+        draw.text((at, middle[1] + 10), f"{radius * share:g} px", _INK, _font(24), anchor=anchor)
+
+
+def _stages(motion: Motion, seconds: Mapping[str, float]) -> dict[str, float]:
+    """Wall seconds of each stage of the pair in order of work, both frames added up."""
+    stages: dict[str, float] = {}
+    for part in (motion.analysis0.seconds, motion.analysis1.seconds, motion.seconds):
+        for stage, spent in part.items():
+            stages[stage] = stages.get(stage, 0.0) + spent
+    stages["rendering"] = seconds.get("rendering", 0.0)  # which warps for itself
+    return stages
+
+
+def _draw_times(draw: ImageDraw.ImageDraw, left: int, top: int, stages: Mapping[str, float]) -> None:
+    """A bar for each stage's time."""
+    draw.text((left, top + 4), "Time by stage", _INK, _font(28))
+    longest = max([*stages.values(), 1e-9])
+    step = min(72, (_CELL - 8) // max(len(stages), 1))
+    for k, (stage, spent) in enumerate(stages.items()):
+        y = top + _LABEL + 8 + k * step
+        draw.text((left, y), stage, _INK, _font(24))
+        draw.text((left + _CELL, y), f"{spent * 1000:,.0f} ms", _FAINT, _font(24), anchor="ra")
+        length = max(2, round(_CELL * spent / longest))
+        draw.rectangle((left, y + 32, left + length, y + 40), fill=_ACCENT)

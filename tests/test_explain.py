@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from stub import Blender
+
+from animeinterp import explain as sheet_module
+from animeinterp.explain import explain_pair, flow_to_color
+
+
+def test_no_motion_is_white_and_directions_have_the_colours_of_the_benchmark():
+    flow = np.array([[0, 1, -1, 0, 0], [0, 0, 0, 1, -1]], np.float32)[:, None]
+    white, right, left, down, up = flow_to_color(flow, 1)[0].astype(int)
+    assert white.tolist() == [255, 255, 255]
+    # Baker et al., figure 2: right is red, down yellow to orange, left cyan to blue, up violet
+    assert right[0] > 240
+    assert right[1:].max() < 60
+    assert left[0] < 20
+    assert left[1] > 150
+    assert left[2] > 240
+    assert down[0] > 200
+    assert down[1] > 150
+    assert down[2] < 20
+    assert up[2] > 240
+    assert up[1] < 60
+
+
+def test_longer_flow_is_more_saturated_and_beyond_the_rim_darker():
+    flow = np.zeros((2, 1, 3), np.float32)
+    flow[0, 0] = (2, 8, 20)
+    short, long, beyond = flow_to_color(flow, 10)[0].astype(int)
+    assert np.ptp(short) < np.ptp(long)
+    assert beyond.max() <= 192 < long.max()
+
+
+def test_a_pixel_sized_flow_keeps_hue_with_length():
+    angles = np.linspace(0, 2 * np.pi, 60, endpoint=False)
+    near = 255 - flow_to_color(0.5 * np.stack([np.cos(angles), np.sin(angles)])[:, None], 1).astype(float)
+    far = 255 - flow_to_color(np.stack([np.cos(angles), np.sin(angles)])[:, None], 1).astype(float)
+    assert np.abs(far / 2 - near).max() <= 1
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("mode", ["grey", "RGB", "RGBA"])
+def test_sheet_is_drawn_for_every_mode(pair, mode, dtype):
+    frames = []
+    for frame in pair:
+        deep = frame.astype(dtype) * (257 if dtype == np.uint16 else 1)
+        if mode == "grey":
+            deep = np.ascontiguousarray(deep[..., 0])
+        if mode == "RGBA":
+            deep = np.dstack([deep, np.full(deep.shape[:2], np.iinfo(dtype).max // 2, dtype)])
+        frames.append(deep.astype(dtype))
+    sheet = explain_pair(Blender(), *frames, 0.5)
+    assert sheet.dtype == np.uint8
+    assert sheet.ndim == 3
+    assert sheet.shape[1:] == (2400, 3)
+
+
+@pytest.mark.parametrize("size", [(16, 400), (400, 16), (540, 960)])
+def test_panels_stay_inside_the_sheet(size):
+    frame = np.zeros((*size, 3), np.uint8)
+    frame[: size[0] // 2] = 90
+    sheet = explain_pair(Blender(), frame, frame, 0.25)
+    paper = sheet[0, 0]
+    for edge in (sheet[:20], sheet[-20:], sheet[:, :20], sheet[:, -20:]):
+        assert (edge == paper).all()
+
+
+def test_matched_pieces_share_a_colour_and_the_others_are_grey(pair):
+    blender = Blender()
+    motion = blender.motion(blender.analyze(pair[0]), blender.analyze(pair[1]))
+    colors0, colors1 = sheet_module._match_colors(motion)
+    matched = motion.match01 >= 0
+    assert matched.any()
+    assert (~matched).any()
+    assert np.array_equal(colors0[matched], colors1[motion.match01[matched]])
+    assert (np.ptp(colors0[matched], axis=1) > 0).all()
+    assert (np.ptp(colors0[~matched], axis=1) == 0).all()
+    assert len(np.unique(colors0[matched], axis=0)) == matched.sum()
+
+
+def test_every_stage_shows_its_time(pair, monkeypatch):
+    said = []
+    text = sheet_module.ImageDraw.ImageDraw.text
+    monkeypatch.setattr(
+        sheet_module.ImageDraw.ImageDraw,
+        "text",
+        lambda self, at, words, *args, **kwargs: said.append(words) or text(self, at, words, *args, **kwargs),
+    )
+    explain_pair(Blender(), *pair, 0.5)
+    assert [w for w in said if w == "12 ms"], "line map"
+    assert [w for w in said if w == "34 ms"], "pieces"
+    assert [w for w in said if w == "2 ms"], "matching"
+    assert said.count("both ways 41 ms") == 2, "coarse flow"
+    assert said.count("both ways 123 ms") == 2, "refined flow"
+    assert sum(w.startswith("both ") and "ways" not in w for w in said) == 2, "warped frames"
+    assert "24 ms" in said, "both frames' line maps in the list of stages"
