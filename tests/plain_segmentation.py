@@ -1,8 +1,8 @@
 """The segmentation method restated plainly: whole-frame scans, one seed, one piece, one pixel at a time.
 
-Slow on purpose. It is what the fast code in `animeinterp.sgm` is judged by, and follows the published method in every
-detail and fault, but for the frames where that crashes (no edge at all, no region for the first ball, a single fill that
-covers the frame): there it does what the docstrings of the fast code promise.
+Slow on purpose. It is what the fast code in `animeinterp.sgm` is judged by, and follows the published method
+in every detail and fault, but for the frames where that crashes (no edge at all, no region for the first
+ball, a single fill that covers the frame): there it does what the docstrings of the fast code promise.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ def line_map(frame, bilateral, low, high):
 
 def component_at(mask, seed):
     """The 4-connected component of a boolean mask that holds the pixel `seed` (y, x)."""
-    labels, _ = ndimage.label(mask)
-    return labels == labels[seed]
+    image = mask.astype(np.uint8)
+    cv2.floodFill(image, None, (int(seed[1]), int(seed[0])), 2, flags=4)
+    return image == 2
 
 
 def eroded(mask, ball):

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import plain_segmentation as plain
 import pytest
-from drawings import drawings, golden_frames
+from drawings import draw, drawings, golden_frames
 from hypothesis import given, settings
 
 from animeinterp.options import JAPANESE, WESTERN, LineStyle
@@ -53,4 +53,21 @@ def test_black_outline_is_a_line_and_paint_is_not():
 
 def test_channel_order_does_not_matter():
     frame = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
-    assert np.array_equal(line_map(frame, JAPANESE), line_map(np.ascontiguousarray(frame[..., ::-1]), JAPANESE))
+    assert np.array_equal(
+        line_map(frame, JAPANESE), line_map(np.ascontiguousarray(frame[..., ::-1]), JAPANESE)
+    )
+
+
+def test_grain_chooses_the_stronger_filter():
+    random = np.random.default_rng(0)
+    clean = draw(4)
+    assert choose_style(clean) is JAPANESE
+    for deviation, style in ((0.8, JAPANESE), (4, WESTERN)):
+        noisy = np.clip(np.rint(128 + random.normal(0, deviation, (80, 90, 3))), 0, 255).astype(np.uint8)
+        assert choose_style(noisy) is style
+
+
+def test_texture_on_less_than_half_of_the_frame_is_not_grain():
+    frame = np.full((80, 80, 3), 128, np.uint8)
+    frame[:35] = np.random.default_rng(0).integers(0, 256, (35, 80, 3))
+    assert choose_style(frame) is JAPANESE

@@ -23,7 +23,7 @@ def test_equals_golden(golden, index):
             np.testing.assert_allclose(centroid, file[f"centroid{index}"], rtol=1e-12)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(frame=drawings())
 def test_equals_plain_restatement_and_table_fits_labels(frame):
     for name, style in (("japanese", JAPANESE), ("western", WESTERN)):

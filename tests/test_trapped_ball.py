@@ -37,7 +37,7 @@ def test_published_limits():
         for x in range(1, 4):
             cells[y::4, x::4] = 255
     areas = np.bincount(trapped_ball_fill(cells)[cells == 255])
-    # The smallest ball fills a cross in 1000 cells and stops; the flood takes their corners and the other cells.
+    # The smallest ball fills a cross in 1000 cells and stops; the flood takes the corners and other cells.
     assert (areas[1:1001] == 5).all()
     assert np.bincount(areas[1001:]).tolist() == [0, 4000, 0, 0, 0, 0, 0, 0, 0, 600]
     dots = np.zeros((300, 300), np.uint8)

@@ -11,10 +11,10 @@ import numba
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """`numba.njit`, cached; without a writable cache directory, compiled anew in each process.
 
-    numba refuses to cache (RuntimeError when decorating) where neither the package's directory nor the user's
-    cache directory can be written, as in a read-only container; that must not keep the package from importing.
+    Where neither the package's directory nor the user's cache directory can be written, as in a read-only
+    container, numba raises RuntimeError when decorating: that must not keep the package from importing.
     """
     try:
-        return numba.njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
+        return numba.njit(cache=True, nogil=True)(function)
     except RuntimeError:
-        return numba.njit(nogil=True)(function)  # type: ignore[no-any-return]
+        return numba.njit(nogil=True)(function)

@@ -1,7 +1,11 @@
-"""Fills → pieces: small fills join the neighbour of most similar colour, lines are thinned away (system §1a).
+"""Fills → pieces: small fills join the neighbour of most similar colours, lines are thinned (system §1a).
 
-The published method scans the whole frame for every label of every pass. Here a piece is a set of whole fills: a
-pass moves fills between labels, and touches only the pixels of small pieces, their rims and their neighbours.
+The published method scans the whole frame for every label of every pass. Here a piece is a set of whole
+fills: a pass moves fills between labels, and looks only at the pixels of small pieces, their rims and their
+neighbours.
+
+Similar colours means similar histograms, whose bins span each piece's own range: they tell shades and
+textures apart, but two pieces of one flat colour each look alike whatever the colours.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ SMALL = 500  # px; pieces from this area up are never merged away
 PASSES = 10
 LAYERS = 100  # lines more than twice as thick keep a core, which becomes a piece
 _BINS = 25
+_AROUND = ((-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1), (0, 1), (-1, 1))  # (dx, dy), clockwise
 
 
 class _Groups(NamedTuple):
@@ -28,10 +33,10 @@ class _Groups(NamedTuple):
 
 
 class _Fills(NamedTuple):
-    """What stays true of the fills while pieces form: where the small ones lie, what colours the large ones hold.
+    """What stays true of the fills while pieces form: the pixels of small ones, the colours of large ones.
 
-    area: (n,) px. pixels: positions of each small fill in the margined map. slot: row of a large fill in `counts`,
-    -1 for small ones. counts: (large fills, 3, 256) pixels of each value.
+    area: (n,) px. pixels: positions of each small fill in the margined map. slot: a large fill's row in
+    `counts`, -1 for small ones. counts: (large fills, 3, 256), the pixels of each value.
     """
 
     area: NDArray[np.int64]
@@ -119,11 +124,10 @@ def _collect(canvas, colors, count):  # type: ignore[no-untyped-def]
     area = np.zeros(count, np.int64)
     for fill in canvas:
         area[fill] += 1
-    area[0] = 0
     slot = np.full(count, -1, np.int32)
     start = np.zeros(count + 1, np.int64)
     large = 0
-    for fill in range(count):
+    for fill in range(1, count):
         start[fill + 1] = start[fill]
         if area[fill] >= SMALL:
             slot[fill] = large
@@ -146,7 +150,7 @@ def _collect(canvas, colors, count):  # type: ignore[no-untyped-def]
 
 @compiled
 def _lonely(canvas, label, pixels, members, area, changed):  # type: ignore[no-untyped-def]
-    """Which changed small pieces of several pixels have one that touches none of its own: only these can be `point`.
+    """Which changed small pieces of several pixels have one that touches none of its own: a possible `point`.
 
     (A contour is simplified to a point if it is one, or were over 40 times longer than the piece is wide.)
     """
@@ -175,7 +179,7 @@ def _merge_pass(  # type: ignore[no-untyped-def]
     """One pass in ascending order of label; returns the new label of each fill.
 
     Rims are read off the labels as changed so far; areas, points and histograms are those before the pass.
-    changed: whose row of `histograms` is out of date. stamp: any number above those of earlier passes, less one.
+    changed: whose row of `histograms` is out of date. stamp: not less than any used before.
     """
     current = label.copy()
     for piece in range(1, area.size):
@@ -193,8 +197,8 @@ def _merge_pass(  # type: ignore[no-untyped-def]
             if changed[other]:
                 _histogram(other, colors, known, members, histograms[other])
                 changed[other] = False
-            # The last two rules judge by what this leaves behind, the similarity to the last neighbour: so does
-            # the published code, where the best one was meant.
+            # The last two rules judge by what this leaves behind, the similarity to the last neighbour: so
+            # does the published code, where the best one was meant.
             similarity = _similarity(histograms[piece], histograms[other])
             if similarity > best:
                 best, contact, target = similarity, rim.shared[other], other
@@ -215,7 +219,7 @@ def _merge_pass(  # type: ignore[no-untyped-def]
 
 @compiled
 def _find_rim(canvas, label, current, pixels, members, piece, rim, stamp):  # type: ignore[no-untyped-def]
-    """Collect who owns the 4-connected rim of a piece, ascending; returns how many they are, lines left out."""
+    """Collect who owns the 4-connected rim of a piece, in order, without lines; returns how many they are."""
     flat = canvas.reshape(-1)
     sides = np.array([1, -1, canvas.shape[1], -canvas.shape[1]])
     neighbours = 0
@@ -244,7 +248,7 @@ def _find_rim(canvas, label, current, pixels, members, piece, rim, stamp):  # ty
 
 @compiled
 def _histogram(piece, colors, known, members, out):  # type: ignore[no-untyped-def]
-    """25 bins per channel between the piece's own extremes, placed as numpy.histogram does; sums to 1 in all."""
+    """25 bins per channel, blue first as published (similarities are summed in that order); sums to 1."""
     counts = np.zeros((3, 256), np.int32)
     pixels = known.pixels
     for fill in members.items[members.start[piece] : members.start[piece + 1]]:
@@ -253,26 +257,29 @@ def _histogram(piece, colors, known, members, out):  # type: ignore[no-untyped-d
         for here in pixels.items[pixels.start[fill] : pixels.start[fill + 1]]:
             for channel in range(3):
                 counts[channel, colors[here, channel]] += 1
-    out[:] = 0
-    total = 3 * counts[0].sum()
     for channel in range(3):
-        low, high = 0, 255
-        while counts[channel, low] == 0:
-            low += 1
-        while counts[channel, high] == 0:
-            high -= 1
-        first, last = float(low), float(high)
-        if low == high:
-            first, last = first - 0.5, last + 0.5
-        step = (last - first) / _BINS
-        # Published channel order, blue first: similarities are summed in it.
-        bins = out[(2 - channel) * _BINS : (3 - channel) * _BINS]
-        place = 0
-        for value in range(low, high + 1):
-            while place < _BINS - 1 and value >= (place + 1) * step + first:
-                place += 1
-            bins[place] += counts[channel, value]
-    out /= total
+        _fill_bins(counts[channel], out[(2 - channel) * _BINS : (3 - channel) * _BINS])
+    out /= 3 * counts[0].sum()
+
+
+@compiled
+def _fill_bins(counts, bins):  # type: ignore[no-untyped-def]
+    """Bins of equal width from the lowest to the highest value that occurs, placed as by numpy.histogram."""
+    low, high = 0, 255
+    while counts[low] == 0:
+        low += 1
+    while counts[high] == 0:
+        high -= 1
+    first, last = float(low), float(high)
+    if low == high:
+        first, last = first - 0.5, last + 0.5
+    step = (last - first) / _BINS
+    bins[:] = 0
+    place = 0
+    for value in range(low, high + 1):
+        while place < _BINS - 1 and value >= (place + 1) * step + first:
+            place += 1
+        bins[place] += counts[value]
 
 
 @compiled
@@ -292,76 +299,62 @@ def _similarity(a, b):  # type: ignore[no-untyped-def]
 def thin_lines(fills: NDArray[np.int32]) -> NDArray[np.int32]:
     """Give line pixels the label of a labelled neighbour, layer by layer, up to 100 layers.
 
-    fills: (H, W) int32, 0 = line. Returns (H, W) int32; 0 is left only in lines that no layer reached.
+    fills: (H, W) int32, 0 = line.
+    Returns (H, W) int32; 0 is left only in lines that no layer reached.
     """
-    return np.asarray(_thin(np.ascontiguousarray(fills)))
+    labelled = (fills != 0).astype(np.uint8)
+    cross = np.asarray(cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)), np.uint8)
+    front = np.flatnonzero(np.asarray(cv2.dilate(labelled, cross)) > labelled)
+    return np.asarray(_thin(np.ascontiguousarray(fills), front))
 
 
 @compiled
-def _thin(fills):  # type: ignore[no-untyped-def]
+def _label_beside(labels, y, x):  # type: ignore[no-untyped-def]
+    """The label of the first labelled neighbour in the order W, NW, N, NE, E, SE, S, SW; 0 if none."""
+    height, width = labels.shape
+    for dx, dy in _AROUND:
+        v, u = y + dy, x + dx
+        # As published, row 0 gives no label to what lies below it, column 0 none to its right.
+        inside = u < width and v < height and (dx >= 0 or u > 0) and (dy >= 0 or v > 0)
+        if inside and labels[v, u] != 0:
+            return labels[v, u]
+    return np.int32(0)
+
+
+@compiled
+def _thin(fills, first_front):  # type: ignore[no-untyped-def]
+    """See `thin_lines`; a layer looks only at the front: line pixels with a labelled one on a side."""
     height, width = fills.shape
     out = fills.copy()
-    queued = np.zeros((height, width), np.bool_)
-    front = np.empty(fills.size, np.int32)
-    found = np.empty(fills.size, np.int32)
-    size = 0
-    for y in range(height):
-        for x in range(width):
-            if out[y, x] == 0 and (
-                (x > 0 and out[y, x - 1] != 0)
-                or (x < width - 1 and out[y, x + 1] != 0)
-                or (y > 0 and out[y - 1, x] != 0)
-                or (y < height - 1 and out[y + 1, x] != 0)
-            ):
-                front[size] = y * width + x
-                queued[y, x] = True
-                size += 1
+    # The margin counts as queued, so that no pixel is looked up outside the frame.
+    queued = np.ones((height + 2, width + 2), np.bool_)
+    queued[1:-1, 1:-1] = fills != 0
+    front = np.empty(fills.size, np.int64)
+    label = np.empty(fills.size, np.int32)
+    size = first_front.size
+    for i in range(size):
+        front[i] = first_front[i]
+        queued[front[i] // width + 1, front[i] % width + 1] = True
     for _ in range(LAYERS):
         for i in range(size):
-            y, x = divmod(front[i], width)
-            # Published order W, NW, N, NE, E, SE, S, SW; and its tests: column 0 and row 0 give no label away.
-            west, north, east, south = x > 1, y > 1, x + 1 < width, y + 1 < height
-            label = 0
-            if west:
-                label = out[y, x - 1]
-            if label == 0 and west and north:
-                label = out[y - 1, x - 1]
-            if label == 0 and north:
-                label = out[y - 1, x]
-            if label == 0 and north and east:
-                label = out[y - 1, x + 1]
-            if label == 0 and east:
-                label = out[y, x + 1]
-            if label == 0 and south and east:
-                label = out[y + 1, x + 1]
-            if label == 0 and south:
-                label = out[y + 1, x]
-            if label == 0 and south and west:
-                label = out[y + 1, x - 1]
-            found[i] = label
-        kept = 0
-        grown = 0
-        for i in range(size):
-            if found[i] == 0:
-                front[kept] = front[i]
-                kept += 1
-            else:
-                y, x = divmod(front[i], width)
-                out[y, x] = found[i]
-                found[grown] = front[i]
-                grown += 1
-        if grown == 0:
-            break
-        size = kept
-        for i in range(grown):
-            y, x = divmod(found[i], width)
-            for side in range(4):
-                v = y + (side == 2) - (side == 3)
-                u = x + (side == 0) - (side == 1)
-                if 0 <= v < height and 0 <= u < width and out[v, u] == 0 and not queued[v, u]:
-                    queued[v, u] = True
+            label[i] = _label_beside(out, front[i] // width, front[i] % width)
+        layer = front[:size].copy()
+        size = 0
+        for i in range(layer.size):
+            y, x = divmod(layer[i], width)
+            out[y, x] = label[i]
+            if label[i] == 0:
+                # On the front but out of reach, by the rule on row and column 0: it waits.
+                front[size] = layer[i]
+                size += 1
+                continue
+            for v, u in ((y, x - 1), (y, x + 1), (y - 1, x), (y + 1, x)):
+                if not queued[v + 1, u + 1]:
+                    queued[v + 1, u + 1] = True
                     front[size] = v * width + u
                     size += 1
+        if size == 0:
+            break
     return out
 
 

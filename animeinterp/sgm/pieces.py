@@ -54,8 +54,8 @@ def segment(
     """
     if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or min(frame.shape[:2]) < MIN_SIDE:
         raise FrameError(
-            f"expected a uint8 RGB frame (H, W, 3) of at least {MIN_SIDE}x{MIN_SIDE} pixels, got {frame.dtype} "
-            f"{frame.shape}; convert or enlarge it first"
+            f"expected a uint8 RGB frame (H, W, 3) of at least {MIN_SIDE}x{MIN_SIDE} pixels, "
+            f"got {frame.dtype} {frame.shape}; convert or enlarge it first"
         )
     frame = np.ascontiguousarray(frame)
     chosen = _style_of(frame, style)

@@ -1,10 +1,11 @@
-"""Line map → fills: regions that a rolling ball can reach without leaking through gaps (system §1a [1]).
+"""Line map → fills: regions that a rolling ball reaches without leaking through gaps (system §1a [1]).
 
 The published method takes, for one ball, the first free pixel whose ball fits, floods from it to wherever the
-ball can roll, removes that fill and starts again. Here one sweep makes all fills of a ball. Let E be the free area
-eroded by the ball B: the next fill is D ⊕ B, where D is the 4-connected component of E that comes first in raster
-order, and taking it away leaves of E exactly what lies outside D ⊕ B ⊕ B. So only E is kept up to date, and only
-around the rim of D: with an offset, B contains all offsets between it and 0, hence D's rim reaches all that D does.
+ball can roll, removes that fill and starts again. Here one sweep makes all fills of a ball. Let E be the free
+area eroded by the ball B: the next fill is D ⊕ B, where D is the 4-connected component of E that comes first
+in raster order, and taking it away leaves of E exactly what lies outside D ⊕ B ⊕ B. So only E is kept up to
+date, and only around the rim of D: with an offset, B contains all offsets between it and 0, hence D's rim
+reaches all D reaches.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from animeinterp.sgm.jit import compiled
 
 FILLS_PER_BALL = 1000  # the published limits; what they leave unfilled counts as line
 FILLS_PER_FLOOD = 20000
-_MARGIN = 6
+_MARGIN = 6  # px, the reach of the largest ball
 
 
 def trapped_ball_fill(fillable: NDArray[np.uint8]) -> NDArray[np.int32]:
@@ -27,18 +28,18 @@ def trapped_ball_fill(fillable: NDArray[np.uint8]) -> NDArray[np.int32]:
     Returns (H, W) int32: 0 = line, 1..n = fills in the order they were made.
     """
     height, width = fillable.shape
-    # A margin as wide as the largest ball's reach spares all tests for the frame's edges; -1 belongs to nobody.
+    # A margin as wide as the largest reach spares all tests for the frame's edges; -1 belongs to nobody.
     fills = np.full((height + 2 * _MARGIN, width + 2 * _MARGIN), -1, np.int32)
     inner = fills[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
     inner[:] = 0
     core = np.zeros(fills.shape, np.uint8)
     made = 0
     for radius in (3, 2, 1, 0):
-        ball = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+        ball = np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2), np.uint8)
         free = np.where(inner == 0, fillable, np.uint8(0))
         # OpenCV's default border: what lies outside the frame hinders no ball.
         core[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN] = cv2.erode(free, ball)
-        reach = cv2.dilate(np.pad(ball, radius), ball)
+        reach = np.asarray(cv2.dilate(np.pad(ball, radius), ball), np.uint8)
         limit = FILLS_PER_BALL if radius > 0 else FILLS_PER_FLOOD
         made = _roll(core, fills, made, _offsets(ball, fills), _offsets(reach, fills), limit, radius == 3)
     return inner.copy()
@@ -47,7 +48,7 @@ def trapped_ball_fill(fillable: NDArray[np.uint8]) -> NDArray[np.int32]:
 def _offsets(kernel: NDArray[np.uint8], image: NDArray[np.int32]) -> NDArray[np.int64]:
     """The kernel's pixels as steps in the flattened image."""
     y, x = np.nonzero(kernel)
-    return (y - len(kernel) // 2) * image.shape[1] + x - len(kernel) // 2
+    return np.asarray((y - len(kernel) // 2) * image.shape[1] + x - len(kernel) // 2, np.int64)
 
 
 @compiled
@@ -68,26 +69,7 @@ def _roll(core, fills, made, ball, reach, limit, largest_only):  # type: ignore[
         if made - first == limit:
             break
         made += 1
-        live[seed] = 0
-        owner[seed] = made
-        queue[0] = seed
-        size, rim_size, head = 1, 0, 0
-        while head < size:
-            here = queue[head]
-            head += 1
-            inside = True
-            for step in sides:
-                there = here + step
-                if live[there] != 0:
-                    live[there] = 0
-                    owner[there] = made
-                    queue[size] = there
-                    size += 1
-                elif owner[there] != made and owner[there] >= 0:
-                    inside = False
-            if not inside:
-                rim[rim_size] = here
-                rim_size += 1
+        size, rim_size = _flood(live, owner, seed, made, sides, queue, rim)
         for here in rim[:rim_size]:
             for step in reach:
                 live[here + step] = 0
@@ -99,6 +81,32 @@ def _roll(core, fills, made, ball, reach, limit, largest_only):  # type: ignore[
     if largest_only:
         made = _keep_largest(owner, sizes[: made - first + 1], first)
     return made
+
+
+@compiled
+def _flood(live, owner, seed, fill, sides, queue, rim):  # type: ignore[no-untyped-def]
+    """Hand the live component of `seed` over to `fill`; returns its size and that of its `rim`."""
+    live[seed] = 0
+    owner[seed] = fill
+    queue[0] = seed
+    size, rim_size, head = 1, 0, 0
+    while head < size:
+        here = queue[head]
+        head += 1
+        inside = True
+        for step in sides:
+            there = here + step
+            if live[there] != 0:
+                live[there] = 0
+                owner[there] = fill
+                queue[size] = there
+                size += 1
+            elif owner[there] != fill and owner[there] >= 0:
+                inside = False
+        if not inside:
+            rim[rim_size] = here
+            rim_size += 1
+    return size, rim_size
 
 
 @compiled
