@@ -70,8 +70,12 @@ def splat(source: Tensor, flow: Tensor, importance: Tensor | None = None, mode: 
         share = torch.exp((z - z.amax((1, 2, 3), keepdim=True)).clamp(min=-_IMPORTANCE_RANGE))
         summed = _splat_sum(values * share, flow)
         weight, density = _splat_sum(torch.cat([share, ones], 1), flow).split_with_sizes([1, 1], 1)
-    warped = summed if mode == "sum" else summed / torch.where(weight > 0, weight, 1)
-    return Splat(warped.to(source.dtype), weight, density)
+    if mode != "sum":
+        divisor = torch.where(weight > 0, weight, 1)
+        # In place where autograd does not need the sum: at full size a fresh tensor costs more than the
+        # division.
+        summed = summed / divisor if summed.requires_grad else summed.div_(divisor)
+    return Splat(summed.to(source.dtype), weight, density)
 
 
 def splat_sum_plain(source: Tensor, flow: Tensor) -> Tensor:
@@ -109,20 +113,14 @@ def _splat_sum(source: Tensor, flow: Tensor) -> Tensor:
 
 def _check(source: Tensor, flow: Tensor, importance: Tensor | None, mode: Mode) -> None:
     if source.ndim != 4 or not source.is_floating_point():
-        raise UsageError(
-            f"splat: source is floating point (N, C, H, W), got {source.dtype} {tuple(source.shape)}"
-        )
+        raise UsageError(f"splat: source is floating point (N, C, H, W), got {source.dtype} {tuple(source.shape)}")
     n, _, height, width = source.shape
     if flow.shape != (n, 2, height, width):
-        raise UsageError(
-            f"splat: flow must be {(n, 2, height, width)} like the source, got {tuple(flow.shape)}"
-        )
+        raise UsageError(f"splat: flow must be {(n, 2, height, width)} like the source, got {tuple(flow.shape)}")
     if mode not in ("sum", "average", "softmax"):
         raise UsageError(f"splat: mode is 'sum', 'average' or 'softmax', got {mode!r}")
     if (importance is not None) != (mode == "softmax"):
-        raise UsageError(
-            f"splat: mode 'softmax' needs an importance and no other mode takes one, got {mode!r}"
-        )
+        raise UsageError(f"splat: mode 'softmax' needs an importance and no other mode takes one, got {mode!r}")
     if importance is not None and importance.shape != (n, 1, height, width):
         raise UsageError(f"splat: importance must be {(n, 1, height, width)}, got {tuple(importance.shape)}")
 
@@ -180,9 +178,7 @@ def _scatter(first: int, last: int, source: Any, flow: Any, warped: Any) -> None
 
 
 @compiled()
-def _gather(
-    first: int, last: int, source: Any, flow: Any, gradient: Any, to_source: Any, to_flow: Any
-) -> None:
+def _gather(first: int, last: int, source: Any, flow: Any, gradient: Any, to_source: Any, to_flow: Any) -> None:
     """The derivative of `_scatter` for the source pixels in rows [first, last)."""
     samples, height, width, channels = source.shape
     for n in range(samples):
