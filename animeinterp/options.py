@@ -37,7 +37,8 @@ class ModelConfig:
         SGM's flow with DIS optical flow, no weights.
     synthesis: `gridnet` draws the frame by a network (paper §3.4); `compose` selects between the warped frames.
     splat: forward-warping mode, `average` or `softmax` (Niklaus & Liu 2020).
-    descriptor: what pieces are matched by: `vgg19` features (paper §3.1) or `appearance` statistics, no weights.
+    deformation: how SGM finds the deformation of a matched piece: DIS with the `published` settings, `quick` ones,
+        or `none`: pieces are only shifted.
     iterations: steps of the recurrent refinement.
     correlation_levels, correlation_radius: size of the correlation lookup.
     apply_gate: multiply the coarse flow by exp(-g²) as the paper says; the published code computes g and drops it.
@@ -48,7 +49,7 @@ class ModelConfig:
     flow: Literal["rfr", "dis"]
     synthesis: Literal["gridnet", "compose"]
     splat: SplatMode
-    descriptor: Literal["vgg19", "appearance"]
+    deformation: Literal["published", "quick", "none"]
     iterations: int = 12
     correlation_levels: int = 4
     correlation_radius: int = 4
@@ -61,12 +62,12 @@ PAPER = ModelConfig(
     flow="rfr",
     synthesis="gridnet",
     splat="average",
-    descriptor="vgg19",
+    deformation="published",
     apply_gate=False,
     coarse_flow_added=2,
 )
 CLASSICAL = ModelConfig(
-    name="classical", flow="dis", synthesis="compose", splat="softmax", descriptor="appearance"
+    name="classical", flow="dis", synthesis="compose", splat="softmax", deformation="quick"
 )
 
 
@@ -79,11 +80,13 @@ class Options:
         (the paper's 960x540); flow is then scaled back to the frame.
     max_pixels: frames with more pixels are refused; the default admits 8K (8192x4320) with some room.
     precision: `fp32`, or `bf16` for the networks; `auto` takes bf16 on a GPU that has it, fp32 elsewhere.
-    threads: CPU threads for torch and OpenCV; 0 leaves their own choice.
     """
 
     style: Literal["auto", "western", "japanese"] | LineStyle = "auto"
     working_pixels: int = 960 * 540
     max_pixels: int = 40_000_000
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    threads: int = 0
+
+
+PRESETS = {config.name: config for config in (CLASSICAL, PAPER)}
+DEFAULT_PRESET = CLASSICAL.name

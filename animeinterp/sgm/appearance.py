@@ -7,6 +7,8 @@ top and bottom, near and farther away, is what tells two eyes or two fence posts
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -26,26 +28,26 @@ SHARES = {"color": 0.25, "gradient": 0.10, "shape": 0.08, "surroundings": 0.45, 
 def describe(frame: NDArray[np.uint8], pieces: Pieces) -> NDArray[np.float32]:
     """Describe each piece of a frame.
 
-    frame: (H, W, 3) uint8, RGB. pieces: its K pieces. Returns float32 (N, K), columns non-negative, summing to 1.
+    frame: (H, W, 3) uint8, RGB. pieces: its K pieces. Returns float32 (K, N), rows non-negative, summing to 1.
     """
-    lab = cv2.cvtColor(frame, cv2.COLOR_RGB2Lab)
-    groups = {
+    lab = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2Lab), np.uint8)
+    groups: dict[str, NDArray[Any]] = {
         "color": _color(lab, pieces),
         "gradient": _gradient(lab, pieces),
         "shape": _shape(pieces),
         "surroundings": _surroundings(lab, pieces),
         "place": _place(pieces),
     }
-    columns = [SHARES[name] * _unit_sum(group) for name, group in groups.items()]
-    return _unit_sum(np.concatenate(columns, axis=1)).T.astype(np.float32)
+    shares = [SHARES[name] * _unit_sum(group) for name, group in groups.items()]
+    return _unit_sum(np.concatenate(shares, axis=1)).astype(np.float32)
 
 
-def _unit_sum(rows: NDArray[np.floating]) -> NDArray[np.floating]:
+def _unit_sum(rows: NDArray[Any]) -> NDArray[Any]:
     total = rows.sum(axis=1, keepdims=True)
-    return np.divide(rows, total, out=np.zeros_like(rows), where=total > 0)
+    return np.asarray(rows / np.where(total > 0, total, 1))
 
 
-def _soft_bins(values: NDArray[np.floating], bins: int) -> NDArray[np.float64]:
+def _soft_bins(values: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
     """Values in [0, 1] as weights of their two nearest of `bins` bins: (K,) → (K, bins)."""
     place = np.clip(values, 0, 1) * (bins - 1)
     return np.asarray(np.maximum(0, 1 - np.abs(place[:, None] - np.arange(bins))))

@@ -93,18 +93,19 @@ def coarse_flow(
     """
     flow = np.zeros((2, *pieces.labels.shape), np.float32)
     confidence = np.zeros(len(pieces), np.float32)
-    gray, gray_there = (np.asarray(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY)) for f in (frame, other))
+    gray, gray_there = (np.asarray(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY), np.uint8) for f in (frame, other))
     dis = _dis(deformation) if deformation else None
     valid = valid_matches(pieces, others, match)
-    for piece in np.flatnonzero(valid >= 0):
-        box, box_there = pieces.box[:, piece], others.box[:, valid[piece]]
-        cut, cut_there = _mask(pieces, piece), _mask(others, valid[piece])
+    for piece in np.flatnonzero(valid >= 0).tolist():
+        there = int(valid[piece])
+        box, box_there = pieces.box[:, piece], others.box[:, there]
+        cut, cut_there = _mask(pieces, piece), _mask(others, there)
         size = tuple(max(a, b, MIN_PATCH) + MARGIN for a, b in zip(cut.shape, cut_there.shape, strict=True))
         mask, mask_there = _center(cut, size), _center(cut_there, size)
         local = np.zeros((*size, 2), np.float32)
         if deformation and dis:
-            here, there = _patch(gray, box, cut, size), _patch(gray_there, box_there, cut_there, size)
-            local = _deform(dis, here, there, deformation.max_side)
+            patch, patch_there = _patch(gray, box, cut, size), _patch(gray_there, box_there, cut_there, size)
+            local = _deform(dis, patch, patch_there, deformation.max_side)
         landed = _share_landed(local, mask, mask_there)
         if landed > MIN_LANDED:
             confidence[piece] = landed
@@ -114,8 +115,8 @@ def coarse_flow(
     return Guidance(flow, confidence)
 
 
-def _dis(deformation: Deformation) -> cv2.DISOpticalFlow:
-    dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+def _dis(deformation: Deformation) -> Any:
+    dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     dis.setFinestScale(0)
     dis.setVariationalRefinementIterations(deformation.variational)
     dis.setGradientDescentIterations(deformation.descent)
@@ -126,7 +127,7 @@ def _dis(deformation: Deformation) -> cv2.DISOpticalFlow:
 def _mask(pieces: Pieces, piece: int) -> NDArray[np.bool_]:
     """The piece within its bounding box."""
     x0, y0, x1, y1 = pieces.box[:, piece]
-    return pieces.labels[y0 : y1 + 1, x0 : x1 + 1] == piece
+    return np.asarray(pieces.labels[y0 : y1 + 1, x0 : x1 + 1] == piece)
 
 
 def _center(image: NDArray[Any], size: tuple[int, ...]) -> NDArray[Any]:
@@ -147,9 +148,7 @@ def _patch(
     return _center(patch, size)
 
 
-def _deform(
-    dis: cv2.DISOpticalFlow, here: NDArray[np.uint8], there: NDArray[np.uint8], max_side: int
-) -> NDArray[np.float32]:
+def _deform(dis: Any, here: NDArray[np.uint8], there: NDArray[np.uint8], max_side: int) -> NDArray[np.float32]:
     """DIS flow between two patches of one size: float32 (h, w, 2), px."""
     halvings = 0
     while max_side and max(here.shape) >> halvings > max_side:
@@ -158,9 +157,9 @@ def _deform(
         return np.asarray(dis.calc(here, there, None), np.float32)
     height, width = here.shape
     small = (max(width >> halvings, MIN_PATCH), max(height >> halvings, MIN_PATCH))
-    here, there = (cv2.resize(patch, small, interpolation=cv2.INTER_AREA) for patch in (here, there))
-    flow = cv2.resize(dis.calc(here, there, None), (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(flow * np.float32([width / small[0], height / small[1]]), np.float32)
+    shrunk = [cv2.resize(patch, small, interpolation=cv2.INTER_AREA) for patch in (here, there)]
+    flow = np.asarray(cv2.resize(dis.calc(*shrunk, None), (width, height), interpolation=cv2.INTER_LINEAR))
+    return np.asarray(flow * (width / small[0], height / small[1]), np.float32)
 
 
 @compiled

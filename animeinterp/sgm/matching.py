@@ -35,10 +35,8 @@ class Matching:
     match10: NDArray[np.int64]
 
 
-@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
-def _histogram_intersection(
-    features0: NDArray[np.float32], features1: NDArray[np.float32]
-) -> NDArray[np.float32]:
+@njit(cache=True, nogil=True, fastmath=True)
+def _histogram_intersection(features0: NDArray[np.float32], features1: NDArray[np.float32]) -> NDArray[np.float32]:
     count0, length = features0.shape
     count1 = features1.shape[0]
     overlap = np.empty((count0, count1), np.float32)
@@ -54,13 +52,13 @@ def _histogram_intersection(
 
 
 def affinity(features0: NDArray[np.float32], features1: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Histogram intersection `A(i, j) = sum_n min(F0(n, i), F1(n, j))` (paper eq. 1).
+    """Histogram intersection `A(i, j) = sum_n min(F0(i, n), F1(j, n))` (paper eq. 1).
 
-    features0, features1: float32 (N, K0) and (N, K1), non-negative, each column summing to 1.
+    features0, features1: float32 (K0, N) and (K1, N), non-negative, each row summing to 1.
     Returns float32 (K0, K1) in [0, 1].
     """
     return _histogram_intersection(
-        np.ascontiguousarray(features0.T, np.float32), np.ascontiguousarray(features1.T, np.float32)
+        np.ascontiguousarray(features0, np.float32), np.ascontiguousarray(features1, np.float32)
     )
 
 
@@ -89,12 +87,10 @@ def mutual_best(score: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[
     return match01, match10
 
 
-def match(
-    pieces0: Pieces, pieces1: Pieces, features0: NDArray[np.float32], features1: NDArray[np.float32]
-) -> Matching:
+def match(pieces0: Pieces, pieces1: Pieces, features0: NDArray[np.float32], features1: NDArray[np.float32]) -> Matching:
     """Match the pieces of two frames of one size.
 
-    features0, features1: float32 (N, K0) and (N, K1), the pieces' descriptors, each column summing to 1.
+    features0, features1: float32 (K0, N) and (K1, N), the pieces' descriptors, each row summing to 1.
     """
     penalty = distance_penalty(pieces0, pieces1) + size_penalty(pieces0, pieces1)
     score = (affinity(features0, features1) - penalty).astype(np.float32)

@@ -1,0 +1,360 @@
+"""The straight line from two frames to the frame between: analyze → motion → render.
+
+    analyze(frame)   → Analysis   once per frame: colour pieces, their descriptors, network features
+    motion(a0, a1)   → Motion     once per pair: matches, coarse flow, refined flow, importance
+    render(motion, t) → frame     once per new frame
+
+This is the only place that joins `sgm/` (numpy) and `net/` (torch). Segmentation and matching work on a copy of the
+frame of at most `Options.working_pixels`; rendering works on the frame as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from animeinterp.errors import UsageError, WeightsError
+from animeinterp.frame import (
+    MIN_SIDE,
+    Frame,
+    check_frame,
+    check_pair,
+    check_time,
+    from_planes,
+    has_alpha,
+    rgb8,
+    to_planes,
+)
+from animeinterp.net.compose import Warped, compose, warp
+from animeinterp.net.descriptors import PieceDescriptor, load_vgg
+from animeinterp.net.model import AnimeInterp, Features
+from animeinterp.net.splatting import splat
+from animeinterp.options import DEFAULT_PRESET, PRESETS, LineStyle, ModelConfig, Options
+from animeinterp.sgm import appearance
+from animeinterp.sgm.dense import Direction, fuse, importance
+from animeinterp.sgm.guidance import PUBLISHED, QUICK, coarse_flow
+from animeinterp.sgm.matching import match
+from animeinterp.sgm.pieces import Pieces, segment
+from animeinterp.weights.loading import load_weights
+
+_DEFORMATIONS = {"published": PUBLISHED, "quick": QUICK, "none": None}
+STILL = 0.5  # px; slower pixels do not count as moving when untouched pixels are kept
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analysis:
+    """What one frame is made of.
+
+    frame: as given, see `animeinterp.frame`. picture: what was segmented, uint8 (h, w, 3) RGB at working size.
+    pieces: its colour pieces. descriptors: float32 (K, N), one row per piece. features: the network's features,
+    None in presets without a network. seconds: wall time by stage.
+    """
+
+    frame: Frame
+    picture: NDArray[np.uint8]
+    pieces: Pieces
+    descriptors: NDArray[np.float32]
+    features: Features | None
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Motion:
+    """How two frames move into each other.
+
+    match01, match10: int64 (K0,) and (K1,), each piece's match in the other frame, -1 = none.
+    coarse01, coarse10: float32 (2, h, w), x first, px at working size: what SGM alone says, 0 = nothing.
+    flow01, flow10: float32 (2, H, W), x first, px of the frame: refined.
+    importance0, importance1: float32 (H, W) in (0, 1]: how far each pixel's flow can be trusted.
+    seconds: wall time by stage.
+    """
+
+    analysis0: Analysis
+    analysis1: Analysis
+    match01: NDArray[np.int64]
+    match10: NDArray[np.int64]
+    coarse01: NDArray[np.float32]
+    coarse10: NDArray[np.float32]
+    flow01: NDArray[np.float32]
+    flow10: NDArray[np.float32]
+    importance0: NDArray[np.float32]
+    importance1: NDArray[np.float32]
+    seconds: dict[str, float]
+
+
+class Interpolator:
+    """Draws frames between frames; made by `load_interpolator`.
+
+    config: the architecture. options: how it is run. network: the learned half, None where `config` needs none.
+    descriptor: VGG features for matching; None takes `animeinterp.sgm.appearance`, which needs no weights.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        options: Options | None = None,
+        network: AnimeInterp | None = None,
+        descriptor: PieceDescriptor | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self.config = config
+        self.options = options or Options()
+        self.device = torch.device(device)
+        self._network = network
+        self._descriptor = descriptor
+
+    def __call__(self, frame0: Frame, frame1: Frame, t: float = 0.5) -> Frame:
+        """The frame at time t in [0, 1] between two frames of one size, mode and depth.
+
+        Raises UsageError for a t outside [0, 1], FrameError for frames that cannot be worked on.
+        """
+        t = check_time(t)
+        for name, frame in (("frame 0", frame0), ("frame 1", frame1)):
+            check_frame(frame, self.options.max_pixels, name)
+        check_pair(frame0, frame1)
+        if t in (0, 1) or np.array_equal(frame0, frame1):
+            return (frame1 if t == 1 else frame0).copy()
+        return self.render(self.motion(self.analyze(frame0), self.analyze(frame1)), t)
+
+    def analyze(self, frame: Frame, style: LineStyle | None = None) -> Analysis:
+        """Find and describe the colour pieces of a frame. style: instead of that of the options.
+
+        Raises FrameError for frames that cannot be worked on.
+        """
+        check_frame(frame, self.options.max_pixels)
+        seconds: dict[str, float] = {}
+        picture = _at_working_size(rgb8(frame), self.options.working_pixels)
+        with _timed(seconds, "pieces"):
+            pieces = segment(picture, style or self.options.style)
+        with _timed(seconds, "descriptors"):
+            if self._descriptor is None:
+                descriptors = appearance.describe(picture, pieces)
+            else:
+                descriptors = self._descriptor.describe(picture, pieces.labels, len(pieces))
+        features = None
+        if self._network is not None:
+            with _timed(seconds, "features"), self._inference():
+                features = self._network.encode(_rgb(self._planes(frame)))
+        return Analysis(frame, picture, pieces, descriptors, features, seconds)
+
+    def motion(self, analysis0: Analysis, analysis1: Analysis) -> Motion:
+        """Match the pieces of two frames and find the flow between them. Raises FrameError if they do not fit."""
+        check_pair(analysis0.frame, analysis1.frame)
+        if analysis0.pieces.style != analysis1.pieces.style:
+            # Pieces found in two ways would not match.
+            analysis1 = self.analyze(analysis1.frame, analysis0.pieces.style)
+        seconds: dict[str, float] = {}
+        pieces, pictures = (analysis0.pieces, analysis1.pieces), (analysis0.picture, analysis1.picture)
+        with _timed(seconds, "matching"):
+            matching = match(*pieces, analysis0.descriptors, analysis1.descriptors)
+        with _timed(seconds, "coarse flow"):
+            deformation = _DEFORMATIONS[self.config.deformation]
+            guidance01 = coarse_flow(*pictures, *pieces, matching.match01, deformation)
+            guidance10 = coarse_flow(*pictures[::-1], *pieces[::-1], matching.match10, deformation)
+        directions = (
+            Direction(*pictures, pieces[0], guidance01),
+            Direction(*pictures[::-1], pieces[1], guidance10),
+        )
+        size = analysis0.frame.shape[:2]
+        with _timed(seconds, "refined flow"):
+            if self.config.flow == "rfr":
+                flows = self._refine(analysis0, analysis1, guidance01.flow, guidance10.flow)
+                small = [_resize_flow(flow, pictures[0].shape[:2]) for flow in flows]
+            else:
+                small = [fuse(direction) for direction in directions]
+                flows = [_resize_flow(flow, size) for flow in small]
+            importance0 = _resize(importance(directions[0], small[0], small[1]), size)
+            importance1 = _resize(importance(directions[1], small[1], small[0]), size)
+        return Motion(
+            analysis0, analysis1, matching.match01, matching.match10, guidance01.flow, guidance10.flow,
+            flows[0], flows[1], importance0, importance1, seconds,
+        )  # fmt: skip
+
+    def render(self, motion: Motion, t: float) -> Frame:
+        """Draw the frame at time t in [0, 1], in the size, mode and depth of the frames.
+
+        t = 0 and t = 1 give the frames themselves. Where both frames are equal and nothing that moves passes, the
+        result is equal too. Raises UsageError for a t outside [0, 1].
+        """
+        t = check_time(t)
+        frame0, frame1 = motion.analysis0.frame, motion.analysis1.frame
+        if t in (0, 1) or np.array_equal(frame0, frame1):
+            return (frame1 if t == 1 else frame0).copy()
+        with self._inference():
+            if self.config.synthesis == "gridnet":
+                planes = self._synthesize(motion, t)
+            else:
+                warped0, warped1 = self._warp(motion, t)
+                planes = compose(self._planes(frame0), self._planes(frame1), warped0, warped1, t)
+            moving = self._something_moves(motion, t)
+        drawn = from_planes(planes[0].float().cpu().numpy(), frame0)
+        equal = (frame0 == frame1).reshape(*frame0.shape[:2], -1).all(axis=2)
+        drawn[equal & ~moving] = frame0[equal & ~moving]
+        return drawn
+
+    def warped(self, motion: Motion, t: float) -> tuple[Frame, Frame]:
+        """Each frame alone, moved to time t; black (transparent, if there is alpha) where nothing arrives."""
+        with self._inference():
+            warped = self._warp(motion, check_time(t))
+        frame = motion.analysis0.frame
+        first, second = (from_planes(w.planes[0].float().cpu().numpy(), frame) for w in warped)
+        return first, second
+
+    def _refine(
+        self,
+        analysis0: Analysis,
+        analysis1: Analysis,
+        coarse01: NDArray[np.float32],
+        coarse10: NDArray[np.float32],
+    ) -> list[NDArray[np.float32]]:
+        size = analysis0.frame.shape[:2]
+        network, features0, features1 = self._network, analysis0.features, analysis1.features
+        if network is None or features0 is None or features1 is None:
+            raise UsageError("these analyses hold no network features; make them with this interpolator's analyze")
+        coarse = [torch.from_numpy(_resize_flow(flow, size))[None].to(self.device) for flow in (coarse01, coarse10)]
+        with self._inference():
+            refined = network.flow(features0, features1, coarse[0], coarse[1])
+        return [flow[0].float().cpu().numpy() for flow in refined]
+
+    def _synthesize(self, motion: Motion, t: float) -> Tensor:
+        """GridNet draws RGB: grey goes in three times and is averaged; alpha is drawn as a grey picture."""
+        network, analyses = self._network, (motion.analysis0, motion.analysis1)
+        features0, features1 = (analysis.features for analysis in analyses)
+        if network is None or features0 is None or features1 is None:
+            raise UsageError("this motion holds no network features; make it with this interpolator")
+        planes0, planes1 = (self._planes(analysis.frame) for analysis in analyses)
+        flows = self._tensor(motion.flow01), self._tensor(motion.flow10)
+        colors = planes0.shape[1] - has_alpha(motion.analysis0.frame)
+        pair = _rgb(planes0), _rgb(planes1)
+        drawn = network.synthesize(*pair, features0.pyramid, features1.pyramid, *flows, t)
+        if colors == 1:
+            drawn = drawn.mean(1, keepdim=True)
+        if colors < planes0.shape[1]:
+            alphas = planes0[:, colors:].expand(-1, 3, -1, -1), planes1[:, colors:].expand(-1, 3, -1, -1)
+            pyramid0, pyramid1 = (network.encode(alpha).pyramid for alpha in alphas)
+            alpha = network.synthesize(*alphas, pyramid0, pyramid1, *flows, t).mean(1, keepdim=True)
+            drawn = torch.cat([drawn, alpha], 1)
+        return drawn
+
+    def _warp(self, motion: Motion, t: float) -> tuple[Warped, Warped]:
+        mode = self.config.splat
+        planes0, planes1 = (self._planes(a.frame) for a in (motion.analysis0, motion.analysis1))
+        trust0, trust1 = self._tensor(motion.importance0[None]), self._tensor(motion.importance1[None])
+        return (
+            warp(planes0, self._tensor(motion.flow01), trust0, t, mode),
+            warp(planes1, self._tensor(motion.flow10), trust1, 1 - t, mode),
+        )
+
+    def _something_moves(self, motion: Motion, t: float) -> NDArray[np.bool_]:
+        """Where a moving pixel of either frame arrives at time t: bool (H, W)."""
+        arrives = np.zeros(motion.flow01.shape[1:], np.bool_)
+        for flow, share in ((motion.flow01, t), (motion.flow10, 1 - t)):
+            moving = self._tensor((np.hypot(*flow) > STILL)[None].astype(np.float32))
+            landed = splat(moving, share * self._tensor(flow), mode="sum").warped
+            arrives |= (landed[0, 0] > 0).cpu().numpy()
+        return arrives
+
+    def _planes(self, frame: Frame) -> Tensor:
+        return self._tensor(to_planes(frame))
+
+    def _tensor(self, planes: NDArray[np.float32]) -> Tensor:
+        """(C, H, W) → (1, C, H, W) on the device."""
+        return torch.from_numpy(planes)[None].to(self.device)
+
+    @contextmanager
+    def _inference(self) -> Iterator[None]:
+        precision = self.options.precision
+        gpu = self.device.type == "cuda"
+        bf16 = precision == "bf16" or (precision == "auto" and gpu and torch.cuda.is_bf16_supported())
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+            yield
+
+
+def load_interpolator(
+    model: str = "default",
+    device: str = "auto",
+    *,
+    weights: Path | str | None = None,
+    vgg: Path | str | None = None,
+    options: Options | None = None,
+) -> Interpolator:
+    """Build an interpolator: presets, weights and device are joined here and nowhere else.
+
+    model: a preset, see `available_models`, or `default`. device: `auto` (a GPU if there is one), `cpu`, `cuda`, …
+    weights: the network's checkpoint, for presets that need one. vgg: VGG-19 weights in torchvision's layout, to
+    match pieces by; without them pieces are matched by descriptors that need none.
+    Raises UsageError for an unknown preset or device, FileError and WeightsError for weights that do not load.
+    """
+    name = DEFAULT_PRESET if model == "default" else model
+    if name not in PRESETS:
+        raise UsageError(f"expected a model out of {', '.join(PRESETS)}, got {model!r}")
+    config, place = PRESETS[name], _device(device)
+    network = None
+    if config.flow == "rfr" or config.synthesis == "gridnet":
+        if weights is None:
+            raise WeightsError(
+                f"model {name!r} needs its published checkpoint; give its path (weights=…, --weights PATH)"
+            )
+        network = AnimeInterp(config).eval().requires_grad_(False)
+        load_weights(network, weights, name)
+        network = network.to(place)
+    elif weights is not None:
+        raise UsageError(f"model {name!r} has no weights, got {weights}; leave them out or choose another model")
+    descriptor = None if vgg is None else PieceDescriptor(load_vgg(vgg).to(place))
+    return Interpolator(config, options, network, descriptor, place)
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"expected a device that torch can use, such as cpu, got {name!r}; use auto") from error
+    return name
+
+
+def _rgb(planes: Tensor) -> Tensor:
+    """The three colour planes of (1, C, H, W); grey is repeated, alpha left out (colours are premultiplied)."""
+    return planes[:, :1].expand(-1, 3, -1, -1) if planes.shape[1] < 3 else planes[:, :3]
+
+
+def _at_working_size(picture: NDArray[np.uint8], working_pixels: int) -> NDArray[np.uint8]:
+    """The picture, made smaller if it has more than `working_pixels`, its shape kept."""
+    height, width = picture.shape[:2]
+    scale = (working_pixels / (height * width)) ** 0.5
+    if scale >= 1:
+        return picture
+    size = max(MIN_SIDE, round(width * scale)), max(MIN_SIDE, round(height * scale))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+
+
+def _resize(planes: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
+    """(H, W) or (C, H, W) → the same at `size` = (height, width), bilinear."""
+    if planes.shape[-2:] == tuple(size[:2]):
+        return planes
+    if planes.ndim == 3:
+        return np.stack([_resize(plane, size) for plane in planes])
+    return np.asarray(cv2.resize(planes, (size[1], size[0]), interpolation=cv2.INTER_LINEAR))
+
+
+def _resize_flow(flow: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
+    """Flow (2, H, W) at another size, its vectors scaled with it."""
+    scale = np.array([size[1] / flow.shape[2], size[0] / flow.shape[1]], np.float32)
+    return np.ascontiguousarray(_resize(flow, size) * scale[:, None, None])
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    begin = perf_counter()
+    yield
+    seconds[stage] = perf_counter() - begin
