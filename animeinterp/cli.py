@@ -28,7 +28,7 @@ from animeinterp.errors import AnimeInterpError, UsageError
 from animeinterp.options import Options
 
 if TYPE_CHECKING:
-    from animeinterp.interpolator import Interpolator
+    from animeinterp.interpolator import Interpolator, Motion
     from animeinterp.picture import Picture
 
 app = typer.Typer(
@@ -40,17 +40,19 @@ app = typer.Typer(
 )
 out = Console(highlight=False, soft_wrap=True)
 
-Frame0 = Annotated[Path, typer.Argument(metavar="A", help="The first frame: PNG, WebP, TIFF or JPEG.")]
+Frame0 = Annotated[Path, typer.Argument(metavar="A", readable=False, help="The first frame: PNG, WebP, TIFF or JPEG.")]
 Frame1 = Annotated[
-    Path, typer.Argument(metavar="B", help="The second frame, of the same size, mode and depth.")
+    Path,
+    typer.Argument(metavar="B", readable=False, help="The second frame, of the same size, mode and depth."),
 ]
 Model = Annotated[str, typer.Option("--model", help="A preset out of `animeinterp models`.")]
 Weights = Annotated[
     Path | None,
-    typer.Option("--weights", help="The model's weights; `paper` reads the published checkpoint."),
+    typer.Option("--weights", readable=False, help="The model's weights; `paper` reads the published checkpoint."),
 ]
 Vgg = Annotated[
-    Path | None, typer.Option("--vgg", help="VGG-19 weights in torchvision's layout, to match pieces by.")
+    Path | None,
+    typer.Option("--vgg", readable=False, help="VGG-19 weights in torchvision's layout, to match pieces by."),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps, …")]
 Style = Annotated[
@@ -82,14 +84,11 @@ def tween(
     a: Frame0,
     b: Frame1,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="A picture's name, or a folder that exists.")
+        Path | None,
+        typer.Option("-o", "--output", readable=False, help="A picture's name, or a folder that exists."),
     ] = None,
-    count: Annotated[
-        int | None, typer.Option("-n", "--count", help="How many in-betweens.", show_default="1")
-    ] = None,
-    at: Annotated[
-        str | None, typer.Option("--at", help="Times instead, such as 0.25,0.6 or 1/3,2/3.")
-    ] = None,
+    count: Annotated[int | None, typer.Option("-n", "--count", help="How many in-betweens.", show_default="1")] = None,
+    at: Annotated[str | None, typer.Option("--at", help="Times instead, such as 0.25,0.6 or 1/3,2/3.")] = None,
     timing: Annotated[
         str | None,
         typer.Option(
@@ -118,7 +117,8 @@ def tween(
     _check_targets(targets, picture_a, force)
     interpolator = _interpolator(model, weights, vgg, device, style, max_pixels)
     started = time.perf_counter()
-    _draw(interpolator, picture_a, picture_b, times, targets, force)
+    motion = _motion(interpolator, picture_a, picture_b)
+    _draw(interpolator, motion, picture_a, times, targets, force)
     _say_took(len(times), time.perf_counter() - started)
 
 
@@ -126,7 +126,7 @@ def tween(
 def explain(
     a: Frame0,
     b: Frame1,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The sheet's file name.")] = Path(
+    output: Annotated[Path, typer.Option("-o", "--output", readable=False, help="The sheet's file name.")] = Path(
         "sheet.png"
     ),
     at: Annotated[str, typer.Option("--at", help="Time of the new frame.")] = "0.5",
@@ -145,13 +145,13 @@ def explain(
     picture_a, picture_b = _read_pair(a, b, max_pixels)
     _check_sheet(output, force)
     interpolator = _interpolator(model, weights, vgg, device, style, max_pixels)
-    _draw_sheet(interpolator, picture_a, picture_b, times[0], output, force)
+    _draw_sheet(interpolator, _motion(interpolator, picture_a, picture_b), times[0], output, force)
 
 
 @app.command()
 def demo(
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="Folder for the pictures; made if absent.")
+        Path, typer.Option("-o", "--output", readable=False, help="Folder for the pictures; made if absent.")
     ] = Path("animeinterp-demo"),
     model: Model = "default",
     weights: Weights = None,
@@ -172,8 +172,9 @@ def demo(
     interpolator = _interpolator(model, weights, vgg, device, "auto", DEFAULTS.max_pixels)
     for key, picture in zip(keys, (picture_a, picture_b), strict=True):
         _write(key, picture.pixels, picture, force, "given")
-    _draw(interpolator, picture_a, picture_b, _times(3, None, None), targets, force)
-    _draw_sheet(interpolator, picture_a, picture_b, Fraction(1, 2), output / "sheet.png", force)
+    motion = _motion(interpolator, picture_a, picture_b)
+    _draw(interpolator, motion, picture_a, _times(3, None, None), targets, force)
+    _draw_sheet(interpolator, motion, Fraction(1, 2), output / "sheet.png", force)
     out.print(f"The pictures are in {output.resolve()}", markup=False)
 
 
@@ -186,13 +187,7 @@ def models() -> None:
     for heading in ("model", "weights", "size", "licence", "training data", "scores"):
         table.add_column(heading, overflow="fold")
     for place, record in enumerate(available_models()):
-        where = (
-            "none needed"
-            if record.file is None
-            else "shipped"
-            if record.shipped
-            else f"--weights {record.file}"
-        )
+        where = "none needed" if record.file is None else "shipped" if record.shipped else f"--weights {record.file}"
         scores = "\n".join(f"{s.benchmark}: {s.metric} {s.value:g} ({s.source})" for s in record.scores)
         size = "–" if record.size is None else f"{record.size / 1e6:.1f} MB"
         name = f"{record.name}{' (default)' if place == 0 else ''}\n{record.summary}"
@@ -256,30 +251,31 @@ def _interpolator(
         return load_interpolator(model, device, weights=weights, vgg=vgg, options=options)
 
 
+def _motion(interpolator: Interpolator, a: Picture, b: Picture) -> Motion:
+    with out.status("matching the frames"):
+        return interpolator.motion(interpolator.analyze(a.pixels), interpolator.analyze(b.pixels))
+
+
 def _draw(
     interpolator: Interpolator,
-    a: Picture,
-    b: Picture,
+    motion: Motion,
+    like: Picture,
     times: Sequence[Fraction],
     targets: Sequence[Path],
     force: bool,
 ) -> None:
-    with out.status("matching the frames"):
-        motion = interpolator.motion(interpolator.analyze(a.pixels), interpolator.analyze(b.pixels))
     for t, target in zip(times, targets, strict=True):
         with out.status(f"drawing t = {float(t):.3f}"):
             frame = interpolator.render(motion, float(t))
-        _write(target, frame, a, force, f"t = {float(t):.3f}")
+        _write(target, frame, like, force, f"t = {float(t):.3f}")
 
 
-def _draw_sheet(
-    interpolator: Interpolator, a: Picture, b: Picture, t: Fraction, target: Path, force: bool
-) -> None:
-    from animeinterp.explain import explain_pair
+def _draw_sheet(interpolator: Interpolator, motion: Motion, t: Fraction, target: Path, force: bool) -> None:
+    from animeinterp.explain import explain_motion
     from animeinterp.picture import write_picture
 
     with out.status("drawing the sheet"):
-        sheet = explain_pair(interpolator, a.pixels, b.pixels, float(t))
+        sheet = explain_motion(interpolator, motion, float(t))
     write_picture(target, sheet, force=force)
     out.print(f"sheet      {target}", markup=False)
 

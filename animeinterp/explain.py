@@ -50,9 +50,8 @@ class _Panel:
     note: str = ""
 
 
-def explain_pair(interpolator: Interpolator, frame0: Frame, frame1: Frame, t: float) -> Picture:
-    """Interpolate one pair and draw its sheet; frames and t as for `Interpolator.__call__`."""
-    motion = interpolator.motion(interpolator.analyze(frame0), interpolator.analyze(frame1))
+def explain_motion(interpolator: Interpolator, motion: Motion, t: float) -> Picture:
+    """Render the frame at t in [0, 1] and draw the sheet of how it came about."""
     started = time.perf_counter()
     warped = interpolator.warped(motion, t)
     halfway = time.perf_counter()
@@ -169,9 +168,7 @@ def _flow_radius(motion: Motion) -> float:
 def _hues(count: int) -> Picture:
     """Colours (count, 3) that differ from one number to the next: hues a golden section apart."""
     k = np.arange(count)
-    hsv = np.stack([k * 0.618034 % 1 * 180, 80 + k * 37 % 4 * 30, 255 - k * 53 % 3 * 35], axis=1).astype(
-        np.uint8
-    )
+    hsv = np.stack([k * 0.618034 % 1 * 180, 80 + k * 37 % 4 * 30, 255 - k * 53 % 3 * 35], axis=1).astype(np.uint8)
     colors: Picture = cv2.cvtColor(hsv[None], cv2.COLOR_HSV2RGB)[0].astype(np.uint8)
     return colors
 

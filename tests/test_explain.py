@@ -5,7 +5,12 @@ import pytest
 from stub import Blender
 
 from animeinterp import explain as sheet_module
-from animeinterp.explain import explain_pair, flow_to_color
+from animeinterp.explain import explain_motion, flow_to_color
+
+
+def sheet_of(frame0, frame1, t):
+    blender = Blender()
+    return explain_motion(blender, blender.motion(blender.analyze(frame0), blender.analyze(frame1)), t)
 
 
 def test_no_motion_is_white_and_directions_have_the_colours_of_the_benchmark():
@@ -51,7 +56,7 @@ def test_sheet_is_drawn_for_every_mode(pair, mode, dtype):
         if mode == "RGBA":
             deep = np.dstack([deep, np.full(deep.shape[:2], np.iinfo(dtype).max // 2, dtype)])
         frames.append(deep.astype(dtype))
-    sheet = explain_pair(Blender(), *frames, 0.5)
+    sheet = sheet_of(*frames, 0.5)
     assert sheet.dtype == np.uint8
     assert sheet.ndim == 3
     assert sheet.shape[1:] == (2400, 3)
@@ -61,7 +66,7 @@ def test_sheet_is_drawn_for_every_mode(pair, mode, dtype):
 def test_panels_stay_inside_the_sheet(size):
     frame = np.zeros((*size, 3), np.uint8)
     frame[: size[0] // 2] = 90
-    sheet = explain_pair(Blender(), frame, frame, 0.25)
+    sheet = sheet_of(frame, frame, 0.25)
     paper = sheet[0, 0]
     for edge in (sheet[:20], sheet[-20:], sheet[:, :20], sheet[:, -20:]):
         assert (edge == paper).all()
@@ -88,7 +93,7 @@ def test_every_stage_shows_its_time(pair, monkeypatch):
         "text",
         lambda self, at, words, *args, **kwargs: said.append(words) or text(self, at, words, *args, **kwargs),
     )
-    explain_pair(Blender(), *pair, 0.5)
+    sheet_of(*pair, 0.5)
     assert [w for w in said if w == "12 ms"], "line map"
     assert [w for w in said if w == "34 ms"], "pieces"
     assert [w for w in said if w == "2 ms"], "matching"
@@ -96,3 +101,14 @@ def test_every_stage_shows_its_time(pair, monkeypatch):
     assert said.count("both ways 123 ms") == 2, "refined flow"
     assert sum(w.startswith("both ") and "ways" not in w for w in said) == 2, "warped frames"
     assert "24 ms" in said, "both frames' line maps in the list of stages"
+
+
+def test_the_real_core_names_its_stages_as_the_sheet_does(pair):
+    from animeinterp import load_interpolator
+
+    interpolator = load_interpolator("classical", "cpu")
+    motion = interpolator.motion(interpolator.analyze(pair[0]), interpolator.analyze(pair[1]))
+    panels = [panel for row in sheet_module._analysis_rows(motion) for panel in row[2:]]
+    panels += [panel for row in sheet_module._motion_rows(motion, 0.5, pair, 0.1) for panel in row if panel.note]
+    assert len(panels) == 10
+    assert all(panel.seconds is not None and panel.seconds > 0 for panel in panels)
