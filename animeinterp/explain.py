@@ -46,8 +46,7 @@ _WHEEL_HUES = (
 class _Panel:
     title: str
     picture: Picture
-    seconds: float | None = None
-    note: str = ""
+    time: str = ""
 
 
 def explain_motion(interpolator: Interpolator, motion: Motion, t: float) -> Picture:
@@ -71,7 +70,7 @@ def explain(
     """
     rows = [
         *_analysis_rows(motion),
-        *_motion_rows(motion, t, warped, seconds.get("warping")),
+        *_motion_rows(motion, t, warped, seconds),
     ]
     height = _panel_height(result)
     sheet = Image.new("RGB", (_WIDTH, _sheet_height(len(rows), height)), _PAPER)
@@ -85,7 +84,7 @@ def explain(
         for column, panel in enumerate(row):
             _paste(sheet, panel, _MARGIN + column * (_CELL + _GAP), top, _CELL, height)
         top += _LABEL + height + _GAP
-    big = _Panel(f"Result, t = {t:.3g}", _visible(result), seconds.get("rendering"))
+    big = _Panel(f"Result, t = {t:.3g}", _visible(result), _took(seconds, "rendering"))
     _paste(sheet, big, _MARGIN, top, 2 * _CELL + _GAP, 2 * height + _GAP + _LABEL)
     _draw_wheel(sheet, _MARGIN + 2 * (_CELL + _GAP), top, _flow_radius(motion))
     _draw_times(draw, _MARGIN + 3 * (_CELL + _GAP), top, stages)
@@ -100,14 +99,14 @@ def _analysis_rows(motion: Motion) -> Iterable[list[_Panel]]:
         count = len(pieces)
         yield [
             _Panel(f"Frame {name}", _visible(analysis.frame)),
-            _Panel("Line map", _grey(pieces.fillable), analysis.seconds.get("contours")),
-            _Panel(f"{count} pieces", _fill(analysis, _hues(count)), analysis.seconds.get("pieces")),
-            _Panel(f"{matched} of {count} matched", _fill(analysis, colors), motion.seconds.get("matching")),
+            _Panel("Line map", _grey(pieces.fillable), _took(analysis.seconds, "contours") or "with the pieces"),
+            _Panel(f"{count} pieces", _fill(analysis, _hues(count)), _took(analysis.seconds, "pieces")),
+            _Panel(f"{matched} of {count} matched", _fill(analysis, colors), _took(motion.seconds, "matching")),
         ]
 
 
 def _motion_rows(
-    motion: Motion, t: float, warped: tuple[Frame, Frame], warping: float | None
+    motion: Motion, t: float, warped: tuple[Frame, Frame], seconds: Mapping[str, float]
 ) -> Iterable[list[_Panel]]:
     radius = _flow_radius(motion)
     for name, way, coarse, fine, importance, moved in (
@@ -119,21 +118,25 @@ def _motion_rows(
             _Panel(
                 f"Coarse flow {way}",
                 flow_to_color(coarse * scale, radius),
-                motion.seconds.get("coarse flow"),
-                "both ways ",
+                _took(motion.seconds, "coarse flow", "both ways "),
             ),
             _Panel(
                 f"Refined flow {way}",
                 flow_to_color(fine, radius),
-                motion.seconds.get("refined flow"),
-                "both ways ",
+                _took(motion.seconds, "refined flow", "both ways "),
             ),
             _Panel(
                 f"Importance of frame {name}",
                 _grey(np.rint(np.clip(importance, 0, 1) * 255).astype(np.uint8)),
+                "with the flow",
             ),
-            _Panel(f"Frame {name} warped to t = {t:.3g}", _visible(moved), warping, "both "),
+            _Panel(f"Frame {name} warped to t = {t:.3g}", _visible(moved), _took(seconds, "warping", "both ")),
         ]
+
+
+def _took(seconds: Mapping[str, float], stage: str, note: str = "") -> str:
+    """The time of a stage in words, empty if it was not timed."""
+    return f"{note}{seconds[stage] * 1000:,.0f} ms" if stage in seconds else ""
 
 
 def flow_to_color(flow: NDArray[np.floating], radius: float) -> Picture:
@@ -227,9 +230,7 @@ def _paste(sheet: Image.Image, panel: _Panel, left: int, top: int, width: int, h
     """A panel with its label above: the picture fits into width x height."""
     draw = ImageDraw.Draw(sheet)
     draw.text((left, top + 4), panel.title, _INK, _font(28))
-    if panel.seconds is not None:
-        said = f"{panel.note}{panel.seconds * 1000:,.0f} ms"
-        draw.text((left + width, top + 8), said, _FAINT, _font(24), anchor="ra")
+    draw.text((left + width, top + 8), panel.time, _FAINT, _font(24), anchor="ra")
     scale = min(width / panel.picture.shape[1], height / panel.picture.shape[0])
     size = (max(1, round(panel.picture.shape[1] * scale)), max(1, round(panel.picture.shape[0] * scale)))
     # small drawings keep their pixels visible

@@ -48,8 +48,7 @@ def check_size(width: int, height: int, max_pixels: int, name: str = "the frame"
     """Raise FrameError unless a frame of this size can be worked on."""
     if min(width, height) < MIN_SIDE:
         raise FrameError(
-            f"{name} is {width}x{height}; expected at least {MIN_SIDE}x{MIN_SIDE} pixels, "
-            "so give a larger drawing"
+            f"{name} is {width}x{height}; expected at least {MIN_SIDE}x{MIN_SIDE} pixels, so give a larger drawing"
         )
     if width * height > max_pixels:
         raise FrameError(
@@ -64,15 +63,11 @@ def check_frame(frame: object, max_pixels: int, name: str = "the frame") -> None
     max_pixels: most pixels that are accepted, as in `Options.max_pixels`. name: what messages call the frame.
     """
     if not isinstance(frame, np.ndarray):
-        raise FrameError(
-            f"{name} is a {type(frame).__name__}; expected a numpy array (H, W, 3), so convert it first"
-        )
+        raise FrameError(f"{name} is a {type(frame).__name__}; expected a numpy array (H, W, 3), so convert it first")
     if frame.dtype not in (np.uint8, np.uint16):
         raise FrameError(f"{name} holds {frame.dtype}; expected uint8 or uint16, so scale and round it first")
     if frame.ndim not in (2, 3) or (frame.ndim == 3 and frame.shape[2] not in (2, 3, 4)):
-        raise FrameError(
-            f"{name} has shape {frame.shape}; expected (H, W) or (H, W, 2 to 4), so put the channels last"
-        )
+        raise FrameError(f"{name} has shape {frame.shape}; expected (H, W) or (H, W, 2 to 4), so put the channels last")
     check_size(frame.shape[1], frame.shape[0], max_pixels, name)
 
 
@@ -88,9 +83,7 @@ def check_pair(frame0: Frame, frame1: Frame, names: tuple[str, str] = ("frame 0"
 def check_time(t: object) -> float:
     """The time as a float; UsageError unless it is a number in [0, 1]."""
     if not isinstance(t, Real) or not 0 <= float(t) <= 1:  # NaN compares false
-        raise UsageError(
-            f"expected a time t from 0 (the first frame) to 1 (the second), got {t}; 0.5 is the middle"
-        )
+        raise UsageError(f"expected a time t from 0 (the first frame) to 1 (the second), got {t}; 0.5 is the middle")
     return float(t)
 
 

@@ -72,9 +72,7 @@ def read_picture(path: Path, max_pixels: int) -> Picture:
     Raises FileError if the file cannot be read, FrameError if what it holds cannot be worked on.
     """
     if path.exists() and not path.is_file():
-        raise FileError(
-            f"{path} is {'a folder' if path.is_dir() else 'no ordinary file'}; expected a picture file"
-        )
+        raise FileError(f"{path} is {'a folder' if path.is_dir() else 'no ordinary file'}; expected a picture file")
     with _one_line_errors(path), path.open("rb") as file:
         if not file.read(1):
             raise FileError(f"{path} is empty; expected a picture, so export it again")
@@ -82,9 +80,7 @@ def read_picture(path: Path, max_pixels: int) -> Picture:
         check_size(*image.size, max_pixels, str(path))
         count = getattr(image, "n_frames", 1)
         if image.format != "JPEG" and count > 1:
-            raise FrameError(
-                f"{path} holds {count} pictures; expected one, so export the two frames you want"
-            )
+            raise FrameError(f"{path} holds {count} pictures; expected one, so export the two frames you want")
         pixels = _read_16bit(image, file, path) if _bits(image, file) == 16 else _read_8bit(image, path)
         return Picture(pixels, str(image.format), image.info.get("icc_profile") or None, _dpi(image))
 
@@ -166,9 +162,7 @@ def _read_16bit(image: Image.Image, file: io.BufferedReader, path: Path) -> Fram
         return _upright(_png_channels(pixels, image, file), orientation)
     tags = image.tag_v2  # type: ignore[attr-defined]
     if tags.get(_TIFF_PLANAR, 1) != 1:
-        raise FrameError(
-            f"{path} stores its channels apart (planar); expected them interleaved, so export it again"
-        )
+        raise FrameError(f"{path} stores its channels apart (planar); expected them interleaved, so export it again")
     if tags.get(_TIFF_PHOTOMETRIC) == 0:  # white is zero
         pixels = 65535 - pixels
     if has_alpha(pixels) and tags.get(_TIFF_EXTRA_SAMPLES) == (1,):  # premultiplied
@@ -227,9 +221,7 @@ def check_target(path: Path, frame: Frame, force: bool) -> None:
     if suffix not in FORMATS:
         raise UsageError(f"{path} has no known picture suffix; expected one of {', '.join(FORMATS)}")
     if FORMATS[suffix] == "JPEG" and has_alpha(frame):
-        raise UsageError(
-            f"JPEG holds no alpha, but the frames are {describe(frame)}; write to PNG, WebP or TIFF"
-        )
+        raise UsageError(f"JPEG holds no alpha, but the frames are {describe(frame)}; write to PNG, WebP or TIFF")
     if FORMATS[suffix] in ("JPEG", "WEBP") and frame.dtype == np.uint16:
         raise UsageError(f"{suffix} holds 8 bits, but the frames are {describe(frame)}; write to PNG or TIFF")
     if path.exists() and not path.is_file():
@@ -239,9 +231,7 @@ def check_target(path: Path, frame: Frame, force: bool) -> None:
     if not path.parent.is_dir():
         raise FileError(f"cannot write {path}: {path.parent} is no folder; create it or choose another")
     if not os.access(path.parent, os.W_OK):
-        raise FileError(
-            f"cannot write {path}: no permission to write in {path.parent}; choose another folder"
-        )
+        raise FileError(f"cannot write {path}: no permission to write in {path.parent}; choose another folder")
 
 
 def write_picture(path: Path, frame: Frame, like: Picture | None = None, *, force: bool = False) -> None:
@@ -262,9 +252,7 @@ def write_picture(path: Path, frame: Frame, like: Picture | None = None, *, forc
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        raise FileError(
-            f"cannot write {path}: {error.strerror}; free some space or choose another folder"
-        ) from error
+        raise FileError(f"cannot write {path}: {error.strerror}; free some space or choose another folder") from error
 
 
 def _encode(frame: Frame, format: str, icc: bytes | None, dpi: tuple[float, float] | None) -> bytes:
@@ -310,6 +298,5 @@ def _png16(frame: Frame, icc: bytes | None, dpi: tuple[float, float] | None) -> 
         chunks.append((b"pHYs", struct.pack(">2IB", round(dpi[0] / _INCH), round(dpi[1] / _INCH), 1)))
     chunks += [(b"IDAT", zlib.compress(filtered.tobytes())), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        for name, data in chunks
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
     )

@@ -59,9 +59,7 @@ def parse_times(text: str) -> tuple[Fraction, ...]:
     words = [word.strip() for word in text.split(",")]
     for word in words:
         if not _TIME.fullmatch(word):
-            raise UsageError(
-                f"expected times from 0 to 1 with commas between, such as 0.25,0.6, got {word!r}"
-            )
+            raise UsageError(f"expected times from 0 to 1 with commas between, such as 0.25,0.6, got {word!r}")
     times = [Fraction(word) for word in words]
     for time in times:
         check_time(time)

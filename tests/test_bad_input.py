@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import resource
@@ -201,13 +202,19 @@ def test_no_permission_to_write(folder, core, capsys, monkeypatch):
     assert "no permission to write" in said
 
 
-def test_no_permission_found_out_late(folder, core, capsys):
-    # /proc says that it may be written to and then refuses
-    if not os.access("/proc/self", os.W_OK):
-        pytest.skip("needs root and /proc")
-    code, said = refused(capsys, folder, "tween", "a.png", "b.png", "-o", "/proc/self/out.png")
+def test_no_permission_found_out_late(folder, core, capsys, monkeypatch):
+    # as on network drives, which say that they may be written to and then refuse
+    whole = Path.open
+
+    def refuse(self, mode="r", *args, **kwargs):
+        if "x" in mode:
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return whole(self, mode, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    code, said = refused(capsys, folder, "tween", "a.png", "b.png", "-o", "out.png")
     assert code == 1
-    assert "cannot write /proc/self/out.png" in said
+    assert "cannot write out.png: Permission denied" in said
 
 
 def test_demo_folder_that_cannot_be_made(folder, core, capsys):

@@ -51,7 +51,13 @@ def test_halves_do_not_mix(folder, foreign):
 
 @pytest.mark.parametrize("folder", ["sgm", "net"])
 def test_the_core_knows_nothing_of_what_surrounds_it(folder):
-    allowed = {"animeinterp.errors", "animeinterp.options", f"animeinterp.{folder}"}
+    allowed = {
+        "animeinterp.errors",
+        "animeinterp.jit",
+        "animeinterp.jit",
+        "animeinterp.options",
+        f"animeinterp.{folder}",
+    }
     if folder == "net":
         allowed.add("animeinterp.weights")
     strangers = {name(path): own_imports(path) - allowed for path in (PACKAGE / folder).rglob("*.py")}

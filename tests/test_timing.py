@@ -34,9 +34,7 @@ def test_charts_ascend_inside_the_pair(chart, count):
 @given(st.integers(1, 60))
 def test_ease_out_is_ease_in_backwards(count):
     assert timing_chart("ease-out", count) == tuple(1 - t for t in reversed(timing_chart("ease-in", count)))
-    assert timing_chart("ease-in-out", count) == tuple(
-        1 - t for t in reversed(timing_chart("ease-in-out", count))
-    )
+    assert timing_chart("ease-in-out", count) == tuple(1 - t for t in reversed(timing_chart("ease-in-out", count)))
 
 
 @pytest.mark.parametrize("count", [0, -1])
