@@ -54,7 +54,6 @@ def test_the_core_knows_nothing_of_what_surrounds_it(folder):
     allowed = {
         "animeinterp.errors",
         "animeinterp.jit",
-        "animeinterp.jit",
         "animeinterp.options",
         f"animeinterp.{folder}",
     }
