@@ -66,9 +66,7 @@ PAPER = ModelConfig(
     apply_gate=False,
     coarse_flow_added=2,
 )
-CLASSICAL = ModelConfig(
-    name="classical", flow="dis", synthesis="compose", splat="softmax", deformation="quick"
-)
+CLASSICAL = ModelConfig(name="classical", flow="dis", synthesis="compose", splat="softmax", deformation="quick")
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,9 +81,7 @@ def print_times(frames):
         times = np.array([milliseconds for _, milliseconds in results])
         pieces = [labels.max() + 1 for labels, _ in results]
         low, middle, high = np.min(pieces), np.median(pieces), np.max(pieces)
-        print(
-            f"\n{name}: {len(frames)} frames, {low} to {high} pieces, median {middle:.0f}; CPU ms, one thread"
-        )
+        print(f"\n{name}: {len(frames)} frames, {low} to {high} pieces, median {middle:.0f}; CPU ms, one thread")
         print(f"{'':18}{'median':>8}{'min':>8}{'max':>8}")
         for stage, column in zip((*STAGES, "label map"), (*times.T, times.sum(axis=1)), strict=True):
             print(f"{stage:18}{np.median(column):8.1f}{column.min():8.1f}{column.max():8.1f}")
@@ -151,9 +149,7 @@ def print_styles(triplets):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = Path(__file__).parents[2] / "shared" / "bench" / "dev"
     parser.add_argument("dataset", nargs="?", type=Path, default=default)
     parser.add_argument("--every", type=int, default=1, help="take every N-th triplet")

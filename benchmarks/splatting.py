@@ -81,9 +81,7 @@ def main() -> None:
         for name, (work, repeats) in variants.items():
             cpu, result = least_cpu(work, repeats)
             first = first or (cpu, result)
-            difference = (
-                f"{(result - first[1]).abs().max():9.1e}" if not name.startswith("softmax") else "        -"
-            )
+            difference = f"{(result - first[1]).abs().max():9.1e}" if not name.startswith("softmax") else "        -"
             print(f"{name:<26} {cpu:8.3f} {first[0] / cpu:7.1f} {difference}")
 
 

@@ -82,9 +82,7 @@ def trapped_ball_fill(fillable, ball_limit=1000, flood_limit=20000):
 
 def histogram(mask, bgr):
     """Three 25-bin histograms between the extremes of each channel, together of sum 1."""
-    counts = np.concatenate([np.histogram(bgr[mask][:, channel], 25)[0] for channel in range(3)]).astype(
-        float
-    )
+    counts = np.concatenate([np.histogram(bgr[mask][:, channel], 25)[0] for channel in range(3)]).astype(float)
     return counts / counts.sum()
 
 
@@ -111,9 +109,7 @@ def merge_small_pieces(fills, frame, passes=10):
             rim = dilated(mask, cross) & ~mask
             neighbours, shared = np.unique(result[rim], return_counts=True)
             shared, neighbours = shared[neighbours > 0], neighbours[neighbours > 0]
-            scores = [
-                np.sum(np.minimum(histograms[piece], histograms[neighbour])) for neighbour in neighbours
-            ]
+            scores = [np.sum(np.minimum(histograms[piece], histograms[neighbour])) for neighbour in neighbours]
             last_score = scores[-1] if scores else -1
             best = int(np.argmax(scores)) if scores else None
             contact = shared[best] if scores else -1
@@ -143,9 +139,7 @@ def thin_lines(fills, layers=100):
         for y, x in np.argwhere(dilated(before != 0, cross) & (before == 0)):
             for dx, dy in BEFORE:
                 # The published tests are "> 0" to the left and above, "< size" to the right and below.
-                inside = (
-                    (dx >= 0 or x + dx > 0) and (dy >= 0 or y + dy > 0) and x + dx < width and y + dy < height
-                )
+                inside = (dx >= 0 or x + dx > 0) and (dy >= 0 or y + dy > 0) and x + dx < width and y + dy < height
                 if inside and before[y + dy, x + dx] != 0:
                     result[y, x] = before[y + dy, x + dx]
                     break

@@ -53,9 +53,7 @@ def test_black_outline_is_a_line_and_paint_is_not():
 
 def test_channel_order_does_not_matter():
     frame = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
-    assert np.array_equal(
-        line_map(frame, JAPANESE), line_map(np.ascontiguousarray(frame[..., ::-1]), JAPANESE)
-    )
+    assert np.array_equal(line_map(frame, JAPANESE), line_map(np.ascontiguousarray(frame[..., ::-1]), JAPANESE))
 
 
 def test_grain_chooses_the_stronger_filter():

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from animeinterp.sgm.guidance import PUBLISHED, QUICK, coarse_flow
-from animeinterp.sgm.matching import affinity, match, mutual_best
+from animeinterp.sgm.guidance import MAX_DISPLACEMENT, PUBLISHED, QUICK, coarse_flow
+from animeinterp.sgm.matching import match
 from animeinterp.sgm.pieces import pieces_of
 
 GOLDEN = [
@@ -41,3 +41,42 @@ def test_coarse_flow_equals_the_published_one(golden):
     np.testing.assert_allclose(flow01, golden["flow01"].astype(np.float32), atol=0.07)
     flow10 = coarse_flow(*frames[::-1], *pieces[::-1], found.match10, PUBLISHED).flow
     np.testing.assert_allclose(flow10, golden["flow10"].astype(np.float32), atol=0.07)
+
+
+def squares(shift_x: int, shift_y: int):
+    """A frame with one shaded square of 30x30 px, and its two pieces: the square is piece 0."""
+    frame = np.full((120, 160, 3), 200, np.uint8)
+    labels = np.ones((120, 160), np.int32)
+    place = slice(30 + shift_y, 60 + shift_y), slice(40 + shift_x, 70 + shift_x)
+    frame[place] = (np.indices((30, 30)).sum(0) * 4)[..., None]
+    labels[place] = 0
+    return frame, pieces_of(labels)
+
+
+@pytest.mark.parametrize("deformation", [None, QUICK, PUBLISHED])
+def test_a_shifted_piece_flows_by_its_shift_and_the_rest_not_at_all(deformation):
+    (frame, pieces), (other, others) = squares(0, 0), squares(25, -12)
+    guidance = coarse_flow(frame, other, pieces, others, np.array([0, 1]), deformation)
+    inside = pieces.labels == 0
+    np.testing.assert_allclose(guidance.flow[0][inside], 25, atol=0.3)
+    np.testing.assert_allclose(guidance.flow[1][inside], -12, atol=0.3)
+    assert not guidance.flow[:, ~inside].any()  # the ground has 95 % of the frame: too large to guide
+    assert guidance.confidence[0] > 0.95
+    assert guidance.confidence[1] == 0
+
+
+def test_a_flow_that_misses_its_match_is_dropped():
+    frame, pieces = squares(0, 0)
+    labels = np.ones((120, 160), np.int32)
+    labels[20:80, 60:75] = 0  # same area, twice as high, half as wide
+    guidance = coarse_flow(frame, frame, pieces, pieces_of(labels), np.array([0, -1]), None)
+    assert not guidance.flow.any()
+    assert not guidance.confidence.any()
+
+
+def test_unmatched_and_far_pieces_give_no_flow():
+    (frame, pieces), (other, others) = squares(0, 0), squares(80, 0)
+    assert 80 > MAX_DISPLACEMENT * np.hypot(120, 160) > 25
+    for there in (0, -1):
+        guidance = coarse_flow(frame, other, pieces, others, np.array([there, -1]), None)
+        assert not guidance.flow.any()

@@ -52,9 +52,7 @@ def test_merging_of_pieces_in_parts_equals_plain_restatement(case):
 @given(case=painted_label_maps())
 def test_thinning_and_relabelling_equal_plain_restatement(case):
     labels, _ = case
-    labels = np.where(np.random.default_rng(labels.size).random(labels.shape) < 0.8, 0, labels).astype(
-        np.int32
-    )
+    labels = np.where(np.random.default_rng(labels.size).random(labels.shape) < 0.8, 0, labels).astype(np.int32)
     thinned = thin_lines(labels)
     assert np.array_equal(thinned, plain.thin_lines(labels))
     assert np.array_equal(relabel_by_area(thinned), plain.relabel_by_area(thinned))

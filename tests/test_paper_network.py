@@ -81,9 +81,7 @@ def test_features(features: tuple[Features, Features], golden: dict[str, torch.T
         assert_golden(level[:, ::8], golden["feat_" + name])
 
 
-def test_gate(
-    model: AnimeInterp, features: tuple[Features, Features], golden: dict[str, torch.Tensor]
-) -> None:
+def test_gate(model: AnimeInterp, features: tuple[Features, Features], golden: dict[str, torch.Tensor]) -> None:
     start = scale_flow(golden["guide01"], (20, 24))
     assert_golden(start, golden["flow01_init"])
     with torch.inference_mode():

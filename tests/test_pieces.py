@@ -8,7 +8,7 @@ from test_merging import assert_same_labels
 
 from animeinterp.errors import FrameError, UsageError
 from animeinterp.options import JAPANESE, WESTERN, LineStyle
-from animeinterp.sgm.jit import compiled
+from animeinterp.jit import compiled
 from animeinterp.sgm.pieces import pieces_of, segment
 
 
@@ -121,4 +121,4 @@ def test_compiles_without_a_place_for_the_cache(monkeypatch):
         return njit(**options)
 
     monkeypatch.setattr(numba, "njit", no_cache)
-    assert compiled(lambda x: x + 1)(1) == 2
+    assert compiled()(lambda x: x + 1)(1) == 2

@@ -44,9 +44,7 @@ def test_integer_flow_is_an_exact_shift_with_holes_behind() -> None:
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 10**6), st.integers(1, 8), st.integers(1, 8), st.sampled_from([0.3, 2.0, 30.0]))
-def test_compiled_kernel_equals_the_plain_definition(
-    seed: int, height: int, width: int, reach: float
-) -> None:
+def test_compiled_kernel_equals_the_plain_definition(seed: int, height: int, width: int, reach: float) -> None:
     source, flow, _ = random_case(seed, h=height, w=width, reach=reach)
     torch.testing.assert_close(splat(source, flow, mode="sum").warped, splat_sum_plain(source, flow))
 

@@ -107,9 +107,7 @@ class Malicious:
 
 
 @pytest.mark.parametrize("save", [torch.save, lambda x, p: p.write_bytes(pickle.dumps(x))])
-def test_a_pickle_that_would_run_something_is_refused(
-    save: Callable[[object, Path], None], tmp_path: Path
-) -> None:
+def test_a_pickle_that_would_run_something_is_refused(save: Callable[[object, Path], None], tmp_path: Path) -> None:
     state = Small().state_dict() | {"trap": Malicious(tmp_path / "victim")}
     save(state, tmp_path / "evil.ckpt")
     assert "refused" in refused(tmp_path / "evil.ckpt")
@@ -133,9 +131,7 @@ def test_a_file_of_something_else_is_refused(name: str, tmp_path: Path) -> None:
     refused(tmp_path / name)
 
 
-@pytest.mark.parametrize(
-    "content", [{}, [1, 2], torch.zeros(3), {"first.bias": 3}, {"model_state_dict": {}}, None]
-)
+@pytest.mark.parametrize("content", [{}, [1, 2], torch.zeros(3), {"first.bias": 3}, {"model_state_dict": {}}, None])
 def test_a_file_without_named_tensors_is_refused(content: object, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "odd.pth")
     refused(tmp_path / "odd.pth")

@@ -18,7 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from animeinterp.net.kernels import compiled, over_rows
+from animeinterp.jit import compiled
+from animeinterp.net.kernels import over_rows
 
 # Largest part of the volume held at once, in elements (512 MB): a direction of 960x540 fits whole.
 _CHUNK = 2**27
@@ -33,9 +34,7 @@ class Correlation:
     nothing is left of a small frame correlates as 0, like everything outside the frame.
     """
 
-    def __init__(
-        self, features0: Tensor, features1: Tensor, levels: int, radius: int, chunk: int = _CHUNK
-    ) -> None:
+    def __init__(self, features0: Tensor, features1: Tensor, levels: int, radius: int, chunk: int = _CHUNK) -> None:
         self._radius = radius
         self._queries = features0 / math.sqrt(features0.shape[1])
         self._levels = [features1]

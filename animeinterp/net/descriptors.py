@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from animeinterp.errors import FrameError, UsageError
-from animeinterp.net.kernels import compiled
+from animeinterp.jit import compiled
 from animeinterp.net.normalization import IMAGENET, normalize
 from animeinterp.weights.loading import load_into, read_state
 
@@ -105,9 +105,7 @@ class PieceDescriptor:
         self._vgg = vgg
         self._bf16 = bf16
 
-    def describe(
-        self, frame: NDArray[np.uint8], labels: NDArray[np.int32], count: int
-    ) -> NDArray[np.float32]:
+    def describe(self, frame: NDArray[np.uint8], labels: NDArray[np.int32], count: int) -> NDArray[np.float32]:
         """One row per piece: (count, C) float32, C the sum of the layers' channels, rows ≥ 0 that sum to 1.
 
         frame: uint8 (H, W, 3) RGB, at least 8x8. labels: int32 (H, W) in 0..count-1. A piece that vanishes
@@ -115,9 +113,7 @@ class PieceDescriptor:
         FrameError.
         """
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or min(frame.shape[:2]) < 8:
-            raise FrameError(
-                f"describe: frame is uint8 (H, W, 3), at least 8x8; got {frame.dtype} {frame.shape}"
-            )
+            raise FrameError(f"describe: frame is uint8 (H, W, 3), at least 8x8; got {frame.dtype} {frame.shape}")
         if labels.shape != frame.shape[:2]:
             raise FrameError(f"describe: labels must be {frame.shape[:2]} like the frame, got {labels.shape}")
         if labels.min() < 0 or labels.max() >= count:

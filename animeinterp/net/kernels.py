@@ -1,4 +1,4 @@
-"""Compiled CPU kernels, and running one over bands of rows on plain threads."""
+"""Running a compiled kernel over bands of rows on plain threads."""
 
 from __future__ import annotations
 
@@ -6,27 +6,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numba
 import torch
 
 Kernel = Callable[..., None]
-
-
-def compiled(**options: Any) -> Callable[[Kernel], Kernel]:
-    """`numba.njit` that leaves the interpreter's lock, cached on disk where there is a place for it.
-
-    Where no cache directory can be written, as in a read-only container, numba raises RuntimeError when
-    decorating; then the kernel is compiled anew in each process.
-    """
-
-    def decorate(function: Kernel) -> Kernel:
-        try:
-            kernel: Kernel = numba.njit(nogil=True, cache=True, **options)(function)
-        except RuntimeError:
-            kernel = numba.njit(nogil=True, **options)(function)
-        return kernel
-
-    return decorate
 
 
 def over_rows(kernel: Kernel, rows: int, *arguments: Any) -> None:

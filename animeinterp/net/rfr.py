@@ -129,9 +129,7 @@ class SepConvGRU(nn.Module):
             padding = (int(z.padding[0]), int(z.padding[1]))
             from_context = F.conv2d(context, of_context, bias, padding=padding)
             gates, candidate = torch.cat([of_hidden, of_motion], 1).split_with_sizes([2 * HIDDEN, HIDDEN])
-            to_gates, to_candidate = (
-                _dense(part) for part in from_context.split_with_sizes([2 * HIDDEN, HIDDEN], 1)
-            )
+            to_gates, to_candidate = (_dense(part) for part in from_context.split_with_sizes([2 * HIDDEN, HIDDEN], 1))
             passes.append(GruPass(_dense(gates), to_gates, _dense(candidate), to_candidate, padding))
         return passes
 
@@ -205,9 +203,7 @@ class RFR(nn.Module):
         g: Tensor = self.attention2(torch.cat([small0, error, flow], 1))
         return torch.exp(-g.float().square())
 
-    def forward(
-        self, features0: Tensor, features1: Tensor, small0: Tensor, small1: Tensor, coarse: Tensor
-    ) -> Tensor:
+    def forward(self, features0: Tensor, features1: Tensor, small0: Tensor, small1: Tensor, coarse: Tensor) -> Tensor:
         """Refine the coarse flow 0→1.
 
         features0, features1: of `encode`. small0, small1: the frames in [-1, 1] at the features' size.
@@ -219,9 +215,7 @@ class RFR(nn.Module):
             flow = self.gate(small0, small1, flow) * flow
         flow = _dense(flow * self.config.coarse_flow_added)
 
-        correlation = Correlation(
-            features0, features1, self.config.correlation_levels, self.config.correlation_radius
-        )
+        correlation = Correlation(features0, features1, self.config.correlation_levels, self.config.correlation_radius)
         hidden, context = features0.split_with_sizes([HIDDEN, CONTEXT], 1)
         hidden, passes = torch.tanh(hidden), self.update_block.gru.prepare(torch.relu(context))
         hidden = hidden.to(passes[0].gates_from_context.dtype)

@@ -24,7 +24,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from animeinterp.errors import UsageError
-from animeinterp.net.kernels import compiled, over_rows
+from animeinterp.jit import compiled
+from animeinterp.net.kernels import over_rows
 
 Mode = Literal["sum", "average", "softmax"]
 

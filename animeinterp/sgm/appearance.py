@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.sgm.jit import compiled
+from animeinterp.jit import compiled
 from animeinterp.sgm.pieces import Pieces
 
 COLOR_BINS = 16
@@ -74,7 +74,7 @@ def _surroundings(lab: NDArray[np.uint8], pieces: Pieces) -> NDArray[np.float32]
     return rows
 
 
-@compiled
+@compiled()
 def _pool_colors(colors, labels, rows, dx, dy, bins, offset):  # type: ignore[no-untyped-def]
     """Soft colour histogram per piece of what lies (dx, dy) away, without the piece itself unless dx = dy = 0."""
     height, width = labels.shape

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from animeinterp.jit import compiled
 from animeinterp.options import JAPANESE, WESTERN, LineStyle
-from animeinterp.sgm.jit import compiled
 
 LINE_STRENGTH = 35  # published as: fillable where 255 - strength > 220
 _GAIN = np.float32(20)
@@ -48,9 +48,7 @@ def line_strength(frame: NDArray[np.uint8], style: LineStyle) -> NDArray[np.uint
     # One entry per possible response, in float32 as published: thresholds fall between the same integers.
     scaled = np.arange(peak + 1, dtype=np.float32) * (np.float32(255) / np.float32(peak))
     strength = 255 - np.clip(np.float32(255) - scaled * _GAIN, 0, 255).astype(np.uint8)
-    low, high = (
-        int(np.searchsorted(scaled, threshold, side="right")) for threshold in (style.low, style.high)
-    )
+    low, high = (int(np.searchsorted(scaled, threshold, side="right")) for threshold in (style.low, style.high))
     response = cv2.copyMakeBorder(response, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=(-1, -1, -1))
     return np.asarray(_hysteresis(response, min(low, high), high, strength), np.uint8)
 
@@ -71,7 +69,7 @@ def choose_style(frame: NDArray[np.uint8]) -> LineStyle:
     return WESTERN if 2 * grainy > answer.size else JAPANESE
 
 
-@compiled
+@compiled()
 def _hysteresis(response, low, high, strength):  # type: ignore[no-untyped-def]
     """Strength of the responses >= low that are connected to one >= high; `response` is used up.
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.sgm.jit import compiled
+from animeinterp.jit import compiled
 from animeinterp.sgm.pieces import Pieces
 
 MIN_AREA = 50  # px
@@ -162,7 +162,7 @@ def _deform(dis: Any, here: NDArray[np.uint8], there: NDArray[np.uint8], max_sid
     return np.asarray(flow * (width / small[0], height / small[1]), np.float32)
 
 
-@compiled
+@compiled()
 def _share_landed(flow, mask, mask_there):  # type: ignore[no-untyped-def]
     """Of the pixels that the mask reaches when splatted (average) by the flow, the share inside the other mask."""
     height, width = mask.shape

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from animeinterp.jit import compiled
 from animeinterp.sgm.pieces import Pieces
 
 # The paper gives 0.15 of the diagonal, the published code 0.14; the golden outputs follow the code.
@@ -35,7 +35,7 @@ class Matching:
     match10: NDArray[np.int64]
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def _histogram_intersection(features0: NDArray[np.float32], features1: NDArray[np.float32]) -> NDArray[np.float32]:
     count0, length = features0.shape
     count1 = features1.shape[0]
@@ -57,9 +57,8 @@ def affinity(features0: NDArray[np.float32], features1: NDArray[np.float32]) -> 
     features0, features1: float32 (K0, N) and (K1, N), non-negative, each row summing to 1.
     Returns float32 (K0, K1) in [0, 1].
     """
-    return _histogram_intersection(
-        np.ascontiguousarray(features0, np.float32), np.ascontiguousarray(features1, np.float32)
-    )
+    rows0, rows1 = (np.ascontiguousarray(features, np.float32) for features in (features0, features1))
+    return np.asarray(_histogram_intersection(rows0, rows1))
 
 
 def distance_penalty(pieces0: Pieces, pieces1: Pieces) -> NDArray[np.float64]:

