@@ -33,9 +33,9 @@ class ModelConfig:
     """One architecture, as data.
 
     name: the preset's name.
-    flow: where dense flow comes from: `rfr` refines SGM's coarse flow by a network (paper §3.3); `dis` fuses
+    flow: where dense flow comes from: `rfr` refines SGM's coarse flow by a network (paper §4.2); `dis` fuses
         SGM's flow with DIS optical flow, no weights.
-    synthesis: `gridnet` draws the frame by a network (paper §3.4); `compose` selects between the warped frames.
+    synthesis: `gridnet` draws the frame by a network (paper §4.3); `compose` selects between the warped frames.
     splat: forward-warping mode, `average` or `softmax` (Niklaus & Liu 2020).
     deformation: how SGM finds the deformation of a matched piece: DIS with the `published` settings, `quick` ones,
         or `none`: pieces are only shifted.

@@ -37,7 +37,7 @@ def test_holes_are_filled_from_the_other_side():
     away = warp(frame0, shift(60, 0), ONES, 0.5)  # all of it leaves the frame
     still = warp(frame1, shift(0, 0), ONES, 0.5)
     drawn = compose(frame0, frame1, away, still, 0.5)
-    # The cross-fade keeps a share of 0.01 / (0.5 + 0.01).
+    # The cross-fade keeps a share of 0.003 / (0.5 + 0.003).
     assert (drawn - frame1).abs().max() < 0.02
 
 

@@ -1,1 +1,1 @@
-"""The learned half (paper §3.2-3.4): torch, never OpenCV."""
+"""The learned half (paper §4.2-4.3): torch, never OpenCV."""

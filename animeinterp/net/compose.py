@@ -20,7 +20,7 @@ from animeinterp.options import SplatMode
 AGREEMENT = 0.2  # px²; motion that varies more than this (times 1.5) where it lands is a motion boundary
 MIN_DENSITY = 0.02
 # Weight of the plain cross-fade: matters only where neither frame has anything trustworthy to show.
-CROSS_FADE = 0.01
+CROSS_FADE = 0.003
 
 
 class Warped(NamedTuple):

@@ -1,4 +1,4 @@
-"""What a colour piece looks like (paper §3.2): VGG features [2] pooled over the piece.
+"""What a colour piece looks like (paper §4.1): VGG features [2] pooled over the piece.
 
 Four activations of VGG, at full, half, quarter and eighth size, are averaged over each piece (super-pixel
 pooling, Liu et al. [3]), concatenated, and brought to a common scale per piece: minus the minimum, divided by

@@ -1,4 +1,4 @@
-"""Synthesis (paper §3.4): the feature pyramid that is warped with the frames, and the GridNet that draws.
+"""Synthesis (paper §4.3): the feature pyramid that is warped with the frames, and the GridNet that draws.
 
 GridNet (Fourure et al. [7]) has three rows (full, half, quarter size: 32, 64, 96 channels). Left to right: a
 first column that takes the warped frames and features in, two columns on the way down, two on the way up:

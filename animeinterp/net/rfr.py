@@ -1,4 +1,4 @@
-"""RFR, recurrent flow refinement (paper §3.3): RAFT [4] that starts from a gated coarse flow.
+"""RFR, recurrent flow refinement (paper §4.2): RAFT [4] that starts from a gated coarse flow.
 
 All at 1/8 of the frame. Per frame one encoder gives 256 channels that serve three ends: correlation with the
 other frame, the first hidden state (tanh of one half) and the context (ReLU of the other half). Per iteration

@@ -1,4 +1,4 @@
-"""Forward warping (paper §3.4): every source pixel is added to the four pixels around the place it moves to.
+"""Forward warping (paper §4.3): every source pixel is added to the four pixels around the place it moves to.
 
 A source pixel at p with flow f lands at p + f and is shared among the four neighbours by bilinear weights b.
 With an importance Z per source pixel, three modes of Niklaus & Liu, "Softmax splatting", CVPR 2020 [6]:

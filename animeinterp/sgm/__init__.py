@@ -1,1 +1,1 @@
-"""Segment-guided matching (paper §3.1): numpy, OpenCV and numba, never torch."""
+"""Segment-guided matching (paper §4.1): numpy, OpenCV and numba, never torch."""

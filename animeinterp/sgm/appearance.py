@@ -1,6 +1,6 @@
 """Piece descriptors that need no learned weights: colour, gradient, shape, surroundings and place.
 
-They stand in for the VGG-19 features of the paper (§3.1) and have the same form, so that the same affinity applies:
+They stand in for the VGG-19 features of the paper (§4.1) and have the same form, so that the same affinity applies:
 one non-negative vector per piece that sums to 1. A flat piece says little by itself; what lies to its left, right,
 top and bottom, near and farther away, is what tells two eyes or two fence posts apart.
 """
@@ -111,7 +111,7 @@ def _gradient(lab: NDArray[np.uint8], pieces: Pieces) -> NDArray[np.float64]:
 
 
 def _shape(pieces: Pieces) -> NDArray[np.float64]:
-    """Size, fill of the bounding box, its aspect, and the direction of the longer axis where there is one."""
+    """Size, how much of its bounding box the piece fills, and the aspect of that box."""
     x0, y0, x1, y1 = pieces.box.astype(np.float64)
     wide, high = x1 - x0 + 1, y1 - y0 + 1
     size = np.log2(pieces.area) / np.log2(pieces.labels.size)

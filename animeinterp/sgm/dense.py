@@ -2,7 +2,7 @@
 
 Candidates are DIS optical flow (Kroeger et al. 2016), the flow of matched pieces, DIS started from that, and the
 frame's dominant motion (the camera). A piece moves as one: it takes the candidate under which it looks most like the
-other frame. This stands in for the recurrent refinement of the paper (§3.3) in presets with `flow="dis"`.
+other frame. This stands in for the recurrent refinement of the paper (§4.2) in presets with `flow="dis"`.
 """
 
 from __future__ import annotations
@@ -106,4 +106,4 @@ def importance(direction: Direction, flow: NDArray[np.float32], back: NDArray[np
     inconsistency = np.minimum(np.hypot(*there_and_back), MAX_INCONSISTENCY)
     error = color_error(direction.frame, direction.other, flow)
     trust = np.exp(-PER_PIXEL_OF_INCONSISTENCY * inconsistency - PER_COLOR_STEP * error)
-    return np.asarray(trust + MIN_IMPORTANCE, np.float32)
+    return np.asarray(np.maximum(trust, MIN_IMPORTANCE), np.float32)

@@ -1,4 +1,4 @@
-"""Matched pieces → coarse flow (paper §3.1, "Flow"; system §1d).
+"""Matched pieces → coarse flow (paper §4.1, "Flow"; system §1d).
 
 A matched piece moves by the shift of its bounding box; its deformation is DIS optical flow between the two pieces, cut
 out and centred on each other. A flow that does not carry the piece onto its match is dropped. Where nothing
@@ -20,7 +20,7 @@ from animeinterp.sgm.pieces import Pieces
 MIN_AREA = 50  # px
 MAX_AREA = 0.12  # of the frame
 MAX_AREA_RATIO = 3.0
-# 250 px at 960x540 in the paper. Deviation: as a share of the diagonal, so that other sizes behave alike.
+# 250 px at 960x540 in the published code. Deviation: as a share of the diagonal, so that other sizes behave alike.
 MAX_DISPLACEMENT = 250 / float(np.hypot(960, 540))
 MIN_LANDED = 0.8
 DARK, DARK_SCALE, DARK_LIFT = 20, 0.8, 40  # a patch darker than this would vanish in its black surroundings
@@ -72,7 +72,7 @@ def valid_matches(pieces: Pieces, others: Pieces, match: NDArray[np.int64]) -> N
         & (area > MIN_AREA)
         & (area < MAX_AREA * pieces.labels.size)
         & (np.maximum(area / area_there, area_there / area) < MAX_AREA_RATIO)
-        # The paper's 250 px include their end, and rounding must not push them out.
+        # The published 250 px include their end, and rounding must not push them out.
         & (np.hypot(shift[0], shift[1]) <= MAX_DISPLACEMENT * diagonal * (1 + 1e-9))
     )
     return np.where(valid, match, -1)

@@ -1,4 +1,4 @@
-"""Which piece of frame 0 is which piece of frame 1 (paper §3.1, "Matching"; system §1c).
+"""Which piece of frame 0 is which piece of frame 1 (paper §4.1, "Matching"; system §1c).
 
 Two pieces are alike when their descriptors overlap (histogram intersection) and neither their places nor their
 sizes differ much. A pair is a match when each is the other's best candidate; everything else stays unmatched.
@@ -76,7 +76,7 @@ def size_penalty(pieces0: Pieces, pieces1: Pieces) -> NDArray[np.float64]:
 
 
 def mutual_best(score: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs in which each is the other's best candidate: the pairs of rank sum 0 (paper §3.1).
+    """Pairs in which each is the other's best candidate: the pairs of rank sum 0 (paper §4.1).
 
     score: (K0, K1). Returns int64 (K0,) and (K1,) with -1 for unmatched. Of equal scores the first counts.
     """

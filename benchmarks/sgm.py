@@ -1,0 +1,71 @@
+"""CPU time of segment-guided matching for a pair of frames, by stage, beside descriptors.
+
+python benchmarks/sgm.py DATASET [--every 4]
+
+Ratios are against DIS with the published settings, in the same run, on one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from animeinterp.picture import read_picture
+from animeinterp.sgm import appearance
+from animeinterp.sgm.guidance import PUBLISHED, QUICK, coarse_flow
+from animeinterp.sgm.matching import match
+from animeinterp.sgm.pieces import segment
+
+WAYS = {"DIS, published settings": PUBLISHED, "DIS, quick": QUICK, "translation only": None}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("dataset", type=Path, help="folder of NAME/frame1.*, frame3.*")
+    parser.add_argument("--every", type=int, default=4, help="take every n-th triplet")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    folders = sorted(path for path in arguments.dataset.iterdir() if path.is_dir())[:: arguments.every]
+    rows = [measure(folder) for folder in (folders[0], *folders)][1:]  # the first run compiles
+
+    print(f"{len(rows)} pairs; CPU seconds per pair, both directions")
+    print(f"{'':28} {'median':>8} {'min':>8} {'max':>8} {'ratio':>8}")
+    published = np.median([row["DIS, published settings"] for row in rows])
+    for stage in rows[0]:
+        seconds = [row[stage] for row in rows]
+        ratio = f"{published / np.median(seconds):8.1f}" if stage in WAYS else ""
+        print(f"{stage:28} {np.median(seconds):8.3f} {min(seconds):8.3f} {max(seconds):8.3f} {ratio}")
+
+
+def measure(folder: Path) -> dict[str, float]:
+    frames = [read_picture(next(folder.glob(f"frame{i}.*")), 10**8).pixels for i in (1, 3)]
+    seconds = {}
+
+    def timed(stage, work):
+        begin = time.process_time()
+        result = work()
+        seconds[stage] = time.process_time() - begin
+        return result
+
+    pieces = timed("two label maps", lambda: [segment(frame) for frame in frames])
+    described = timed(
+        "two sets of descriptors",
+        lambda: [appearance.describe(*both) for both in zip(frames, pieces, strict=True)],
+    )
+    found = timed("matching", lambda: match(*pieces, *described))
+    for way, deformation in WAYS.items():
+
+        def both_directions(deformation=deformation):
+            coarse_flow(*frames, *pieces, found.match01, deformation)
+            coarse_flow(*frames[::-1], *pieces[::-1], found.match10, deformation)
+
+        timed(way, both_directions)
+    return seconds
+
+
+if __name__ == "__main__":
+    main()
