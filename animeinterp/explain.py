@@ -99,7 +99,7 @@ def _analysis_rows(motion: Motion) -> Iterable[list[_Panel]]:
         count = len(pieces)
         yield [
             _Panel(f"Frame {name}", _visible(analysis.frame)),
-            _Panel("Line map", _grey(pieces.fillable), _took(analysis.seconds, "contours") or "with the pieces"),
+            _Panel("Line map", _grey(pieces.fillable), _took(analysis.seconds, "contours")),
             _Panel(f"{count} pieces", _fill(analysis, _hues(count)), _took(analysis.seconds, "pieces")),
             _Panel(f"{matched} of {count} matched", _fill(analysis, colors), _took(motion.seconds, "matching")),
         ]
@@ -128,7 +128,7 @@ def _motion_rows(
             _Panel(
                 f"Importance of frame {name}",
                 _grey(np.rint(np.clip(importance, 0, 1) * 255).astype(np.uint8)),
-                "with the flow",
+                _took(motion.seconds, "importance", "both "),
             ),
             _Panel(f"Frame {name} warped to t = {t:.3g}", _visible(moved), _took(seconds, "warping", "both ")),
         ]

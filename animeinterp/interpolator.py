@@ -40,10 +40,11 @@ from animeinterp.net.model import AnimeInterp, Features
 from animeinterp.net.splatting import splat
 from animeinterp.options import DEFAULT_PRESET, PRESETS, LineStyle, ModelConfig, Options
 from animeinterp.sgm import appearance
+from animeinterp.sgm.contours import line_map
 from animeinterp.sgm.dense import Direction, fuse, importance
 from animeinterp.sgm.guidance import PUBLISHED, QUICK, coarse_flow
 from animeinterp.sgm.matching import match
-from animeinterp.sgm.pieces import Pieces, segment
+from animeinterp.sgm.pieces import Pieces, pieces_between, resolve_style
 from animeinterp.weights.loading import load_weights
 
 _DEFORMATIONS = {"published": PUBLISHED, "quick": QUICK, "none": None}
@@ -133,8 +134,11 @@ class Interpolator:
         check_frame(frame, self.options.max_pixels)
         seconds: dict[str, float] = {}
         picture = _at_working_size(rgb8(frame), self.options.working_pixels)
+        with _timed(seconds, "contours"):
+            style = style or resolve_style(picture, self.options.style)
+            fillable = line_map(picture, style)
         with _timed(seconds, "pieces"):
-            pieces = segment(picture, style or self.options.style)
+            pieces = pieces_between(picture, fillable, style)
         with _timed(seconds, "descriptors"):
             if self._descriptor is None:
                 descriptors = appearance.describe(picture, pieces)
@@ -172,6 +176,7 @@ class Interpolator:
             else:
                 small = [fuse(direction) for direction in directions]
                 flows = [_resize_flow(flow, size) for flow in small]
+        with _timed(seconds, "importance"):
             importance0 = _resize(importance(directions[0], small[0], small[1]), size)
             importance1 = _resize(importance(directions[1], small[1], small[0]), size)
         return Motion(

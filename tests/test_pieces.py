@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from test_merging import assert_same_labels
 
 from animeinterp.errors import FrameError, UsageError
-from animeinterp.options import JAPANESE, WESTERN, LineStyle
 from animeinterp.jit import compiled
+from animeinterp.options import JAPANESE, WESTERN, LineStyle
 from animeinterp.sgm.pieces import pieces_of, segment
 
 

@@ -56,13 +56,21 @@ def segment(frame: NDArray[np.uint8], style: LineStyle | Literal["auto", "wester
             f"got {frame.dtype} {frame.shape}; convert or enlarge it first"
         )
     frame = np.ascontiguousarray(frame)
-    chosen = _style_of(frame, style)
-    fillable = line_map(frame, chosen)
+    chosen = resolve_style(frame, style)
+    return pieces_between(frame, line_map(frame, chosen), chosen)
+
+
+def pieces_between(frame: NDArray[np.uint8], fillable: NDArray[np.uint8], style: LineStyle) -> Pieces:
+    """The pieces of a frame between the lines of its line map.
+
+    frame: (H, W, 3) uint8, RGB. fillable: (H, W) uint8, what `line_map(frame, style)` gave.
+    """
     fills = merge_small_pieces(trapped_ball_fill(fillable), frame)
-    return pieces_of(relabel_by_area(thin_lines(fills)), fillable, chosen)
+    return pieces_of(relabel_by_area(thin_lines(fills)), fillable, style)
 
 
-def _style_of(frame: NDArray[np.uint8], style: LineStyle | str) -> LineStyle:
+def resolve_style(frame: NDArray[np.uint8], style: LineStyle | str) -> LineStyle:
+    """The style that a name stands for on this frame. Raises UsageError for an unknown name."""
     if isinstance(style, LineStyle):
         return style
     if style == "auto":
