@@ -84,8 +84,8 @@ def tween(
     a: Frame0,
     b: Frame1,
     output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", readable=False, help="A picture's name, or a folder that exists."),
+        str | None,
+        typer.Option("-o", "--output", help="A picture's name or a folder; a name that ends in / is made a folder."),
     ] = None,
     count: Annotated[int | None, typer.Option("-n", "--count", help="How many in-betweens.", show_default="1")] = None,
     at: Annotated[str | None, typer.Option("--at", help="Times instead, such as 0.25,0.6 or 1/3,2/3.")] = None,
@@ -108,8 +108,8 @@ def tween(
     """Draw one or more in-betweens of two frames.
 
     One picture gets the name given by -o. Several are numbered in order of time: mid.png becomes mid_1.png,
-    mid_2.png, … (mid_01.png from ten on). In a folder, or without -o in the current one, the name is A-B with
-    A's suffix. Bit depth, mode, size, ICC profile and resolution are those of A.
+    mid_2.png, … (mid_01.png from ten on). In a folder (out/ is made if absent), or without -o in the current
+    one, the name is A-B with A's suffix. Bit depth, mode, size, ICC profile and resolution are those of A.
     """
     times = _times(count, at, timing)
     picture_a, picture_b = _read_pair(a, b, max_pixels)
@@ -214,8 +214,12 @@ def _read_pair(a: Path, b: Path, max_pixels: int) -> tuple[Picture, Picture]:
     return picture_a, picture_b
 
 
-def _targets(output: Path | None, a: Path, b: Path, count: int) -> list[Path]:
-    path = Path() if output is None else output
+def _targets(output: str | Path | None, a: Path, b: Path, count: int) -> list[Path]:
+    from animeinterp.picture import make_folder
+
+    path = Path(output or ".")
+    if str(output).endswith(("/", os.sep)):
+        make_folder(path)
     if path.is_dir():
         path = path / f"{a.stem}-{b.stem}{a.suffix}"
     if count == 1:

@@ -49,6 +49,11 @@ def new_files(folder):
     return sorted(p.name for p in folder.rglob("*") if p.is_file() and p.name not in ("a.png", "b.png"))
 
 
+def test_a_name_that_ends_in_a_slash_is_a_folder(files, core):
+    assert run("tween", "a.png", "b.png", "-n", "2", "-o", "new/folder/") == 0
+    assert new_files(files / "new" / "folder") == ["a-b_1.png", "a-b_2.png"]
+
+
 def test_one_in_between(files, core, pair, capsys):
     assert run("tween", "a.png", "b.png", "-o", "mid.png") == 0
     picture = read_picture(files / "mid.png", LIMIT)
