@@ -2,10 +2,9 @@
 
 The correlation of pixel p in frame 0 with q in frame 1 is <f0(p), f1(q)> / sqrt(C). A lookup reads it, at
 four scales, on a grid of (2r+1)² points around the current estimate. Averaging correlations over 2^l x 2^l
-targets is the
-same as correlating with averaged features, so no volume over all pairs need exist: the compiled kernel takes
-just the inner products that a lookup reads, in memory linear in the number of pixels. With gradients, and on
-other devices, lookups go through the volume, in chunks of queries where the whole of it would be large.
+targets is the same as correlating with averaged features, so no volume over all pairs need exist: the compiled
+kernel takes just the inner products that a lookup reads, in memory linear in the number of pixels. With gradients,
+and on other devices, lookups go through the volume, in chunks of queries where the whole of it would be large.
 """
 
 from __future__ import annotations
@@ -28,8 +27,7 @@ _CHUNK = 2**27
 class Correlation:
     """The correlation of two feature maps, ready to be looked up.
 
-    features0, features1: (N, C, H, W) float32. levels: number of scales, each half the size of the one
-        before.
+    features0, features1: (N, C, H, W) float32. levels: number of scales, each half the size of the one before.
     radius: points on each side of the estimate. chunk: elements of the volume held at once. A scale at which
     nothing is left of a small frame correlates as 0, like everything outside the frame.
     """
@@ -87,8 +85,7 @@ class Correlation:
                 found.append(positions.new_zeros(n, queries, window.shape[0] ** 2))
                 continue
             at = positions.reshape(-1, 1, 1, 2) * 0.5**i + window
-            # grid_sample without align_corners puts pixel centres at (2 p + 1) / size - 1, also where size is
-            # 1.
+            # grid_sample without align_corners puts pixel centres at (2 p + 1) / size - 1, also where size is 1.
             grid = (2 * at + 1) / at.new_tensor([width, height]) - 1
             found.append(F.grid_sample(level, grid, align_corners=False).reshape(n, queries, -1))
         return torch.cat(found, 2)

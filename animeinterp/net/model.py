@@ -110,8 +110,8 @@ class AnimeInterp(nn.Module):
         """Frame and features moved t of the way along the flow to the other frame (linear motion)."""
         importance = None
         if self.config.splat == "softmax":
-            # Where flow and frames disagree, the pixel is likely covered by others (Niklaus & Liu 2020, eq.
-            # 5).
+            # Where flow and frames disagree, the pixel is likely covered by others (Niklaus & Liu 2020,
+            # eq. 5).
             importance = -_DISAGREEMENT * (backward_warp(other, flow) - frame).abs().mean(1, keepdim=True)
         moved = []
         for level in (frame, *pyramid):

@@ -3,6 +3,9 @@
 An edge-preserving (bilateral) filter flattens the paint, a 5x5 Laplacian answers on the dark side of each
 edge, and hysteresis keeps the weak answers that hang together with a strong one. Equal to the published code
 on every frame that it can handle; a frame without any edge, where that divides by zero, has no lines.
+
+The filter is most of the cost and stays OpenCV's own: its last rounding differs between builds and
+processors, and so do the published results.
 """
 
 from __future__ import annotations
@@ -13,7 +16,6 @@ from numpy.typing import NDArray
 
 from animeinterp.jit import compiled
 from animeinterp.options import JAPANESE, WESTERN, LineStyle
-from animeinterp.sgm.bilateral import bilateral_filter
 
 LINE_STRENGTH = 35  # published as: fillable where 255 - strength > 220
 _GAIN = np.float32(20)
@@ -36,7 +38,7 @@ def line_strength(frame: NDArray[np.uint8], style: LineStyle) -> NDArray[np.uint
     frame: (H, W, 3) uint8, RGB.
     Returns (H, W) uint8: 0 = none, 255 = strongest; `line_map` takes 35 and above for a line.
     """
-    smooth = bilateral_filter(frame, *style.bilateral)
+    smooth = cv2.bilateralFilter(frame, *style.bilateral)
     # The response is an integer of at most 56 * 255: exact in int16 as in the published float32.
     response = np.asarray(cv2.Laplacian(smooth, cv2.CV_16S, ksize=5))
     peak = int(response.max())
