@@ -1,0 +1,1 @@
+"""What the network learns from and is judged by: synthetic scenes, vector animation, ATD-12K."""
