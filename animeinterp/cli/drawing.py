@@ -1,85 +1,32 @@
-"""The command line: parse, call, show. Nothing is computed here.
-
-Whatever goes wrong ends in one line on stderr and an exit code: 2 where the call asks for something that
-cannot be, 130 after Ctrl-C, 1 for the rest. With --debug before the command, or ANIMEINTERP_DEBUG set, the
-traceback follows. Modules that load torch are imported where they are used, so that --help and mistakes
-answer at once.
-"""
+"""Verbs that draw: tween, explain, demo; and models, which lists what can."""
 
 from __future__ import annotations
 
 import os
-import sys
 import time
-import traceback
-import warnings
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
-from typer.exceptions import TyperException
 
-from animeinterp import __version__
-from animeinterp.errors import AnimeInterpError, UsageError
+from animeinterp.cli.terminal import DEFAULTS, Device, Force, MaxPixels, Model, Style, Vgg, Weights, out, show_table
+from animeinterp.errors import UsageError
 from animeinterp.options import Options
 
 if TYPE_CHECKING:
     from animeinterp.interpolator import Interpolator, Motion
     from animeinterp.picture import Picture
 
-app = typer.Typer(
-    name="animeinterp",
-    help="Draws the frames between two frames of a 2D animation.",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-out = Console(highlight=False, soft_wrap=True)
-
 Frame0 = Annotated[Path, typer.Argument(metavar="A", readable=False, help="The first frame: PNG, WebP, TIFF or JPEG.")]
 Frame1 = Annotated[
     Path,
     typer.Argument(metavar="B", readable=False, help="The second frame, of the same size, mode and depth."),
 ]
-Model = Annotated[str, typer.Option("--model", help="A preset out of `animeinterp models`.")]
-Weights = Annotated[
-    Path | None,
-    typer.Option("--weights", readable=False, help="The model's weights; `paper` reads the published checkpoint."),
-]
-Vgg = Annotated[
-    Path | None,
-    typer.Option("--vgg", readable=False, help="VGG-19 weights in torchvision's layout, to match pieces by."),
-]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps, …")]
-Style = Annotated[
-    str, typer.Option("--style", help="How outlines are found: auto looks at the frame; western; japanese.")
-]
-MaxPixels = Annotated[
-    int, typer.Option("--max-pixels", min=1, help="Refuse larger pictures; memory grows with their area.")
-]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
-DEFAULTS = Options()
 
 
-@app.callback(invoke_without_command=True)
-def _root(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
-) -> None:
-    if debug:
-        os.environ["ANIMEINTERP_DEBUG"] = "1"
-    if version:
-        out.print(f"animeinterp {__version__}")
-    elif context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-
-
-@app.command()
 def tween(
     a: Frame0,
     b: Frame1,
@@ -122,7 +69,6 @@ def tween(
     _say_took(len(times), time.perf_counter() - started)
 
 
-@app.command()
 def explain(
     a: Frame0,
     b: Frame1,
@@ -148,7 +94,6 @@ def explain(
     _draw_sheet(interpolator, _motion(interpolator, picture_a, picture_b), times[0], output, force)
 
 
-@app.command()
 def demo(
     output: Annotated[
         Path, typer.Option("-o", "--output", readable=False, help="Folder for the pictures; made if absent.")
@@ -178,7 +123,6 @@ def demo(
     out.print(f"The pictures are in {output.resolve()}", markup=False)
 
 
-@app.command()
 def models() -> None:
     """List the models with size, licence, training data and scores."""
     from animeinterp.weights import available_models
@@ -192,7 +136,7 @@ def models() -> None:
         size = "–" if record.size is None else f"{record.size / 1e6:.1f} MB"
         name = f"{record.name}{' (default)' if place == 0 else ''}\n{record.summary}"
         table.add_row(name, where, size, record.licence or "–", record.training_data or "–", scores or "–")
-    Console(highlight=False, width=None if out.is_terminal else 140).print(table)
+    show_table(table)
 
 
 def _times(count: int | None, at: str | None, timing: str | None) -> tuple[Fraction, ...]:
@@ -293,38 +237,3 @@ def _write(target: Path, frame: Any, like: Picture, force: bool, label: str) -> 
 
 def _say_took(count: int, seconds: float) -> None:
     out.print(f"{count} in-between{'' if count == 1 else 's'} in {seconds:.1f} s", markup=False)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and leave with its exit code."""
-    if not os.environ.get("ANIMEINTERP_DEBUG"):
-        warnings.simplefilter("ignore")  # libraries' remarks on odd files; ours are errors
-    try:
-        code = app(args=arguments, prog_name="animeinterp", standalone_mode=False)
-        sys.stdout.flush()
-    except TyperException as error:
-        code = _fail(error.format_message(), 2, error)
-    except AnimeInterpError as error:
-        code = _fail(str(error), error.exit_code, error)
-    except BrokenPipeError:
-        # whoever read our output has gone; keep the interpreter from flushing into the void
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
-    except (KeyboardInterrupt, typer.Abort) as error:
-        code = _fail("stopped", 130, error)
-    except MemoryError as error:
-        code = _fail("memory ran out; make the frames smaller, or close other programs", 1, error)
-    except Exception as error:
-        code = _fail(
-            f"unexpected {type(error).__name__}: {error}; please report it with the output of --debug",
-            1,
-            error,
-        )
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _fail(message: str, code: int, error: BaseException) -> int:
-    if os.environ.get("ANIMEINTERP_DEBUG"):
-        traceback.print_exception(error)
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    return code
