@@ -34,8 +34,9 @@ class ModelConfig:
 
     name: the preset's name.
     flow: where dense flow comes from: `rfr` refines SGM's coarse flow by a network (paper §4.2); `dis` fuses
-        SGM's flow with DIS optical flow, no weights.
-    synthesis: `gridnet` draws the frame by a network (paper §4.3); `compose` selects between the warped frames.
+        SGM's flow with DIS optical flow, no weights; `refined` does both, by a lighter network.
+    synthesis: `gridnet` draws the frame by a network (paper §4.3); `compose` selects between the warped frames by
+        rule; `chosen` lets a network select.
     splat: forward-warping mode, `average` or `softmax` (Niklaus & Liu 2020).
     deformation: how SGM finds the deformation of a matched piece: DIS with the `published` settings, `quick` ones,
         or `none`: pieces are only shifted.
@@ -43,11 +44,13 @@ class ModelConfig:
     correlation_levels, correlation_radius: size of the correlation lookup.
     apply_gate: multiply the coarse flow by exp(-g²) as the paper says; the published code computes g and drops it.
     coarse_flow_added: how often the coarse flow enters before the first lookup; the published code adds it twice.
+    widths: channels of the shared encoder at 1/2, 1/4, 1/8, for `refined` and `chosen`.
+    synthesis_widths: channels of `chosen` at 1/2, 1/4, 1/8, 1/16.
     """
 
     name: str
-    flow: Literal["rfr", "dis"]
-    synthesis: Literal["gridnet", "compose"]
+    flow: Literal["rfr", "dis", "refined"]
+    synthesis: Literal["gridnet", "compose", "chosen"]
     splat: SplatMode
     deformation: Literal["published", "quick", "none"]
     iterations: int = 12
@@ -55,6 +58,8 @@ class ModelConfig:
     correlation_radius: int = 4
     apply_gate: bool = True
     coarse_flow_added: int = 1
+    widths: tuple[int, int, int] = (32, 48, 96)
+    synthesis_widths: tuple[int, int, int, int] = (32, 64, 96, 128)
 
 
 PAPER = ModelConfig(
@@ -67,6 +72,16 @@ PAPER = ModelConfig(
     coarse_flow_added=2,
 )
 CLASSICAL = ModelConfig(name="classical", flow="dis", synthesis="compose", splat="softmax", deformation="quick")
+
+CEL = ModelConfig(
+    name="cel",
+    flow="refined",
+    synthesis="chosen",
+    splat="softmax",
+    deformation="quick",
+    iterations=3,
+    correlation_levels=2,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,5 +101,5 @@ class Options:
     precision: Literal["auto", "fp32", "bf16"] = "auto"
 
 
-PRESETS = {config.name: config for config in (CLASSICAL, PAPER)}
+PRESETS = {config.name: config for config in (CEL, CLASSICAL, PAPER)}
 DEFAULT_PRESET = CLASSICAL.name

@@ -21,6 +21,11 @@ AGREEMENT = 0.2  # px²; motion that varies more than this (times 1.5) where it 
 MIN_DENSITY = 0.02
 # Weight of the plain cross-fade: matters only where neither frame has anything trustworthy to show.
 CROSS_FADE = 0.003
+# Trust falls by e per 5 px of forward-backward error and per tenth of the range of colour error.
+PER_PIXEL_OF_INCONSISTENCY = 0.2
+PER_COLOR = 10.2
+MAX_INCONSISTENCY = 10.0  # px
+MIN_IMPORTANCE = 1e-4
 
 
 class Warped(NamedTuple):
@@ -46,7 +51,7 @@ def warp(planes: Tensor, flow: Tensor, importance: Tensor, share: float, mode: S
     moved, arrived, square, trust = landed.split_with_sizes([channels, 2, 1, 1], 1)
     spread = (square - arrived.square().sum(1, keepdim=True)).clamp(min=0)
     coherent = (1.5 - spread / AGREEMENT).clamp(0, 1)
-    read = coherent * _sample(planes, -arrived) + (1 - coherent) * moved
+    read = coherent * sample(planes, -arrived) + (1 - coherent) * moved
     there = (density > MIN_DENSITY).to(planes.dtype)
     return Warped(read * there, there * trust * density.clamp(max=1).sqrt())
 
@@ -62,10 +67,25 @@ def compose(frame0: Tensor, frame1: Tensor, warped0: Warped, warped1: Warped, t:
     return mixed / (weight0 + weight1 + CROSS_FADE)
 
 
-def _sample(planes: Tensor, flow: Tensor) -> Tensor:
-    """`planes` at p + flow(p), cubic, the border repeated."""
+def consistency(frame: Tensor, other: Tensor, flow: Tensor, back: Tensor) -> Tensor:
+    """How far each pixel's motion can be trusted, (N, 1, H, W) in (0, 1]: exp(Z) of softmax splatting.
+
+    High where going there and back returns to the same place and the colours agree. frame, other: (N, C, H, W) in
+    [0, 1]. flow: from `frame` to `other`; back: the other way, (N, 2, H, W) px.
+    """
+    found = sample(torch.cat([back, other], 1), flow, "bilinear")
+    there_and_back, color = found[:, :2], found[:, 2:]
+    # The square root has no slope at 0.
+    inconsistency = (flow + there_and_back).square().sum(1, keepdim=True).add(1e-6).sqrt().clamp(max=MAX_INCONSISTENCY)
+    error = (color - frame).abs().mean(1, keepdim=True)
+    trust = torch.exp(-PER_PIXEL_OF_INCONSISTENCY * inconsistency - PER_COLOR * error)
+    return trust.clamp(min=MIN_IMPORTANCE)
+
+
+def sample(planes: Tensor, flow: Tensor, mode: str = "bicubic") -> Tensor:
+    """`planes` at p + flow(p), the border repeated. mode: bicubic or bilinear."""
     height, width = planes.shape[-2:]
     x = flow[:, 0] + torch.arange(width, device=flow.device, dtype=flow.dtype)
     y = flow[:, 1] + torch.arange(height, device=flow.device, dtype=flow.dtype)[:, None]
     grid = torch.stack([2 * x / max(width - 1, 1) - 1, 2 * y / max(height - 1, 1) - 1], -1)
-    return F.grid_sample(planes, grid, "bicubic", "border", align_corners=True)
+    return F.grid_sample(planes, grid, mode, "border", align_corners=True)

@@ -1,0 +1,148 @@
+"""`cel`, the project's own network: the paper's parts, its quirks mended, at a twenty-fifth of its cost.
+
+    encode(frame) ──► Levels                  once per frame
+    flow(levels0, levels1, …) ──► Flows       once per pair, both directions as one batch
+    synthesize(…, t) ──► Drawn                once per new frame
+
+`forward` chains them. Frames are (N, C, H, W) float, the first three planes RGB in [0, 1], of any size from 16x16 up.
+Flow is (N, 2, H, W) float32, x first, px. bf16 is the caller's `torch.autocast`; coordinates, flow, correlation,
+splatting and the final choice stay in float32 under it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from animeinterp.errors import FrameError
+from animeinterp.net.compose import consistency
+from animeinterp.net.encoder import Encoder, Levels, padded
+from animeinterp.net.model import MIN_SIZE
+from animeinterp.net.refinement import Refinement
+from animeinterp.net.rfr import backward_warp, resize, scale_flow
+from animeinterp.net.selection import Chooser, Drawn, arrive, choose
+from animeinterp.options import CEL, ModelConfig
+
+
+class Flows(NamedTuple):
+    """How two frames move into each other.
+
+    flow01, flow10: (N, 2, H, W) px. z0, z1: (N, 1, H, W), log importance (Z of softmax splatting), at most 0 untrained.
+    steps01, steps10: the flows of the steps before the last, for training; empty otherwise.
+    """
+
+    flow01: Tensor
+    flow10: Tensor
+    z0: Tensor
+    z1: Tensor
+    steps01: list[Tensor]
+    steps10: list[Tensor]
+
+
+class Output(NamedTuple):
+    """frame: (N, 3, H, W), not clamped. flows, drawn: how it came about."""
+
+    frame: Tensor
+    flows: Flows
+    drawn: Drawn
+
+
+class Importance(nn.Module):
+    """Learned Z: what the rule of `compose.consistency` says, changed by what the features say."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(2 * features + 1, 24, 3, padding=1)
+        self.conv2 = nn.Conv2d(24, 1, 3, padding=1)
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.bias)  # type: ignore[arg-type]
+
+    def forward(self, features0: Tensor, features1: Tensor, flow: Tensor, rule: Tensor) -> Tensor:
+        """Features at 1/4, flow and log importance (N, 1, H, W) at full size → Z, (N, 1, H, W)."""
+        size, small = tuple(rule.shape[-2:]), tuple(features0.shape[-2:])
+        found = backward_warp(features1.float(), scale_flow(flow, small, "bilinear"))
+        evidence = torch.cat([features0, found - features0, resize(rule, small) / 4], 1)
+        change = self.conv2(torch.nn.functional.leaky_relu(self.conv1(evidence), 0.1)).float()
+        return rule + 4 * resize(change, size)
+
+
+class Cel(nn.Module):
+    """A frame between two frames."""
+
+    def __init__(self, config: ModelConfig = CEL) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config.widths)
+        self.refinement = Refinement(config)
+        self.importance = Importance(config.widths[1])
+        self.chooser = Chooser(config.widths, config.synthesis_widths)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def encode(self, frame: Tensor) -> Levels:
+        """Everything that depends on one frame only. Raises FrameError for frames that are too small."""
+        if frame.ndim != 4 or frame.shape[1] != 3 or min(frame.shape[-2:]) < MIN_SIZE:
+            raise FrameError(
+                f"frames must be (N, 3, H, W), at least {MIN_SIZE}x{MIN_SIZE} px; got {tuple(frame.shape)}"
+            )
+        levels: Levels = self.encoder(padded(frame))
+        return levels
+
+    def flow(
+        self,
+        frame0: Tensor,
+        frame1: Tensor,
+        levels0: Levels,
+        levels1: Levels,
+        coarse01: Tensor,
+        coarse10: Tensor,
+        trust0: Tensor,
+        trust1: Tensor,
+    ) -> Flows:
+        """Refine the coarse flows, (N, 2, H, W) px with trust (N, 1, H, W) in [0, 1], both at once.
+
+        frame0, frame1: (N, 3, H, W).
+        """
+        height, width = frame0.shape[-2:]
+        frames, others = padded(torch.cat([frame0, frame1])), padded(torch.cat([frame1, frame0]))
+        own = Levels(*(torch.cat(pair) for pair in zip(levels0, levels1, strict=True)))
+        other = Levels(*(torch.cat(pair) for pair in zip(levels1, levels0, strict=True)))
+        coarse = padded(torch.cat([coarse01, coarse10]).float())
+        trust = padded(torch.cat([trust0, trust1]).float())
+        refined = self.refinement(own.eighth, other.eighth, coarse, trust)
+        flow01, flow10 = refined.flow.chunk(2)
+        rule = consistency(frames, others, refined.flow, torch.cat([flow10, flow01])).log()
+        z = self.importance(own.quarter, other.quarter, refined.flow, rule)
+        cut = [plane[..., :height, :width] for plane in (*refined.flow.chunk(2), *z.chunk(2))]
+        steps = [step[..., :height, :width].chunk(2) for step in refined.steps]
+        return Flows(*cut, [step[0] for step in steps], [step[1] for step in steps])
+
+    def synthesize(
+        self, frame0: Tensor, frame1: Tensor, levels0: Levels, levels1: Levels, flows: Flows, t: Tensor
+    ) -> Drawn:
+        """Draw the frame at t, (N,) in [0, 1]. frame0, frame1: (N, C, H, W); planes after RGB are drawn alike."""
+        height, width = frame0.shape[-2:]
+        share = t.view(-1, 1, 1, 1)
+        frame0, frame1, flow01, flow10, z0, z1 = (padded(p) for p in (frame0, frame1, *flows[:4]))
+        arrived0 = arrive(frame0, levels0, flow01, z0, share, self.config)
+        arrived1 = arrive(frame1, levels1, flow10, z1, 1 - share, self.config)
+        drawn = choose(self.chooser, frame0, frame1, arrived0, arrived1, share)
+        return Drawn(*(plane[..., :height, :width] for plane in drawn))
+
+    def forward(
+        self,
+        frame0: Tensor,
+        frame1: Tensor,
+        coarse01: Tensor,
+        coarse10: Tensor,
+        trust0: Tensor,
+        trust1: Tensor,
+        t: Tensor,
+    ) -> Output:
+        """Two frames (N, 3, H, W), their coarse flows and trust, times t (N,) → the frames at t."""
+        both = self.encode(torch.cat([frame0, frame1]))
+        levels0, levels1 = (Levels(*(level.chunk(2)[i] for level in both)) for i in (0, 1))
+        flows = self.flow(frame0, frame1, levels0, levels1, coarse01, coarse10, trust0, trust1)
+        drawn = self.synthesize(frame0, frame1, levels0, levels1, flows, t)
+        return Output(drawn.frame, flows, drawn)

@@ -1,0 +1,170 @@
+"""`cel`'s synthesis: every pixel of the new frame is chosen out of what the two frames offer for it.
+
+Six offers per pixel: each frame read along the motion that arrives there (sharp), each frame as it was splatted
+(right at motion borders), and each frame unmoved. `compose` weighs them by rule; here a U-net over the splatted frames
+and features changes the weights, corrects the motion that is read along, and adds a small residual. So flat colours
+stay the source's colours and lines stay lines, and the untrained network is the rule itself.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from animeinterp.net.compose import AGREEMENT, CROSS_FADE, MIN_DENSITY, sample
+from animeinterp.net.encoder import Block, Levels
+from animeinterp.net.refinement import resize_area
+from animeinterp.net.splatting import splat
+from animeinterp.options import ModelConfig
+
+OFFERS = 6
+# Nothing is impossible for the network to choose: a hole it can fill better has at least this weight.
+_LEAST = 1e-4
+
+
+class Arrived(NamedTuple):
+    """One frame moved to time t.
+
+    moved: (N, C, H, W), the splat, 0 in holes.
+    motion: (N, 2, H, W) px, what moved there came this way. weight: (N, 1, H, W), how far it can be trusted, 0 in
+    holes. coherent: (N, 1, H, W) in [0, 1], how far what lands agrees about its motion. density: (N, 1, H, W).
+    features: the frame's features, splatted.
+    """
+
+    moved: Tensor
+    motion: Tensor
+    weight: Tensor
+    coherent: Tensor
+    density: Tensor
+    features: Levels
+
+
+class Drawn(NamedTuple):
+    """The new frame and how it came about.
+
+    frame: (N, C, H, W), not clamped. choice: (N, 6, H, W), shares of the offers, sum 1. change: (N, 4, H, W) px,
+    what was added to the motions read along.
+    """
+
+    frame: Tensor
+    choice: Tensor
+    change: Tensor
+
+
+def arrive(planes: Tensor, levels: Levels, flow: Tensor, z: Tensor, share: Tensor, config: ModelConfig) -> Arrived:
+    """Move a frame and its features `share` of the way along its flow.
+
+    planes: (N, C, H, W). flow: (N, 2, H, W) px. z: (N, 1, H, W), log importance. share: (N, 1, 1, 1) in [0, 1].
+    """
+    mode = config.splat
+    motion = share * flow
+    source = torch.cat([planes, motion, motion.square().sum(1, keepdim=True), z.clamp(max=0).exp()], 1)
+    landed, _, density = splat(source, motion, z if mode == "softmax" else None, mode)
+    moved, arrived, square, trust = landed.split_with_sizes([planes.shape[1], 2, 1, 1], 1)
+    spread = (square - arrived.square().sum(1, keepdim=True)).clamp(min=0)
+    coherent = (1.5 - spread / AGREEMENT).clamp(0, 1)
+    there = (density > MIN_DENSITY).to(planes.dtype)
+    # The square root has no slope at 0.
+    weight = there * trust * density.clamp(MIN_DENSITY, 1).sqrt()
+    features = Levels(*(_splat_level(level, motion, z, mode) for level in levels))
+    return Arrived(moved, arrived, weight, coherent * there, density, features)
+
+
+def _splat_level(level: Tensor, motion: Tensor, z: Tensor, mode: str) -> Tensor:
+    size = tuple(level.shape[-2:])
+    factor = motion.shape[-1] // size[1]
+    small = resize_area(motion, size) / factor
+    importance = resize_area(z, size) if mode == "softmax" else None
+    moved: Tensor = splat(level.float(), small, importance, mode).warped  # type: ignore[arg-type]
+    return moved
+
+
+class Chooser(nn.Module):
+    """The U-net: what arrived from both frames → weights, change of motion, residual, at full size."""
+
+    def __init__(self, widths: tuple[int, int, int], own: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        half, quarter, eighth = widths
+        a, b, c, d = own
+        self.down2 = Block(24 + OFFERS + 9 + 2 * half, a)
+        self.down4 = Block(a, b, stride=2)
+        self.join4 = nn.Conv2d(b + 2 * quarter, b, 1)
+        self.down8 = Block(b, c, stride=2)
+        self.join8 = nn.Conv2d(c + 2 * eighth, c, 1)
+        self.down16 = Block(c, d, stride=2)
+        self.up8 = Block(d + c, c)
+        self.up4 = Block(c + b, b)
+        self.up2 = Block(b + a, a)
+        self.head = nn.Conv2d(a, 4 * (OFFERS + 4 + 3), 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+
+    def forward(self, evidence: Tensor, features0: Levels, features1: Levels) -> tuple[Tensor, Tensor, Tensor]:
+        """Evidence at 1/2 and both frames' splatted features → logits (6), motion (4), residual (3) at full size."""
+        x2 = self.down2(torch.cat([evidence, features0.half, features1.half], 1))
+        x4 = self.join4(torch.cat([self.down4(x2), features0.quarter, features1.quarter], 1))
+        x8 = self.join8(torch.cat([self.down8(x4), features0.eighth, features1.eighth], 1))
+        x16 = self.down16(x8)
+        y8 = self.up8(torch.cat([_twice(x16), x8], 1))
+        y4 = self.up4(torch.cat([_twice(y8), x4], 1))
+        y2 = self.up2(torch.cat([_twice(y4), x2], 1))
+        full = F.pixel_shuffle(self.head(y2), 2).float()
+        logits, change, residual = full.split_with_sizes([OFFERS, 4, 3], 1)
+        return logits, change, residual
+
+
+def choose(
+    chooser: Chooser, frame0: Tensor, frame1: Tensor, arrived0: Arrived, arrived1: Arrived, share: Tensor
+) -> Drawn:
+    """Draw the frame at time t.
+
+    frame0, frame1: (N, C, H, W), H and W multiples of 16; the first three planes are RGB in [0, 1], all are drawn.
+    share: (N, 1, 1, 1), the time t.
+    """
+    rule = offered(arrived0, arrived1, share)
+    read0, read1 = sample(frame0, -arrived0.motion), sample(frame1, -arrived1.motion)
+    hints = [arrived0.motion / 16, arrived1.motion / 16, arrived0.density, arrived1.density]
+    hints += [arrived0.coherent, arrived1.coherent, share.expand_as(arrived0.density)]
+    evidence = torch.cat(
+        [
+            F.pixel_unshuffle(torch.cat([read0[:, :3], read1[:, :3]], 1), 2),
+            F.avg_pool2d(torch.cat([rule.log() / 4, *hints], 1), 2),
+        ],
+        1,
+    )
+    logits, change, residual = chooser(evidence, arrived0.features, arrived1.features)
+    # 4: pixels are a handy unit for the motions of animation, and the last layer begins at 0.
+    change = 4 * change
+    choice = (rule.log() + 4 * logits).softmax(1)
+    read0 = sample(frame0, change[:, :2] - arrived0.motion)
+    read1 = sample(frame1, change[:, 2:] - arrived1.motion)
+    offers = (read0, arrived0.moved, frame0, read1, arrived1.moved, frame1)
+    frame = sum_of(choice, offers)
+    colors = min(3, frame.shape[1])
+    frame = torch.cat([frame[:, :colors] + residual[:, :colors], frame[:, colors:]], 1)
+    return Drawn(frame, choice, change)
+
+
+def sum_of(choice: Tensor, offers: tuple[Tensor, ...]) -> Tensor:
+    """Σ choice · offer, (N, C, H, W)."""
+    frame = choice[:, :1] * offers[0]
+    for index in range(1, len(offers)):
+        frame = frame + choice[:, index : index + 1] * offers[index]
+    return frame
+
+
+def offered(arrived0: Arrived, arrived1: Arrived, share: Tensor) -> Tensor:
+    """The weights of `compose`: (N, 6, H, W) > 0, of read, moved and unmoved frame 0, then those of frame 1."""
+    weights = []
+    for arrived, near in ((arrived0, 1 - share), (arrived1, share)):
+        weight = near * arrived.weight
+        unmoved = (CROSS_FADE * near).expand_as(weight)
+        weights += [weight * arrived.coherent + _LEAST * near, weight * (1 - arrived.coherent) + _LEAST * near, unmoved]
+    return torch.cat(weights, 1)
+
+
+def _twice(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="nearest")
