@@ -46,6 +46,7 @@ class ModelConfig:
     coarse_flow_added: how often the coarse flow enters before the first lookup; the published code adds it twice.
     widths: channels of the shared encoder at 1/2, 1/4, 1/8, for `refined` and `chosen`.
     synthesis_widths: channels of `chosen` at 1/2, 1/4, 1/8, 1/16.
+    seen_pixels: `refined` and `chosen` look at larger frames at about this size, and draw from the frames as they are.
     """
 
     name: str
@@ -60,6 +61,7 @@ class ModelConfig:
     coarse_flow_added: int = 1
     widths: tuple[int, int, int] = (32, 48, 96)
     synthesis_widths: tuple[int, int, int, int] = (32, 64, 96, 128)
+    seen_pixels: int = 2_200_000
 
 
 PAPER = ModelConfig(

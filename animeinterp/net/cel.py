@@ -22,7 +22,7 @@ from animeinterp.net.encoder import Encoder, Levels, padded
 from animeinterp.net.model import MIN_SIZE
 from animeinterp.net.refinement import Refinement
 from animeinterp.net.rfr import backward_warp, resize, scale_flow
-from animeinterp.net.selection import Chooser, Drawn, arrive, choose
+from animeinterp.net.selection import Chooser, Decision, Drawn, arrive, choose, decide
 from animeinterp.options import CEL, ModelConfig
 
 
@@ -86,7 +86,7 @@ class Cel(nn.Module):
             raise FrameError(
                 f"frames must be (N, 3, H, W), at least {MIN_SIZE}x{MIN_SIZE} px; got {tuple(frame.shape)}"
             )
-        levels: Levels = self.encoder(padded(frame))
+        levels: Levels = self.encoder(padded(resize(frame, self._seen_size(tuple(frame.shape[-2:])))))
         return levels
 
     def flow(
@@ -104,31 +104,49 @@ class Cel(nn.Module):
 
         frame0, frame1: (N, 3, H, W).
         """
-        height, width = frame0.shape[-2:]
-        frames, others = padded(torch.cat([frame0, frame1])), padded(torch.cat([frame1, frame0]))
+        size = tuple(frame0.shape[-2:])
+        seen = self._seen_size(size)
+        height, width = seen
+        first, second = resize(frame0, seen), resize(frame1, seen)
+        frames, others = padded(torch.cat([first, second])), padded(torch.cat([second, first]))
         own = Levels(*(torch.cat(pair) for pair in zip(levels0, levels1, strict=True)))
         other = Levels(*(torch.cat(pair) for pair in zip(levels1, levels0, strict=True)))
-        coarse = padded(torch.cat([coarse01, coarse10]).float())
-        trust = padded(torch.cat([trust0, trust1]).float())
+        coarse = padded(scale_flow(torch.cat([coarse01, coarse10]).float(), seen, "bilinear"))
+        trust = padded(resize(torch.cat([trust0, trust1]).float(), seen))
         refined = self.refinement(own.eighth, other.eighth, coarse, trust)
         flow01, flow10 = refined.flow.chunk(2)
         rule = consistency(frames, others, refined.flow, torch.cat([flow10, flow01])).log()
-        z = self.importance(own.quarter, other.quarter, refined.flow, rule)
-        cut = [plane[..., :height, :width] for plane in (*refined.flow.chunk(2), *z.chunk(2))]
-        steps = [step[..., :height, :width].chunk(2) for step in refined.steps]
-        return Flows(*cut, [step[0] for step in steps], [step[1] for step in steps])
+        z0, z1 = self.importance(own.quarter, other.quarter, refined.flow, rule)[..., :height, :width].chunk(2)
+        flows = [
+            scale_flow(flow[..., :height, :width], size, "bilinear").chunk(2) for flow in (refined.flow, *refined.steps)
+        ]
+        flow01, flow10 = flows[0]
+        steps01, steps10 = ([pair[i] for pair in flows[1:]] for i in (0, 1))
+        return Flows(flow01, flow10, resize(z0, size), resize(z1, size), steps01, steps10)
 
     def synthesize(
         self, frame0: Tensor, frame1: Tensor, levels0: Levels, levels1: Levels, flows: Flows, t: Tensor
     ) -> Drawn:
         """Draw the frame at t, (N,) in [0, 1]. frame0, frame1: (N, C, H, W); planes after RGB are drawn alike."""
-        height, width = frame0.shape[-2:]
+        size = tuple(frame0.shape[-2:])
+        seen = self._seen_size(size)
         share = t.view(-1, 1, 1, 1)
-        frame0, frame1, flow01, flow10, z0, z1 = (padded(p) for p in (frame0, frame1, *flows[:4]))
-        arrived0 = arrive(frame0, levels0, flow01, z0, share, self.config)
-        arrived1 = arrive(frame1, levels1, flow10, z1, 1 - share, self.config)
-        drawn = choose(self.chooser, frame0, frame1, arrived0, arrived1, share)
-        return Drawn(*(plane[..., :height, :width] for plane in drawn))
+        small = [resize(planes, seen) for planes in (frame0, frame1, flows.z0, flows.z1)]
+        small[2:2] = [scale_flow(flow, seen, "bilinear") for flow in flows[:2]]
+        first, second, flow01, flow10, z0, z1 = (padded(planes) for planes in small)
+        arrived0 = arrive(first, levels0, flow01, z0, share, self.config)
+        arrived1 = arrive(second, levels1, flow10, z1, 1 - share, self.config)
+        decision = decide(self.chooser, first, second, arrived0, arrived1, share)
+        if seen == size:
+            drawn = choose(first, second, arrived0, arrived1, share, decision)
+            return Drawn(*(plane[..., : size[0], : size[1]] for plane in drawn))
+        # Too large to look at whole: decided at a smaller size, drawn from the frames as they are.
+        logits, change, residual = (plane[..., : seen[0], : seen[1]] for plane in decision)
+        change = torch.cat([scale_flow(half, size, "bilinear") for half in change.chunk(2, 1)], 1)
+        decision = Decision(resize(logits, size), change, resize(residual, size))
+        arrived0 = arrive(frame0, None, flows.flow01, flows.z0, share, self.config)
+        arrived1 = arrive(frame1, None, flows.flow10, flows.z1, 1 - share, self.config)
+        return choose(frame0, frame1, arrived0, arrived1, share, decision)
 
     def forward(
         self,
@@ -146,3 +164,9 @@ class Cel(nn.Module):
         flows = self.flow(frame0, frame1, levels0, levels1, coarse01, coarse10, trust0, trust1)
         drawn = self.synthesize(frame0, frame1, levels0, levels1, flows, t)
         return Output(drawn.frame, flows, drawn)
+
+    def _seen_size(self, size: tuple[int, ...]) -> tuple[int, int]:
+        """The size at which the network looks at frames of `size` = (height, width)."""
+        height, width = size
+        scale = min(1.0, (self.config.seen_pixels / (height * width)) ** 0.5)
+        return max(MIN_SIZE, round(height * scale)), max(MIN_SIZE, round(width * scale))

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from animeinterp.errors import UsageError
 from animeinterp.net.compose import AGREEMENT, CROSS_FADE, MIN_DENSITY, sample
 from animeinterp.net.encoder import Block, Levels
 from animeinterp.net.refinement import resize_area
@@ -31,7 +32,7 @@ class Arrived(NamedTuple):
     moved: (N, C, H, W), the splat, 0 in holes.
     motion: (N, 2, H, W) px, what moved there came this way. weight: (N, 1, H, W), how far it can be trusted, 0 in
     holes. coherent: (N, 1, H, W) in [0, 1], how far what lands agrees about its motion. density: (N, 1, H, W).
-    features: the frame's features, splatted.
+    features: the frame's features, splatted, where they were given.
     """
 
     moved: Tensor
@@ -39,7 +40,7 @@ class Arrived(NamedTuple):
     weight: Tensor
     coherent: Tensor
     density: Tensor
-    features: Levels
+    features: Levels | None
 
 
 class Drawn(NamedTuple):
@@ -54,7 +55,9 @@ class Drawn(NamedTuple):
     change: Tensor
 
 
-def arrive(planes: Tensor, levels: Levels, flow: Tensor, z: Tensor, share: Tensor, config: ModelConfig) -> Arrived:
+def arrive(
+    planes: Tensor, levels: Levels | None, flow: Tensor, z: Tensor, share: Tensor, config: ModelConfig
+) -> Arrived:
     """Move a frame and its features `share` of the way along its flow.
 
     planes: (N, C, H, W). flow: (N, 2, H, W) px. z: (N, 1, H, W), log importance. share: (N, 1, 1, 1) in [0, 1].
@@ -69,7 +72,7 @@ def arrive(planes: Tensor, levels: Levels, flow: Tensor, z: Tensor, share: Tenso
     there = (density > MIN_DENSITY).to(planes.dtype)
     # The square root has no slope at 0.
     weight = there * trust * density.clamp(MIN_DENSITY, 1).sqrt()
-    features = Levels(*(_splat_level(level, motion, z, mode) for level in levels))
+    features = None if levels is None else Levels(*(_splat_level(level, motion, z, mode) for level in levels))
     return Arrived(moved, arrived, weight, coherent * there, density, features)
 
 
@@ -116,36 +119,51 @@ class Chooser(nn.Module):
         return logits, change, residual
 
 
-def choose(
-    chooser: Chooser, frame0: Tensor, frame1: Tensor, arrived0: Arrived, arrived1: Arrived, share: Tensor
-) -> Drawn:
-    """Draw the frame at time t.
+class Decision(NamedTuple):
+    """What the network says of each pixel: logits (N, 6, H, W) added to the rule's, change (N, 4, H, W) px of the
+    motions read along, residual (N, 3, H, W)."""
 
-    frame0, frame1: (N, C, H, W), H and W multiples of 16; the first three planes are RGB in [0, 1], all are drawn.
-    share: (N, 1, 1, 1), the time t.
-    """
+    logits: Tensor
+    change: Tensor
+    residual: Tensor
+
+
+def decide(
+    chooser: Chooser, frame0: Tensor, frame1: Tensor, arrived0: Arrived, arrived1: Arrived, share: Tensor
+) -> Decision:
+    """Look at what arrived. frame0, frame1: (N, C, H, W), H and W multiples of 16, the first three planes RGB."""
     rule = offered(arrived0, arrived1, share)
-    read0, read1 = sample(frame0, -arrived0.motion), sample(frame1, -arrived1.motion)
+    read0, read1 = sample(frame0[:, :3], -arrived0.motion), sample(frame1[:, :3], -arrived1.motion)
     hints = [arrived0.motion / 16, arrived1.motion / 16, arrived0.density, arrived1.density]
     hints += [arrived0.coherent, arrived1.coherent, share.expand_as(arrived0.density)]
     evidence = torch.cat(
         [
-            F.pixel_unshuffle(torch.cat([read0[:, :3], read1[:, :3]], 1), 2),
+            F.pixel_unshuffle(torch.cat([read0, read1], 1), 2),
             F.avg_pool2d(torch.cat([rule.log() / 4, *hints], 1), 2),
         ],
         1,
     )
+    if arrived0.features is None or arrived1.features is None:
+        raise UsageError("decide: frames must arrive with their features")
     logits, change, residual = chooser(evidence, arrived0.features, arrived1.features)
     # 4: pixels are a handy unit for the motions of animation, and the last layer begins at 0.
-    change = 4 * change
-    choice = (rule.log() + 4 * logits).softmax(1)
-    read0 = sample(frame0, change[:, :2] - arrived0.motion)
-    read1 = sample(frame1, change[:, 2:] - arrived1.motion)
+    return Decision(4 * logits, 4 * change, residual)
+
+
+def choose(
+    frame0: Tensor, frame1: Tensor, arrived0: Arrived, arrived1: Arrived, share: Tensor, decision: Decision
+) -> Drawn:
+    """Draw the frame at time t.
+
+    frame0, frame1: (N, C, H, W), the first three planes RGB in [0, 1], all are drawn. share: (N, 1, 1, 1), the time t.
+    """
+    choice = (offered(arrived0, arrived1, share).log() + decision.logits).softmax(1)
+    read0 = sample(frame0, decision.change[:, :2] - arrived0.motion)
+    read1 = sample(frame1, decision.change[:, 2:] - arrived1.motion)
     offers = (read0, arrived0.moved, frame0, read1, arrived1.moved, frame1)
     frame = sum_of(choice, offers)
-    colors = min(3, frame.shape[1])
-    frame = torch.cat([frame[:, :colors] + residual[:, :colors], frame[:, colors:]], 1)
-    return Drawn(frame, choice, change)
+    frame = torch.cat([frame[:, :3] + decision.residual, frame[:, 3:]], 1)
+    return Drawn(frame, choice, decision.change)
 
 
 def sum_of(choice: Tensor, offers: tuple[Tensor, ...]) -> Tensor:
