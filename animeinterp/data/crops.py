@@ -1,0 +1,295 @@
+"""Training crops on disk: cut once with what segment-guided matching says of them, read in any order after.
+
+A store is a folder of shards, NNNNN.safetensors, each of N crops of h x w px:
+
+    frames  uint8 (N, 3, 3, h, w)     frame 0, the true frame, frame 1; RGB
+    t       float32 (N,)              in (0, 1)
+    coarse  float16 (N, 2, 2, h, w)   flow 0→1 and 1→0 of the preset `classical`, x first, px
+    trust   uint8 (N, 2, h, w)        its importance times 255, at least 1
+    flow    float16 (N, 2, 2, h, w)   the true flow 0→1 and 1→0; only where the source knows it
+    known   uint8 (N, 2, h, w)        1 where it is known
+
+The guidance is found on the whole frame, as it is when frames are drawn, and cut with it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from animeinterp.data.sample import Samples
+from animeinterp.data.vector import Triplet
+from animeinterp.errors import FileError, UsageError
+from animeinterp.interpolator import Interpolator, load_interpolator
+
+Arrays = dict[str, NDArray[Any]]
+Source = Callable[[Sequence[int]], Iterable[Triplet]]
+
+SHARD = 64  # crops
+MIN_MOVING = 0.005  # share of a crop that changes from frame 0 to frame 1
+CHANGED = 8  # of 255
+MAX_OVERLAP = 0.5  # of two crops of one triplet
+TRIES = 12  # places looked at per crop
+NOISY_SHARE = 0.1
+FLOWS = ("coarse", "flow")
+
+
+def crops_of(triplet: Triplet, rng: np.random.Generator, size: int = 288, count: int = 4) -> Arrays:
+    """At most `count` square crops of a triplet where something moves, as a shard holds them.
+
+    Fewer, or none (N = 0), where less of the frame moves. Raises UsageError for frames smaller than a crop.
+    """
+    height, width = triplet.frame0.shape[:2]
+    if min(height, width) < size:
+        raise UsageError(f"expected frames of at least {size}x{size}, got {width}x{height}; ask for smaller crops")
+    corners = _corners(triplet, rng, size, count)
+    whole = _guided(triplet)
+    cuts = [{name: _cut(array, x, y, size) for name, array in whole.items()} for x, y in corners or [(0, 0)]]
+    return {name: np.stack([cut[name] for cut in cuts])[: len(corners)] for name in whole}
+
+
+def _cut(array: NDArray[Any], x: int, y: int, size: int) -> NDArray[Any]:
+    return array[..., y : y + size, x : x + size] if array.ndim else array
+
+
+def _guided(triplet: Triplet) -> Arrays:
+    """A triplet as one crop of its whole size, without the first axis."""
+    classical = _classical()
+    motion = classical.motion(classical.analyze(triplet.frame0), classical.analyze(triplet.frame1))
+    frames = np.stack([triplet.frame0, triplet.truth, triplet.frame1]).transpose(0, 3, 1, 2)
+    trust = np.stack([motion.importance0, motion.importance1])
+    arrays: Arrays = {
+        "frames": frames,
+        "t": np.array(triplet.t, np.float32),
+        "coarse": np.stack([motion.flow01, motion.flow10]).astype(np.float16),
+        "trust": np.clip(np.rint(255 * trust), 1, 255).astype(np.uint8),
+    }
+    if triplet.flow01 is not None:
+        flows, knowns = (triplet.flow01, triplet.flow10), (triplet.known0, triplet.known1)
+        arrays["flow"] = np.stack([np.asarray(flow) for flow in flows]).astype(np.float16)
+        arrays["known"] = np.stack([np.asarray(known) for known in knowns]).astype(np.uint8)
+    return arrays
+
+
+@lru_cache(maxsize=1)
+def _classical() -> Interpolator:
+    return load_interpolator("classical", "cpu")
+
+
+def _corners(triplet: Triplet, rng: np.random.Generator, size: int, count: int) -> list[tuple[int, int]]:
+    """Upper left corners (x, y) of crops around what moves."""
+    height, width = triplet.frame0.shape[:2]
+    difference = cv2.absdiff(triplet.frame0, triplet.frame1).max(axis=2).astype(np.float64)
+    weights = np.cumsum(difference)
+    corners: list[tuple[int, int]] = []
+    for _ in range(TRIES * count):
+        if len(corners) == count or not weights[-1]:
+            break
+        y, x = divmod(int(np.searchsorted(weights, rng.uniform(0, weights[-1]), side="right")), width)
+        jitter = rng.uniform(-0.35, 0.35, 2) * size
+        left = int(np.clip(x + jitter[0] - size / 2, 0, width - size))
+        top = int(np.clip(y + jitter[1] - size / 2, 0, height - size))
+        common = [max(0, size - abs(left - x0)) * max(0, size - abs(top - y0)) for x0, y0 in corners]
+        moves = (difference[top : top + size, left : left + size] > CHANGED).mean()
+        if moves >= MIN_MOVING and max(common, default=0) <= MAX_OVERLAP * size * size:
+            corners.append((left, top))
+    return corners
+
+
+def write_crops(
+    folder: Path | str,
+    source: Source,
+    shards: int,
+    *,
+    workers: int = 1,
+    size: int = 288,
+    per_triplet: int = 4,
+    seed: int = 0,
+) -> Iterator[Path]:
+    """Fill a store up to `shards` shards; shards that are there stay. Yields each shard as it is written.
+
+    source: seeds → triplets, at module level, so that other processes can call it. Shard k is made from the seeds
+    (seed, k), whichever process makes it: a store that is broken off and gone on with is the same.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [path for path in (folder / f"{k:05}.safetensors" for k in range(shards)) if not path.exists()]
+    tasks = [(path, source, (seed, int(path.stem)), size, per_triplet) for path in missing]
+    # OpenCV's and torch's threads do not outlive a fork.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _one_thread) as pool:
+        yield from pool.map(_write_shard, *zip(*tasks, strict=True)) if tasks else ()
+
+
+def _one_thread() -> None:
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+def _write_shard(path: Path, source: Source, seeds: tuple[int, int], size: int, per_triplet: int) -> Path:
+    rng = np.random.default_rng([*seeds, 1])
+    parts: list[Arrays] = []
+    held = 0
+    for triplet in source(seeds):
+        parts.append(crops_of(triplet, rng, size, per_triplet))
+        held += len(parts[-1]["t"])
+        if held >= SHARD:
+            break
+    arrays = {name: np.concatenate([part[name] for part in parts])[:SHARD] for name in parts[0]}
+    beside = path.with_suffix(".part")
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, beside)
+    beside.replace(path)
+    return path
+
+
+class CropStore:
+    """The crops of a folder, in an order and with changes that follow from a seed and a step alone.
+
+    The list of shards is fixed when the store is opened: what is written later is not seen.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        """Raises FileError for a folder without shards, or with a shard that cannot be read."""
+        paths = sorted(Path(folder).glob("*.safetensors"))
+        if not paths:
+            raise FileError(f"expected training crops (NNNNN.safetensors) in {folder}, found none; write them first")
+        self._shards = [_open(path) for path in paths]
+        counts = [shard.get_slice("t").get_shape()[0] for shard in self._shards]
+        self._ends = np.cumsum(counts)
+        self._order: tuple[tuple[int, int], NDArray[np.int64]] | None = None
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def batches(
+        self, batch_size: int, size: int = 256, seed: int = 0, *, start: int = 0, rank: int = 0, world: int = 1
+    ) -> Iterator[Samples]:
+        """Batches without end, from step `start` on, as if `start` batches had been skipped.
+
+        Every crop comes once per epoch. rank of world: that process's part of each step; the parts share no crop.
+        """
+        while True:
+            yield self.batch(start, batch_size, size, seed, rank=rank, world=world)
+            start += 1
+
+    def batch(
+        self, step: int, batch_size: int, size: int = 256, seed: int = 0, *, rank: int = 0, world: int = 1
+    ) -> Samples:
+        """The batch of a step; any process may ask for any step. Raises UsageError for a size beyond the crops'."""
+        first = (step * world + rank) * batch_size
+        samples = []
+        for place in range(first, first + batch_size):
+            epoch, position = divmod(place, len(self))
+            crop = self._crop(int(self._epoch(seed, epoch)[position]))
+            samples.append(_altered(crop, size, np.random.default_rng([seed, 1, place])))
+        return Samples(*(torch.from_numpy(np.stack(parts)) for parts in zip(*samples, strict=True)))
+
+    def _epoch(self, seed: int, epoch: int) -> NDArray[np.int64]:
+        if self._order is None or self._order[0] != (seed, epoch):
+            self._order = (seed, epoch), np.random.default_rng([seed, 0, epoch]).permutation(len(self))
+        return self._order[1]
+
+    def _crop(self, index: int) -> Arrays:
+        number = int(np.searchsorted(self._ends, index, side="right"))
+        shard = self._shards[number]
+        row = index - (int(self._ends[number - 1]) if number else 0)
+        return {name: shard.get_slice(name)[row : row + 1][0] for name in shard.keys()}  # noqa: SIM118
+
+
+def _open(path: Path) -> Any:
+    try:
+        return safe_open(path, framework="numpy")
+    except (OSError, SafetensorError) as error:
+        raise FileError(f"expected a shard of training crops, {path} is none ({error}); delete it") from error
+
+
+def _altered(crop: Arrays, size: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], ...]:
+    """A crop cut to size and changed by chance: the arrays of one sample, in the order of `Samples`."""
+    height, width = crop["frames"].shape[-2:]
+    if size > min(height, width):
+        raise UsageError(f"expected a size of at most the crops' {width}x{height}, got {size}; write larger crops")
+    y, x = int(rng.integers(height - size + 1)), int(rng.integers(width - size + 1))
+    cut = {name: _cut(array, x, y, size) for name, array in crop.items()}
+    cut.setdefault("flow", np.zeros((2, 2, size, size), np.float16))
+    cut.setdefault("known", np.zeros((2, size, size), np.uint8))
+    turned = turn(cut, *(bool(b) for b in rng.random(3) < 0.5))
+    if rng.random() < 0.5:
+        turned = reverse(turned)
+    frames = _recolored(turned["frames"][:, rng.permutation(3)], rng)
+    frame0, truth, frame1 = frames
+    if rng.random() < NOISY_SHARE:
+        frame0, frame1 = _spoilt(frame0, frame1, rng)
+    coarse, flow = turned["coarse"].astype(np.float32), turned["flow"].astype(np.float32)
+    trust = turned["trust"][:, None].astype(np.float32) / 255
+    known = turned["known"][:, None].astype(np.float32)
+    return frame0, frame1, np.float32(turned["t"]), truth, *coarse, *trust, *flow, *known  # type: ignore[return-value]
+
+
+def turn(crop: Arrays, mirrored: bool, upended: bool, transposed: bool) -> Arrays:
+    """A crop's pictures and flows under mirroring in x, in y, and exchange of x and y."""
+    turned = {}
+    for name, array in crop.items():
+        if array.ndim >= 2:
+            array = array[..., ::-1] if mirrored else array
+            array = array[..., ::-1, :] if upended else array
+            array = array.swapaxes(-1, -2) if transposed else array
+        if name in FLOWS:
+            sign = np.array([-1 if mirrored else 1, -1 if upended else 1], array.dtype)
+            array = array * sign[:, None, None]
+            array = array[:, ::-1] if transposed else array
+        turned[name] = array
+    return turned
+
+
+def reverse(crop: Arrays) -> Arrays:
+    """A crop with time running the other way."""
+    return {name: 1 - array if name == "t" else array[::-1] for name, array in crop.items()}
+
+
+def _recolored(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.float32]:
+    """All frames under one random hue, gamma and brightness: float32 (3, 3, h, w) in [0, 1]."""
+    gamma = np.exp(rng.uniform(-0.35, 0.35)) if rng.random() < 0.5 else 1.0
+    low, high = (rng.uniform(0, 0.15), rng.uniform(0.75, 1)) if rng.random() < 0.5 else (0.0, 1.0)
+    levels = low + (high - low) * np.linspace(0, 1, 256) ** gamma
+    colored = levels.astype(np.float32)[frames]
+    if rng.random() < 0.3:
+        colored = np.matmul(_hue(rng.uniform(-np.pi, np.pi)), colored.reshape(3, 3, -1)).reshape(colored.shape)
+    return np.ascontiguousarray(np.clip(colored, 0, 1, dtype=np.float32))
+
+
+def _hue(angle: float) -> NDArray[np.float32]:
+    """Rotation of RGB about grey."""
+    vector, _ = cv2.Rodrigues(np.full(3, angle / np.sqrt(3)))
+    return np.asarray(vector, np.float32)
+
+
+def _spoilt(
+    frame0: NDArray[np.float32], frame1: NDArray[np.float32], rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Both frames with grain, or as JPEG keeps them."""
+    if rng.random() < 0.5:
+        strength = rng.uniform(1, 6) / 255
+        grain = (rng.standard_normal(frame0.shape, np.float32) * np.float32(strength) for _ in range(2))
+        first, second = (np.clip(f + g, 0, 1) for f, g in zip((frame0, frame1), grain, strict=True))
+        return first, second
+    quality = int(rng.integers(50, 96))
+    first, second = (_through_jpeg(frame, quality) for frame in (frame0, frame1))
+    return first, second
+
+
+def _through_jpeg(frame: NDArray[np.float32], quality: int) -> NDArray[np.float32]:
+    bgr = np.rint(255 * frame[::-1].transpose(1, 2, 0)).astype(np.uint8)
+    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    back = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.float32).transpose(2, 0, 1)[::-1]
+    return np.ascontiguousarray(back / np.float32(255))
