@@ -1,0 +1,48 @@
+"""The parts of a run that a config names: the network and the sources. The only place that knows them all."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from animeinterp.errors import UsageError
+from animeinterp.options import PRESETS, ModelConfig
+from animeinterp.training.config import SourceConfig, TrainingConfig
+from animeinterp.training.mixture import Source
+
+
+def model_config(config: TrainingConfig) -> ModelConfig:
+    """The preset with the fields that the run changes. Raises UsageError for names that are unknown."""
+    if config.preset not in PRESETS:
+        raise UsageError(f"there is no preset {config.preset!r}; expected one of {', '.join(PRESETS)}")
+    known = [field.name for field in fields(ModelConfig)]
+    unknown = sorted(config.model.keys() - set(known))
+    if unknown:
+        raise UsageError(f"a model has no {', '.join(unknown)}; expected {', '.join(known)}")
+    # TOML has lists where the presets have tuples.
+    changes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config.model.items()}
+    return replace(PRESETS[config.preset], **changes)
+
+
+def build_network(config: TrainingConfig) -> nn.Module:
+    """The untrained network. Raises UsageError."""
+    from animeinterp.net.cel import Cel
+
+    return Cel(model_config(config))
+
+
+def build_sources(config: TrainingConfig, device: torch.device) -> list[tuple[Source, float]]:
+    """The sources with their weights. Raises UsageError or FileError."""
+    return [(_source(source, device), source.weight) for source in config.source if source.weight > 0]
+
+
+def _source(config: SourceConfig, device: torch.device) -> Source:
+    if config.kind == "crops":
+        from animeinterp.data.crops import CropStore
+
+        return CropStore(Path(config.path))
+    raise UsageError(f"sources of kind {config.kind} are not there yet")

@@ -1,0 +1,64 @@
+"""What a run leaves to look at: a row of log.csv and a sheet of pictures every so often."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from animeinterp.data.sample import Samples
+from animeinterp.picture import write_picture
+
+_ROWS = 4
+_FIRST = ("step", "loss", "learning_rate", "samples_per_second", "seconds", "gradient")
+
+
+class Progress(NamedTuple):
+    """Where a run stands; losses and gradient are means since the last report.
+
+    losses: unweighted, by name. loss: their weighted sum. gradient: length before clipping. seconds: since the run
+    began, pauses not counted. samples_per_second: of all processes together.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    losses: Mapping[str, float]
+    learning_rate: float
+    gradient: float
+    samples_per_second: float
+    seconds: float
+
+
+def write_row(path: Path, progress: Progress) -> None:
+    """Add a row to the log, which is made if absent."""
+    row = {key: getattr(progress, key) for key in _FIRST} | dict(progress.losses)
+    new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(row)
+        writer.writerow(value if isinstance(value, int) else f"{value:.6g}" for value in row.values())
+
+
+def cut_log(path: Path, step: int) -> None:
+    """Drop the rows after `step`: a run that goes on writes them again."""
+    if not path.exists():
+        return
+    head, *rows = path.read_text(encoding="utf-8").splitlines()
+    kept = [row for row in rows if int(row.split(",")[0]) <= step]
+    path.write_text("\n".join([head, *kept]) + "\n", encoding="utf-8")
+
+
+def write_sheet(path: Path, samples: Samples, drawn: Tensor) -> None:
+    """A picture of some samples, one per row: frame 0, drawn, truth, frame 1, error (4 times, on black)."""
+    error = 4 * (drawn - samples.truth).abs()
+    columns = [samples.frame0, drawn, samples.truth, samples.frame1, error]
+    rows = torch.cat([torch.cat([*(column[row] for column in columns)], 2) for row in range(min(_ROWS, len(drawn)))], 1)
+    pixels = (rows.float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    write_picture(path, np.ascontiguousarray(pixels), force=True)
