@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,14 +31,15 @@ from animeinterp.frame import (
     check_pair,
     check_time,
     from_planes,
-    has_alpha,
     rgb8,
     to_planes,
 )
+from animeinterp.net.cel import Cel
 from animeinterp.net.compose import Warped, compose, warp
 from animeinterp.net.descriptors import PieceDescriptor, load_vgg
-from animeinterp.net.model import AnimeInterp, Features
+from animeinterp.net.model import AnimeInterp
 from animeinterp.net.splatting import splat
+from animeinterp.networks import Moved, Side, build_network, wrap
 from animeinterp.options import DEFAULT_PRESET, PRESETS, LineStyle, ModelConfig, Options
 from animeinterp.sgm import appearance
 from animeinterp.sgm.contours import line_map
@@ -64,7 +66,7 @@ class Analysis:
     picture: NDArray[np.uint8]
     pieces: Pieces
     descriptors: NDArray[np.float32]
-    features: Features | None
+    features: Any
     seconds: dict[str, float]
 
 
@@ -75,7 +77,7 @@ class Motion:
     match01, match10: int64 (K0,) and (K1,), each piece's match in the other frame, -1 = none.
     coarse01, coarse10: float32 (2, h, w), x first, px at working size: what SGM alone says, 0 = nothing.
     flow01, flow10: float32 (2, H, W), x first, px of the frame: refined.
-    importance0, importance1: float32 (H, W) in (0, 1]: how far each pixel's flow can be trusted.
+    importance0, importance1: float32 (H, W) > 0: how far each pixel's flow can be trusted; up to 1 without a network.
     seconds: wall time by stage.
     """
 
@@ -103,14 +105,14 @@ class Interpolator:
         self,
         config: ModelConfig,
         options: Options | None = None,
-        network: AnimeInterp | None = None,
+        network: AnimeInterp | Cel | None = None,
         descriptor: PieceDescriptor | None = None,
         device: str = "cpu",
     ) -> None:
         self.config = config
         self.options = options or Options()
         self.device = torch.device(device)
-        self._network = network
+        self._network = None if network is None else wrap(network)
         self._descriptor = descriptor
 
     def __call__(self, frame0: Frame, frame1: Frame, t: float = 0.5) -> Frame:
@@ -147,7 +149,7 @@ class Interpolator:
         features = None
         if self._network is not None:
             with _timed(seconds, "features"), self._inference():
-                features = self._network.encode(_rgb(self._planes(frame)))
+                features = self._network.see(self._planes(frame))
         return Analysis(frame, picture, pieces, descriptors, features, seconds)
 
     def motion(self, analysis0: Analysis, analysis1: Analysis) -> Motion:
@@ -168,20 +170,23 @@ class Interpolator:
             Direction(*pictures, pieces[0], guidance01),
             Direction(*pictures[::-1], pieces[1], guidance10),
         )
-        size = analysis0.frame.shape[:2]
         with _timed(seconds, "refined flow"):
-            if self.config.flow == "rfr":
-                flows = self._refine(analysis0, analysis1, guidance01.flow, guidance10.flow)
-                small = [_resize_flow(flow, pictures[0].shape[:2]) for flow in flows]
-            else:
-                small = [fuse(direction) for direction in directions]
-                flows = [_resize_flow(flow, size) for flow in small]
+            fused = self._network is None or self._network.fused
+            small = [fuse(d) if fused else d.guidance.flow for d in directions]
         with _timed(seconds, "importance"):
-            importance0 = _resize(importance(directions[0], small[0], small[1]), size)
-            importance1 = _resize(importance(directions[1], small[1], small[0]), size)
+            trust = [importance(directions[i], small[i], small[1 - i]) for i in (0, 1)]
+        size = analysis0.frame.shape[:2]
+        flows, importances = [_resize_flow(flow, size) for flow in small], [_resize(plane, size) for plane in trust]
+        if self._network is not None:
+            with _timed(seconds, "refined flow"):
+                flows, learned = self._refine(analysis0, analysis1, flows, importances)
+            if learned is None:
+                small = [_resize_flow(flow, pictures[0].shape[:2]) for flow in flows]
+                learned = [_resize(importance(directions[i], small[i], small[1 - i]), size) for i in (0, 1)]
+            importances = learned
         return Motion(
             analysis0, analysis1, matching.match01, matching.match10, guidance01.flow, guidance10.flow,
-            flows[0], flows[1], importance0, importance1, seconds,
+            flows[0], flows[1], importances[0], importances[1], seconds,
         )  # fmt: skip
 
     def render(self, motion: Motion, t: float) -> Frame:
@@ -195,11 +200,7 @@ class Interpolator:
         if t in (0, 1) or np.array_equal(frame0, frame1):
             return (frame1 if t == 1 else frame0).copy()
         with self._inference():
-            if self.config.synthesis == "gridnet":
-                planes = self._synthesize(motion, t)
-            else:
-                warped0, warped1 = self._warp(motion, t)
-                planes = compose(self._planes(frame0), self._planes(frame1), warped0, warped1, t)
+            planes = self._draw(motion, t)
             moving = self._something_moves(motion, t)
         drawn = from_planes(planes[0].float().cpu().numpy(), frame0)
         equal = (frame0 == frame1).reshape(*frame0.shape[:2], -1).all(axis=2)
@@ -218,37 +219,39 @@ class Interpolator:
         self,
         analysis0: Analysis,
         analysis1: Analysis,
-        coarse01: NDArray[np.float32],
-        coarse10: NDArray[np.float32],
-    ) -> list[NDArray[np.float32]]:
-        size = analysis0.frame.shape[:2]
-        network, features0, features1 = self._network, analysis0.features, analysis1.features
-        if network is None or features0 is None or features1 is None:
-            raise UsageError("these analyses hold no network features; make them with this interpolator's analyze")
-        coarse = [torch.from_numpy(_resize_flow(flow, size))[None].to(self.device) for flow in (coarse01, coarse10)]
+        coarse: list[NDArray[np.float32]],
+        trust: list[NDArray[np.float32]],
+    ) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]] | None]:
+        """The network's flows and importances at the size of the frame; no importances where it has none."""
+        assert self._network is not None
+        sides = self._side(analysis0), self._side(analysis1)
+        starts = self._tensor(coarse[0]), self._tensor(coarse[1])
+        trusts = self._tensor(trust[0][None]), self._tensor(trust[1][None])
         with self._inference():
-            refined = network.flow(features0, features1, coarse[0], coarse[1])
-        return [flow[0].float().cpu().numpy() for flow in refined]
+            moved = self._network.flows(*sides, starts, trusts)
+        flows = [_array(moved.flow01), _array(moved.flow10)]
+        if moved.importance0 is None or moved.importance1 is None:
+            return flows, None
+        return flows, [_array(moved.importance0)[0], _array(moved.importance1)[0]]
 
-    def _synthesize(self, motion: Motion, t: float) -> Tensor:
-        """GridNet draws RGB: grey goes in three times and is averaged; alpha is drawn as a grey picture."""
-        network, analyses = self._network, (motion.analysis0, motion.analysis1)
-        features0, features1 = (analysis.features for analysis in analyses)
-        if network is None or features0 is None or features1 is None:
-            raise UsageError("this motion holds no network features; make it with this interpolator")
-        planes0, planes1 = (self._planes(analysis.frame) for analysis in analyses)
-        flows = self._tensor(motion.flow01), self._tensor(motion.flow10)
-        colors = planes0.shape[1] - has_alpha(motion.analysis0.frame)
-        pair = _rgb(planes0), _rgb(planes1)
-        drawn = network.synthesize(*pair, features0.pyramid, features1.pyramid, *flows, t)
-        if colors == 1:
-            drawn = drawn.mean(1, keepdim=True)
-        if colors < planes0.shape[1]:
-            alphas = planes0[:, colors:].expand(-1, 3, -1, -1), planes1[:, colors:].expand(-1, 3, -1, -1)
-            pyramid0, pyramid1 = (network.encode(alpha).pyramid for alpha in alphas)
-            alpha = network.synthesize(*alphas, pyramid0, pyramid1, *flows, t).mean(1, keepdim=True)
-            drawn = torch.cat([drawn, alpha], 1)
-        return drawn
+    def _side(self, analysis: Analysis) -> Side:
+        if analysis.features is None:
+            raise UsageError("this analysis holds no network features; make it with this interpolator's analyze")
+        return Side(self._planes(analysis.frame), analysis.features)
+
+    def _draw(self, motion: Motion, t: float) -> Tensor:
+        if self._network is None:
+            warped0, warped1 = self._warp(motion, t)
+            return compose(
+                self._planes(motion.analysis0.frame), self._planes(motion.analysis1.frame), warped0, warped1, t
+            )
+        moved = Moved(
+            self._tensor(motion.flow01),
+            self._tensor(motion.flow10),
+            self._tensor(motion.importance0[None]),
+            self._tensor(motion.importance1[None]),
+        )
+        return self._network.draw(self._side(motion.analysis0), self._side(motion.analysis1), moved, t)
 
     def _warp(self, motion: Motion, t: float) -> tuple[Warped, Warped]:
         mode = self.config.splat
@@ -303,13 +306,11 @@ def load_interpolator(
     if name not in PRESETS:
         raise UsageError(f"expected a model out of {', '.join(PRESETS)}, got {model!r}")
     config, place = PRESETS[name], _device(device)
-    network = None
-    if config.flow == "rfr" or config.synthesis == "gridnet":
+    network = build_network(config)
+    if network is not None:
         if weights is None:
-            raise WeightsError(
-                f"model {name!r} needs its published checkpoint; give its path (weights=…, --weights PATH)"
-            )
-        network = AnimeInterp(config).eval().requires_grad_(False)
+            raise WeightsError(f"model {name!r} needs its weights; give their path (weights=…, --weights PATH)")
+        network = network.eval().requires_grad_(False)
         load_weights(network, weights, name)
         network = network.to(place)
     elif weights is not None:
@@ -326,11 +327,6 @@ def _device(name: str) -> str:
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"expected a device that torch can use, such as cpu, got {name!r}; use auto") from error
     return name
-
-
-def _rgb(planes: Tensor) -> Tensor:
-    """The three colour planes of (1, C, H, W); grey is repeated, alpha left out (colours are premultiplied)."""
-    return planes[:, :1].expand(-1, 3, -1, -1) if planes.shape[1] < 3 else planes[:, :3]
 
 
 def _at_working_size(picture: NDArray[np.uint8], working_pixels: int) -> NDArray[np.uint8]:
@@ -358,8 +354,13 @@ def _resize_flow(flow: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np
     return np.ascontiguousarray(_resize(flow, size) * scale[:, None, None])
 
 
+def _array(planes: Tensor) -> NDArray[np.float32]:
+    """(1, C, H, W) → (C, H, W) on the CPU."""
+    return np.asarray(planes[0].float().cpu().numpy())
+
+
 @contextmanager
 def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
     begin = perf_counter()
     yield
-    seconds[stage] = perf_counter() - begin
+    seconds[stage] = seconds.get(stage, 0.0) + perf_counter() - begin
