@@ -19,7 +19,7 @@ import typer
 from typer.exceptions import TyperException
 
 from animeinterp import __version__
-from animeinterp.cli import drawing
+from animeinterp.cli import drawing, evaluating
 from animeinterp.cli.terminal import out
 from animeinterp.errors import AnimeInterpError
 
@@ -30,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (drawing.tween, drawing.explain, drawing.demo, drawing.models):
+for verb in (drawing.tween, drawing.explain, drawing.demo, drawing.models, evaluating.evaluate):
     app.command()(verb)
 
 

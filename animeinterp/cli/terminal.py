@@ -1,17 +1,21 @@
-"""What the verbs share: the console, and the options that several of them take."""
+"""What the verbs share: the console, the progress bar, and the options that several of them take."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from animeinterp.options import Options
 
 out = Console(highlight=False, soft_wrap=True)
+err = Console(highlight=False, soft_wrap=True, stderr=True)
+Item = TypeVar("Item")
 
 Model = Annotated[str, typer.Option("--model", help="A preset out of `animeinterp models`.")]
 Weights = Annotated[
@@ -36,3 +40,10 @@ DEFAULTS = Options()
 def show_table(table: Table) -> None:
     """Print a table; into a file or pipe as wide as it needs to be read."""
     Console(highlight=False, width=None if out.is_terminal else 140).print(table)
+
+
+def progress(items: Iterable[Item], label: str, total: int) -> Iterator[Item]:
+    """The items, with a progress bar on stderr while it is a terminal."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as bar:
+        yield from bar.track(items, total, description=label)

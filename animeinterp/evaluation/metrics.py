@@ -25,6 +25,10 @@ def ssim(drawn: NDArray[np.uint8], true: NDArray[np.uint8]) -> float:
     uint8 (H, W, C), at least 11x11. A border of 5 px, where the window leaves the frame, does not count.
     """
     _check(drawn, true)
+    if min(true.shape[:2]) <= 2 * _RADIUS:
+        raise FrameError(
+            f"expected at least 11x11 px for SSIM, got {true.shape[1]}x{true.shape[0]}; take a larger part"
+        )
     x, y = drawn / 255, true / 255
     mean_x, mean_y = _blur(x), _blur(y)
     var_x, var_y = _blur(x * x) - mean_x**2, _blur(y * y) - mean_y**2

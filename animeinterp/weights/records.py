@@ -46,7 +46,7 @@ CLASSICAL = ModelRecord(
     summary="segment-guided matching and optical flow, no weights",
     licence="MIT",
     training_data="none",
-    # benchmarks/quality.py over the project's development set: 80 triplets of 2D animation, 960x540.
+    # animeinterp evaluate over the project's development set: 80 triplets of 2D animation, 960x540.
     scores=(
         Score("development set", "PSNR", 28.22, "measured"),
         Score("development set", "SSIM", 0.943, "measured"),

@@ -1,0 +1,178 @@
+"""ATD-12K's layout: found, read and refused; its RoI in frames of another size, against worked examples."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from conftest import draw_scene
+
+from animeinterp.data.atd12k import (
+    ATD12K,
+    Annotation,
+    Region,
+    TripletFiles,
+    read_annotation,
+    read_triplet,
+    triplets,
+)
+from animeinterp.errors import FileError, FrameError, UsageError
+
+ANNOTATION = {
+    "image_size": [192, 128],
+    "motion_RoI": {"x": 30, "y": 21, "width": 101, "height": 80},
+    "level": 1,
+    "general_motion_type": ["translation", "deformation"],
+    "behavior": "walking",
+}
+
+
+def write_triplet(folder, suffix=".png", size=(96, 64)):
+    folder.mkdir(parents=True)
+    for number in (1, 2, 3):
+        frame = draw_scene(4 * number, size)
+        cv2.imwrite(str(folder / f"frame{number}{suffix}"), frame[..., ::-1])
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """test_2k_540p with b (png, annotated) and a (jpg, not annotated), files of the system between them."""
+    write_triplet(tmp_path / "test_2k_540p" / "b")
+    write_triplet(tmp_path / "test_2k_540p" / "a", ".JPG")
+    (tmp_path / "test_2k_540p" / ".DS_Store").touch()
+    (tmp_path / "test_2k_540p" / "b" / "Thumbs.db").touch()
+    (tmp_path / "test_2k_540p" / "__MACOSX").mkdir()
+    notes = tmp_path / "test_2k_annotations" / "b"
+    notes.mkdir(parents=True)
+    (notes / "b.json").write_text(json.dumps(ANNOTATION))
+    return tmp_path / "test_2k_540p"
+
+
+def test_triplets_are_found_with_the_annotations_beside_them(dataset):
+    a, b = triplets(dataset)
+    assert a == TripletFiles("a", dataset / "a", None)
+    assert b == TripletFiles("b", dataset / "b", dataset.parent / "test_2k_annotations" / "b" / "b.json")
+
+
+def test_annotations_may_lie_elsewhere(dataset):
+    (dataset.parent / "test_2k_annotations").rename(dataset.parent / "notes")
+    assert triplets(dataset)[1].annotation is None
+    assert triplets(dataset, dataset.parent / "notes")[1].annotation is not None
+    with pytest.raises(FileError, match=r"NAME/NAME\.json"):
+        triplets(dataset, dataset.parent / "nowhere")
+
+
+def test_the_second_frame_is_the_truth(dataset):
+    triplet = read_triplet(triplets(dataset)[1])
+    for frame, number in ((triplet.frame0, 1), (triplet.truth, 2), (triplet.frame1, 3)):
+        assert np.array_equal(frame, draw_scene(4 * number))
+    assert triplet.t == 0.5
+
+
+def test_jpeg_and_grey_are_read_too(dataset):
+    assert read_triplet(triplets(dataset)[0]).truth.shape == (64, 96, 3)
+    for number in (1, 2, 3):
+        cv2.imwrite(str(dataset / "b" / f"frame{number}.png"), draw_scene(number)[..., 0])
+    assert np.array_equal(read_triplet(triplets(dataset)[1]).truth, draw_scene(2)[..., [0, 0, 0]])
+
+
+def test_a_missing_a_double_and_an_odd_frame_are_named(dataset):
+    (dataset / "a" / "frame2.JPG").unlink()
+    a, b = triplets(dataset)
+    with pytest.raises(FileError, match=r"no frame2; expected NAME/frame1\.png"):
+        read_triplet(a)
+    cv2.imwrite(str(dataset / "b" / "frame3.png"), draw_scene(0, (90, 64)))
+    with pytest.raises(FrameError, match="96x64, 96x64, 90x64; expected one size"):
+        read_triplet(b)
+    (dataset / "b" / "frame3.webp").touch()
+    with pytest.raises(FileError, match=r"frame3\.png and frame3\.webp; expected one"):
+        read_triplet(b)
+
+
+def test_other_layouts_are_refused_with_what_was_expected(dataset):
+    with pytest.raises(UsageError, match=r"expected NAME/frame1.png.*test_2k_540p in it looks like one"):
+        triplets(dataset.parent)
+    with pytest.raises(UsageError, match="holds no triplets"):
+        triplets(dataset / "a")
+    with pytest.raises(FileError, match="no folder; expected a data set"):
+        triplets(dataset / "nowhere")
+
+
+def test_annotation_is_read(dataset):
+    annotation = read_annotation(triplets(dataset)[1].annotation)
+    assert annotation == Annotation((192, 128), (30, 21, 101, 80), 1, ("translation", "deformation"), ("walking",))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"level": 3},
+        {"level": "hard"},
+        {"level": None},
+        {"image_size": [0, 128]},
+        {"image_size": [192]},
+        {"motion_RoI": [1, 2, 3, 4]},
+        {"motion_RoI": {"x": 1}},
+        {"motion_RoI": {"x": float("nan"), "y": 1, "width": 1, "height": 1}},
+    ],
+)
+def test_annotations_that_are_none(tmp_path, change):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(ANNOTATION | change))
+    with pytest.raises(FileError, match="expected JSON with image_size"):
+        read_annotation(path)
+
+
+def test_text_that_is_no_annotation(tmp_path):
+    for text in ("", "[]", "{", "3"):
+        (tmp_path / "a.json").write_text(text)
+        with pytest.raises(FileError, match="is no annotation"):
+            read_annotation(tmp_path / "a.json")
+    with pytest.raises(FileError, match="cannot read"):
+        read_annotation(tmp_path / "missing.json")
+
+
+@pytest.mark.parametrize(
+    ("image", "roi", "frame", "expected"),
+    [
+        ((960, 540), (273, 72, 567, 422), (960, 540), (273, 72, 567, 422)),
+        ((1920, 1080), (271, 73, 801, 601), (960, 540), (135, 36, 400, 300)),  # halves, rounded down
+        ((1280, 720), (400, 99, 404, 402), (960, 540), (300, 74, 303, 301)),  # 74.25 and 301.5 rounded down
+        ((960, 540), (100, 10, 50, 40), (1280, 720), (133, 13, 66, 53)),  # larger: 133.3, 13.3, 66.7, 53.3
+        ((960, 540), (900, 500, 100, 100), (960, 540), (900, 500, 60, 40)),  # cut off at the frame's edge
+        ((960, 540), (-10, -20, 50, 60), (960, 540), (0, 0, 40, 40)),
+    ],
+)
+def test_roi_of_other_sizes(image, roi, frame, expected):
+    assert Annotation(image, roi, 0).roi(*frame) == Region(*expected)
+
+
+def test_roi_outside_the_frame_is_refused():
+    with pytest.raises(FrameError, match="outside the frame"):
+        Annotation((960, 540), (960, 0, 10, 10), 0).roi(960, 540)
+
+
+def test_a_region_is_cut_out():
+    frame = np.arange(5 * 7 * 3, dtype=np.uint8).reshape(5, 7, 3)
+    assert np.array_equal(Region(2, 1, 4, 3).of(frame), frame[1:4, 2:6])
+
+
+def test_as_a_source_it_gives_every_triplet_before_any_comes_again(dataset):
+    def drawn(seeds):
+        stream = ATD12K(dataset)(seeds)
+        return [next(stream).truth.tobytes() for _ in range(6)]
+
+    orders = [drawn((0, shard)) for shard in range(8)]
+    assert all(len(set(order[k : k + 2])) == 2 for order in orders for k in (0, 2, 4))
+    assert len({tuple(order) for order in orders}) > 1
+    assert drawn((0, 3)) == orders[3]
+
+
+def test_the_development_set_is_in_this_layout(shared):
+    files = triplets(shared / "bench" / "dev")
+    assert len(files) == 80
+    annotations = [read_annotation(one.annotation) for one in files]
+    assert [sum(a.level == level for a in annotations) for level in range(3)] == [25, 25, 30]
+    assert read_triplet(files[0]).truth.shape == (540, 960, 3)
