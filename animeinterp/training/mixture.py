@@ -17,7 +17,7 @@ _AHEAD = 2  # batches per thread
 class Source(Protocol):
     """Anything that gives training samples."""
 
-    def batches(self, batch_size: int, size: int, seed: int, start: int, rank: int, world: int) -> Iterator[Samples]:
+    def batches(self, batch_size: int, size: int, seed: int, *, start: int, rank: int, world: int) -> Iterator[Samples]:
         """Endless batches of `batch_size` samples of `size` x `size` px, beginning with batch number `start`.
 
         What comes depends on the arguments only; the `world` ranks get different samples.
@@ -34,7 +34,7 @@ def mixed(
     edges = ends[:-1] / ends[-1]
     past = np.searchsorted(edges, random.random(start), side="right")
     streams = [
-        source.batches(batch_size, size, seed, int((past == index).sum()), rank, world)
+        source.batches(batch_size, size, seed, start=int((past == index).sum()), rank=rank, world=world)
         for index, (source, _) in enumerate(sources)
     ]
     while True:

@@ -171,7 +171,7 @@ def measure(weights: LossConfig, output: Any, samples: Samples, step: int) -> tu
         forth, back = [*flows.steps01, flows.flow01], [*flows.steps10, flows.flow10]
         parts["flow"] = losses.sequence_loss(forth, samples.flow01, samples.known0, weights.flow_decay)
         parts["flow"] = parts["flow"] + losses.sequence_loss(back, samples.flow10, samples.known1, weights.flow_decay)
-    for name in ("charbonnier", "laplacian", "census", "log_error"):
+    for name in ("charbonnier", "laplacian", "census", "log_error", "line"):
         if step >= weights.frames_from and getattr(weights, name):
             parts[name] = getattr(losses, name)(drawn, truth)
     total = sum(getattr(weights, name) * value for name, value in parts.items())

@@ -1,0 +1,96 @@
+"""Losses: 0 where nothing is wrong, more where more is wrong, and equal to plain restatements."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from training_stub import squares
+
+from animeinterp.training import losses
+
+FRAME_LOSSES = ("charbonnier", "laplacian", "census", "log_error", "line")
+
+
+def drawing(shift: int = 0) -> torch.Tensor:
+    """(1, 3, 64, 64): black lines of 1 px on light ground."""
+    frame = torch.full((1, 3, 64, 64), 0.8)
+    frame[..., 10:50, 20 + shift] = 0.1
+    frame[..., 40, 10 + shift : 50 + shift] = 0.1
+    return frame
+
+
+@pytest.mark.parametrize("name", FRAME_LOSSES)
+def test_the_truth_is_the_best_drawing(name):
+    loss = getattr(losses, name)
+    true = drawing()
+    best = float(loss(true, true))
+    assert best == pytest.approx({"charbonnier": 1e-3, "log_error": np.log(1e-5)}.get(name, 0), abs=1e-5)
+    for wrong in (drawing(2), torch.full_like(true, 0.8), (true + drawing(4)) / 2):
+        assert float(loss(wrong, true)) > best + 1e-3
+
+
+@pytest.mark.parametrize("name", FRAME_LOSSES)
+def test_losses_do_not_depend_on_the_size_of_a_batch_and_have_finite_gradients(name):
+    loss = getattr(losses, name)
+    drawn = torch.cat([drawing(3)] * 3).requires_grad_()
+    value = loss(drawn, drawing().expand(3, -1, -1, -1))
+    assert float(value.detach()) == pytest.approx(float(loss(drawing(3), drawing())), rel=0.02)
+    value.backward()
+    assert torch.isfinite(drawn.grad).all()
+    assert drawn.grad.any()
+    flat = torch.full((1, 3, 32, 32), 0.5, requires_grad=True)
+    loss(flat, flat.detach()).backward()
+    assert torch.isfinite(flat.grad).all()
+
+
+def test_a_line_costs_more_the_farther_it_is_off():
+    costs = [float(losses.line(drawing(shift), drawing())) for shift in range(7)]
+    assert costs == sorted(costs)
+    assert costs[0] == 0
+    assert min(np.diff(costs)) > 0.01
+    # A line drawn twice, half as strong, is no way out.
+    assert float(losses.line((drawing() + drawing(4)) / 2, drawing())) > costs[1]
+
+
+def test_distances_are_opencvs():
+    random = np.random.default_rng(0)
+    marks = random.random((2, 1, 40, 56)) < 0.004
+    found = losses.distance_to(torch.from_numpy(marks.astype(np.float32))).numpy()
+    for plane, mark in zip(found[:, 0], marks[:, 0], strict=True):
+        true = cv2.distanceTransform((~mark).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        np.testing.assert_allclose(plane, np.minimum(true, 8), atol=1e-4)
+
+
+def test_census_compares_all_pairs_of_a_window():
+    """Each pixel with its 48 neighbours, as far as they are inside."""
+    first, second = (torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(s)) for s in (0, 1))
+
+    signs = []
+    for frame in (first, second):
+        around = np.pad(losses.grey(frame).numpy()[0, 0], 3, constant_values=np.nan)
+        windows = np.lib.stride_tricks.sliding_window_view(around, (7, 7))
+        step = windows - windows[..., 3:4, 3:4]
+        signs.append(step / np.sqrt((0.9 / 255) ** 2 + step**2))
+    gap = (signs[0] - signs[1]) ** 2
+    by_neighbour = np.nanmean(gap / (0.1 + gap), axis=(0, 1))
+    expected = by_neighbour.sum() / 48
+    assert float(losses.census(first, second)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_log_error_is_psnr():
+    samples = squares(3, 32, np.random.default_rng(0))
+    error = (samples.frame0 - samples.truth).square().mean((1, 2, 3))
+    psnr = -10 * (error + 1e-5).log10().mean()
+    assert float(losses.log_error(samples.frame0, samples.truth)) == pytest.approx(-float(psnr) * np.log(10) / 10)
+
+
+def test_flow_counts_where_it_is_known_and_the_last_step_most():
+    true = torch.zeros(1, 2, 8, 8)
+    known = torch.zeros(1, 1, 8, 8)
+    known[..., :4] = 1
+    off = torch.full_like(true, 2.0)
+    assert float(losses.sequence_loss([off, off], true, known, 0.8)) == pytest.approx(1.8)
+    assert float(losses.sequence_loss([off, true], true, known, 0.8)) == pytest.approx(0.8)
+    assert float(losses.sequence_loss([off], true, torch.zeros_like(known), 0.8)) == 0
