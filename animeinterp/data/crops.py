@@ -233,7 +233,7 @@ def _altered(crop: Arrays, size: int, rng: np.random.Generator) -> tuple[NDArray
     coarse, flow = turned["coarse"].astype(np.float32), turned["flow"].astype(np.float32)
     trust = turned["trust"][:, None].astype(np.float32) / 255
     known = turned["known"][:, None].astype(np.float32)
-    return frame0, frame1, np.float32(turned["t"]), truth, *coarse, *trust, *flow, *known  # type: ignore[return-value]
+    return frame0, frame1, np.float32(turned["t"]), truth, *coarse, *trust, *flow, *known
 
 
 def turn(crop: Arrays, mirrored: bool, upended: bool, transposed: bool) -> Arrays:

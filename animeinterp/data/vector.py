@@ -1,6 +1,6 @@
 """Triplets from vector animation: two frames of a drawn animation and the true frame between them.
 
-A scene is a background and one to three animations (Lottie, synfig) laid over each other. Each animation plays, and may
+A scene is a background and one to five animations (Lottie) laid over each other. Each animation plays, and may
 travel; the camera may pan, zoom and turn over all of them. Animations are drawn at whole frames only, so t is a
 fraction whose denominator divides every animation's gap. Scenes are drawn by chance until one moves as far as the
 level that was asked for, by the rule of levels of the benchmark: DIS flow, mean displacement of what moves.
@@ -19,34 +19,29 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from animeinterp.data.levels import Level, changed, level_of, lies_between
 from animeinterp.errors import FileError, MissingExtraError, UsageError
 from animeinterp.frame import rgb8
 from animeinterp.options import Options
 from animeinterp.picture import read_picture
 
 Picture = NDArray[np.uint8]
-Level = Literal["easy", "medium", "hard"]
 
 LEVELS: dict[Level, float] = {"easy": 0.3, "medium": 0.4, "hard": 0.3}
 MIDDLE_SHARE = 0.7  # of the triplets have t = 1/2
-OTHER_TIMES = (Fraction(1, 3), Fraction(2, 3), Fraction(1, 4), Fraction(3, 4), Fraction(1, 5), Fraction(2, 5))
-OTHER_TIMES += (Fraction(3, 5), Fraction(4, 5))
+OTHER_TIMES = [Fraction(i, n) for n in (3, 4, 5) for i in range(1, n) if 2 * i != n]
 MAX_GAP = 24  # animation frames between frame 0 and frame 1
 MAX_SECONDS = 0.4  # between frame 0 and frame 1; over longer times there is no telling what lies between
 LONGEST_SIDE = 2048  # px of one drawing
 SUPERSAMPLED = 2  # drawings are made this much larger, then moved into place: sub-pixel motion stays sharp
 LOOK_WIDTH = 400  # px; scenes are judged at this width
-CHANGED = 8  # of 255; a pixel that differs by more has changed
-MOVING = 0.5  # px
 MIN_CHANGED = 0.003  # share of the pixels
-MAX_UNEXPLAINED = 0.3  # share of the changed pixels of the true frame that neither end explains
-UNEXPLAINED = 40  # of 255
 
 
 class Triplet(NamedTuple):
@@ -122,9 +117,9 @@ class Scene:
 
 
 def animations(folder: Path | str) -> list[Path]:
-    """The vector animations below a folder, sorted: Lottie (.json.gz), and synfig (.sifz) if synfig is installed.
+    """The Lottie animations (.json.gz) below a folder, sorted.
 
-    Raises FileError where there are none.
+    Synfig's (.sifz) are left out: synfig takes 1 to 3 s a frame. Raises FileError where there are none.
     """
     folder = Path(folder)
     found = sorted(folder.rglob("*.json.gz"))
@@ -135,8 +130,10 @@ def animations(folder: Path | str) -> list[Path]:
 
 def open_animation(path: Path | str) -> Animation:
     """Open a Lottie animation. Raises FileError for a file that is none, MissingExtraError without rlottie."""
+    if Path(path).suffix == ".sifz":
+        raise FileError(f"expected a Lottie animation, got synfig's {path}; export it from Synfig Studio as Lottie")
     try:
-        from rlottie_python import LottieAnimation
+        from rlottie_python.rlottie_wrapper import LottieAnimation
     except ImportError as error:
         raise MissingExtraError(
             "drawing Lottie animations needs rlottie-python; run: pip install 'animeinterp[train]'"
@@ -233,7 +230,7 @@ def _placed(pose: Pose, scale: float, rows: int) -> NDArray[np.float64]:
     columns = pose.width / scale
     cos, sin = scale * math.cos(pose.angle), scale * math.sin(pose.angle)
     turn = np.array([[cos, -sin, pose.x], [sin, cos, pose.y], [0, 0, 1]])
-    return turn @ np.array([[1, 0, -columns / 2], [0, 1, -rows / 2], [0, 0, 1]])
+    return np.asarray(turn @ np.array([[1, 0, -columns / 2], [0, 1, -rows / 2], [0, 0, 1]]))
 
 
 def _camera(scene: Scene, time: Fraction, depth: float) -> NDArray[np.float64]:
@@ -265,8 +262,9 @@ def _random_scene(rng: np.random.Generator, files: Sequence[Path], pictures: Seq
     height = int(np.clip(width / _log_uniform(rng, 1.2, 1.9), 304, 640))
     size = width, height
     background = _random_background(rng, size, pictures)
-    count = int(rng.choice([1, 2, 3], p=[0.5, 0.35, 0.15]))
-    layers = tuple(_random_layer(rng, _opened(files[rng.integers(len(files))]), size, t, count) for _ in range(count))
+    count = int(rng.choice([1, 2, 3, 5], p=[0.4, 0.3, 0.2, 0.1]))
+    chosen = [_opened(files[int(rng.integers(len(files)))]) for _ in range(count)]
+    layers = tuple(_random_layer(rng, animation, size, t, count) for animation in chosen)
     camera = Pose(0, 0, 1, 0)
     if rng.random() < 0.3:
         way, direction = _log_uniform(rng, 1, 0.2 * width), rng.uniform(0, 2 * math.pi)
@@ -282,12 +280,12 @@ def _random_layer(
     step = t.denominator
     longest = min(MAX_GAP, animation.frames - 1, round(MAX_SECONDS * animation.frame_rate))
     gap = step * round(_log_uniform(rng, 1, max(1, longest // step)))
-    gap = gap if gap <= longest else 0
+    gap = gap if gap <= longest and (count == 1 or rng.random() < 0.85) else 0
     start = int(rng.integers(animation.frames - gap))
     shape = animation.height / animation.width
     fits, covers = sorted((size[0], size[1] / shape))
     wide = fits * (covers / fits) ** rng.random() * _log_uniform(rng, 0.45, 1.5)
-    wide *= 1 if count == 1 else rng.uniform(0.45, 0.9)
+    wide *= 1 if count == 1 else rng.uniform(0.3, 0.9)
     pose = Pose(rng.uniform(0.15, 0.85) * size[0], rng.uniform(0.15, 0.85) * size[1], wide, 0)
     end = pose
     if rng.random() < 0.4:
@@ -301,19 +299,19 @@ def _random_layer(
 
 def _random_background(rng: np.random.Generator, size: tuple[int, int], pictures: Sequence[Path]) -> Picture:
     kind = rng.random()
-    if pictures and kind < 0.45:
-        picture = _picture(pictures[rng.integers(len(pictures))])
+    if pictures and kind < 0.6:
+        picture = _picture(pictures[int(rng.integers(len(pictures)))])
         tall, wide = picture.shape[:2]
         scale = max(size[0] / wide, size[1] / tall) * rng.uniform(1, 1.6)
         mode = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         return np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=mode), np.uint8)
     colors = rng.integers(0, 256, (2, 3)) if rng.random() < 0.7 else rng.integers(200, 256, (2, 3))
-    if kind < 0.75:
+    if kind < 0.8:
         return np.broadcast_to(colors[0].astype(np.uint8), (size[1], size[0], 3)).copy()
     direction = rng.uniform(0, 2 * math.pi)
     x, y = np.linspace(-0.5, 0.5, size[0]), np.linspace(-0.5, 0.5, size[1])[:, None]
     share = np.clip(0.5 + math.cos(direction) * x + math.sin(direction) * y, 0, 1)[..., None]
-    return np.rint(colors[0] + share * (colors[1] - colors[0])).astype(np.uint8)
+    return np.asarray(np.rint(colors[0] + share * (colors[1] - colors[0])), np.uint8)
 
 
 @lru_cache(maxsize=128)
@@ -332,13 +330,12 @@ def _paced(scene: Scene, t: Fraction, level: Level) -> Scene | None:
     for _ in range(4):
         scale = LOOK_WIDTH / scene.size[0]
         frame0, frame1 = (draw_scene(scene, Fraction(time), scale, 1) for time in (0, 1))
-        changed = _changed(frame0, frame1).mean()
-        if changed < MIN_CHANGED:
+        if changed(frame0, frame1).mean() < MIN_CHANGED:
             return None
         found = level_of(frame0, frame1, scale)
         if found == level:
             truth = draw_scene(scene, t, scale, 1)
-            return scene if _lies_between(frame0, truth, frame1) else None
+            return scene if lies_between(frame0, truth, frame1) else None
         faster = order.index(found) < order.index(level)
         scene = _played(scene, 1.8 if faster else 1 / 1.8, t.denominator)
     return None
@@ -354,53 +351,3 @@ def _played(scene: Scene, speed: float, step: int) -> Scene:
         layers.append(replace(layer, gap=gap, pose1=end._replace(width=max(8.0, end.width))))
     x, y, zoom, angle = scene.camera
     return replace(scene, layers=tuple(layers), camera=Pose(speed * x, speed * y, zoom**speed, speed * angle))
-
-
-def _changed(first: Picture, second: Picture) -> NDArray[np.bool_]:
-    return np.asarray(cv2.absdiff(first, second).max(axis=2) > CHANGED)
-
-
-def _flow(first: Picture, second: Picture) -> NDArray[np.float32]:
-    dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    return np.asarray(dis.calc(*(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY) for f in (first, second)), None))
-
-
-def _seen_from(picture: Any, flow: NDArray[np.float32]) -> NDArray[Any]:
-    height, width = flow.shape[:2]
-    x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
-    return np.asarray(cv2.remap(picture, flow[..., 0] + x, flow[..., 1] + y, cv2.INTER_LINEAR))
-
-
-def displacement(frame0: Picture, frame1: Picture, scale: float = 1.0) -> tuple[float, float]:
-    """Mean displacement of moving pixels, px of the full size, and the share of changed pixels that are occluded.
-
-    frame0, frame1: uint8 (H, W, 3) RGB, `scale` times the full size.
-    """
-    flow01, flow10 = _flow(frame0, frame1), _flow(frame1, frame0)
-    length = np.hypot(flow01[..., 0], flow01[..., 1]) / scale
-    moving = length > MOVING
-    back = flow01 + _seen_from(flow10, flow01)
-    wrong = np.hypot(back[..., 0], back[..., 1]) > 1 + 0.05 * length * scale
-    changed = _changed(frame0, frame1)
-    mean = float(length[moving].mean()) if moving.any() else 0.0
-    return mean, float(wrong[changed].mean()) if changed.any() else 0.0
-
-
-def level_of(frame0: Picture, frame1: Picture, scale: float = 1.0) -> Level:
-    """How hard a pair is, by the rule of the benchmark."""
-    far, occluded = displacement(frame0, frame1, scale)
-    if far >= 28 or (occluded >= 0.62 and far >= 8):
-        return "hard"
-    return "easy" if far < 12 and occluded < 0.35 else "medium"
-
-
-def _lies_between(frame0: Picture, truth: Picture, frame1: Picture) -> bool:
-    """False where the ends are more alike than either is to the middle, or where the middle shows other things."""
-    ends = _changed(frame0, frame1).mean()
-    halves = _changed(frame0, truth), _changed(truth, frame1)
-    if min(half.mean() for half in halves) == 0 or ends < 0.6 * max(half.mean() for half in halves):
-        return False
-    errors = [cv2.absdiff(_seen_from(end, _flow(truth, end)), truth).max(axis=2) for end in (frame0, frame1)]
-    unexplained = np.minimum(*errors) > UNEXPLAINED
-    changed = halves[0] | halves[1]
-    return bool(unexplained[changed].mean() <= MAX_UNEXPLAINED)

@@ -1,0 +1,70 @@
+"""How far two frames lie apart: the benchmark's levels, and whether a third frame lies between them.
+
+Frames are uint8 (H, W, 3) RGB. Motion is DIS optical flow (Kroeger et al. 2016).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+Level = Literal["easy", "medium", "hard"]
+
+CHANGED = 8  # of 255; a pixel that differs by more has changed
+MOVING = 0.5  # px
+MAX_UNEXPLAINED = 0.3  # share of the changed pixels of the middle frame that neither end explains
+UNEXPLAINED = 40  # of 255
+
+
+def changed(first: Picture, second: Picture) -> NDArray[np.bool_]:
+    """Where two frames differ: bool (H, W)."""
+    return np.asarray(cv2.absdiff(first, second).max(axis=2) > CHANGED)
+
+
+def _flow(first: Picture, second: Picture) -> NDArray[np.float32]:
+    dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    return np.asarray(dis.calc(*(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY) for f in (first, second)), None))
+
+
+def _seen_from(picture: Any, flow: NDArray[np.float32]) -> NDArray[Any]:
+    height, width = flow.shape[:2]
+    x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
+    return np.asarray(cv2.remap(picture, flow[..., 0] + x, flow[..., 1] + y, cv2.INTER_LINEAR))
+
+
+def displacement(frame0: Picture, frame1: Picture, scale: float = 1.0) -> tuple[float, float]:
+    """Mean displacement of moving pixels, px of the full size, and the share of changed pixels that are occluded.
+
+    frame0, frame1: uint8 (H, W, 3) RGB, `scale` times the full size.
+    """
+    flow01, flow10 = _flow(frame0, frame1), _flow(frame1, frame0)
+    length = np.hypot(flow01[..., 0], flow01[..., 1]) / scale
+    moving = length > MOVING
+    back = flow01 + _seen_from(flow10, flow01)
+    wrong = np.hypot(back[..., 0], back[..., 1]) > 1 + 0.05 * length * scale
+    differs = changed(frame0, frame1)
+    mean = float(length[moving].mean()) if moving.any() else 0.0
+    return mean, float(wrong[differs].mean()) if differs.any() else 0.0
+
+
+def level_of(frame0: Picture, frame1: Picture, scale: float = 1.0) -> Level:
+    """How hard a pair is, by the rule of the benchmark."""
+    far, occluded = displacement(frame0, frame1, scale)
+    if far >= 28 or (occluded >= 0.62 and far >= 8):
+        return "hard"
+    return "easy" if far < 12 and occluded < 0.35 else "medium"
+
+
+def lies_between(frame0: Picture, truth: Picture, frame1: Picture) -> bool:
+    """False where the ends are more alike than either is to the middle, or where the middle shows other things."""
+    ends = changed(frame0, frame1).mean()
+    halves = changed(frame0, truth), changed(truth, frame1)
+    if min(half.mean() for half in halves) == 0 or ends < 0.6 * max(half.mean() for half in halves):
+        return False
+    errors = [cv2.absdiff(_seen_from(end, _flow(truth, end)), truth).max(axis=2) for end in (frame0, frame1)]
+    unexplained = np.minimum(*errors) > UNEXPLAINED
+    return bool(unexplained[halves[0] | halves[1]].mean() <= MAX_UNEXPLAINED)
