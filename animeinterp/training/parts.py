@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from animeinterp.data.sample import Samples
 from animeinterp.errors import UsageError
 from animeinterp.options import PRESETS, ModelConfig
 from animeinterp.training.config import SourceConfig, TrainingConfig
@@ -37,12 +40,31 @@ def build_network(config: TrainingConfig) -> nn.Module:
 
 def build_sources(config: TrainingConfig, device: torch.device) -> list[tuple[Source, float]]:
     """The sources with their weights. Raises UsageError or FileError."""
-    return [(_source(source, device), source.weight) for source in config.source if source.weight > 0]
+    return [(_source(source, config.size, device), source.weight) for source in config.source if source.weight > 0]
 
 
-def _source(config: SourceConfig, device: torch.device) -> Source:
+def _source(config: SourceConfig, size: int, device: torch.device) -> Source:
     if config.kind == "crops":
         from animeinterp.data.crops import CropStore
 
         return CropStore(Path(config.path))
-    raise UsageError(f"sources of kind {config.kind} are not there yet")
+    return Scenes(Path(config.path), size, device)
+
+
+class Scenes:
+    """Synthetic scenes as a source: they are numbered, and batches are consecutive ones."""
+
+    def __init__(self, folder: Path, size: int, device: torch.device) -> None:
+        from animeinterp.data.scenes import SceneSource
+
+        self._size = size
+        self._scenes = SceneSource(folder, size, device)
+
+    def batches(
+        self, batch_size: int, size: int, seed: int, *, start: int, rank: int, world: int
+    ) -> Iterator[Samples]:
+        """See `Source.batches`; drawn on the device, in the size that was said at first."""
+        if size != self._size:
+            raise UsageError(f"these scenes are {self._size} px wide, not {size}; make a source for each size")
+        for step in itertools.count(start):
+            yield self._scenes.samples(batch_size, seed, (step * world + rank) * batch_size)
