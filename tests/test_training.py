@@ -149,7 +149,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
 
 def test_divergence_is_said(tmp_path):
     class Broken:
-        def batches(self, *arguments):
+        def batches(self, *arguments, **named):
             while True:
                 good = squares(2, 32, np.random.default_rng(0))
                 yield good._replace(truth=good.truth * float("nan"))
@@ -193,7 +193,7 @@ def test_batches_are_fetched_in_order_from_any_step():
 
 def test_a_mistake_while_fetching_is_raised():
     class Failing:
-        def batches(self, *arguments):
+        def batches(self, *arguments, **named):
             raise FileError("the store is gone")
             yield
 

