@@ -12,26 +12,45 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
 from animeinterp import __version__
-from animeinterp.cli import drawing, evaluating
+from animeinterp.cli import datasets, drawing, evaluating, training
 from animeinterp.cli.terminal import out
 from animeinterp.errors import AnimeInterpError
+
+_SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 app = typer.Typer(
     name="animeinterp",
     help="Draws the frames between two frames of a 2D animation.",
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=_SETTINGS,
 )
-for verb in (drawing.tween, drawing.explain, drawing.demo, drawing.models, evaluating.evaluate):
-    app.command()(verb)
+dataset = typer.Typer(help="Training data: look at it, cut it.", context_settings=_SETTINGS)
+weights = typer.Typer(help="Weights of training runs.", context_settings=_SETTINGS)
+_VERBS: dict[typer.Typer, tuple[Callable[..., None], ...]] = {
+    app: (drawing.tween, drawing.explain, drawing.demo, drawing.models, evaluating.evaluate, training.train),
+    dataset: (datasets.preview, datasets.crops),
+    weights: (training.export,),
+}
+for group, verbs in _VERBS.items():
+    for verb in verbs:
+        group.command()(verb)
+app.add_typer(dataset, name="dataset")
+app.add_typer(weights, name="weights")
+
+
+@dataset.callback(invoke_without_command=True)
+@weights.callback(invoke_without_command=True)
+def _show_help(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.callback(invoke_without_command=True)

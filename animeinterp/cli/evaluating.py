@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from animeinterp.cli.terminal import Device, Force, Vgg, err, out, progress, show_table
+from animeinterp.cli.terminal import Device, Force, Vgg, check_new, err, out, progress, show_table
 from animeinterp.errors import FileError, UsageError
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def evaluate(
     files = triplets(dataset, annotations)
     others = read_rows(peers) if peers else []
     if csv:
-        _check_csv(csv, force)
+        check_new(csv, force)
     keep = _keeper(save, list(wanted), files, force) if save else None
     models = _load(wanted, vgg, device)
     results = list(progress(score(files, models, workers, keep), "evaluating", len(files)))
@@ -117,13 +117,6 @@ def _load(wanted: dict[str, tuple[str, Path | None]], vgg: Path | None, device: 
         with out.status(f"loading {label}"):
             models[label] = load_interpolator(name, device, weights=weights, vgg=vgg)
     return models
-
-
-def _check_csv(path: Path, force: bool) -> None:
-    if path.exists() and not force:
-        raise UsageError(f"{path} exists already; choose another name or give --force to overwrite it")
-    if not path.parent.is_dir():
-        raise FileError(f"cannot write {path}: {path.parent} is no folder; create it or choose another")
 
 
 def _keeper(folder: Path, models: Sequence[str], files: Sequence[TripletFiles], force: bool) -> Keep:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from animeinterp.errors import FileError, UsageError
 from animeinterp.options import Options
 
 out = Console(highlight=False, soft_wrap=True)
@@ -35,6 +36,14 @@ MaxPixels = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
 DEFAULTS = Options()
+
+
+def check_new(path: Path, force: bool) -> None:
+    """Raise UsageError or FileError, before the long work, if a file cannot be written to `path`."""
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists already; choose another name or give --force to overwrite it")
+    if not path.parent.is_dir():
+        raise FileError(f"cannot write {path}: {path.parent} is no folder; create it or choose another")
 
 
 def show_table(table: Table) -> None:

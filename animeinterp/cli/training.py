@@ -1,0 +1,91 @@
+"""Verbs that make weights: train, weights export."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from animeinterp.cli.terminal import Force, check_new, err, out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from animeinterp.training.record import Progress as Report
+
+
+def train(
+    config: Annotated[Path, typer.Option("--config", readable=False, help="TOML file that describes the run.")],
+    resume: Annotated[
+        Path | None, typer.Option("--resume", readable=False, help="Checkpoint to go on from, exactly.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", min=0, help="Stop, with a checkpoint, after this.")
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", readable=False, help="Folder of the run.", show_default="the one that the TOML file names"
+        ),
+    ] = None,
+) -> None:
+    """Train a network: checkpoint, log.csv and picture sheets go to the run's folder.
+
+    Several GPUs: torchrun --nproc-per-node 2 -m animeinterp train --config FILE.
+    """
+    from animeinterp.training.config import read_config
+
+    run = read_config(config)
+    if folder is not None:
+        run = dataclasses.replace(run, folder=str(folder))
+    from animeinterp.training.train import train as train_network
+
+    with _bar(run.steps) as report:
+        checkpoint = train_network(run, resume, minutes, report)
+    if _is_first_process():
+        out.print(f"checkpoint {checkpoint}", markup=False)
+
+
+def export(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", readable=False, help="Of a training run.")],
+    output: Annotated[Path, typer.Option("-o", "--output", readable=False, help="The weights' file, .safetensors.")],
+    full: Annotated[bool, typer.Option("--full", help="Keep float32; the file is twice as large.")] = False,
+    force: Force = False,
+) -> None:
+    """Write a checkpoint's averaged weights alone, to draw with: --weights FILE."""
+    check_new(output, force)
+    from animeinterp.training.checkpoint import export as export_weights
+
+    about = export_weights(checkpoint, output, half=not full)
+    out.print(f"weights    {output}, of {about['name']} after {about['steps']} steps", markup=False)
+
+
+@contextmanager
+def _bar(steps: int) -> Iterator[Callable[[Report], None]]:
+    """A progress bar on stderr, if that is a terminal; gives what is told of each report."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[figures]}"),
+        TimeRemainingColumn(),
+    )
+    shown = err.is_terminal and _is_first_process()
+    with Progress(*columns, console=err, disable=not shown, speed_estimate_period=600) as bar:
+        task = bar.add_task("training", total=steps, figures="starting")
+
+        def report(now: Report) -> None:
+            figures = f"loss {now.loss:.4f}  {now.samples_per_second:.1f} samples/s"
+            bar.update(task, completed=now.step, figures=figures)
+
+        yield report
+
+
+def _is_first_process() -> bool:
+    return os.environ.get("RANK", "0") == "0"  # as torchrun says
