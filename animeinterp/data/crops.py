@@ -17,7 +17,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from animeinterp.data.sample import Samples
 from animeinterp.data.vector import Triplet
 from animeinterp.errors import FileError, UsageError
 from animeinterp.interpolator import Interpolator, load_interpolator
+from animeinterp.picture import make_folder
 
 Arrays = dict[str, NDArray[Any]]
 Source = Callable[[Sequence[int]], Iterable[Triplet]]
@@ -120,16 +121,21 @@ def write_crops(
     """Fill a store up to `shards` shards; shards that are there stay. Yields each shard as it is written.
 
     source: seeds → triplets, at module level, so that other processes can call it. Shard k is made from the seeds
-    (seed, k), whichever process makes it: a store that is broken off and gone on with is the same.
+    (seed, k), whichever process makes it: a store that is broken off and gone on with is the same. workers: 1 works
+    in this process, more work in as many others, one thread each.
+    Raises FileError if the store cannot be written, UsageError for a source in which nothing moves.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     missing = [path for path in (folder / f"{k:05}.safetensors" for k in range(shards)) if not path.exists()]
-    tasks = [(path, source, (seed, int(path.stem)), size, per_triplet) for path in missing]
+    write = partial(_write_shard, source, seed, size, per_triplet)
+    if workers == 1:
+        yield from map(write, missing)
+        return
     # OpenCV's and torch's threads do not outlive a fork.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _one_thread) as pool:
-        yield from pool.map(_write_shard, *zip(*tasks, strict=True)) if tasks else ()
+        yield from pool.map(write, missing)
 
 
 def _one_thread() -> None:
@@ -137,19 +143,26 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _write_shard(path: Path, source: Source, seeds: tuple[int, int], size: int, per_triplet: int) -> Path:
-    rng = np.random.default_rng([*seeds, 1])
+def _write_shard(source: Source, seed: int, size: int, per_triplet: int, path: Path) -> Path:
+    number = int(path.stem)
+    rng = np.random.default_rng([seed, number, 1])
     parts: list[Arrays] = []
     held = 0
-    for triplet in source(seeds):
+    for triplet in source((seed, number)):
         parts.append(crops_of(triplet, rng, size, per_triplet))
         held += len(parts[-1]["t"])
         if held >= SHARD:
             break
+    if not held:
+        raise UsageError(f"expected triplets in which something moves for {path}, got none; give another source")
     arrays = {name: np.concatenate([part[name] for part in parts])[:SHARD] for name in parts[0]}
     beside = path.with_suffix(".part")
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, beside)
-    beside.replace(path)
+    try:
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, beside)
+        beside.replace(path)
+    except (OSError, SafetensorError) as error:
+        beside.unlink(missing_ok=True)
+        raise FileError(f"expected to write {path}, but {error}; see that there is space") from error
     return path
 
 
@@ -186,7 +199,10 @@ class CropStore:
     def batch(
         self, step: int, batch_size: int, size: int = 256, seed: int = 0, *, rank: int = 0, world: int = 1
     ) -> Samples:
-        """The batch of a step; any process may ask for any step. Raises UsageError for a size beyond the crops'."""
+        """The batch of a step; threads and processes may ask for any step.
+
+        Raises UsageError for a size beyond the crops'.
+        """
         first = (step * world + rank) * batch_size
         samples = []
         for place in range(first, first + batch_size):
@@ -196,9 +212,11 @@ class CropStore:
         return Samples(*(torch.from_numpy(np.stack(parts)) for parts in zip(*samples, strict=True)))
 
     def _epoch(self, seed: int, epoch: int) -> NDArray[np.int64]:
-        if self._order is None or self._order[0] != (seed, epoch):
-            self._order = (seed, epoch), np.random.default_rng([seed, 0, epoch]).permutation(len(self))
-        return self._order[1]
+        order = self._order
+        if order is None or order[0] != (seed, epoch):
+            order = (seed, epoch), np.random.default_rng([seed, 0, epoch]).permutation(len(self))
+            self._order = order
+        return order[1]
 
     def _crop(self, index: int) -> Arrays:
         number = int(np.searchsorted(self._ends, index, side="right"))

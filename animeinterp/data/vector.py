@@ -314,12 +314,12 @@ def _random_background(rng: np.random.Generator, size: tuple[int, int], pictures
     return np.asarray(np.rint(colors[0] + share * (colors[1] - colors[0])), np.uint8)
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=64)
 def _opened(path: Path) -> Animation:
     return open_animation(path)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _picture(path: Path) -> Picture:
     return rgb8(read_picture(path, Options().max_pixels).pixels)
 
