@@ -41,16 +41,21 @@ def test_correlation_at_whole_pixels_is_the_scaled_inner_product_and_x_varies_sl
 @pytest.mark.parametrize(("height", "width"), [(11, 13), (16, 8), (2, 2), (3, 7), (1, 9)])
 def test_compiled_lookup_equals_the_volume(height: int, width: int) -> None:
     f0, f1, positions = maps(height=height, width=width)
-    whole = Correlation(f0, f1, levels=4, radius=4)(positions)
-    with torch.no_grad():
-        compiled = Correlation(f0, f1, levels=4, radius=4)(positions)
+    f0, f1 = f0.clone().requires_grad_(), f1.clone().requires_grad_()
+    whole = Correlation(f0, f1, levels=4, radius=4)(positions.clone().requires_grad_())
+    compiled = Correlation(f0, f1, levels=4, radius=4)(positions)
     assert compiled.shape == (2, 4 * 81, height, width)
     torch.testing.assert_close(compiled, whole, rtol=1e-4, atol=2e-5)
+    pull = torch.randn(whole.shape, generator=torch.Generator().manual_seed(3))
+    for found, expected in zip(*(torch.autograd.grad(out, (f0, f1), pull) for out in (compiled, whole)), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("chunk", [1, 2000, 10000])
 def test_chunked_lookup_equals_the_whole(chunk: int) -> None:
     f0, f1, positions = maps()
+    # Positions with a gradient, and other devices than the CPU, go through the volume.
+    positions = positions.clone().requires_grad_()
     whole = Correlation(f0, f1, levels=4, radius=4)(positions)
     parts = Correlation(f0, f1, levels=4, radius=4, chunk=chunk)(positions)
     torch.testing.assert_close(parts, whole)

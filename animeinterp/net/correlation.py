@@ -3,8 +3,9 @@
 The correlation of pixel p in frame 0 with q in frame 1 is <f0(p), f1(q)> / sqrt(C). A lookup reads it, at
 four scales, on a grid of (2r+1)² points around the current estimate. Averaging correlations over 2^l x 2^l
 targets is the same as correlating with averaged features, so no volume over all pairs need exist: the compiled
-kernel takes just the inner products that a lookup reads, in memory linear in the number of pixels. With gradients,
-and on other devices, lookups go through the volume, in chunks of queries where the whole of it would be large.
+kernel takes just the inner products that a lookup reads, in memory linear in the number of pixels, forward and
+backward. On other devices, and where the positions themselves have a gradient, lookups go through the volume, in
+chunks of queries where the whole of it would be large.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from animeinterp.jit import compiled
 from animeinterp.net.kernels import over_rows
@@ -40,14 +42,9 @@ class Correlation:
             last = self._levels[-1]
             # RAFT fails on frames under 64 px, where pooling leaves nothing; here such a scale is empty.
             self._levels.append(F.avg_pool2d(last, 2) if min(last.shape[-2:]) >= 2 else last[..., :0, :0])
-        self._compiled = features0.device.type == "cpu" and not torch.is_grad_enabled()
+        self._on_cpu = features0.device.type == "cpu"
+        self._chunk = chunk
         self._volume: list[Tensor] | None = None
-        if not self._compiled:
-            n, _, height, width = features0.shape
-            targets = sum(level.shape[-2] * level.shape[-1] for level in self._levels)
-            self._step = max(1, chunk // (n * targets))
-            if self._step >= height * width:
-                self._volume = self._correlate(slice(None))
 
     def __call__(self, positions: Tensor) -> Tensor:
         """Look up around `positions`.
@@ -56,14 +53,21 @@ class Correlation:
         features. Returns (N, levels (2r+1)², H, W) float32; within a level x varies slowest, as the published
         weights expect.
         """
-        if self._compiled:
-            return self._look_up_compiled(positions)
+        if self._on_cpu and not positions.requires_grad:
+            looked_up: Tensor = _CompiledLookup.apply(  # type: ignore[no-untyped-call]
+                positions, self._radius, self._queries, *self._levels
+            )
+            return looked_up
         n, _, height, width = positions.shape
         flat = positions.flatten(2).transpose(1, 2)
-        if self._volume is not None:
+        targets = sum(level.shape[-2] * level.shape[-1] for level in self._levels)
+        step = max(1, self._chunk // (n * targets))
+        if step >= height * width:
+            if self._volume is None:
+                self._volume = self._correlate(slice(None))
             found = self._sample(self._volume, flat)
         else:
-            parts = [slice(i, i + self._step) for i in range(0, height * width, self._step)]
+            parts = [slice(i, i + step) for i in range(0, height * width, step)]
             found = torch.cat([self._sample(self._correlate(part), flat[:, part]) for part in parts], 1)
         return found.transpose(1, 2).reshape(n, -1, height, width)
 
@@ -90,21 +94,45 @@ class Correlation:
             found.append(F.grid_sample(level, grid, align_corners=False).reshape(n, queries, -1))
         return torch.cat(found, 2)
 
-    def _look_up_compiled(self, positions: Tensor) -> Tensor:
-        side = 2 * self._radius + 1
+
+class _CompiledLookup(torch.autograd.Function):
+    """Lookup by the compiled kernels; differentiable in the features, not in the positions."""
+
+    @staticmethod
+    def forward(ctx: Any, positions: Tensor, radius: int, queries: Tensor, *levels: Tensor) -> Tensor:
+        ctx.save_for_backward(positions, queries, *levels)
+        ctx.radius = radius
         n, _, height, width = positions.shape
-        found = np.empty((n, height, width, len(self._levels) * side * side), np.float32)
-        queries = _channels_last(self._queries)
-        at = positions.permute(0, 2, 3, 1).contiguous().numpy()
-        for i, level in enumerate(self._levels):
+        window = (2 * radius + 1) ** 2
+        found = np.empty((n, height, width, len(levels) * window), np.float32)
+        rows, at = _channels_last(queries), _channels_last(positions)
+        for i, level in enumerate(levels):
             targets = _channels_last(level)
-            first = i * side * side
-            over_rows(_look_up, n * height, queries, targets, at, 0.5**i, self._radius, first, found)
+            over_rows(_look_up, n * height, rows, targets, at, 0.5**i, radius, i * window, found)
         return torch.from_numpy(found).permute(0, 3, 1, 2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        positions, queries, *levels = ctx.saved_tensors
+        radius = ctx.radius
+        window = (2 * radius + 1) ** 2
+        rows, at, slope = _channels_last(queries), _channels_last(positions), _channels_last(gradient)
+        to_queries, to_levels = np.zeros(rows.shape, np.float32), list[Tensor]()
+        for i, level in enumerate(levels):
+            targets = _channels_last(level)
+            to_targets = np.zeros(targets.shape, np.float32)
+            # Queries of one sample meet at the same targets: whole samples go to a thread.
+            over_rows(
+                _look_up_slopes,
+                *(len(rows), rows, targets, at, 0.5**i, radius, i * window, slope, to_queries, to_targets),
+            )
+            to_levels.append(torch.from_numpy(to_targets).permute(0, 3, 1, 2))
+        return None, None, torch.from_numpy(to_queries).permute(0, 3, 1, 2), *to_levels
 
 
 def _channels_last(features: Tensor) -> Any:
-    return features.permute(0, 2, 3, 1).contiguous().numpy()
+    return features.detach().permute(0, 2, 3, 1).contiguous().numpy()
 
 
 # Reassociation lets the inner products be vectorised; the order stays the same from run to run.
@@ -150,3 +178,46 @@ def _look_up(
                     upper = products[j, i] + fx * (products[j, i + 1] - products[j, i])
                     lower = products[j + 1, i] + fx * (products[j + 1, i + 1] - products[j + 1, i])
                     found[n, y, x, offset + i * side + j] = upper + fy * (lower - upper)
+
+
+@compiled(fastmath={"reassoc", "contract"})
+def _look_up_slopes(
+    first: int,
+    last: int,
+    queries: Any,
+    targets: Any,
+    at: Any,
+    scale: float,
+    radius: int,
+    offset: int,
+    gradient: Any,
+    to_queries: Any,
+    to_targets: Any,
+) -> None:
+    """The derivative of `_look_up` for samples [first, last), added to both results."""
+    _, height, width, channels = queries.shape
+    _, rows, columns, _ = targets.shape
+    side = 2 * radius + 1
+    slopes = np.empty((side + 1, side + 1), np.float32)
+    for n in range(first, last):
+        for y in range(height):
+            for x in range(width):
+                px, py = at[n, y, x, 0] * scale, at[n, y, x, 1] * scale
+                if not (abs(px) < columns + side and abs(py) < rows + side):
+                    continue
+                left, top = int(np.floor(px)) - radius, int(np.floor(py)) - radius
+                fx, fy = np.float32(px - np.floor(px)), np.float32(py - np.floor(py))
+                slopes[:] = 0
+                for i in range(side):
+                    for j in range(side):
+                        slope = gradient[n, y, x, offset + i * side + j]
+                        slopes[j, i] += (1 - fx) * (1 - fy) * slope
+                        slopes[j, i + 1] += fx * (1 - fy) * slope
+                        slopes[j + 1, i] += (1 - fx) * fy * slope
+                        slopes[j + 1, i + 1] += fx * fy * slope
+                for j in range(max(0, -top), min(side + 1, rows - top)):
+                    for i in range(max(0, -left), min(side + 1, columns - left)):
+                        slope = slopes[j, i]
+                        for c in range(channels):
+                            to_queries[n, y, x, c] += slope * targets[n, top + j, left + i, c]
+                            to_targets[n, top + j, left + i, c] += slope * queries[n, y, x, c]

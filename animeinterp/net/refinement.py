@@ -108,9 +108,10 @@ class Refinement(nn.Module):
         hidden, context = torch.tanh(hidden), torch.relu(context)
         here, flow, steps = pixel_grid(start), start, list[Tensor]()
         for iteration in range(self.config.iterations):
-            # As in RAFT, an iteration learns from its own change only; the first one also teaches the gate.
+            # As in RAFT, an iteration learns from its own change only; the first one also teaches the gate, but not
+            # through where it looks: what it finds is no smooth function of that.
             at = flow.detach() if iteration else flow
-            hidden, change = self.step(hidden, context, correlation(here + at), at, share)
+            hidden, change = self.step(hidden, context, correlation(here + at.detach()), at, share)
             flow = at + change
             if self.training and iteration < self.config.iterations - 1:
                 steps.append(coarse + scale_flow(flow - start, size, "bilinear"))
