@@ -194,6 +194,8 @@ def test_command_line(dataset, core, capsys, tmp_path):
     assert "33.33" in out
     assert "1 of 4 triplets have no annotation" in out
     assert [row.triplet for row in read_rows(target)] == list(NAMES)
+    assert run(dataset, "--model", "classical", "--peers", target) == 0
+    assert "scores.csv)" in capsys.readouterr().out, "an older run of the same model is told apart"
     drawn = read_picture(tmp_path / "drawn" / "classical" / "c.png", 10**6).pixels
     assert np.array_equal(drawn, blend(draw_scene(3), draw_scene(9), 0.5))
 

@@ -105,6 +105,13 @@ def test_import_is_light(code):
     assert not loaded & {"torch", "numba", "cv2", "scipy"}
 
 
+@pytest.mark.parametrize("module", ["data.atd12k", "evaluation.evaluate", "training.config"])
+def test_what_needs_no_torch_loads_none(module):
+    code = f"import animeinterp.{module}, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "torch" not in done.stdout.split()
+
+
 def test_every_public_name_has_a_home():
     for public in animeinterp.__all__:
         assert getattr(animeinterp, public) is not None

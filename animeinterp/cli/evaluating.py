@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,7 +83,10 @@ def evaluate(
     evaluation = gather(results)
     if evaluation.rows:
         summaries, incomplete = beside(evaluation, others)
-        _show([evaluation.summary(name) for name in evaluation.models], summaries)
+        ours = [evaluation.summary(name) for name in evaluation.models]
+        # scores of an older run have the same names
+        theirs = [replace(s, model=f"{s.model} ({peers})") if s.model in evaluation.models else s for s in summaries]
+        _show(ours, theirs)
         for peer, count in incomplete.items():
             out.print(f"{peer} is left out: it has {count} of these {len(files) - len(evaluation.faults)} triplets")
         if csv:
