@@ -45,7 +45,8 @@ def test_a_run_learns_and_leaves_a_log_and_sheets(tmp_path):
     log = rows(tmp_path)
     assert [int(row["step"]) for row in log] == list(range(5, 65, 5))
     assert float(log[-1]["loss"]) < 0.7 * float(log[0]["loss"])
-    assert {"flow", "charbonnier", "laplacian", "census", "log_error"} < log[0].keys()
+    assert float(log[0]["census"]) > 0
+    assert log[0]["lpips"] == ""
     assert (tmp_path / "sheet-0000060.png").is_file()
     assert not list(tmp_path.glob(".*"))
 
@@ -77,6 +78,12 @@ def test_a_run_that_is_killed_and_goes_on_equals_one_that_is_not(tmp_path):
     assert [row["loss"] for row in rows(tmp_path / "parts")] == [row["loss"] for row in rows(tmp_path / "whole")]
 
 
+def test_frames_count_from_a_step_on(tmp_path):
+    run(tmp_path, loss={"flow": 1, "frames_from": 10, "line": 0.1})
+    assert [bool(row["charbonnier"]) for row in rows(tmp_path)] == [False, False, True, True]
+    assert all(row["flow"] for row in rows(tmp_path))
+
+
 def test_a_time_limit_stops_cleanly(tmp_path):
     content = run(tmp_path, minutes=0)
     assert content["step"] == 0
@@ -91,7 +98,11 @@ def test_two_processes_average_their_gradients(tmp_path):
     program = [sys.executable, str(Path(__file__).with_name("training_stub.py")), str(file)]
     where = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "OMP_NUM_THREADS": "1"}
     both = [subprocess.Popen(program, env={**os.environ, **where, "RANK": str(rank)}) for rank in (0, 1)]
-    assert [process.wait(timeout=60) for process in both] == [0, 0]
+    try:
+        assert [process.wait(timeout=300) for process in both] == [0, 0]
+    finally:
+        for process in both:
+            process.kill()
     together = torch.load(tmp_path / "two" / CHECKPOINT, weights_only=True)
 
     class Pairs:
@@ -245,6 +256,8 @@ def test_a_config_is_read_and_kept(tmp_path):
         ({"source": []}, "at least one"),
         ({"source": [{"kind": "crops"}]}, "source lacks something"),
         ({"loss": {"lpips": 1}}, "loss.vgg"),
+        ({"loss": {"line": -1}}, "0 or more"),
+        ({"loss": {"flow": 0, "frames_from": 10}}, "nothing is learned"),
         ({"guidance": {"given": 2}}, "probabilities"),
         ({"loss": 3}, "expected a table for loss"),
     ],

@@ -30,6 +30,10 @@ class SourceConfig:
     weight: float = 1.0
 
 
+FRAME_LOSSES = ("charbonnier", "laplacian", "census", "log_error", "line")
+LOSSES = ("flow", *FRAME_LOSSES, "lpips")
+
+
 @dataclass(frozen=True, slots=True)
 class LossConfig:
     """Weight of each loss, 0 to leave it out; what they are stands in `losses.py`.
@@ -202,5 +206,10 @@ def _check(config: TrainingConfig) -> None:
         raise UsageError(f"expected probabilities from 0 to 1 in [guidance], got others for {', '.join(wrong)}")
     if not 0 <= config.ema < 1:
         raise UsageError(f"expected ema from 0 to below 1, got {config.ema}")
+    weights = [getattr(config.loss, name) for name in LOSSES]
+    if min(weights) < 0 or not any(weights):
+        raise UsageError("expected weights of 0 or more in [loss], and at least one above 0")
+    if config.loss.frames_from > 0 and not config.loss.flow:
+        raise UsageError("nothing is learned before loss.frames_from with loss.flow = 0; give flow a weight")
     if config.loss.lpips > 0 and not config.loss.vgg:
         raise UsageError("the lpips loss needs loss.vgg, the path of VGG-16's weights; give it or set lpips = 0")

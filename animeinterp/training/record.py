@@ -13,6 +13,7 @@ from torch import Tensor
 
 from animeinterp.data.sample import Samples
 from animeinterp.picture import write_picture
+from animeinterp.training.config import LOSSES
 
 _ROWS = 4
 _FIRST = ("step", "loss", "learning_rate", "samples_per_second", "seconds", "gradient")
@@ -36,14 +37,14 @@ class Progress(NamedTuple):
 
 
 def write_row(path: Path, progress: Progress) -> None:
-    """Add a row to the log, which is made if absent."""
-    row = {key: getattr(progress, key) for key in _FIRST} | dict(progress.losses)
+    """Add a row to the log, which is made if absent; losses that were not measured are empty."""
+    row = {key: getattr(progress, key) for key in _FIRST} | {name: progress.losses.get(name, "") for name in LOSSES}
     new = not path.exists()
     with path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         if new:
             writer.writerow(row)
-        writer.writerow(value if isinstance(value, int) else f"{value:.6g}" for value in row.values())
+        writer.writerow(f"{value:.6g}" if isinstance(value, float) else value for value in row.values())
 
 
 def cut_log(path: Path, step: int) -> None:

@@ -26,7 +26,7 @@ from animeinterp.errors import AnimeInterpError, UsageError
 from animeinterp.picture import make_folder
 from animeinterp.training import losses
 from animeinterp.training.checkpoint import State, restore, save
-from animeinterp.training.config import LossConfig, TrainingConfig
+from animeinterp.training.config import FRAME_LOSSES, LossConfig, TrainingConfig
 from animeinterp.training.guidance_noise import corrupt_guidance
 from animeinterp.training.mixture import Ahead, Source
 from animeinterp.training.parts import build_lpips, build_network, build_sources
@@ -96,8 +96,8 @@ class _Loop:
         self.lpips = build_lpips(config, device)
         self.bf16 = config.precision == "bf16" or (config.precision == "auto" and device.type == "cuda")
         self.failures = 0
-        self.sums: dict[str, Tensor] = {}
-        self.count, self.since = 0, time.monotonic()
+        self.noted: dict[str, list[Tensor]] = {}
+        self.since = time.monotonic()
 
     def step(self, samples: Samples) -> None:
         """One step: the state's network, average and count change."""
@@ -146,22 +146,21 @@ class _Loop:
 
     def _note(self, rate: float, values: dict[str, Tensor]) -> None:
         for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0) + value.detach()
-        self.count += 1
+            self.noted.setdefault(name, []).append(value.detach())
         config, state = self.config, self.state
         if state.step % config.log_every and state.step != config.steps:
             return
-        means = {name: float(total) / self.count for name, total in self.sums.items()}
+        means = {name: float(torch.stack(values).mean()) for name, values in self.noted.items()}
         now = time.monotonic()
         state.seconds += now - self.since
-        speed = self.count * config.batch * self.world / max(now - self.since, 1e-9)
+        speed = len(self.noted["loss"]) * config.batch * self.world / max(now - self.since, 1e-9)
         loss, gradient = means.pop("loss"), means.pop("gradient")
         progress = Progress(state.step, config.steps, loss, means, rate, gradient, speed, state.seconds)
         if self.rank == 0:
             write_row(Path(config.folder) / LOG, progress)
         if self.report is not None:
             self.report(progress)
-        self.sums, self.count, self.since = {}, 0, now
+        self.noted, self.since = {}, now
 
     def _draw_sheet(self, samples: Samples) -> None:
         few = Samples(*(plane[:_SHOWN] for plane in samples))
@@ -184,7 +183,7 @@ def measure(
         forth, back = [*flows.steps01, flows.flow01], [*flows.steps10, flows.flow10]
         parts["flow"] = losses.sequence_loss(forth, samples.flow01, samples.known0, weights.flow_decay)
         parts["flow"] = parts["flow"] + losses.sequence_loss(back, samples.flow10, samples.known1, weights.flow_decay)
-    for name in ("charbonnier", "laplacian", "census", "log_error", "line"):
+    for name in FRAME_LOSSES:
         if step >= weights.frames_from and getattr(weights, name):
             parts[name] = getattr(losses, name)(drawn, truth)
     if perceived is not None:
