@@ -1,0 +1,143 @@
+"""`cel`: what holds before training, and whatever the weights are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from animeinterp.errors import FrameError
+from animeinterp.net.cel import Cel
+from animeinterp.net.compose import compose, consistency, warp
+from animeinterp.net.encoder import Levels
+from animeinterp.options import CEL
+
+SMALL = replace(CEL, widths=(8, 8, 16), synthesis_widths=(8, 8, 16, 16), iterations=2)
+
+
+def trained_like(config=SMALL, seed=0) -> Cel:
+    """Weights that are nowhere zero, as after training."""
+    torch.manual_seed(seed)
+    network = Cel(config).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    return network
+
+
+def pair(height=64, width=96, shift=8, seed=0):
+    """Smooth texture that moves `shift` px to the right, its middle, and its flows with trust."""
+    noise = torch.rand(1, 3, height // 4 + 1, (width + shift) // 4 + 1, generator=torch.Generator().manual_seed(seed))
+    wide = F.interpolate(noise, (height, width + shift), mode="bicubic").clamp(0, 1)
+    frames = [wide[..., shift - s : shift - s + width] for s in (0, shift // 2, shift)]
+    flow = torch.zeros(1, 2, height, width)
+    flow[:, 0] = shift
+    trust = torch.ones(1, 1, height, width)
+    return frames[0], frames[1], frames[2], flow, -flow, trust
+
+
+def run(network: Cel, frame0, frame1, flow01, flow10, trust, t=0.5):
+    return network(frame0, frame1, flow01, flow10, trust, trust, torch.tensor([t]))
+
+
+def test_untrained_it_is_the_rule_of_the_classical_preset():
+    frame0, true, frame1, flow01, flow10, _ = pair()
+    importance0, importance1 = consistency(frame0, frame1, flow01, flow10), consistency(frame1, frame0, flow10, flow01)
+    rule = compose(
+        frame0, frame1, warp(frame0, flow01, importance0, 0.5), warp(frame1, flow10, importance1, 0.5), 0.5
+    )
+    network = Cel(replace(SMALL, iterations=0, apply_gate=False)).eval()
+    with torch.inference_mode():
+        drawn = run(network, frame0, frame1, flow01, flow10, importance0).frame
+    torch.testing.assert_close(drawn, rule, atol=0.01, rtol=0)
+    assert (drawn - true)[..., 12:-12].abs().mean() < 2e-3
+
+
+def test_untrained_refinement_leaves_the_coarse_flow_but_for_the_gate():
+    frame0, _, frame1, flow01, flow10, trust = pair()
+    with torch.inference_mode():
+        flows = run(Cel(SMALL).eval(), frame0, frame1, flow01, flow10, trust).flows
+    gate = torch.exp(torch.tensor(-(0.3**2)))
+    torch.testing.assert_close(flows.flow01, flow01 * gate)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 33), (50, 100)])
+def test_frames_keep_their_size(size):
+    frame0, _, frame1, flow01, flow10, trust = (p[..., : size[0], : size[1]] for p in pair(112, 112))
+    with torch.inference_mode():
+        output = run(trained_like(), frame0, frame1, flow01, flow10, trust)
+    assert output.frame.shape == (1, 3, *size)
+    assert output.flows.flow01.shape == (1, 2, *size)
+    assert torch.isfinite(output.frame).all()
+    torch.testing.assert_close(output.drawn.choice.sum(1), torch.ones(1, *size))
+
+
+def test_swapping_the_frames_swaps_the_flows():
+    frame0, _, frame1, flow01, flow10, trust = pair()
+    network = trained_like()
+    with torch.inference_mode():
+        there = run(network, frame0, frame1, flow01, flow10, trust).flows
+        back = run(network, frame1, frame0, flow10, flow01, trust).flows
+    torch.testing.assert_close(there.flow01, back.flow10, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(there.z0, back.z1, atol=1e-5, rtol=1e-5)
+
+
+def test_large_frames_are_looked_at_small_and_drawn_large():
+    frame0, _, frame1, flow01, flow10, trust = pair(128, 192)
+    plain = replace(SMALL, iterations=0, apply_gate=False)
+    whole, large = Cel(plain).eval(), Cel(replace(plain, seen_pixels=64 * 96)).eval()
+    with torch.inference_mode():
+        assert large.encode(frame0).half.shape[-2:] == (32, 48)
+        expected = run(whole, frame0, frame1, flow01, flow10, trust).frame
+        drawn = run(large, frame0, frame1, flow01, flow10, trust).frame
+    assert drawn.shape == frame0.shape
+    assert (drawn - expected).square().mean().sqrt() < 0.005
+
+
+def test_alpha_is_drawn_as_the_colours_are_but_for_the_residual():
+    frame0, _, frame1, flow01, flow10, trust = pair()
+    network = trained_like()
+    with torch.inference_mode():
+        levels = network.encode(frame0), network.encode(frame1)
+        flows = network.flow(frame0, frame1, *levels, flow01, flow10, trust, trust)
+        time = torch.tensor([0.5])
+        plain = network.synthesize(frame0, frame1, *levels, flows, time)
+        with_alpha = [torch.cat([frame, frame[:, :1]], 1) for frame in (frame0, frame1)]
+        drawn = network.synthesize(*with_alpha, *levels, flows, time).frame
+    torch.testing.assert_close(drawn[:, :3], plain.frame)
+    assert drawn.shape[1] == 4
+    assert (drawn[:, 3] - drawn[:, 0]).abs().max() < 0.5
+
+
+def test_gradients_reach_every_parameter():
+    frame0, true, frame1, flow01, flow10, trust = pair()
+    network = trained_like().train()
+    output = run(network, frame0, frame1, flow01 + 1.3, flow10, 0.5 * trust, 0.4)
+    assert len(output.flows.steps01) == SMALL.iterations - 1
+    loss = (output.frame - true).square().mean()
+    for flow in (*output.flows.steps01, output.flows.flow01, *output.flows.steps10, output.flows.flow10):
+        loss = loss + flow.square().mean()
+    loss.backward()
+    without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert not without
+
+
+def test_it_keeps_to_its_budget():
+    """90 GFLOP per new frame of 960x540, while streaming: one encoding, one pair, one synthesis."""
+    frame0, _, frame1, flow01, flow10, trust = pair(128, 256)
+    network = Cel().eval()
+    with torch.inference_mode(), FlopCounterMode(display=False) as counted:
+        levels: Levels = network.encode(frame0)
+        flows = network.flow(frame0, frame1, levels, levels, flow01, flow10, trust, trust)
+        network.synthesize(frame0, frame1, levels, levels, flows, torch.tensor([0.5]))
+    # The counter does not know the compiled lookup: 2 levels of 10x10 inner products of 96, both ways, 3 times.
+    lookups = 3 * 2 * 2 * 100 * 96 * 2 * (128 * 256 / 64)
+    assert (counted.get_total_flops() + lookups) * (960 * 540) / (128 * 256) < 90e9
+
+
+def test_small_frames_are_refused():
+    with pytest.raises(FrameError, match="16x16"):
+        Cel(SMALL).encode(torch.zeros(1, 3, 15, 40))
