@@ -239,19 +239,19 @@ def _altered(crop: Arrays, size: int, rng: np.random.Generator) -> tuple[NDArray
         raise UsageError(f"expected a size of at most the crops' {width}x{height}, got {size}; write larger crops")
     y, x = int(rng.integers(height - size + 1)), int(rng.integers(width - size + 1))
     cut = {name: _cut(array, x, y, size) for name, array in crop.items()}
-    cut.setdefault("flow", np.zeros((2, 2, size, size), np.float16))
-    cut.setdefault("known", np.zeros((2, size, size), np.uint8))
+    # Arithmetic on float16 is slow.
+    cut |= {name: cut[name].astype(np.float32) for name in FLOWS if name in cut}
     turned = turn(cut, *(bool(b) for b in rng.random(3) < 0.5))
     if rng.random() < 0.5:
         turned = reverse(turned)
-    frames = _recolored(turned["frames"][:, rng.permutation(3)], rng)
-    frame0, truth, frame1 = frames
+    frame0, truth, frame1 = _recolored(turned["frames"][:, rng.permutation(3)], rng)
     if rng.random() < NOISY_SHARE:
         frame0, frame1 = _spoilt(frame0, frame1, rng)
-    coarse, flow = turned["coarse"].astype(np.float32), turned["flow"].astype(np.float32)
     trust = turned["trust"][:, None].astype(np.float32) / 255
-    known = turned["known"][:, None].astype(np.float32)
-    return frame0, frame1, np.float32(turned["t"]), truth, *coarse, *trust, *flow, *known
+    flow, known = np.zeros((2, 2, size, size), np.float32), np.zeros((2, 1, size, size), np.float32)
+    if "flow" in turned:
+        flow, known = turned["flow"], turned["known"][:, None].astype(np.float32)
+    return frame0, frame1, np.float32(turned["t"]), truth, *turned["coarse"], *trust, *flow, *known
 
 
 def turn(crop: Arrays, mirrored: bool, upended: bool, transposed: bool) -> Arrays:
