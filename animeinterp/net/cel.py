@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from animeinterp.errors import FrameError
 from animeinterp.net.compose import consistency
-from animeinterp.net.encoder import Encoder, Levels, padded
+from animeinterp.net.encoder import Block, Encoder, Levels, padded
 from animeinterp.net.model import MIN_SIZE
 from animeinterp.net.refinement import Refinement
 from animeinterp.net.rfr import backward_warp, resize, scale_flow
@@ -78,6 +78,7 @@ class Cel(nn.Module):
         self.refinement = Refinement(config)
         self.importance = Importance(config.widths[1])
         self.chooser = Chooser(config.widths, config.synthesis_widths)
+        self.apply(_start)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def encode(self, frame: Tensor) -> Levels:
@@ -170,3 +171,17 @@ class Cel(nn.Module):
         height, width = size
         scale = min(1.0, (self.config.seen_pixels / (height * width)) ** 0.5)
         return max(MIN_SIZE, round(height * scale)), max(MIN_SIZE, round(width * scale))
+
+
+def _start(module: nn.Module) -> None:
+    """Weights to begin with: torch's own let a signal fade to a hundredth on its way through the U-net.
+
+    Layers that begin at 0 stay so. The second convolution of a block adds to a shortcut: half as strong, so that
+    blocks in a row do not amplify.
+    """
+    for name, layer in module.named_children():
+        if isinstance(layer, nn.Conv2d) and bool(layer.weight.any()):
+            nn.init.kaiming_normal_(layer.weight, 0.1)
+            with torch.no_grad():
+                layer.weight.mul_(0.5 if isinstance(module, Block) and name == "conv2" else 1.0)
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
