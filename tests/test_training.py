@@ -22,7 +22,8 @@ from animeinterp.training.checkpoint import export
 from animeinterp.training.config import GuidanceConfig, from_json, read_config, to_json
 from animeinterp.training.guidance_noise import corrupt_guidance
 from animeinterp.training.mixture import Ahead, mixed
-from animeinterp.training.train import CHECKPOINT, LOG, learning_rate, train
+from animeinterp.training.parts import build_network, build_sources, model_config
+from animeinterp.training.train import CHECKPOINT, LOG, learning_rate, optimizer_of, train
 
 
 def run(folder: Path, resume: Path | None = None, minutes: float | None = None, **changes: object) -> dict[str, Tensor]:
@@ -265,3 +266,23 @@ def test_a_config_is_read_and_kept(tmp_path):
 def test_a_wrong_config_is_refused(changes, message, tmp_path):
     with pytest.raises(UsageError, match=message):
         tiny_config(tmp_path, **changes)
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[1] / "configs").glob("*.toml")), ids=lambda p: p.stem)
+def test_our_configs_can_be_read(path):
+    config = read_config(path)
+    assert model_config(config).name == config.preset
+    optimizer_of(build_network(config), config)
+
+
+def test_scenes_are_a_source():
+    config = tiny_config(Path(), source=[{"kind": "scenes", "path": ""}])
+    ((source, weight),) = build_sources(config, torch.device("cpu"))
+    assert weight == 1
+    first, second = (source.batches(1, 32, 0, start=0, rank=rank, world=2) for rank in (0, 1))
+    _, later = next(first), next(first)
+    again = next(source.batches(1, 32, 0, start=1, rank=0, world=2))
+    assert torch.equal(later.frame0, again.frame0)
+    assert not torch.equal(later.frame0, next(second).frame0)
+    with pytest.raises(UsageError, match="32 px"):
+        next(source.batches(1, 64, 0, start=0, rank=0, world=1))

@@ -22,7 +22,7 @@ class SourceConfig:
     """Where samples come from.
 
     kind: `crops`, a store of ready samples; `scenes`, synthetic scenes drawn on the fly. path: the store, or the folder
-    of assets. weight: share of the batches, relative to the other sources.
+    of assets (empty for shapes alone). weight: share of the batches, relative to the other sources.
     """
 
     kind: Literal["crops", "scenes"]

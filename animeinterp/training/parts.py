@@ -57,13 +57,13 @@ def _source(config: SourceConfig, size: int, device: torch.device) -> Source:
         from animeinterp.data.crops import CropStore
 
         return CropStore(Path(config.path))
-    return Scenes(Path(config.path), size, device)
+    return Scenes(Path(config.path) if config.path else None, size, device)
 
 
 class Scenes:
     """Synthetic scenes as a source: they are numbered, and batches are consecutive ones."""
 
-    def __init__(self, folder: Path, size: int, device: torch.device) -> None:
+    def __init__(self, folder: Path | None, size: int, device: torch.device) -> None:
         from animeinterp.data.scenes import SceneSource
 
         self._size = size
