@@ -7,7 +7,9 @@ An assets folder holds `manifest.json`, a list of records with `file` (relative 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,23 +45,17 @@ def load_art(folder: Path | None, background_side: int, max_sprites: int, seed: 
     folder: None draws everything here. Raises FileError if the folder, its manifest or a picture cannot be read.
     """
     rng = np.random.default_rng((seed, 0))
-    backgrounds = [drawn_background(rng, background_side) for _ in range(DRAWN_BACKGROUNDS)]
-    sprites: list[NDArray[np.uint8]] = []
-    if folder is not None:
-        files = _listed(folder)
-        pictured = [file for file in files if file.parent.name == "backgrounds"]
-        cut_out = [file for file in files if file.parent.name == "sprites"]
-        chosen = sorted(rng.permutation(len(cut_out))[:max_sprites])
-        with ThreadPoolExecutor(max_workers=4) as pool:
-            sprites = list(pool.map(_read_sprite, [cut_out[place] for place in chosen]))
-            backgrounds += pool.map(lambda file: _read_background(file, background_side), pictured)
-    if not sprites:
-        sprites = [np.zeros((SPRITE_SIDE, SPRITE_SIDE, 4), np.uint8)]
-    return Art(
-        _planes(sprites).to(device),
-        _planes(backgrounds).to(device),
-        torch.from_numpy(shape_bank(seed)[:, None]).to(device),
-    )
+    drawn = [drawn_background(rng, background_side) for _ in range(DRAWN_BACKGROUNDS)]
+    files = [] if folder is None else _listed(folder)
+    pictured = [file for file in files if file.parent.name == "backgrounds"]
+    cut_out = [file for file in files if file.parent.name == "sprites"]
+    chosen = [cut_out[place] for place in sorted(rng.permutation(len(cut_out))[:max_sprites])]
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        sprites = _planes(pool.map(_read_sprite, chosen), len(chosen), SPRITE_SIDE, 4)
+        read = pool.map(lambda file: _read_background(file, background_side), pictured)
+        backgrounds = _planes(chain(drawn, read), len(drawn) + len(pictured), background_side, 3)
+    shapes = torch.from_numpy(shape_bank(seed)[:, None])
+    return Art(sprites.to(device), backgrounds.to(device), shapes.to(device))
 
 
 def _listed(folder: Path) -> list[Path]:
@@ -110,5 +106,9 @@ def _read_background(file: Path, side: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(fitted[top : top + side, left : left + side])
 
 
-def _planes(pictures: list[NDArray[np.uint8]]) -> Tensor:
-    return torch.from_numpy(np.stack(pictures).transpose(0, 3, 1, 2).copy())
+def _planes(pictures: Iterable[NDArray[np.uint8]], count: int, side: int, channels: int) -> Tensor:
+    """Pictures (side, side, channels) as one tensor (count, channels, side, side), held once in memory."""
+    planes = torch.empty(count, channels, side, side, dtype=torch.uint8)
+    for plane, picture in zip(planes, pictures, strict=True):
+        plane.copy_(torch.from_numpy(picture).permute(2, 0, 1))
+    return planes

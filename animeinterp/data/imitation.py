@@ -32,11 +32,16 @@ def imitated_guidance(scenes: Scenes, generator: Generator) -> Guidance:
     of the true one, with an error; some pieces are lost (0, trust 0), some have another piece's flow. Trust falls with
     the error, but not surely: a wrong match may look right.
     """
-    count = len(scenes.t)
-    given = (torch.rand(count, generator=generator) < GIVEN).float().to(scenes.t.device)[:, None, None, None]
-    coarse01, trust0 = _direction(scenes.flow01, scenes.label0, scenes.occluded01, generator)
-    coarse10, trust1 = _direction(scenes.flow10, scenes.label1, scenes.occluded10, generator)
-    return Guidance(coarse01 * given, coarse10 * given, trust0 * given, trust1 * given)
+    given = torch.nonzero(torch.rand(len(scenes.t), generator=generator) < GIVEN)[:, 0].to(scenes.t.device)
+    none = torch.zeros_like(scenes.flow01)
+    if not len(given):
+        return Guidance(none, none, none[:, :1], none[:, :1])
+    coarse01, trust0 = _direction(scenes.flow01[given], scenes.label0[given], scenes.occluded01[given], generator)
+    coarse10, trust1 = _direction(scenes.flow10[given], scenes.label1[given], scenes.occluded10[given], generator)
+    return Guidance(
+        none.index_copy(0, given, coarse01), none.index_copy(0, given, coarse10),
+        none[:, :1].index_copy(0, given, trust0), none[:, :1].index_copy(0, given, trust1),
+    )  # fmt: skip
 
 
 def _direction(flow: Tensor, label: Tensor, occluded: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:

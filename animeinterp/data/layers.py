@@ -139,8 +139,8 @@ def follow(layers: Layers, label: Tensor, start: int, ends: tuple[int, ...]) -> 
     moving = torch.nonzero((layers.amplitude != 0).flatten(2).any(2).any(0)[rows])[:, 0] if layers.waving else None
     if moving is not None:
         own = rows[moving]
-        frequency, phase = layers.frequency.flatten(1).T[:, own], layers.phase.T[:, own]
-        waves = [layers.amplitude[time].flatten(1).T[:, own] for time in range(3)]
+        frequency, phase = _columns(layers.frequency, own), _columns(layers.phase, own)
+        waves = [_columns(layers.amplitude[time], own) for time in range(3)]
         texture = q[:, moving] + _waves(q[:, moving], waves[start], frequency, phase)
     followed = []
     for end in ends:
@@ -207,9 +207,15 @@ def _sample(textures: Tensor, points: Tensor, beyond: str) -> Tensor:
 
 def _apply(maps: Tensor, rows: Tensor, points: Tensor) -> Tensor:
     """Each point (2, P) by the affine map (rows, 2, 3) of its row."""
-    a, b, c, d, e, f = maps.flatten(1).T[:, rows]
+    a, b, c, d, e, f = _columns(maps, rows)
     x, y = points
     return torch.stack([a * x + b * y + c, d * x + e * y + f])
+
+
+def _columns(table: Tensor, rows: Tensor) -> Tensor:
+    """Each point's row of a table (R, ...), as columns (..., P) with the rest flattened."""
+    # index_select along contiguous memory: several times as fast on a CPU as table[rows]
+    return table.flatten(1).T.contiguous().index_select(1, rows)
 
 
 def _waves(q: Tensor, amplitude: Tensor, frequency: Tensor, phase: Tensor) -> Tensor:

@@ -85,7 +85,6 @@ class SceneSource:
         self._degraded = degraded
         side = round(max(self.size) * _BACKGROUND_MARGIN)
         self._art = load_art(assets_folder, side, max_sprites, seed, self.device)
-        self._has_sprites = assets_folder is not None and max_sprites > 0
         self._grain = grain_tile(seed).to(self.device)
 
     def scenes(self, batch: int, seed: int, start: int = 0) -> Scenes:
@@ -124,8 +123,7 @@ class SceneSource:
 
     def _drawn(self, size: tuple[int, int], seed: int, indices: range) -> Scenes:
         dice = Dice(seed, indices)
-        sprites = len(self._art.sprites) if self._has_sprites else 0
-        cast = cast_scenes(dice, size, sprites, len(self._art.backgrounds))
+        cast = cast_scenes(dice, size, len(self._art.sprites), len(self._art.backgrounds))
         textures = paint_layers(cast.looks, self._art, max(size))
         layers = layers_of(cast, paint_backdrops(cast, self._art), textures, size)
         t = torch.from_numpy(cast.times[1]).float().to(self.device)
