@@ -92,7 +92,7 @@ class SceneSource:
         return self._scenes(self.size, seed, range(start, start + batch))
 
     def samples(self, batch: int, seed: int, start: int = 0) -> Samples:
-        """The same scenes as training samples, with imitated guidance."""
+        """The same scenes as training samples, with imitated guidance, which is drawn for the batch as a whole."""
         return self._samples(self.size, seed, range(start, start + batch))
 
     def batches(self, batch_size: int, size: int, seed: int, start: int, rank: int, world: int) -> Iterator[Samples]:
