@@ -46,9 +46,7 @@ def run(network: Cel, frame0, frame1, flow01, flow10, trust, t=0.5):
 def test_untrained_it_is_the_rule_of_the_classical_preset():
     frame0, true, frame1, flow01, flow10, _ = pair()
     importance0, importance1 = consistency(frame0, frame1, flow01, flow10), consistency(frame1, frame0, flow10, flow01)
-    rule = compose(
-        frame0, frame1, warp(frame0, flow01, importance0, 0.5), warp(frame1, flow10, importance1, 0.5), 0.5
-    )
+    rule = compose(frame0, frame1, warp(frame0, flow01, importance0, 0.5), warp(frame1, flow10, importance1, 0.5), 0.5)
     network = Cel(replace(SMALL, iterations=0, apply_gate=False)).eval()
     with torch.inference_mode():
         drawn = run(network, frame0, frame1, flow01, flow10, importance0).frame

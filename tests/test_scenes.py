@@ -9,14 +9,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from animeinterp.data.casting import Cast, Looks, cast_scenes
-from animeinterp.data.degrade import compress, grain_tile
-from animeinterp.data.dice import Dice
-from animeinterp.data.imitation import Guidance, imitated_guidance
-from animeinterp.data.layers import draw, follow, hidden, layers_of, pixel_grid
-from animeinterp.data.motions import STEEPEST, WAVES, Waves, draw_timing, draw_waves
 from animeinterp.data.preview import contact_sheet, preview
-from animeinterp.data.scenes import SceneSource, scenes_of, to_samples
+from animeinterp.data.scenes.casting import Cast, Looks, cast_scenes
+from animeinterp.data.scenes.degrade import compress, grain_tile
+from animeinterp.data.scenes.dice import Dice
+from animeinterp.data.scenes.imitation import Guidance, imitated_guidance
+from animeinterp.data.scenes.layers import draw, follow, hidden, layers_of, pixel_grid
+from animeinterp.data.scenes.motions import STEEPEST, WAVES, Waves, draw_timing, draw_waves
+from animeinterp.data.scenes.source import SceneSource, scenes_of, to_samples
 from animeinterp.errors import FileError, UsageError
 from animeinterp.net.rfr import backward_warp
 from animeinterp.picture import read_picture

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.data.vector import Triplet
+from animeinterp.data.triplet import Triplet
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.frame import describe, rgb8
 from animeinterp.options import Options

@@ -29,7 +29,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from animeinterp.data.sample import Samples
-from animeinterp.data.vector import Triplet
+from animeinterp.data.triplet import Triplet
 from animeinterp.errors import FileError, UsageError
 from animeinterp.interpolator import Interpolator, load_interpolator
 from animeinterp.picture import make_folder

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from animeinterp.data.sample import Samples
-from animeinterp.data.scenes import Scenes
+from animeinterp.data.scenes.source import Scenes
 from animeinterp.explain import flow_to_color
 from animeinterp.picture import check_target, write_picture
 

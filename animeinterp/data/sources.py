@@ -1,7 +1,7 @@
 """Folders that training data comes from, recognised by what lies in them.
 
 crops     NNNNN.safetensors, see `animeinterp.data.crops`           → samples
-scenes    manifest.json and sprites/, see `animeinterp.data.scenes` → samples
+scenes    manifest.json and sprites/, see `animeinterp.data.scenes.source` → samples
 atd12k    NAME/frame1.png …, see `animeinterp.data.atd12k`          → triplets, cut into samples
 vector    .json.gz somewhere below, see `animeinterp.data.vector`   → triplets, cut into samples
 """
@@ -21,7 +21,7 @@ import torch
 from animeinterp.data import atd12k, vector
 from animeinterp.data.crops import Arrays, CropStore, crops_of
 from animeinterp.data.sample import Samples
-from animeinterp.data.vector import Triplet
+from animeinterp.data.triplet import Triplet
 from animeinterp.errors import FileError, UsageError
 
 Kind = Literal["crops", "scenes", "atd12k", "vector"]
@@ -75,7 +75,7 @@ def open_samples(folder: Path, kind: Kind, size: int = 256, backgrounds: Path | 
     if kind == "crops":
         return _Stored(CropStore(folder), size)
     if kind == "scenes":
-        from animeinterp.data.scenes import SceneSource
+        from animeinterp.data.scenes.source import SceneSource
 
         return SceneSource(folder, size)
     return _Cut(open_triplets(folder, kind, backgrounds), size)

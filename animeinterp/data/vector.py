@@ -26,12 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animeinterp.data.levels import Level, changed, level_of, lies_between
+from animeinterp.data.triplet import Picture, Triplet
 from animeinterp.errors import FileError, MissingExtraError, UsageError
 from animeinterp.frame import rgb8
 from animeinterp.options import Options
 from animeinterp.picture import read_picture
-
-Picture = NDArray[np.uint8]
 
 LEVELS: dict[Level, float] = {"easy": 0.3, "medium": 0.4, "hard": 0.3}
 MIDDLE_SHARE = 0.7  # of the triplets have t = 1/2
@@ -42,23 +41,6 @@ LONGEST_SIDE = 2048  # px of one drawing
 SUPERSAMPLED = 2  # drawings are made this much larger, then moved into place: sub-pixel motion stays sharp
 LOOK_WIDTH = 400  # px; scenes are judged at this width
 MIN_CHANGED = 0.003  # share of the pixels
-
-
-class Triplet(NamedTuple):
-    """Two frames, the true frame between them, and what is known of their motion.
-
-    frame0, truth, frame1: uint8 (H, W, 3) RGB. t: in (0, 1). flow01, flow10: float32 (2, H, W), x first, px, and
-    known0, known1: bool (H, W), where they are known; None where nothing is.
-    """
-
-    frame0: Picture
-    truth: Picture
-    frame1: Picture
-    t: float
-    flow01: NDArray[np.float32] | None = None
-    flow10: NDArray[np.float32] | None = None
-    known0: NDArray[np.bool_] | None = None
-    known1: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -64,7 +64,7 @@ class Scenes:
     """Synthetic scenes as a source: they are numbered, and batches are consecutive ones."""
 
     def __init__(self, folder: Path | None, size: int, device: torch.device) -> None:
-        from animeinterp.data.scenes import SceneSource
+        from animeinterp.data.scenes.source import SceneSource
 
         self._size = size
         self._scenes = SceneSource(folder, size, device)

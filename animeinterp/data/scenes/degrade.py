@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from animeinterp.data.dice import Bools, Dice, Floats, Ints
+from animeinterp.data.scenes.dice import Bools, Dice, Floats, Ints
 
 _BLOCK = 8
 GRAIN_SIDE = 512

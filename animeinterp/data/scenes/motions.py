@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from animeinterp.data.dice import Dice, Floats
+from animeinterp.data.scenes.dice import Dice, Floats
 
 WAVES = 2
 STEEPEST = 0.4  # of a wave field in all; below 1 the field can be inverted by fixed-point steps

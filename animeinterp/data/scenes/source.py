@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from animeinterp.data.art import load_art
-from animeinterp.data.casting import cast_scenes
-from animeinterp.data.degrade import degrade, grade, grain_tile
-from animeinterp.data.dice import Dice
-from animeinterp.data.imitation import Guidance, imitated_guidance
-from animeinterp.data.layers import Layers, absent, draw, follow, hidden, layers_of, pixel_grid
-from animeinterp.data.painting import paint_backdrops, paint_layers
 from animeinterp.data.sample import Samples
+from animeinterp.data.scenes.art import load_art
+from animeinterp.data.scenes.casting import cast_scenes
+from animeinterp.data.scenes.degrade import degrade, grade, grain_tile
+from animeinterp.data.scenes.dice import Dice
+from animeinterp.data.scenes.imitation import Guidance, imitated_guidance
+from animeinterp.data.scenes.layers import Layers, absent, draw, follow, hidden, layers_of, pixel_grid
+from animeinterp.data.scenes.painting import paint_backdrops, paint_layers
 from animeinterp.errors import UsageError
 
 MIN_SIDE = 32
@@ -76,8 +76,8 @@ class SceneSource:
     ) -> None:
         """Load the art.
 
-        assets_folder: see `animeinterp.data.art`; None plays with shapes drawn here alone. size: side or (height,
-        width) of the frames, px, at least 32. max_sprites: how many are kept, 0.26 MB each, chosen by `seed`.
+        assets_folder: see `scenes.art`; None plays with shapes drawn here alone. size: side or (height, width) of the
+        frames, px, at least 32. max_sprites: how many are kept, 0.26 MB each, chosen by `seed`.
         degraded: whether frames 0 and 1 may be compressed and grainy. Raises FileError if the assets cannot be read.
         """
         self.size = (size, size) if isinstance(size, int) else size

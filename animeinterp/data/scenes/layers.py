@@ -19,9 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from animeinterp.data.casting import Cast
-from animeinterp.data.dice import Floats
-from animeinterp.data.motions import inverse
+from animeinterp.data.scenes.casting import Cast
+from animeinterp.data.scenes.dice import Floats
+from animeinterp.data.scenes.motions import inverse
 
 _STEPS = 12  # of the inversion: a field of steepness 0.4 leaves less than 1e-4 of the first error
 _SHOWN = 0.5  # alpha from which a layer is what is seen at a pixel

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from animeinterp.data.art import SPRITE_SIDE, Art
-from animeinterp.data.casting import Cast, Looks
+from animeinterp.data.scenes.art import SPRITE_SIDE, Art
+from animeinterp.data.scenes.casting import Cast, Looks
 
 _SMALLEST = 3  # how often a sprite is halved at most before it is sampled
 _HEAVIER = 3  # px: the window of the minimum that makes lines heavier

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 if TYPE_CHECKING:
-    from animeinterp.data.scenes import Scenes
+    from animeinterp.data.scenes.source import Scenes
 
 _CELLS = 5  # pieces per layer at most: a layer has several colours
 _MIN_AREA = 50 / (960 * 540)  # of the frame, and at most; smaller and larger pieces are not matched (system §1d)

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from animeinterp.data.shapes import drawn_background, shape_bank
+from animeinterp.data.scenes.shapes import drawn_background, shape_bank
 from animeinterp.errors import FileError
 
 SPRITE_SIDE, _MARGIN = 256, 4  # px; the margin is transparent
@@ -31,7 +31,7 @@ class Art(NamedTuple):
 
     sprites: uint8 (S, 4, SPRITE_SIDE, SPRITE_SIDE) RGBA, premultiplied.
     backgrounds: uint8 (B, 3, side, side) RGB.
-    shapes: float32 (K, 1, 128, 128), signed distances, see `animeinterp.data.shapes`.
+    shapes: float32 (K, 1, 128, 128), signed distances, see `animeinterp.data.scenes.shapes`.
     """
 
     sprites: Tensor

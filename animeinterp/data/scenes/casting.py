@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from animeinterp.data.dice import Bools, Dice, Floats, Ints
-from animeinterp.data.motions import (
+from animeinterp.data.scenes.dice import Bools, Dice, Floats, Ints
+from animeinterp.data.scenes.motions import (
     Waves,
     affine,
     after,
@@ -25,7 +25,7 @@ from animeinterp.data.motions import (
     joint,
     turn,
 )
-from animeinterp.data.shapes import BODIES, LIMBS, STROKES
+from animeinterp.data.scenes.shapes import BODIES, LIMBS, STROKES
 
 ACTORS, PARTS = 5, 5
 SPRITE, CUT, SHAPE, FIGURE, FACE = range(5)

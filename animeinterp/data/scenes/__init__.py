@@ -1,0 +1,1 @@
+"""Synthetic cartoon scenes with exact truth; begin at `source`."""
