@@ -86,22 +86,24 @@ def splat_sum_plain(source: Tensor, flow: Tensor) -> Tensor:
     """
     n, channels, height, width = source.shape
     rows = source.permute(0, 2, 3, 1).reshape(-1, channels)
-    # Only what lands near the frame is kept, so that no integer overflows and no NaN spreads.
     dx, dy = flow.unbind(1)
     x = torch.arange(width, device=flow.device)
     y = torch.arange(height, device=flow.device)[:, None]
+    first = height * width * torch.arange(n, device=flow.device)[:, None, None]
+    # What does not land near the frame stays in place and counts nothing, so that no integer overflows and no NaN
+    # spreads. Picking out what lands would make the GPU wait for its count.
     lands = (x + dx > -1) & (x + dx < width) & (y + dy > -1) & (y + dy < height)
-    sample, y, x = lands.nonzero(as_tuple=True)
-    dx, dy, rows = dx[lands], dy[lands], rows[lands.flatten()]
+    dx, dy = torch.where(lands, dx, 0), torch.where(lands, dy, 0)
     left, top = dx.detach().floor(), dy.detach().floor()
     warped = source.new_zeros(n * height * width, channels)
     for across in (0, 1):
         for down in (0, 1):
             tx, ty = x + left.long() + across, y + top.long() + down
+            inside = lands & (tx >= 0) & (tx < width) & (ty >= 0) & (ty < height)
             weight = (1 - (dx - left - across).abs()) * (1 - (dy - top - down).abs())
-            inside = (tx >= 0) & (tx < width) & (ty >= 0) & (ty < height)
-            target = ((sample * height + ty) * width + tx)[inside]
-            warped = warped.index_add(0, target, rows[inside] * weight[inside, None])
+            share = torch.where(inside, weight, 0).reshape(-1, 1)
+            target = first + ty.clamp(0, height - 1) * width + tx.clamp(0, width - 1)
+            warped = warped.index_add(0, target.flatten(), rows * share)
     return warped.view(n, height, width, channels).permute(0, 3, 1, 2)
 
 
