@@ -47,6 +47,7 @@ from animeinterp.sgm.dense import Direction, fuse, importance
 from animeinterp.sgm.guidance import PUBLISHED, QUICK, coarse_flow
 from animeinterp.sgm.matching import match
 from animeinterp.sgm.pieces import Pieces, pieces_between, resolve_style
+from animeinterp.weights import shipped_weights
 from animeinterp.weights.loading import load_weights
 
 _DEFORMATIONS = {"published": PUBLISHED, "quick": QUICK, "none": None}
@@ -298,8 +299,8 @@ def load_interpolator(
     """Build an interpolator: presets, weights and device are joined here and nowhere else.
 
     model: a preset, see `available_models`, or `default`. device: `auto` (a GPU if there is one), `cpu`, `cuda`, …
-    weights: the network's checkpoint, for presets that need one. vgg: VGG-19 weights in torchvision's layout, to
-    match pieces by; without them pieces are matched by descriptors that need none.
+    weights: the network's, for presets that have one, instead of those that come with the package. vgg: VGG-19
+    weights in torchvision's layout, to match pieces by; without them pieces are matched by descriptors that need none.
     Raises UsageError for an unknown preset or device, FileError and WeightsError for weights that do not load.
     """
     name = DEFAULT_PRESET if model == "default" else model
@@ -308,6 +309,7 @@ def load_interpolator(
     config, place = PRESETS[name], _device(device)
     network = build_network(config)
     if network is not None:
+        weights = weights or shipped_weights(name)
         if weights is None:
             raise WeightsError(f"model {name!r} needs its weights; give their path (weights=…, --weights PATH)")
         network = network.eval().requires_grad_(False)

@@ -40,7 +40,7 @@ class ModelConfig:
     splat: forward-warping mode, `average` or `softmax` (Niklaus & Liu 2020).
     deformation: how SGM finds the deformation of a matched piece: DIS with the `published` settings, `quick` ones,
         or `none`: pieces are only shifted.
-    iterations: steps of the recurrent refinement.
+    iterations: steps of the recurrent refinement; 0 and no gate leave the coarse flow as it is.
     correlation_levels, correlation_radius: size of the correlation lookup.
     apply_gate: multiply the coarse flow by exp(-g²) as the paper says; the published code computes g and drops it.
     coarse_flow_added: how often the coarse flow enters before the first lookup; the published code adds it twice.

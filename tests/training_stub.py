@@ -85,7 +85,7 @@ class Tiny(nn.Module):
         seen = torch.cat([frame0, frame1, coarse01 / 8, coarse10 / 8, trust0, trust1], 1)
         made = self.synthesis(self.matching(seen).relu()).float()
         flow01, flow10 = made[:, 3:5] + coarse01, made[:, 5:] + coarse10
-        frame = (frame0 + frame1) / 2 + made[:, :3] * t.view(-1, 1, 1, 1)
+        frame = None if t is None else (frame0 + frame1) / 2 + made[:, :3] * t.view(-1, 1, 1, 1)
         return Output(frame, Flows(flow01, flow10, trust0, trust1, [coarse01], [coarse10]))
 
 

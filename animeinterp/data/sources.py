@@ -67,7 +67,11 @@ def open_triplets(folder: Path, kind: Kind, backgrounds: Path | None = None) -> 
         return partial(vector.triplets, folder, backgrounds=backgrounds)
     if kind == "atd12k":
         return atd12k.ATD12K(folder)
-    raise UsageError(f"{folder} holds {kind}; expected triplets (atd12k) or vector animations to cut crops from")
+    if kind == "scenes":
+        from animeinterp.data.scenes.triplets import triplets
+
+        return partial(triplets, folder)
+    raise UsageError(f"{folder} holds {kind} already; expected triplets, vector animations or assets to cut crops from")
 
 
 def open_samples(folder: Path, kind: Kind, size: int = 256, backgrounds: Path | None = None) -> SampleSource:

@@ -20,7 +20,7 @@ from animeinterp.errors import FrameError
 from animeinterp.net.compose import consistency
 from animeinterp.net.encoder import Block, Encoder, Levels, padded
 from animeinterp.net.model import MIN_SIZE
-from animeinterp.net.refinement import Refinement
+from animeinterp.net.refinement import Refined, Refinement
 from animeinterp.net.rfr import backward_warp, resize, scale_flow
 from animeinterp.net.selection import Chooser, Decision, Drawn, arrive, choose, decide
 from animeinterp.options import CEL, ModelConfig
@@ -42,11 +42,11 @@ class Flows(NamedTuple):
 
 
 class Output(NamedTuple):
-    """frame: (N, 3, H, W), not clamped. flows, drawn: how it came about."""
+    """frame: (N, 3, H, W), not clamped. flows, drawn: how it came about. No frame where only flow was asked for."""
 
-    frame: Tensor
+    frame: Tensor | None
     flows: Flows
-    drawn: Drawn
+    drawn: Drawn | None
 
 
 class Importance(nn.Module):
@@ -75,7 +75,7 @@ class Cel(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = Encoder(config.widths)
-        self.refinement = Refinement(config)
+        self.refinement = Refinement(config) if config.iterations or config.apply_gate else None
         self.importance = Importance(config.widths[1])
         self.chooser = Chooser(config.widths, config.synthesis_widths)
         self.apply(_start)
@@ -114,7 +114,9 @@ class Cel(nn.Module):
         other = Levels(*(torch.cat(pair) for pair in zip(levels1, levels0, strict=True)))
         coarse = padded(scale_flow(torch.cat([coarse01, coarse10]).float(), seen, "bilinear"))
         trust = padded(resize(torch.cat([trust0, trust1]).float(), seen))
-        refined = self.refinement(own.eighth, other.eighth, coarse, trust)
+        refined = Refined(coarse, [])
+        if self.refinement is not None:
+            refined = self.refinement(own.eighth, other.eighth, coarse, trust)
         flow01, flow10 = refined.flow.chunk(2)
         rule = consistency(frames, others, refined.flow, torch.cat([flow10, flow01])).log()
         z0, z1 = self.importance(own.quarter, other.quarter, refined.flow, rule)[..., :height, :width].chunk(2)
@@ -157,12 +159,14 @@ class Cel(nn.Module):
         coarse10: Tensor,
         trust0: Tensor,
         trust1: Tensor,
-        t: Tensor,
+        t: Tensor | None,
     ) -> Output:
-        """Two frames (N, 3, H, W), their coarse flows and trust, times t (N,) → the frames at t."""
+        """Two frames (N, 3, H, W), their coarse flows and trust, times t (N,) → the frames at t. No t: flow only."""
         both = self.encode(torch.cat([frame0, frame1]))
         levels0, levels1 = (Levels(*(level.chunk(2)[i] for level in both)) for i in (0, 1))
         flows = self.flow(frame0, frame1, levels0, levels1, coarse01, coarse10, trust0, trust1)
+        if t is None:
+            return Output(None, flows, None)
         drawn = self.synthesize(frame0, frame1, levels0, levels1, flows, t)
         return Output(drawn.frame, flows, drawn)
 

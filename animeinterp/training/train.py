@@ -177,7 +177,7 @@ def measure(
 
     perceived: the LPIPS loss, which needs a network of its own.
     """
-    flows, drawn, truth = output.flows, output.frame.float(), samples.truth
+    flows, truth = output.flows, samples.truth
     parts: dict[str, Tensor] = {}
     if weights.flow:
         forth, back = [*flows.steps01, flows.flow01], [*flows.steps10, flows.flow10]
@@ -185,7 +185,7 @@ def measure(
         parts["flow"] = parts["flow"] + losses.sequence_loss(back, samples.flow10, samples.known1, weights.flow_decay)
     for name in FRAME_LOSSES:
         if step >= weights.frames_from and getattr(weights, name):
-            parts[name] = getattr(losses, name)(drawn, truth)
+            parts[name] = getattr(losses, name)(output.frame.float(), truth)
     if perceived is not None:
         parts["lpips"] = perceived
     total = sum(getattr(weights, name) * value for name, value in parts.items())

@@ -5,6 +5,6 @@ Records are plain data, readable without torch; `animeinterp.weights.loading` re
 
 from __future__ import annotations
 
-from animeinterp.weights.records import CLASSICAL, PAPER, ModelRecord, Score, available_models
+from animeinterp.weights.records import CEL, CLASSICAL, PAPER, ModelRecord, Score, available_models, shipped_weights
 
-__all__ = ["CLASSICAL", "PAPER", "ModelRecord", "Score", "available_models"]
+__all__ = ["CEL", "CLASSICAL", "PAPER", "ModelRecord", "Score", "available_models", "shipped_weights"]

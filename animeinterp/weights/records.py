@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 
@@ -41,6 +42,15 @@ class ModelRecord:
     scores: tuple[Score, ...] = ()
 
 
+CEL = ModelRecord(
+    name="cel",
+    summary="this project's own network: the classical preset's flow, its frame chosen by a network",
+    file="cel.safetensors",
+    shipped=False,
+    licence="MIT",
+    training_data="vector animation and sprites under free licences; see the model card",
+)
+
 CLASSICAL = ModelRecord(
     name="classical",
     summary="segment-guided matching and optical flow, no weights",
@@ -68,6 +78,14 @@ PAPER = ModelRecord(
 )
 
 
+def shipped_weights(name: str) -> Path | None:
+    """The weights of a model that come with the package, None where none do."""
+    for record in available_models():
+        if record.name == name and record.shipped and record.file is not None:
+            return Path(__file__).with_name(record.file)
+    return None
+
+
 def available_models() -> tuple[ModelRecord, ...]:
     """Every model there is, the default first."""
-    return (CLASSICAL, PAPER)
+    return (CLASSICAL, CEL, PAPER)
