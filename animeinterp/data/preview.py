@@ -37,10 +37,14 @@ def preview(source: _Source, out: Path, count: int = 8, seed: int = 0, *, force:
 def contact_sheet(samples: Samples | Scenes) -> Sheet:
     """Draw samples or scenes, one row each, uint8 RGB.
 
-    Flow is in the Middlebury colours, saturated at its own row's 99th percentile; grey where it is not known. Masks are
-    white where set, trust from black to white.
+    Flow is in the Middlebury colours, saturated at its own row's 99th percentile of the true flow, or of the coarse
+    flow where the true one is not known; grey where it is not known. Masks are white where set, trust from black to
+    white.
     """
     reach = [_reach(flow) for flow in samples.flow01]
+    if isinstance(samples, Samples):
+        known = samples.known0.flatten(1).any(1)
+        reach = [far if known[n] else _reach(samples.coarse01[n]) for n, far in enumerate(reach)]
     columns = {
         "frame 0": _pictures(samples.frame0),
         "truth": _pictures(samples.truth),
