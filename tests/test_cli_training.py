@@ -109,7 +109,9 @@ def test_folders_are_recognized(folder):
 
 def test_crops_need_triplets(folder, capsys):
     (folder / "assets" / "sprites").mkdir(parents=True)
-    assert run("dataset", "crops", "assets", "-o", "crops", "-n", 1) == 2
+    (folder / "store").mkdir()
+    (folder / "store" / "00000.safetensors").touch()
+    assert run("dataset", "crops", "store", "-o", "crops", "-n", 1) == 2
     assert "expected triplets" in capsys.readouterr().err
     assert run("dataset", "crops", "set", "-o", "crops", "-n", 1, "--backgrounds", "assets") == 2
     assert not (folder / "crops").exists()

@@ -17,6 +17,7 @@ from animeinterp.data.scenes.imitation import Guidance, imitated_guidance
 from animeinterp.data.scenes.layers import draw, follow, hidden, layers_of, pixel_grid
 from animeinterp.data.scenes.motions import STEEPEST, WAVES, Waves, draw_timing, draw_waves
 from animeinterp.data.scenes.source import SceneSource, scenes_of, to_samples
+from animeinterp.data.scenes.triplets import SIZE, triplets
 from animeinterp.errors import FileError, UsageError
 from animeinterp.net.rfr import backward_warp
 from animeinterp.picture import read_picture
@@ -321,3 +322,13 @@ def test_scenes_of_the_shared_assets(shared, tmp_path):
     # painted backgrounds are rougher than the two resamplings between the frames can keep
     assert error.mean() < 2
     assert error.max() < 6
+
+
+def test_scenes_come_as_triplets_with_true_flow():
+    first, again, other = (next(triplets(None, seeds)) for seeds in ((1, 2), (1, 2), (1, 3)))
+    assert first.frame0.shape == (*SIZE, 3)
+    assert first.frame0.dtype == np.uint8
+    assert np.array_equal(first.truth, again.truth)
+    assert not np.array_equal(first.truth, other.truth)
+    assert first.flow01.shape == (2, *SIZE)
+    assert not first.flow01[:, ~first.known0].any()
