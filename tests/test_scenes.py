@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from animeinterp.data.preview import contact_sheet, preview
+from animeinterp.data.scenes import triplets as scene_triplets
 from animeinterp.data.scenes.casting import Cast, Looks, cast_scenes
 from animeinterp.data.scenes.degrade import compress, grain_tile
 from animeinterp.data.scenes.dice import Dice
@@ -17,7 +18,6 @@ from animeinterp.data.scenes.imitation import Guidance, imitated_guidance
 from animeinterp.data.scenes.layers import draw, follow, hidden, layers_of, pixel_grid
 from animeinterp.data.scenes.motions import STEEPEST, WAVES, Waves, draw_timing, draw_waves
 from animeinterp.data.scenes.source import SceneSource, scenes_of, to_samples
-from animeinterp.data.scenes.triplets import SIZE, triplets
 from animeinterp.errors import FileError, UsageError
 from animeinterp.net.rfr import backward_warp
 from animeinterp.picture import read_picture
@@ -325,10 +325,10 @@ def test_scenes_of_the_shared_assets(shared, tmp_path):
 
 
 def test_scenes_come_as_triplets_with_true_flow():
-    first, again, other = (next(triplets(None, seeds)) for seeds in ((1, 2), (1, 2), (1, 3)))
-    assert first.frame0.shape == (*SIZE, 3)
+    first, again, other = (next(scene_triplets.triplets(None, seeds)) for seeds in ((1, 2), (1, 2), (1, 3)))
+    assert first.frame0.shape == (*scene_triplets.SIZE, 3)
     assert first.frame0.dtype == np.uint8
     assert np.array_equal(first.truth, again.truth)
     assert not np.array_equal(first.truth, other.truth)
-    assert first.flow01.shape == (2, *SIZE)
+    assert first.flow01.shape == (2, *scene_triplets.SIZE)
     assert not first.flow01[:, ~first.known0].any()
