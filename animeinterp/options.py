@@ -82,7 +82,7 @@ CEL = ModelConfig(
     splat="softmax",
     deformation="quick",
     iterations=3,
-    correlation_levels=2,
+    correlation_levels=3,
 )
 
 

@@ -22,8 +22,9 @@ from torch.autograd.function import once_differentiable
 from animeinterp.jit import compiled
 from animeinterp.net.kernels import over_rows
 
-# Largest part of the volume held at once, in elements (512 MB): a direction of 960x540 fits whole.
-_CHUNK = 2**27
+# Largest part of the volume held at once, in elements (512 MB): a direction of 960x540 fits whole. With gradients
+# every part is kept for the way back anyway, and only working them out again can be saved (4 GB).
+_CHUNK, _CHUNK_IN_TRAINING = 2**27, 2**30
 
 
 class Correlation:
@@ -34,7 +35,9 @@ class Correlation:
     nothing is left of a small frame correlates as 0, like everything outside the frame.
     """
 
-    def __init__(self, features0: Tensor, features1: Tensor, levels: int, radius: int, chunk: int = _CHUNK) -> None:
+    def __init__(
+        self, features0: Tensor, features1: Tensor, levels: int, radius: int, chunk: int | None = None
+    ) -> None:
         self._radius = radius
         self._queries = features0 / math.sqrt(features0.shape[1])
         self._levels = [features1]
@@ -43,7 +46,7 @@ class Correlation:
             # RAFT fails on frames under 64 px, where pooling leaves nothing; here such a scale is empty.
             self._levels.append(F.avg_pool2d(last, 2) if min(last.shape[-2:]) >= 2 else last[..., :0, :0])
         self._on_cpu = features0.device.type == "cpu"
-        self._chunk = chunk
+        self._chunk = chunk or (_CHUNK_IN_TRAINING if torch.is_grad_enabled() else _CHUNK)
         self._volume: list[Tensor] | None = None
 
     def __call__(self, positions: Tensor) -> Tensor:

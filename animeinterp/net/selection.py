@@ -92,7 +92,7 @@ class Chooser(nn.Module):
         super().__init__()
         half, quarter, eighth = widths
         a, b, c, d = own
-        self.down2 = Block(24 + OFFERS + 9 + 2 * half, a)
+        self.down2 = Block(28 + OFFERS + 9 + 2 * half, a)
         self.down4 = Block(a, b, stride=2)
         self.join4 = nn.Conv2d(b + 2 * quarter, b, 1)
         self.down8 = Block(b, c, stride=2)
@@ -138,7 +138,7 @@ def decide(
     hints += [arrived0.coherent, arrived1.coherent, share.expand_as(arrived0.density)]
     evidence = torch.cat(
         [
-            F.pixel_unshuffle(torch.cat([read0, read1], 1), 2),
+            F.pixel_unshuffle(torch.cat([read0, read1, (read0 - read1).abs().mean(1, keepdim=True)], 1), 2),
             F.avg_pool2d(torch.cat([rule.log() / 4, *hints], 1), 2),
         ],
         1,
