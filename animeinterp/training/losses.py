@@ -16,6 +16,8 @@ from torch import Tensor
 _GREY = (0.299, 0.587, 0.114)
 _CHARBONNIER_EPS = 1e-3
 _LEVELS = 5
+_EDGE = 8 / 255  # above the grain of a compressed film
+_UNSEEN = 0.02
 # The slope of ln is 1 / error: without a floor, samples that are nearly right outweigh all others. 35 dB.
 _GOOD_ENOUGH = 3e-4
 # Half of a 7x7 window without its middle: the other half are the same pairs of pixels.
@@ -36,6 +38,20 @@ def sequence_loss(steps: Sequence[Tensor], true: Tensor, known: Tensor, decay: f
     shares = [decay ** (len(steps) - 1 - index) for index in range(len(steps))]
     errors = [share * ((step - true).abs() * known).mean() for share, step in zip(shares, steps, strict=True)]
     return torch.stack(errors).sum()
+
+
+def evidence(frame: Tensor) -> Tensor:
+    """How far the motion of each pixel can be seen at all, (N, 1, H, W) in (0, 1]: 1 near anything that has an edge.
+
+    A flat ground that drifts looks the same before and after: to learn its true flow is to learn noise.
+    """
+    light = grey(frame)
+    across = F.pad((light[..., 1:] - light[..., :-1]).abs(), (0, 1))
+    down = F.pad((light[..., 1:, :] - light[..., :-1, :]).abs(), (0, 0, 0, 1))
+    edge = (torch.maximum(across, down) > _EDGE).float()
+    # Twice a window of 17 is one of 33, at half the cost.
+    near = F.max_pool2d(F.max_pool2d(edge, 17, 1, 8), 17, 1, 8)
+    return near.clamp(min=_UNSEEN)
 
 
 def charbonnier(drawn: Tensor, true: Tensor) -> Tensor:

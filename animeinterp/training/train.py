@@ -181,8 +181,12 @@ def measure(
     parts: dict[str, Tensor] = {}
     if weights.flow:
         forth, back = [*flows.steps01, flows.flow01], [*flows.steps10, flows.flow10]
-        parts["flow"] = losses.sequence_loss(forth, samples.flow01, samples.known0, weights.flow_decay)
-        parts["flow"] = parts["flow"] + losses.sequence_loss(back, samples.flow10, samples.known1, weights.flow_decay)
+        known0, known1 = (
+            known * losses.evidence(frame)
+            for known, frame in ((samples.known0, samples.frame0), (samples.known1, samples.frame1))
+        )
+        parts["flow"] = losses.sequence_loss(forth, samples.flow01, known0, weights.flow_decay)
+        parts["flow"] = parts["flow"] + losses.sequence_loss(back, samples.flow10, known1, weights.flow_decay)
     for name in FRAME_LOSSES:
         if step >= weights.frames_from and getattr(weights, name):
             parts[name] = getattr(losses, name)(output.frame.float(), truth)

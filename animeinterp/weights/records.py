@@ -44,11 +44,11 @@ class ModelRecord:
 
 CEL = ModelRecord(
     name="cel",
-    summary="this project's own network: the classical preset's flow, its frame chosen by a network",
+    summary="this project's own network; in training, no weights come with it yet: give yours by path",
     file="cel.safetensors",
     shipped=False,
     licence="MIT",
-    training_data="vector animation and sprites under free licences; see the model card",
+    training_data="what you train it on",
 )
 
 CLASSICAL = ModelRecord(
