@@ -230,9 +230,9 @@ def test_a_scene_depends_on_seed_and_index_alone(assets, clean):
 
 
 def test_batches_go_on_where_they_stopped_and_differ_by_rank(clean):
-    first, second = itertools.islice(clean.batches(2, 48, 5, 0, 0, 2), 2)
-    (again,) = itertools.islice(clean.batches(2, 48, 5, 1, 0, 2), 1)
-    (other,) = itertools.islice(clean.batches(2, 48, 5, 1, 1, 2), 1)
+    first, second = itertools.islice(clean.batches(2, 48, 5, start=0, rank=0, world=2), 2)
+    (again,) = itertools.islice(clean.batches(2, 48, 5, start=1, rank=0, world=2), 1)
+    (other,) = itertools.islice(clean.batches(2, 48, 5, start=1, rank=1, world=2), 1)
     assert first.frame0.shape == (2, 3, 48, 48)
     assert all(torch.equal(a, b) for a, b in zip(second, again, strict=True))
     assert not torch.equal(again.frame0, other.frame0)

@@ -8,13 +8,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from animeinterp.data.sample import Samples
+from animeinterp.net.cel import Flows, Output
 from animeinterp.training.config import TrainingConfig, config_from, from_json
 
 SHIFT = 4  # px from frame 0 to frame 1
@@ -50,20 +50,6 @@ def squares(count: int, size: int, random: np.random.Generator) -> Samples:
     )
 
 
-class Flows(NamedTuple):
-    flow01: Tensor
-    flow10: Tensor
-    z0: Tensor
-    z1: Tensor
-    steps01: list[Tensor]
-    steps10: list[Tensor]
-
-
-class Output(NamedTuple):
-    frame: Tensor
-    flows: Flows
-
-
 class Tiny(nn.Module):
     """Two convolutions in the place of the real network."""
 
@@ -80,13 +66,13 @@ class Tiny(nn.Module):
         coarse10: Tensor,
         trust0: Tensor,
         trust1: Tensor,
-        t: Tensor,
+        t: Tensor | None,
     ) -> Output:
         seen = torch.cat([frame0, frame1, coarse01 / 8, coarse10 / 8, trust0, trust1], 1)
         made = self.synthesis(self.matching(seen).relu()).float()
         flow01, flow10 = made[:, 3:5] + coarse01, made[:, 5:] + coarse10
         frame = None if t is None else (frame0 + frame1) / 2 + made[:, :3] * t.view(-1, 1, 1, 1)
-        return Output(frame, Flows(flow01, flow10, trust0, trust1, [coarse01], [coarse10]))
+        return Output(frame, Flows(flow01, flow10, trust0, trust1, [coarse01], [coarse10]), None)
 
 
 def tiny() -> Tiny:

@@ -14,11 +14,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from animeinterp.errors import FrameError
 from animeinterp.net.compose import consistency
-from animeinterp.net.encoder import Block, Encoder, Levels, padded
+from animeinterp.net.encoder import Block, Encoder, Levels, padded, shrunk
 from animeinterp.net.model import MIN_SIZE
 from animeinterp.net.refinement import Refined, Refinement
 from animeinterp.net.rfr import backward_warp, resize, scale_flow
@@ -64,7 +65,7 @@ class Importance(nn.Module):
         size, small = tuple(rule.shape[-2:]), tuple(features0.shape[-2:])
         found = backward_warp(features1.float(), scale_flow(flow, small, "bilinear"))
         evidence = torch.cat([features0, found - features0, resize(rule, small) / 4], 1)
-        change = self.conv2(torch.nn.functional.leaky_relu(self.conv1(evidence), 0.1)).float()
+        change = self.conv2(F.leaky_relu(self.conv1(evidence), 0.1)).float()
         return rule + 4 * resize(change, size)
 
 
@@ -87,7 +88,7 @@ class Cel(nn.Module):
             raise FrameError(
                 f"frames must be (N, 3, H, W), at least {MIN_SIZE}x{MIN_SIZE} px; got {tuple(frame.shape)}"
             )
-        levels: Levels = self.encoder(padded(resize(frame, self._seen_size(tuple(frame.shape[-2:])))))
+        levels: Levels = self.encoder(padded(shrunk(frame, self._seen_size(tuple(frame.shape[-2:])))))
         return levels
 
     def flow(
@@ -108,7 +109,7 @@ class Cel(nn.Module):
         size = tuple(frame0.shape[-2:])
         seen = self._seen_size(size)
         height, width = seen
-        first, second = resize(frame0, seen), resize(frame1, seen)
+        first, second = shrunk(frame0, seen), shrunk(frame1, seen)
         frames, others = padded(torch.cat([first, second])), padded(torch.cat([second, first]))
         own = Levels(*(torch.cat(pair) for pair in zip(levels0, levels1, strict=True)))
         other = Levels(*(torch.cat(pair) for pair in zip(levels1, levels0, strict=True)))
@@ -117,8 +118,8 @@ class Cel(nn.Module):
         refined = Refined(coarse, [])
         if self.refinement is not None:
             refined = self.refinement(own.eighth, other.eighth, coarse, trust)
-        flow01, flow10 = refined.flow.chunk(2)
-        rule = consistency(frames, others, refined.flow, torch.cat([flow10, flow01])).log()
+        back = torch.cat(refined.flow.chunk(2)[::-1])
+        rule = consistency(frames, others, refined.flow, back).log()
         z0, z1 = self.importance(own.quarter, other.quarter, refined.flow, rule)[..., :height, :width].chunk(2)
         flows = [
             scale_flow(flow[..., :height, :width], size, "bilinear").chunk(2) for flow in (refined.flow, *refined.steps)
@@ -134,9 +135,9 @@ class Cel(nn.Module):
         size = tuple(frame0.shape[-2:])
         seen = self._seen_size(size)
         share = t.view(-1, 1, 1, 1)
-        small = [resize(planes, seen) for planes in (frame0, frame1, flows.z0, flows.z1)]
-        small[2:2] = [scale_flow(flow, seen, "bilinear") for flow in flows[:2]]
-        first, second, flow01, flow10, z0, z1 = (padded(planes) for planes in small)
+        first, second = (padded(shrunk(frame, seen)) for frame in (frame0, frame1))
+        flow01, flow10 = (padded(scale_flow(flow, seen, "bilinear")) for flow in (flows.flow01, flows.flow10))
+        z0, z1 = (padded(resize(z, seen)) for z in (flows.z0, flows.z1))
         arrived0 = arrive(first, levels0, flow01, z0, share, self.config)
         arrived1 = arrive(second, levels1, flow10, z1, 1 - share, self.config)
         decision = decide(self.chooser, first, second, arrived0, arrived1, share)

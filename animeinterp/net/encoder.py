@@ -62,3 +62,10 @@ def padded(planes: Tensor) -> Tensor:
     height, width = planes.shape[-2:]
     right, below = -width % MULTIPLE, -height % MULTIPLE
     return F.pad(planes, (0, right, 0, below), mode="replicate") if right or below else planes
+
+
+def shrunk(frame: Tensor, size: tuple[int, int]) -> Tensor:
+    """A frame (N, C, H, W) at a smaller size, without aliasing: lines of a large frame must not break up."""
+    if frame.shape[-2:] == size:
+        return frame
+    return F.interpolate(frame, size, mode="bilinear", antialias=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from animeinterp.data.sample import Samples
 from animeinterp.errors import UsageError
 from animeinterp.options import PRESETS, ModelConfig
 from animeinterp.training.config import SourceConfig, TrainingConfig
@@ -57,21 +54,6 @@ def _source(config: SourceConfig, size: int, device: torch.device) -> Source:
         from animeinterp.data.crops import CropStore
 
         return CropStore(Path(config.path))
-    return Scenes(Path(config.path) if config.path else None, size, device)
+    from animeinterp.data.scenes.source import SceneSource
 
-
-class Scenes:
-    """Synthetic scenes as a source: they are numbered, and batches are consecutive ones."""
-
-    def __init__(self, folder: Path | None, size: int, device: torch.device) -> None:
-        from animeinterp.data.scenes.source import SceneSource
-
-        self._size = size
-        self._scenes = SceneSource(folder, size, device)
-
-    def batches(self, batch_size: int, size: int, seed: int, *, start: int, rank: int, world: int) -> Iterator[Samples]:
-        """See `Source.batches`; drawn on the device, in the size that was said at first."""
-        if size != self._size:
-            raise UsageError(f"these scenes are {self._size} px wide, not {size}; make a source for each size")
-        for step in itertools.count(start):
-            yield self._scenes.samples(batch_size, seed, (step * world + rank) * batch_size)
+    return SceneSource(Path(config.path) if config.path else None, size, device)

@@ -95,7 +95,7 @@ class SceneSource:
         """The same scenes as training samples, with imitated guidance, which is drawn for the batch as a whole."""
         return self._samples(self.size, seed, range(start, start + batch))
 
-    def batches(self, batch_size: int, size: int, seed: int, start: int, rank: int, world: int) -> Iterator[Samples]:
+    def batches(self, batch_size: int, size: int, seed: int, *, start: int, rank: int, world: int) -> Iterator[Samples]:
         """Endless batches of samples of `size` x `size` px, beginning with batch number `start`.
 
         What comes depends on the arguments only; the `world` ranks get different samples.
