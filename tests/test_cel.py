@@ -54,12 +54,12 @@ def test_untrained_it_is_the_rule_of_the_classical_preset():
     assert (drawn - true)[..., 12:-12].abs().mean() < 2e-3
 
 
-def test_untrained_refinement_leaves_the_coarse_flow_but_for_the_gate():
+def test_untrained_refinement_leaves_the_coarse_flow():
     frame0, _, frame1, flow01, flow10, trust = pair()
     with torch.inference_mode():
         flows = run(Cel(SMALL).eval(), frame0, frame1, flow01, flow10, trust).flows
-    gate = torch.exp(torch.tensor(-(0.3**2)))
-    torch.testing.assert_close(flows.flow01, flow01 * gate)
+    inside = (..., slice(8, -8), slice(8, -8))
+    torch.testing.assert_close(flows.flow01[inside], flow01[inside], rtol=2e-3, atol=0)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 33), (50, 100)])
@@ -114,7 +114,7 @@ def test_gradients_reach_every_parameter():
     frame0, true, frame1, flow01, flow10, trust = pair()
     network = trained_like().train()
     output = run(network, frame0, frame1, flow01 + 1.3, flow10, 0.5 * trust, 0.4)
-    assert len(output.flows.steps01) == SMALL.iterations - 1
+    assert len(output.flows.steps01) == SMALL.iterations
     loss = (output.frame - true).square().mean()
     for flow in (*output.flows.steps01, output.flows.flow01, *output.flows.steps10, output.flows.flow10):
         loss = loss + flow.square().mean()

@@ -98,20 +98,49 @@ def test_flow_counts_where_it_is_known_and_the_last_step_most():
     true = torch.zeros(1, 2, 8, 8)
     known = torch.zeros(1, 1, 8, 8)
     known[..., :4] = 1
-    off = torch.full_like(true, 2.0)
-    assert float(losses.sequence_loss([off, off], true, known, 0.8)) == pytest.approx(1.8)
-    assert float(losses.sequence_loss([off, true], true, known, 0.8)) == pytest.approx(0.8)
+    off = torch.zeros_like(true)
+    off[:, 0] = 3
+    one = float(losses.robust(torch.tensor(9.0))) / 2
+    right = float(losses.robust(torch.tensor(0.0))) / 2
+    assert 0 < right < 0.06 < 1.3 < one < 1.5, "nearly its length, and half of the pixels"
+    assert float(losses.sequence_loss([off, off], true, known, 0.8)) == pytest.approx(1.8 * one)
+    assert float(losses.sequence_loss([off, true], true, known, 0.8)) == pytest.approx(0.8 * one + right)
     assert float(losses.sequence_loss([off], true, torch.zeros_like(known), 0.8)) == 0
 
 
+def test_a_small_flow_is_held_against_the_mean_of_what_is_known():
+    true = torch.full((1, 2, 16, 16), 100.0)
+    known = torch.zeros(1, 1, 16, 16)
+    true[..., ::2], known[..., ::2] = 4.0, 1.0
+    right = torch.full((1, 2, 2, 2), 4.0)
+    assert float(losses.sequence_loss([right], true, known, 0.8)) < 0.06
+    assert float(losses.sequence_loss([right + 2], true, known, 0.8)) > 1
+
+
+def test_a_flow_that_is_far_off_does_not_outweigh_all_others():
+    near, far = (float(losses.robust(torch.tensor(length**2))) for length in (2.0, 200.0))
+    assert 1.8 < near < 2
+    assert near < far < 25 * near
+
+
 def test_motion_is_evident_near_edges_only():
-    frame = torch.full((1, 3, 96, 96), 0.5)
+    frame = torch.full((1, 3, 100, 92), 0.5)
     frame[..., 40] = 0
     seen = losses.evidence(frame)
-    assert seen.shape == (1, 1, 96, 96)
-    assert (seen[..., 24:56] == 1).all()
-    assert (seen[..., 60:] < 0.1).all()
+    assert seen.shape == (1, 1, 100, 92)
+    assert (seen[..., 26:55] == 1).all()
+    assert (seen[..., 64:] < 0.1).all()
     assert (seen > 0).all()
+
+
+def test_what_leaves_the_frame_counts_less():
+    flow = torch.zeros(1, 2, 20, 20)
+    flow[:, 0, 5, 18], flow[:, 1, 7, 3] = 2, -8
+    stays = losses.staying(flow)
+    assert stays.shape == (1, 1, 20, 20)
+    assert stays[0, 0, 5, 18] < 0.2
+    assert stays[0, 0, 7, 3] < 0.2
+    assert int((stays == 1).sum()) == 398
 
 
 @pytest.fixture(scope="module")

@@ -38,8 +38,12 @@ def test_correlation_at_whole_pixels_is_the_scaled_inner_product_and_x_varies_sl
     assert found[:, :, :, 0, 12].count_nonzero() == 0, "outside the frame everything is 0"
 
 
+@pytest.mark.parametrize("small", [0, 1024])
 @pytest.mark.parametrize(("height", "width"), [(11, 13), (16, 8), (2, 2), (3, 7), (1, 9)])
-def test_compiled_lookup_equals_the_volume(height: int, width: int) -> None:
+def test_compiled_lookups_equal_the_volume(
+    height: int, width: int, small: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("animeinterp.net.correlation._SMALL", small)
     f0, f1, positions = maps(height=height, width=width)
     f0, f1 = f0.clone().requires_grad_(), f1.clone().requires_grad_()
     whole = Correlation(f0, f1, levels=4, radius=4)(positions.clone().requires_grad_())

@@ -207,8 +207,8 @@ class CropStore:
         samples = []
         for place in range(first, first + batch_size):
             epoch, position = divmod(place, len(self))
-            crop = self._crop(int(self._epoch(seed, epoch)[position]))
-            samples.append(_altered(crop, size, np.random.default_rng([seed, 1, place])))
+            rng = np.random.default_rng([seed, 1, place])
+            samples.append(_altered(self._crop(int(self._epoch(seed, epoch)[position]), size, rng), rng))
         return Samples(*(torch.from_numpy(np.stack(parts)) for parts in zip(*samples, strict=True)))
 
     def _epoch(self, seed: int, epoch: int) -> NDArray[np.int64]:
@@ -218,11 +218,22 @@ class CropStore:
             self._order = order
         return order[1]
 
-    def _crop(self, index: int) -> Arrays:
+    def _crop(self, index: int, size: int, rng: np.random.Generator) -> Arrays:
+        """A part of a crop, size x size px; no more than that is read."""
         number = int(np.searchsorted(self._ends, index, side="right"))
         shard = self._shards[number]
         row = index - (int(self._ends[number - 1]) if number else 0)
-        return {name: shard.get_slice(name)[row : row + 1][0] for name in shard.keys()}  # noqa: SIM118
+        height, width = shard.get_slice("frames").get_shape()[-2:]
+        if size > min(height, width):
+            raise UsageError(f"expected a size of at most the crops' {width}x{height}, got {size}; write larger crops")
+        y, x = int(rng.integers(height - size + 1)), int(rng.integers(width - size + 1))
+        crop: Arrays = {"t": shard.get_slice("t")[row : row + 1][0]}
+        for name in ("frames", "coarse", "trust", "flow", "known"):
+            if name in shard.keys():  # noqa: SIM118
+                planes = shard.get_slice(name)
+                between = (slice(None),) * (len(planes.get_shape()) - 3)
+                crop[name] = planes[(slice(row, row + 1), *between, slice(y, y + size), slice(x, x + size))][0]
+        return crop
 
 
 def _open(path: Path) -> Any:
@@ -232,16 +243,12 @@ def _open(path: Path) -> Any:
         raise FileError(f"expected a shard of training crops, {path} is none ({error}); delete it") from error
 
 
-def _altered(crop: Arrays, size: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], ...]:
-    """A crop cut to size and changed by chance: the arrays of one sample, in the order of `Samples`."""
-    height, width = crop["frames"].shape[-2:]
-    if size > min(height, width):
-        raise UsageError(f"expected a size of at most the crops' {width}x{height}, got {size}; write larger crops")
-    y, x = int(rng.integers(height - size + 1)), int(rng.integers(width - size + 1))
-    cut = {name: _cut(array, x, y, size) for name, array in crop.items()}
-    # Arithmetic on float16 is slow.
-    cut |= {name: cut[name].astype(np.float32) for name in FLOWS if name in cut}
-    turned = turn(cut, *(bool(b) for b in rng.random(3) < 0.5))
+def _altered(crop: Arrays, rng: np.random.Generator) -> tuple[NDArray[np.float32], ...]:
+    """A crop changed by chance: the arrays of one sample, in the order of `Samples`."""
+    size = crop["frames"].shape[-1]
+    # Arithmetic on float16 is slow, and so is numpy's way out of it.
+    crop |= {name: torch.from_numpy(crop[name]).float().numpy() for name in FLOWS if name in crop}
+    turned = turn(crop, *(bool(b) for b in rng.random(3) < 0.5))
     if rng.random() < 0.5:
         turned = reverse(turned)
     frame0, truth, frame1 = _recolored(turned["frames"][:, rng.permutation(3)], rng)

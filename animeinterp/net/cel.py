@@ -31,7 +31,8 @@ class Flows(NamedTuple):
     """How two frames move into each other.
 
     flow01, flow10: (N, 2, H, W) px. z0, z1: (N, 1, H, W), log importance (Z of softmax splatting), at most 0 untrained.
-    steps01, steps10: the flows of the steps before the last, for training; empty otherwise.
+    steps01, steps10: the flow after each step of the refinement, (N, 2, H/8, W/8) in px of the size at which the
+    network looks, for training; empty otherwise.
     """
 
     flow01: Tensor
@@ -76,7 +77,7 @@ class Cel(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = Encoder(config.widths)
-        self.refinement = Refinement(config) if config.iterations or config.apply_gate else None
+        self.refinement = Refinement(config) if config.iterations else None
         self.importance = Importance(config.widths[1])
         self.chooser = Chooser(config.widths, config.synthesis_widths)
         self.apply(_start)
@@ -106,27 +107,43 @@ class Cel(nn.Module):
 
         frame0, frame1: (N, 3, H, W).
         """
+        refined = self._refine(frame0, levels0, levels1, coarse01, coarse10, trust0, trust1)
         size = tuple(frame0.shape[-2:])
         seen = self._seen_size(size)
         height, width = seen
         first, second = shrunk(frame0, seen), shrunk(frame1, seen)
         frames, others = padded(torch.cat([first, second])), padded(torch.cat([second, first]))
-        own = Levels(*(torch.cat(pair) for pair in zip(levels0, levels1, strict=True)))
-        other = Levels(*(torch.cat(pair) for pair in zip(levels1, levels0, strict=True)))
-        coarse = padded(scale_flow(torch.cat([coarse01, coarse10]).float(), seen, "bilinear"))
-        trust = padded(resize(torch.cat([trust0, trust1]).float(), seen))
-        refined = Refined(coarse, [])
-        if self.refinement is not None:
-            refined = self.refinement(own.eighth, other.eighth, coarse, trust)
         back = torch.cat(refined.flow.chunk(2)[::-1])
         rule = consistency(frames, others, refined.flow, back).log()
-        z0, z1 = self.importance(own.quarter, other.quarter, refined.flow, rule)[..., :height, :width].chunk(2)
-        flows = [
-            scale_flow(flow[..., :height, :width], size, "bilinear").chunk(2) for flow in (refined.flow, *refined.steps)
-        ]
-        flow01, flow10 = flows[0]
-        steps01, steps10 = ([pair[i] for pair in flows[1:]] for i in (0, 1))
-        return Flows(flow01, flow10, resize(z0, size), resize(z1, size), steps01, steps10)
+        own, other = torch.cat([levels0.quarter, levels1.quarter]), torch.cat([levels1.quarter, levels0.quarter])
+        z0, z1 = self.importance(own, other, refined.flow, rule)[..., :height, :width].chunk(2)
+        return self._flows(refined, size, resize(z0, size), resize(z1, size))
+
+    def _refine(
+        self,
+        frame: Tensor,
+        levels0: Levels,
+        levels1: Levels,
+        coarse01: Tensor,
+        coarse10: Tensor,
+        trust0: Tensor,
+        trust1: Tensor,
+    ) -> Refined:
+        """Both directions as one batch, at the size at which the network looks at `frame`, padded."""
+        seen = self._seen_size(tuple(frame.shape[-2:]))
+        coarse = padded(scale_flow(torch.cat([coarse01, coarse10]).float(), seen, "bilinear"))
+        if self.refinement is None:
+            return Refined(coarse, [])
+        trust = padded(resize(torch.cat([trust0, trust1]).float(), seen))
+        own, other = torch.cat([levels0.eighth, levels1.eighth]), torch.cat([levels1.eighth, levels0.eighth])
+        refined: Refined = self.refinement(own, other, coarse, trust)
+        return refined
+
+    def _flows(self, refined: Refined, size: tuple[int, ...], z0: Tensor, z1: Tensor) -> Flows:
+        height, width = self._seen_size(size)
+        flow01, flow10 = scale_flow(refined.flow[..., :height, :width], size, "bilinear").chunk(2)
+        steps = [step.chunk(2) for step in refined.steps]
+        return Flows(flow01, flow10, z0, z1, [step[0] for step in steps], [step[1] for step in steps])
 
     def synthesize(
         self, frame0: Tensor, frame1: Tensor, levels0: Levels, levels1: Levels, flows: Flows, t: Tensor
@@ -165,9 +182,12 @@ class Cel(nn.Module):
         """Two frames (N, 3, H, W), their coarse flows and trust, times t (N,) → the frames at t. No t: flow only."""
         both = self.encode(torch.cat([frame0, frame1]))
         levels0, levels1 = (Levels(*(level.chunk(2)[i] for level in both)) for i in (0, 1))
-        flows = self.flow(frame0, frame1, levels0, levels1, coarse01, coarse10, trust0, trust1)
         if t is None:
-            return Output(None, flows, None)
+            # Importance decides how frames are drawn; without it flow is learned in half the time.
+            refined = self._refine(frame0, levels0, levels1, coarse01, coarse10, trust0, trust1)
+            z = frame0.new_zeros(len(frame0), 1, *frame0.shape[-2:])
+            return Output(None, self._flows(refined, tuple(frame0.shape[-2:]), z, z), None)
+        flows = self.flow(frame0, frame1, levels0, levels1, coarse01, coarse10, trust0, trust1)
         drawn = self.synthesize(frame0, frame1, levels0, levels1, flows, t)
         return Output(drawn.frame, flows, drawn)
 

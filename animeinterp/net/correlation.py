@@ -4,7 +4,8 @@ The correlation of pixel p in frame 0 with q in frame 1 is <f0(p), f1(q)> / sqrt
 four scales, on a grid of (2r+1)² points around the current estimate. Averaging correlations over 2^l x 2^l
 targets is the same as correlating with averaged features, so no volume over all pairs need exist: the compiled
 kernel takes just the inner products that a lookup reads, in memory linear in the number of pixels, forward and
-backward. On other devices, and where the positions themselves have a gradient, lookups go through the volume, in
+backward. Of small maps, as in training, the volume is one matrix product and cheaper: there the kernel only reads
+it. On other devices, and where the positions themselves have a gradient, lookups go through the volume, in
 chunks of queries where the whole of it would be large.
 """
 
@@ -25,6 +26,8 @@ from animeinterp.net.kernels import over_rows
 # Largest part of the volume held at once, in elements (512 MB): a direction of 960x540 fits whole. With gradients
 # every part is kept for the way back anyway, and only working them out again can be saved (4 GB).
 _CHUNK, _CHUNK_IN_TRAINING = 2**27, 2**30
+# Pixels of a map up to which the volume pays on the CPU (32x32: crops of 256 px).
+_SMALL = 1024
 
 
 class Correlation:
@@ -57,6 +60,11 @@ class Correlation:
         weights expect.
         """
         if self._on_cpu and not positions.requires_grad:
+            if torch.is_grad_enabled() and positions.shape[-2] * positions.shape[-1] <= _SMALL:
+                if self._volume is None:
+                    self._volume = self._correlate(slice(None))
+                read: Tensor = _CompiledReading.apply(positions, self._radius, *self._volume)  # type: ignore[no-untyped-call]
+                return read
             looked_up: Tensor = _CompiledLookup.apply(  # type: ignore[no-untyped-call]
                 positions, self._radius, self._queries, *self._levels
             )
@@ -78,7 +86,9 @@ class Correlation:
         """The volume of some queries Q: one (N Q, 1, h, w) per level."""
         queries = self._queries.flatten(2).transpose(1, 2)[:, part]
         count = queries.shape[0] * queries.shape[1]
-        return [(queries @ level.flatten(2)).reshape(count, 1, *level.shape[-2:]) for level in self._levels]
+        # bf16 keeps 8 bits of a product: neighbours would look alike.
+        with torch.autocast(queries.device.type, enabled=False):
+            return [(queries @ level.flatten(2)).reshape(count, 1, *level.shape[-2:]) for level in self._levels]
 
     def _sample(self, volume: list[Tensor], positions: Tensor) -> Tensor:
         """Read the volume around positions (N, Q, 2): (N, Q, levels (2r+1)²)."""
@@ -132,6 +142,36 @@ class _CompiledLookup(torch.autograd.Function):
             )
             to_levels.append(torch.from_numpy(to_targets).permute(0, 3, 1, 2))
         return None, None, torch.from_numpy(to_queries).permute(0, 3, 1, 2), *to_levels
+
+
+class _CompiledReading(torch.autograd.Function):
+    """The same lookup out of the volume, (N Q, 1, h, w) per level."""
+
+    @staticmethod
+    def forward(ctx: Any, positions: Tensor, radius: int, *volume: Tensor) -> Tensor:
+        ctx.save_for_backward(positions)
+        ctx.radius, ctx.shapes = radius, [level.shape for level in volume]
+        n, _, height, width = positions.shape
+        window = (2 * radius + 1) ** 2
+        found = np.empty((n, height, width, len(volume) * window), np.float32)
+        at = _channels_last(positions)
+        for i, level in enumerate(volume):
+            whole = level.detach().view(n, height, width, *level.shape[-2:]).numpy()
+            over_rows(_read, n * height, whole, at, 0.5**i, radius, i * window, found)
+        return torch.from_numpy(found).permute(0, 3, 1, 2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        (positions,) = ctx.saved_tensors
+        n, _, height, width = positions.shape
+        window = (2 * ctx.radius + 1) ** 2
+        at, slope, slopes = _channels_last(positions), _channels_last(gradient), []
+        for i, shape in enumerate(ctx.shapes):
+            to_volume = np.zeros((n, height, width, *shape[-2:]), np.float32)
+            over_rows(_read_slopes, n * height, at, 0.5**i, ctx.radius, i * window, slope, to_volume)
+            slopes.append(torch.from_numpy(to_volume).view(shape))
+        return None, None, *slopes
 
 
 def _channels_last(features: Tensor) -> Any:
@@ -224,3 +264,57 @@ def _look_up_slopes(
                         for c in range(channels):
                             to_queries[n, y, x, c] += slope * targets[n, top + j, left + i, c]
                             to_targets[n, top + j, left + i, c] += slope * queries[n, y, x, c]
+
+
+@compiled()
+def _read(first: int, last: int, volume: Any, at: Any, scale: float, radius: int, offset: int, found: Any) -> None:
+    """`_look_up` with the inner products at hand: volume (N, H, W, h, w)."""
+    _, height, width, rows, columns = volume.shape
+    side = 2 * radius + 1
+    products = np.empty((side + 1, side + 1), np.float32)
+    for row in range(first, last):
+        n, y = row // height, row % height
+        for x in range(width):
+            px, py = at[n, y, x, 0] * scale, at[n, y, x, 1] * scale
+            products[:] = 0
+            fx, fy = np.float32(0), np.float32(0)
+            if abs(px) < columns + side and abs(py) < rows + side:
+                left, top = int(np.floor(px)) - radius, int(np.floor(py)) - radius
+                for j in range(max(0, -top), min(side + 1, rows - top)):
+                    for i in range(max(0, -left), min(side + 1, columns - left)):
+                        products[j, i] = volume[n, y, x, top + j, left + i]
+                fx, fy = np.float32(px - np.floor(px)), np.float32(py - np.floor(py))
+            for i in range(side):
+                for j in range(side):
+                    upper = products[j, i] + fx * (products[j, i + 1] - products[j, i])
+                    lower = products[j + 1, i] + fx * (products[j + 1, i + 1] - products[j + 1, i])
+                    found[n, y, x, offset + i * side + j] = upper + fy * (lower - upper)
+
+
+@compiled()
+def _read_slopes(
+    first: int, last: int, at: Any, scale: float, radius: int, offset: int, gradient: Any, to_volume: Any
+) -> None:
+    """The derivative of `_read`, added to to_volume (N, H, W, h, w); every pixel has a part of its own."""
+    _, height, width, rows, columns = to_volume.shape
+    side = 2 * radius + 1
+    slopes = np.empty((side + 1, side + 1), np.float32)
+    for row in range(first, last):
+        n, y = row // height, row % height
+        for x in range(width):
+            px, py = at[n, y, x, 0] * scale, at[n, y, x, 1] * scale
+            if not (abs(px) < columns + side and abs(py) < rows + side):
+                continue
+            left, top = int(np.floor(px)) - radius, int(np.floor(py)) - radius
+            fx, fy = np.float32(px - np.floor(px)), np.float32(py - np.floor(py))
+            slopes[:] = 0
+            for i in range(side):
+                for j in range(side):
+                    slope = gradient[n, y, x, offset + i * side + j]
+                    slopes[j, i] += (1 - fx) * (1 - fy) * slope
+                    slopes[j, i + 1] += fx * (1 - fy) * slope
+                    slopes[j + 1, i] += (1 - fx) * fy * slope
+                    slopes[j + 1, i + 1] += fx * fy * slope
+            for j in range(max(0, -top), min(side + 1, rows - top)):
+                for i in range(max(0, -left), min(side + 1, columns - left)):
+                    to_volume[n, y, x, top + j, left + i] += slopes[j, i]

@@ -1,10 +1,11 @@
-"""Recurrent refinement of `cel` (paper §4.2, lighter): the coarse flow is gated, then changed in a few steps.
+"""Recurrent refinement of `cel` (paper §4.2, lighter): the coarse flow is changed in a few steps, then gated.
 
-Like `rfr.RFR`, at 1/8 of the frame, with three changes. The coarse flow keeps its full size, and only the gate and
-the change are upsampled: SGM knows where a piece ends to the pixel, and 1/8 does not. The gate sees features instead
-of colours. The encoder is shared, so that the context and the correlation cost nothing of their own.
+Like `rfr.RFR`, at 1/8 of the frame, with three changes. The coarse flow keeps its full size, and only what the steps
+found is upsampled: SGM knows where a piece ends to the pixel, and 1/8 does not. The gate comes last instead of first:
+after the steps it is known whether the coarse flow was right. The encoder is shared, so that the context and the
+correlation cost nothing of their own.
 
-At the start of training gate is 1 and change 0: the coarse flow itself.
+At the start of training gate is nearly 1 and change 0: nearly the coarse flow itself.
 """
 
 from __future__ import annotations
@@ -16,36 +17,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from animeinterp.net.correlation import Correlation
-from animeinterp.net.rfr import backward_warp, pixel_grid, resize, scale_flow, upsample_convex
+from animeinterp.net.rfr import pixel_grid, resize, upsample_convex
 from animeinterp.options import ModelConfig
 
 HIDDEN = 48
 
 
 class Refined(NamedTuple):
-    """flow: (N, 2, H, W) px. steps: the flow after each iteration but the last, of the same form (training only)."""
+    """flow: (N, 2, H, W) px. steps: the flow after each iteration, (N, 2, H/8, W/8) in the same px (training only)."""
 
     flow: Tensor
     steps: list[Tensor]
-
-
-class Gate(nn.Module):
-    """How far to trust the coarse flow: exp(-g²) in (0, 1], (N, 1, h, w)."""
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(2 * features + 3, 32, 3, padding=1)
-        self.conv2 = nn.Conv2d(32, 1, 3, padding=1)
-        nn.init.zeros_(self.conv2.weight)
-        # Not 0: there exp(-g²) has no slope, and the gate could not begin to learn.
-        nn.init.constant_(self.conv2.bias, 0.3)  # type: ignore[arg-type]
-
-    def forward(self, features0: Tensor, features1: Tensor, flow: Tensor, trust: Tensor) -> Tensor:
-        """Features of both frames, (N, C, h, w), the coarse flow in px of that size, its trust (N, 1, h, w)."""
-        found = backward_warp(features1, flow)
-        evidence = torch.cat([features0, found - features0, flow / 8, trust], 1)
-        g: Tensor = self.conv2(F.leaky_relu(self.conv1(evidence), 0.1))
-        return torch.exp(-g.float().square())
 
 
 class Step(nn.Module):
@@ -84,10 +66,13 @@ class Refinement(nn.Module):
         super().__init__()
         self.config = config
         features = config.widths[2]
-        self.gate = Gate(features)
         self.start = nn.Conv2d(features, 2 * HIDDEN, 1)
         self.step = Step(config.correlation_levels * (2 * config.correlation_radius + 1) ** 2)
         self.mask = nn.Conv2d(HIDDEN, 64 * 9, 1)
+        self.gate = nn.Conv2d(HIDDEN, 1, 3, padding=1)
+        nn.init.zeros_(self.gate.weight)
+        # Not 0: there exp(-g²) has no slope, and the gate could not begin to learn.
+        nn.init.constant_(self.gate.bias, 0.3)  # type: ignore[arg-type]
 
     def forward(self, features0: Tensor, features1: Tensor, coarse: Tensor, trust: Tensor) -> Refined:
         """Refine the coarse flow 0→1.
@@ -100,25 +85,21 @@ class Refinement(nn.Module):
         share = resize_area(trust, small)
         # Averaged over what can be trusted: the mean of a motion and of nothing is no motion of either.
         start = resize_area(coarse * trust, small) / (share + 1e-3) / 8
-        if self.config.apply_gate:
-            gate = self.gate(features0, features1, start, share)
-            start, coarse = gate * start, resize(gate, size) * coarse
         correlation = Correlation(features0, features1, self.config.correlation_levels, self.config.correlation_radius)
         hidden, context = self.start(features0).chunk(2, 1)
         hidden, context = torch.tanh(hidden), torch.relu(context)
         here, flow, steps = pixel_grid(start), start, list[Tensor]()
-        for iteration in range(self.config.iterations):
-            # As in RAFT, an iteration learns from its own change only; the first one also teaches the gate, but not
-            # through where it looks: what it finds is no smooth function of that.
-            at = flow.detach() if iteration else flow
-            hidden, change = self.step(hidden, context, correlation(here + at.detach()), at, share)
+        for _ in range(self.config.iterations):
+            # As in RAFT, an iteration learns from its own change only.
+            at = flow.detach()
+            hidden, change = self.step(hidden, context, correlation(here + at), at, share)
             flow = at + change
-            if self.training and iteration < self.config.iterations - 1:
-                steps.append(coarse + scale_flow(flow - start, size, "bilinear"))
-        if self.config.iterations:
-            mask = 0.25 * self.mask(hidden).float()
-            coarse = coarse + upsample_convex(flow - start, mask)
-        return Refined(coarse, steps)
+            if self.training:
+                steps.append(8 * flow)
+        if self.config.apply_gate:
+            gate = torch.exp(-self.gate(hidden).float().square())
+            start, coarse = gate * start, resize(gate, size) * coarse
+        return Refined(coarse + upsample_convex(flow - start, 0.25 * self.mask(hidden).float()), steps)
 
 
 def resize_area(planes: Tensor, size: tuple[int, ...]) -> Tensor:

@@ -17,7 +17,8 @@ _GREY = (0.299, 0.587, 0.114)
 _CHARBONNIER_EPS = 1e-3
 _LEVELS = 5
 _EDGE = 8 / 255  # above the grain of a compressed film
-_UNSEEN = 0.02
+_UNSEEN, _LEFT = 0.02, 0.1
+_FAR = 16.0  # px
 # The slope of ln is 1 / error: without a floor, samples that are nearly right outweigh all others. 35 dB.
 _GOOD_ENOUGH = 3e-4
 # Half of a 7x7 window without its middle: the other half are the same pairs of pixels.
@@ -32,26 +33,57 @@ _TERNARY = 0.9 / 255  # difference at which a pixel counts as 0.7 brighter, Meis
 def sequence_loss(steps: Sequence[Tensor], true: Tensor, known: Tensor, decay: float) -> Tensor:
     """Mean error of every step of a flow where the truth is known, the last counting most (RAFT, eq. 7).
 
-    steps: flows, first to last. true: (N, 2, H, W). known: (N, 1, H, W), 1 where the true flow is known.
-    Pixels of unknown flow count as right, so that a batch that says little also pulls little.
+    steps: flows in px of the true one, first to last, (N, 2, h, w) of its size or a whole part of it. true: (N, 2, H,
+    W). known: (N, 1, H, W), how far the true flow is known. Pixels of unknown flow count as right, so that a batch
+    that says little also pulls little.
     """
-    shares = [decay ** (len(steps) - 1 - index) for index in range(len(steps))]
-    errors = [share * ((step - true).abs() * known).mean() for share, step in zip(shares, steps, strict=True)]
-    return torch.stack(errors).sum()
+    total = true.new_zeros(())
+    for index, step in enumerate(steps):
+        share = decay ** (len(steps) - 1 - index)
+        wanted, weight = pooled(true, known, step.shape[-1])
+        total = total + share * (robust((step - wanted).square().sum(1, keepdim=True)) * weight).mean()
+    return total
+
+
+def robust(square: Tensor) -> Tensor:
+    """A length in px out of its square: as it is when short, its logarithm when long.
+
+    Where pieces are mistaken for others flow is wrong by the width of a scene; such pixels would outweigh all else.
+    """
+    length = (square + 0.01).sqrt()
+    return _FAR * torch.log1p(length / _FAR)
+
+
+def pooled(flow: Tensor, known: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """Flow, the mean of what is known of it, and how far it is known, at a `width` that divides its own."""
+    factor = flow.shape[-1] // width
+    if factor == 1:
+        return flow, known
+    weight = F.avg_pool2d(known, factor)
+    return F.avg_pool2d(flow * known, factor) / weight.clamp(min=1e-6), weight
 
 
 def evidence(frame: Tensor) -> Tensor:
     """How far the motion of each pixel can be seen at all, (N, 1, H, W) in (0, 1]: 1 near anything that has an edge.
 
-    A flat ground that drifts looks the same before and after: to learn its true flow is to learn noise.
+    A flat ground that drifts looks the same before and after: to learn its true flow is to learn noise. Found in
+    tiles of 8x8 px; H and W are at least 8.
     """
     light = grey(frame)
     across = F.pad((light[..., 1:] - light[..., :-1]).abs(), (0, 1))
     down = F.pad((light[..., 1:, :] - light[..., :-1, :]).abs(), (0, 0, 0, 1))
-    edge = (torch.maximum(across, down) > _EDGE).float()
-    # Twice a window of 17 is one of 33, at half the cost.
-    near = F.max_pool2d(F.max_pool2d(edge, 17, 1, 8), 17, 1, 8)
-    return near.clamp(min=_UNSEEN)
+    edge = (F.max_pool2d(torch.maximum(across, down), 8, ceil_mode=True) > _EDGE).float()
+    near = F.max_pool2d(edge, 5, 1, 2).clamp(min=_UNSEEN)
+    return F.interpolate(near, scale_factor=8, mode="nearest")[..., : light.shape[-2], : light.shape[-1]]
+
+
+def staying(flow: Tensor) -> Tensor:
+    """1 where the flow (N, 2, H, W) ends inside of the frame, else a little: what left cannot be found."""
+    height, width = flow.shape[-2:]
+    x = flow[:, :1] + torch.arange(width, device=flow.device)
+    y = flow[:, 1:] + torch.arange(height, device=flow.device)[:, None]
+    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    return inside.float().clamp(min=_LEFT)
 
 
 def charbonnier(drawn: Tensor, true: Tensor) -> Tensor:

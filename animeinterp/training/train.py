@@ -110,7 +110,8 @@ class _Loop:
             group["lr"] = rate * group["factor"]
 
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            output = state.network(samples.frame0, samples.frame1, *samples[4:8], samples.t)
+            t = samples.t if state.step >= config.loss.frames_from else None
+            output = state.network(samples.frame0, samples.frame1, *samples[4:8], t)
             perceived = self._perceived(output, samples)
         loss, parts = measure(config.loss, output, samples, state.step, perceived)
         state.optimizer.zero_grad(set_to_none=True)
@@ -182,8 +183,11 @@ def measure(
     if weights.flow:
         forth, back = [*flows.steps01, flows.flow01], [*flows.steps10, flows.flow10]
         known0, known1 = (
-            known * losses.evidence(frame)
-            for known, frame in ((samples.known0, samples.frame0), (samples.known1, samples.frame1))
+            known * losses.evidence(frame) * losses.staying(flow)
+            for known, frame, flow in (
+                (samples.known0, samples.frame0, samples.flow01),
+                (samples.known1, samples.frame1, samples.flow10),
+            )
         )
         parts["flow"] = losses.sequence_loss(forth, samples.flow01, known0, weights.flow_decay)
         parts["flow"] = parts["flow"] + losses.sequence_loss(back, samples.flow10, known1, weights.flow_decay)
