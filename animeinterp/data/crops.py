@@ -6,7 +6,7 @@ A store is a folder of shards, NNNNN.safetensors, each of N crops of h x w px:
     t       float32 (N,)              in (0, 1)
     coarse  float16 (N, 2, 2, h, w)   flow 0→1 and 1→0 of the preset `classical`, x first, px
     trust   uint8 (N, 2, h, w)        its importance times 255, at least 1
-    flow    float16 (N, 2, 2, h, w)   the true flow 0→1 and 1→0; only where the source knows it
+    flow    float16 (N, 2, 2, h, w)   the true flow 0→1 and 1→0, or what the true frame tells of it (`data.witness`)
     known   uint8 (N, 2, h, w)        1 where it is known
 
 The guidance is found on the whole frame, as it is when frames are drawn, and cut with it.
@@ -30,6 +30,7 @@ from safetensors.numpy import save_file
 
 from animeinterp.data.sample import Samples
 from animeinterp.data.triplet import Triplet
+from animeinterp.data.witness import witnessed_flow
 from animeinterp.errors import FileError, UsageError
 from animeinterp.interpolator import Interpolator, load_interpolator
 from animeinterp.picture import make_folder
@@ -80,6 +81,10 @@ def _guided(triplet: Triplet) -> Arrays:
         flows, knowns = (triplet.flow01, triplet.flow10), (triplet.known0, triplet.known1)
         arrays["flow"] = np.stack([np.asarray(flow) for flow in flows]).astype(np.float16)
         arrays["known"] = np.stack([np.asarray(known) for known in knowns]).astype(np.uint8)
+    else:
+        triple = triplet.frame0, triplet.truth, triplet.frame1
+        flow, arrays["known"] = witnessed_flow(classical, triple, triplet.t, (motion.flow01, motion.flow10))
+        arrays["flow"] = flow.astype(np.float16)
     return arrays
 
 
