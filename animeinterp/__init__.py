@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from animeinterp.errors import AnimeInterpError
     from animeinterp.interpolator import Analysis, Interpolator, Motion, load_interpolator
     from animeinterp.options import Options
+    from animeinterp.video.job import VideoOptions, interpolate_video
     from animeinterp.weights import available_models
 
 _HOME = {
@@ -24,7 +25,9 @@ _HOME = {
     "Interpolator": "animeinterp.interpolator",
     "Motion": "animeinterp.interpolator",
     "Options": "animeinterp.options",
+    "VideoOptions": "animeinterp.video.job",
     "available_models": "animeinterp.weights",
+    "interpolate_video": "animeinterp.video.job",
     "load_interpolator": "animeinterp.interpolator",
 }
 
@@ -34,7 +37,9 @@ __all__ = [
     "Interpolator",
     "Motion",
     "Options",
+    "VideoOptions",
     "available_models",
+    "interpolate_video",
     "load_interpolator",
 ]
 

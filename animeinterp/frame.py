@@ -105,6 +105,15 @@ def rgb8(frame: Frame) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.broadcast_to(color, (*frame.shape[:2], 3)))
 
 
+def with_colour(frame: Frame) -> Frame:
+    """A frame as RGB or RGBA: grey is replicated, (H, W) → (H, W, 3) and (H, W, 2) → (H, W, 4)."""
+    if channels(frame) > 2:
+        return frame
+    planes = frame.reshape(*frame.shape[:2], channels(frame))
+    colored: Frame = planes[..., [0, 0, 0, *range(1, planes.shape[2])]]
+    return colored
+
+
 def to_planes(frame: Frame) -> NDArray[np.float32]:
     """A frame as float32 (C, H, W) in [0, 1], premultiplied if it has alpha."""
     values = frame.reshape(*frame.shape[:2], channels(frame)).transpose(2, 0, 1)

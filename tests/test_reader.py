@@ -42,6 +42,14 @@ def test_timestamps_decide_not_frame_numbers(tmp_path):
     assert all(abs(frame.time - time) <= Fraction(1, 1000) for frame, time in zip(shown, times, strict=True))
 
 
+@pytest.mark.parametrize("rate", [Fraction(24), Fraction(24000, 1001), Fraction(60000, 1001), Fraction(25, 2), Fraction(60)])
+def test_the_clock_of_the_file_does_not_round(rate, tmp_path):
+    film = probe(make_film(tmp_path / "a.mkv", figures(50), rate=rate))
+    assert film.rate == rate
+    shown = list(Reader(film))
+    assert [frame.time for frame in shown] == [k / rate for k in range(50)]
+
+
 def test_ten_bits_stay_ten_bits(tmp_path):
     ramp = np.broadcast_to(np.linspace(0, 65535, 96).astype(np.uint16)[None, :, None], (64, 96, 3))
     path = make_film(tmp_path / "deep.mkv", [ramp] * 3, codec="ffv1", pix_fmt="yuv420p10le")

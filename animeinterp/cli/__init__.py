@@ -19,7 +19,7 @@ import typer
 from typer.exceptions import TyperException
 
 from animeinterp import __version__
-from animeinterp.cli import datasets, drawing, evaluating, training
+from animeinterp.cli import datasets, drawing, evaluating, training, video
 from animeinterp.cli.terminal import out
 from animeinterp.errors import AnimeInterpError
 
@@ -35,7 +35,15 @@ app = typer.Typer(
 dataset = typer.Typer(help="Training data: look at it, cut it.", context_settings=_SETTINGS)
 weights = typer.Typer(help="Weights of training runs.", context_settings=_SETTINGS)
 _VERBS: dict[typer.Typer, tuple[Callable[..., None], ...]] = {
-    app: (drawing.tween, drawing.explain, drawing.demo, drawing.models, evaluating.evaluate, training.train),
+    app: (
+        drawing.tween,
+        video.video,
+        drawing.explain,
+        drawing.demo,
+        drawing.models,
+        evaluating.evaluate,
+        training.train,
+    ),
     dataset: (datasets.preview, datasets.crops),
     weights: (training.export,),
 }

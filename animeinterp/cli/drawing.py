@@ -62,7 +62,7 @@ def tween(
     picture_a, picture_b = _read_pair(a, b, max_pixels)
     targets = _targets(output, a, b, len(times))
     _check_targets(targets, picture_a, force)
-    interpolator = _interpolator(model, weights, vgg, device, style, max_pixels)
+    interpolator = build_interpolator(model, weights, vgg, device, style, max_pixels)
     started = time.perf_counter()
     motion = _motion(interpolator, picture_a, picture_b)
     _draw(interpolator, motion, picture_a, times, targets, force)
@@ -90,7 +90,7 @@ def explain(
         raise UsageError(f"expected one time for the sheet, got --at {at}; draw one sheet for each")
     picture_a, picture_b = _read_pair(a, b, max_pixels)
     _check_sheet(output, force)
-    interpolator = _interpolator(model, weights, vgg, device, style, max_pixels)
+    interpolator = build_interpolator(model, weights, vgg, device, style, max_pixels)
     _draw_sheet(interpolator, _motion(interpolator, picture_a, picture_b), times[0], output, force)
 
 
@@ -114,7 +114,7 @@ def demo(
     keys = [output / "frame0.png", output / "frame1.png"]
     _check_targets(targets + keys, picture_a, force)
     _check_sheet(output / "sheet.png", force)
-    interpolator = _interpolator(model, weights, vgg, device, "auto", DEFAULTS.max_pixels)
+    interpolator = build_interpolator(model, weights, vgg, device, "auto", DEFAULTS.max_pixels)
     for key, picture in zip(keys, (picture_a, picture_b), strict=True):
         _write(key, picture.pixels, picture, force, "given")
     motion = _motion(interpolator, picture_a, picture_b)
@@ -187,9 +187,10 @@ def _check_sheet(path: Path, force: bool) -> None:
     check_target(path, np.zeros((1, 1, 3), np.uint8), force)
 
 
-def _interpolator(
+def build_interpolator(
     model: str, weights: Path | None, vgg: Path | None, device: str, style: str, max_pixels: int
 ) -> Interpolator:
+    """What draws, as the options of a verb say. Raises UsageError, FileError or WeightsError."""
     if style not in ("auto", "western", "japanese"):
         raise UsageError(f"expected --style auto, western or japanese, got {style}")
     from animeinterp.interpolator import load_interpolator

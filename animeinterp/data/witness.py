@@ -55,11 +55,11 @@ def _error(start: Any, middle: Any, end: Any, to_middle: Floats, to_end: Floats)
     ways = (middle, to_middle), (end, to_end)
     found = [np.abs(_read(frame.astype(np.float32), flow) - start) for frame, flow in ways]
     worst = np.maximum(*found).max(axis=2)
-    around: Floats = cv2.blur(cv2.dilate(worst, np.ones((3, 3))), (5, 5))
+    around: Any = cv2.blur(cv2.dilate(worst, np.ones((3, 3))), (5, 5))
     x, y = _ends(to_end)
     height, width = around.shape
     around[(x < 0) | (x > width - 1) | (y < 0) | (y > height - 1)] = _NEVER
-    return around
+    return np.asarray(around, np.float32)
 
 
 def _read(planes: Any, flow: Floats) -> Any:

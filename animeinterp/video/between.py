@@ -128,7 +128,8 @@ class Pair:
         if self._region is None:
             first, second = (key.analysis(self._maker).result() for key in self._keys)
         else:
-            first, second = (interpolator.analyze(np.ascontiguousarray(key.frame[self._region])) for key in self._keys)
+            crops: Any = [np.ascontiguousarray(key.frame[self._region]) for key in self._keys]
+            first, second = map(interpolator.analyze, crops)
         return interpolator.motion(first, second)
 
 

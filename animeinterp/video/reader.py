@@ -25,6 +25,7 @@ from animeinterp.video.film import Colour, Film, Shown
 _LOOKED_AT = 12  # frames, to see whether a film is interlaced
 _PATIENCE = 100  # times in a row that nothing can be read
 _FOLDER_RATE = Fraction(24)
+_ROUNDED = Fraction(1, 1_000_000)
 _MAX_PIXELS = Options().max_pixels
 _DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
 
@@ -64,7 +65,7 @@ def open_film(path: Path) -> Any:
 def pictures_of(container: Any, path: Path) -> Any:
     """The video stream, cover art left aside. Raises FileError if there is none."""
     for stream in container.streams.video:
-        if "attached_pic" not in str(stream.disposition):
+        if not stream.disposition & av.stream.Disposition.attached_pic:
             return stream
     raise FileError(f"{path} holds no moving pictures; expected a video stream, so give another file")
 
@@ -116,7 +117,7 @@ class Reader:
             if self._start > 1:
                 container.seek(int((film.start + self._start - 1) / stream.time_base), stream=stream)
             for picture in self._deinterlaced(self._decoded(container, stream), stream):
-                time = last + usual if picture.pts is None else picture.pts * picture.time_base - film.start
+                time = last + usual if picture.pts is None else _exact(picture, film)
                 if time <= last:
                     continue  # a second picture for one time cannot be shown
                 held = self.damaged > lost
@@ -170,6 +171,17 @@ class Reader:
         yield from _pulled(graph)
 
 
+def _exact(picture: Any, film: Film) -> Fraction:
+    """A picture's time, s since the first one, without the rounding of the file's clock.
+
+    Matroska counts ms: at 24 per second the second picture stands at 0.042 and not at 1/24, and next to a picture that
+    exists a new one would be drawn.
+    """
+    time = Fraction(picture.pts * picture.time_base) - film.start
+    regular = round(time * film.rate) / film.rate
+    return regular if abs(time - regular) <= picture.time_base else time
+
+
 def _pulled(graph: Any) -> Iterator[Any]:
     while True:
         try:
@@ -202,7 +214,7 @@ def _first_frames(container: Any, stream: Any, path: Path) -> list[Any]:
 
 
 def _describe(path: Path, stream: Any, first: Any) -> Film:
-    rate = stream.average_rate or stream.guessed_rate or _FOLDER_RATE
+    rate = _exact_rate(Fraction(stream.average_rate or stream.guessed_rate or _FOLDER_RATE))
     start = Fraction(0) if first.pts is None else first.pts * first.time_base
     duration = _claimed_duration(stream)
     if duration is None:
@@ -212,7 +224,7 @@ def _describe(path: Path, stream: Any, first: Any) -> Film:
         path=path,
         width=first.width,
         height=first.height,
-        rate=Fraction(rate),
+        rate=rate,
         start=start,
         duration=duration,
         frames=stream.frames or round(duration * rate),
@@ -225,6 +237,14 @@ def _describe(path: Path, stream: Any, first: Any) -> Film:
         mastering=side.get("MASTERING_DISPLAY_METADATA"),
         light=side.get("CONTENT_LIGHT_LEVEL"),
     )
+
+
+def _exact_rate(rate: Fraction) -> Fraction:
+    """A rate without what Matroska's counting in ns made of it: 19001/317 was 60000/1001."""
+    for exact in (Fraction(round(rate)), Fraction(1000 * round(rate * 1001 / 1000), 1001)):
+        if exact and abs(rate / exact - 1) < _ROUNDED:
+            return exact
+    return rate
 
 
 def _claimed_duration(stream: Any) -> Fraction | None:

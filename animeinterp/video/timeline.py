@@ -53,8 +53,8 @@ class Grid:
 class Holds:
     """What becomes of drawings that stand for several frames.
 
-    cadence: `auto` turns holds into motion, and of holds longer than `longest`, s, the end; `keep` leaves those as they
-    are; `off` knows no holds.
+    cadence: `auto` turns holds into motion, and of holds longer than `longest`, s, the end; `keep` leaves those as the
+    source has them; `off` knows no holds.
     """
 
     cadence: Cadence = "auto"
@@ -67,9 +67,8 @@ class Holds:
         """
         if until - time <= self.longest:
             return time
-        if self.cadence == "auto":
-            return max(time, min(last, until - _STEP))
-        return last
+        late = max(time, until - _STEP)
+        return late if self.cadence == "auto" else max(last, late)
 
 
 def share(at: Fraction, begins: Fraction, until: Fraction) -> Fraction:

@@ -1,0 +1,183 @@
+"""The verb that makes whole films smoother."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from animeinterp.cli.drawing import build_interpolator
+from animeinterp.cli.terminal import DEFAULTS, Device, Force, Model, Style, Vgg, Weights, err, out
+
+if TYPE_CHECKING:
+    from animeinterp.video.job import Tally
+
+Source = Annotated[
+    Path, typer.Argument(metavar="IN", readable=False, help="A video file, or a folder of numbered frames.")
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        readable=False,
+        help="mp4, mkv, mov, webm, gif, webp, apng, or a folder (a name without suffix).",
+        show_default="IN_smooth",
+    ),
+]
+Fps = Annotated[str | None, typer.Option("--fps", help="Frames per second: 60, 24000/1001, 23.976.")]
+Times = Annotated[int | None, typer.Option("--times", help="As many times the source's rate.", show_default="2")]
+Slow = Annotated[str | None, typer.Option("--slow", help="Slow motion: so many times longer.")]
+HeldDrawings = Annotated[
+    Literal["auto", "keep", "off"],
+    typer.Option(
+        "--cadence",
+        help="Held drawings: auto turns holds into motion; keep leaves long ones still; off knows no holds.",
+    ),
+]
+MaxHold = Annotated[float, typer.Option("--max-hold", min=0, help="Seconds from which a hold is long.")]
+Cuts = Annotated[
+    str | None,
+    typer.Option("--cuts", help="First frames of shots, as numbers or times, or a file of them; instead of ours."),
+]
+Loop = Annotated[bool, typer.Option("--loop", help="A cycle: the last drawing moves into the first.")]
+SlowSound = Annotated[
+    Literal["auto", "copy", "stretch", "drop"],
+    typer.Option("--sound", help="In slow motion: stretch or drop.", show_default="copy, or stretch"),
+]
+Codec = Annotated[str, typer.Option("--codec", help="h264, h265, vp9, av1, prores, ffv1 or an encoder of FFmpeg.")]
+Crf = Annotated[int | None, typer.Option("--crf", help="Quality, lower is better.", show_default="16 for h264")]
+Preset = Annotated[str | None, typer.Option("--preset", help="The encoder's preset.")]
+Lossless = Annotated[bool, typer.Option("--lossless", help="Lose nothing; the file is large.")]
+FlowScale = Annotated[
+    float, typer.Option("--flow-scale", help="Look for motion at so many times the usual size: 0.5 is quicker.")
+]
+Preview = Annotated[str | None, typer.Option("--preview", help="Only a piece: 10s@1:30.")]
+Compared = Annotated[
+    Literal["side", "wipe"] | None, typer.Option("--compare", help="Show the source too: side by side, or a wipe.")
+]
+Deinterlace = Annotated[bool, typer.Option("--deinterlace", help="Make whole frames of fields first.")]
+Rate = Annotated[str | None, typer.Option("--rate", help="Frames per second of a folder of frames.", show_default="24")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was broken off.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Progress and result as lines of JSON.")]
+
+
+def video(
+    source: Source,
+    output: Output = None,
+    fps: Fps = None,
+    times: Times = None,
+    slow: Slow = None,
+    cadence: HeldDrawings = "auto",
+    max_hold: MaxHold = 0.5,
+    cuts: Cuts = None,
+    loop: Loop = False,
+    sound: SlowSound = "auto",
+    codec: Codec = "auto",
+    crf: Crf = None,
+    preset: Preset = None,
+    lossless: Lossless = False,
+    flow_scale: FlowScale = 1.0,
+    preview: Preview = None,
+    compare: Compared = None,
+    deinterlace: Deinterlace = False,
+    rate: Rate = None,
+    resume: Resume = False,
+    as_json: AsJson = False,
+    model: Model = "default",
+    weights: Weights = None,
+    vgg: Vgg = None,
+    device: Device = "auto",
+    style: Style = "auto",
+    force: Force = False,
+) -> None:
+    """Make a smoother film of a film.
+
+    Sound, subtitles, fonts, chapters and metadata are kept. What is finished stays in OUT.parts when a run is broken
+    off; --resume goes on behind it, with the same result.
+    """
+    from animeinterp.video.encoding import Encoding
+    from animeinterp.video.job import VideoOptions, interpolate_video
+
+    encoding = Encoding(codec, crf, preset, lossless)
+    options = VideoOptions(
+        *(fps, times, slow, preview, cadence, max_hold, cuts, loop, sound, encoding, flow_scale, compare, deinterlace),
+        *(rate, resume, force),
+    )
+    target = output or source.with_name(f"{source.stem}_smooth{source.suffix}")
+    with _kept(target), _shown(as_json) as report:
+        tally = interpolate_video(
+            source,
+            target,
+            options,
+            interpolator=lambda: build_interpolator(model, weights, vgg, device, style, DEFAULTS.max_pixels),
+            report=report,
+        )
+    if as_json:
+        out.print(json.dumps({"target": str(target), **asdict(tally)}), markup=False)
+    else:
+        _summarise(tally, target)
+
+
+@contextmanager
+def _kept(target: Path) -> Iterator[None]:
+    """Say where the finished part is if the run ends before its time."""
+    try:
+        yield
+    except BaseException:
+        parts = target.with_name(f"{target.name}.parts")
+        if any(parts.glob("0*")):
+            err.print(f"what is finished is kept in {parts}; --resume goes on with it", markup=False)
+        raise
+
+
+@contextmanager
+def _shown(as_json: bool) -> Iterator[Callable[[Tally], object] | None]:
+    """Where progress goes: lines of JSON, a bar on a terminal, or nowhere."""
+    if as_json:
+        yield lambda tally: out.print(json.dumps(asdict(tally)), markup=False)
+        return
+    if not err.is_terminal:
+        yield None
+        return
+    text = "{task.completed}/{task.total} frames  {task.fields[speed]:.1f}/s  {task.fields[what]}"
+    columns = BarColumn(), TextColumn(text), TimeRemainingColumn()
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("", total=None, speed=0.0, what="")
+
+        def report(tally: Tally) -> None:
+            new = max(tally.drawn + tally.shown, 1)
+            what = f"{tally.drawn / new:.0%} drawn, {tally.cuts} cuts"
+            speed = new / max(tally.seconds, 1e-9)
+            bar.update(task, completed=tally.frames, total=tally.total, speed=speed, what=what)
+
+        yield report
+
+
+def _summarise(tally: Tally, target: Path) -> None:
+    """What was done, in a few lines."""
+    new = max(tally.drawn + tally.shown, 1)
+    kept = f", {tally.kept} kept from an earlier run" if tally.kept else ""
+    lines: list[Any] = [
+        f"{target}: {tally.frames} frames in {tally.seconds:.1f} s, {tally.drawn / new:.0%} drawn, "
+        f"{tally.shown / new:.0%} as they are ({tally.held} held before a cut){kept}"
+    ]
+    stood = tally.ones + tally.twos + tally.threes + tally.longer
+    if stood:
+        shares = (("ones", tally.ones), ("twos", tally.twos), ("threes", tally.threes), ("longer", tally.longer))
+        lines.append(f"drawings: {', '.join(f'{n / stood:.0%} on {name}' for name, n in shares)}; {tally.cuts} cuts")
+    if tally.damaged:
+        lines.append(f"{tally.damaged} frames could not be decoded; those before them were held")
+    if tally.lost:
+        lines.append(f"{tally.lost} damaged packets of sound or subtitles were left out")
+    if tally.shrunk:
+        lines.append(f"memory ran out {tally.shrunk} times; motion was looked for at a smaller size since")
+    lines += [f"not in the new file: {what}" for what in tally.dropped]
+    for line in lines:
+        out.print(line, markup=False)

@@ -1,0 +1,226 @@
+"""The job: a film in, a smoother film out.
+
+    read ─► drawings ─► schedule ─► draw ─► segments ─► join
+    a thread each: reading and finding drawings; analysing them; encoding. Drawing itself is this thread's.
+
+What is finished is kept in segments beside the target, whatever happens; a run that was broken off goes on behind them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from itertools import chain, groupby
+from pathlib import Path
+from typing import Literal
+
+from animeinterp import __version__
+from animeinterp.errors import UsageError
+from animeinterp.frame import Frame
+from animeinterp.interpolator import Interpolator, load_interpolator
+from animeinterp.video.ahead import ahead
+from animeinterp.video.between import Inbetweener, Key, Pair
+from animeinterp.video.compare import Compare, beside
+from animeinterp.video.cuts import parse_cuts
+from animeinterp.video.drawings import CadenceReport, drawings
+from animeinterp.video.encoding import Encoding
+from animeinterp.video.output import check_free, output_of
+from animeinterp.video.parts import Parts
+from animeinterp.video.reader import Reader, probe
+from animeinterp.video.schedule import Cel, schedule
+from animeinterp.video.timeline import Cadence, Holds, grid_of, parse_rate
+
+Sound = Literal["auto", "copy", "stretch", "drop"]
+_FRAMES_AHEAD, _DRAWINGS_AHEAD = 4, 3
+
+
+@dataclass(frozen=True, slots=True)
+class VideoOptions:
+    """What is to become of a film.
+
+    fps, times, slow, preview: see `timeline.grid_of`. cadence, max_hold: see `timeline.Holds`; s. cuts: the first
+    frames of shots, see `cuts.parse_cuts`, instead of those that are found. loop: the last drawing moves into the
+    first. sound: of a film that is slowed down, `stretch` or `drop`; `auto` stretches it. encoding: see
+    `encoding.Encoding`. flow_scale: motion is looked for at so many times the usual size. compare: `side` or `wipe`
+    shows the source too. deinterlace: make whole frames of fields first. rate: frames per second of a folder of
+    frames. resume: go on with a run that was broken off. force: overwrite what is there.
+    """
+
+    fps: str | None = None
+    times: int | None = None
+    slow: str | None = None
+    preview: str | None = None
+    cadence: Cadence = "auto"
+    max_hold: float = 0.5
+    cuts: str | None = None
+    loop: bool = False
+    sound: Sound = "auto"
+    encoding: Encoding = field(default_factory=Encoding)
+    flow_scale: float = 1.0
+    compare: Compare | None = None
+    deinterlace: bool = False
+    rate: str | None = None
+    resume: bool = False
+    force: bool = False
+
+
+@dataclass(slots=True)
+class Tally:
+    """How far a job is and what it did.
+
+    frames: of the new film that are finished; total: of all, about. drawn: those that are new. shown: drawings as
+    they are. held: of these, before a cut. cuts, ones, twos, threes, longer: of the source, as far as it was read.
+    damaged: its frames that could not be decoded. shrunk: how often memory ran out. kept: frames of an earlier run.
+    dropped: what the new file cannot hold. lost: packets of sound that are damaged. seconds: so far.
+    """
+
+    frames: int = 0
+    total: int = 0
+    drawn: int = 0
+    shown: int = 0
+    held: int = 0
+    kept: int = 0
+    cuts: int = 0
+    ones: int = 0
+    twos: int = 0
+    threes: int = 0
+    longer: int = 0
+    damaged: int = 0
+    shrunk: int = 0
+    lost: int = 0
+    dropped: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def interpolate_video(
+    source: Path | str,
+    target: Path | str,
+    options: VideoOptions | None = None,
+    *,
+    interpolator: Interpolator | Callable[[], Interpolator] | None = None,
+    report: Callable[[Tally], object] | None = None,
+) -> Tally:
+    """Make a smoother film of a film.
+
+    source: a video file, or a folder of frames. target: a video file, an animated picture or a folder, by its name.
+    interpolator: what draws, or what makes it; the default one if None. report: called after every frame.
+    Raises UsageError for what cannot be, FileError for files that cannot be read or written. What was finished by then
+    stays beside the target, and `resume` goes on.
+    """
+    job = _Job(Path(source), Path(target), options or VideoOptions(), report)
+    if not isinstance(interpolator, Interpolator):
+        interpolator = (interpolator or load_interpolator)()
+    with Inbetweener(interpolator, job.options.flow_scale) as maker:
+        job.begin(maker)
+        with job.parts:
+            for frame in job.frames(maker):
+                job.parts.put(frame)
+                job.tell(maker)
+            job.parts.close()
+    job.finish()
+    job.tell(maker)
+    return job.tally
+
+
+class _Job:
+    """What belongs together while one film is made. All that can be wrong with a call is found before any work."""
+
+    def __init__(
+        self, source: Path, target: Path, options: VideoOptions, report: Callable[[Tally], object] | None
+    ) -> None:
+        if options.max_hold < 0 or not 0 < options.flow_scale <= 4:
+            raise UsageError("expected a longest hold of at least 0 s and a flow scale in (0, 4]; change these options")
+        if options.sound == "copy" and options.slow is not None:
+            raise UsageError("sound cannot be copied into slow motion; stretch or drop it")
+        self.target, self.options, self._report, self._began = target, options, report, time.monotonic()
+        rate = None if options.rate is None else parse_rate(options.rate)
+        self.film = probe(source, rate=rate, deinterlace=options.deinterlace)
+        self.grid = grid_of(
+            self.film.rate, fps=options.fps, times=options.times, slow=options.slow, preview=options.preview
+        )
+        self._holds = Holds(options.cadence, Fraction(options.max_hold))
+        self._cuts = None if options.cuts is None else parse_cuts(options.cuts)
+        self._reader = Reader(self.film, deinterlace=options.deinterlace, start=self.grid.begin)
+        self._cadence = CadenceReport()
+        self._output = output_of(
+            target, self.film, self.grid, options.encoding, self._sound(), wide=options.compare == "side"
+        )
+        check_free(target, options.force)
+        self.parts = Parts(target, self._output.film, self.grid.rate, self._output.encoder)
+        self.tally = Tally(total=self.grid.count(self.film.duration), dropped=self._output.dropped)
+
+    def begin(self, maker: Inbetweener) -> None:
+        """Open the parts, those of an earlier run if it is to go on."""
+        options, film = self.options, self.film
+        settings = {name: value for name, value in asdict(options).items() if name not in ("resume", "force")}
+        status = film.path.stat()
+        settings |= {
+            "source": [str(film.path.resolve()), status.st_size, status.st_mtime_ns],
+            "model": maker.interpolator.config.name,
+            "version": __version__,
+        }
+        self.tally.kept = self.parts.open(settings, resume=options.resume, force=options.force)
+
+    def frames(self, maker: Inbetweener) -> Iterator[Frame]:
+        """The new film's frames behind those that are finished."""
+        found = drawings(
+            ahead(self._reader, _FRAMES_AHEAD),
+            lambda: self._reader.end,
+            holds=self._holds.cadence != "off",
+            cuts=self._cuts,
+            report=self._cadence,
+        )
+        with closing(ahead(found, _DRAWINGS_AHEAD)) as stream:
+            cels = schedule(stream, self.grid, self._holds, begin=self.tally.kept, loop=self.options.loop)
+            for cel, frame in _drawn(cels, maker):
+                self.tally.drawn += cel.following is not None
+                self.tally.shown += cel.following is None
+                self.tally.held += cel.cut
+                if self.options.compare is not None:
+                    frame = beside(cel.drawing.frame, frame, cel.number / self.grid.rate, self.options.compare)
+                yield frame
+
+    def finish(self) -> None:
+        """Make the target of the parts, and leave nothing else."""
+        self.tally.lost = self._output.make(self.parts, self._reader.end)
+        self.parts.remove()
+
+    def tell(self, maker: Inbetweener) -> None:
+        """Bring the tally up to date and report it."""
+        tally, cadence = self.tally, self._cadence
+        tally.frames = tally.kept + tally.drawn + tally.shown
+        tally.cuts, tally.damaged, tally.shrunk = cadence.cuts, self._reader.damaged, maker.shrunk
+        tally.ones, tally.twos, tally.threes, tally.longer = cadence.ones, cadence.twos, cadence.threes, cadence.longer
+        tally.total = max(tally.total, tally.frames)
+        tally.seconds = time.monotonic() - self._began
+        if self._report is not None:
+            self._report(tally)
+
+    def _sound(self) -> Literal["copy", "stretch", "drop"]:
+        if self.options.sound == "auto":
+            return "copy" if self.grid.slow == 1 else "stretch"
+        return self.options.sound
+
+
+def _drawn(cels: Iterator[Cel], maker: Inbetweener) -> Iterator[tuple[Cel, Frame]]:
+    """Each frame with its picture. A drawing is a key of two pairs and analysed once, while those before are drawn."""
+    keys: dict[int, Key] = {}
+    waiting: tuple[list[Cel], Pair | None] = [], None
+    for group in chain(_grouped(cels), [[]]):
+        pair = None
+        if group and group[0].following is not None:
+            ends = group[0].drawing, group[0].following
+            keys = {end.number: keys.get(end.number) or Key(end.frame) for end in ends}
+            pair = maker.pair(*keys.values())
+        before, waiting = waiting, (group, pair)
+        for cel in before[0]:
+            yield cel, cel.drawing.frame if before[1] is None else before[1].draw(cel.t)
+
+
+def _grouped(cels: Iterator[Cel]) -> Iterator[list[Cel]]:
+    """Frames in a row between the same drawings."""
+    for _, group in groupby(cels, lambda cel: (cel.drawing.number, cel.following is not None)):
+        yield list(group)
