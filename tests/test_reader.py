@@ -16,6 +16,8 @@ from animeinterp.video.colour import ColourPath
 from animeinterp.video.film import Colour
 from animeinterp.video.reader import Reader, probe
 
+NTSC = Fraction(24000, 1001)
+
 
 def figures(count, size=(96, 64)):
     return [figure(2 * k, size) for k in range(count)]
@@ -42,7 +44,7 @@ def test_timestamps_decide_not_frame_numbers(tmp_path):
     assert all(abs(frame.time - time) <= Fraction(1, 1000) for frame, time in zip(shown, times, strict=True))
 
 
-@pytest.mark.parametrize("rate", [Fraction(24), Fraction(24000, 1001), Fraction(60000, 1001), Fraction(25, 2), Fraction(60)])
+@pytest.mark.parametrize("rate", [Fraction(24), NTSC, Fraction(60000, 1001), Fraction(25, 2), Fraction(60)])
 def test_the_clock_of_the_file_does_not_round(rate, tmp_path):
     film = probe(make_film(tmp_path / "a.mkv", figures(50), rate=rate))
     assert film.rate == rate

@@ -26,7 +26,8 @@ Region = tuple[slice, slice]
 # Of 255, on frames at a quarter of their size: above what a codec changes from frame to frame of one drawing.
 _CHANGED = 6
 _MARGIN = 64  # px around what changes: the motion there has to be seen whole
-_PART = 0.5  # of a frame: a larger part is not worth its own analysis
+# Of a frame: a part costs analyses of its own, twice a pair where whole drawings cost one.
+_PART = 0.85
 _SMALLEST = 96 * 54  # working pixels; below this there is nothing left to match
 
 

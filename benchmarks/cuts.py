@@ -1,0 +1,327 @@
+"""How well cuts and repeats are found, beside PySceneDetect's detectors of cuts, and what a frame costs.
+
+python benchmarks/cuts.py ../shared/clips [--pairs ../shared/bench/dev] [--assets ../shared/assets] [--misses]
+
+Clips: real ones, with the cuts in CUTS. Pairs: folders of triplets of one shot each; the first and last frame of one
+make a film without a cut, frames of different titles a film with one. Assets: pictures and sprites of which films are
+made, encoded by x264 at crf 23: pans, zooms, leaps, fades, flashes, cuts of all sorts, and films on twos and threes.
+PySceneDetect: pip install --no-deps scenedetect platformdirs tqdm click
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import io
+import itertools
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from animeinterp.video.drawings import CadenceReport, drawings
+from animeinterp.video.film import Shown
+
+# The white flash of glyphs ends at 107, where a bird appears on white: either answer will do.
+CUTS = {"glyphs": {105}, "hard_cuts": {36, 66, 94, 128}, "popeye": {31, 230}}
+EITHER = {"glyphs": {107}}
+SIZE = WIDTH, HEIGHT = 480, 270
+RATE = 24
+Frames = list[np.ndarray]
+Detector = Callable[[Frames], set[int]]
+
+
+@dataclass
+class Film:
+    """frames: uint8 RGB. cuts: numbers of frames that begin a shot; either: that may. new: that are no repeats."""
+
+    frames: Frames
+    cuts: set[int] = field(default_factory=set)
+    either: set[int] = field(default_factory=set)
+    new: set[int] | None = None
+
+
+# --- detectors
+
+
+def ours(frames: Frames) -> set[int]:
+    return {drawing.number for drawing in _drawings(frames)[0] if drawing.cut}
+
+
+def scenedetect(name: str) -> Detector:
+    detectors = importlib.import_module("scenedetect.detectors")
+    timecode = importlib.import_module("scenedetect.common").FrameTimecode
+
+    def detect(frames: Frames) -> set[int]:
+        detector = getattr(detectors, name)(min_scene_len=1)
+        found = set()
+        for number, frame in enumerate(frames):
+            found |= {cut.frame_num for cut in detector.process_frame(timecode(number, float(RATE)), frame[..., ::-1])}
+        return found | {cut.frame_num for cut in detector.post_process(timecode(len(frames), float(RATE)))}
+
+    return detect
+
+
+def _drawings(frames: Frames) -> tuple[list, CadenceReport]:
+    report = CadenceReport()
+    shown = (Shown(number, Fraction(number, RATE), frame) for number, frame in enumerate(frames))
+    return list(drawings(shown, lambda: Fraction(len(frames), RATE), report=report)), report
+
+
+# --- films
+
+
+def decode(source: Path | io.BytesIO) -> Frames:
+    with av.open(source if isinstance(source, io.BytesIO) else str(source)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def encode(frames: Frames, crf: int = 23) -> Frames:
+    file = io.BytesIO()
+    with av.open(file, "w", format="matroska") as container:
+        stream = container.add_stream("libx264", rate=RATE, options={"crf": str(crf), "preset": "veryfast"})
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for frame in [av.VideoFrame.from_ndarray(frame, format="rgb24") for frame in frames] + [None]:
+            container.mux(stream.encode(frame))
+    file.seek(0)
+    return decode(file)
+
+
+class _Maker:
+    """Films made of pictures and sprites."""
+
+    def __init__(self, assets: Path, seed: int) -> None:
+        self.random = np.random.default_rng(seed)
+        self._pictures = sorted((assets / "backgrounds").iterdir())
+        self._sprites = sorted((assets / "sprites").iterdir())
+        self._last: np.ndarray | None = None
+
+    def films(self) -> Iterator[tuple[str, Film]]:
+        for kind in ("walk", "leap", "flat", "pan", "ease", "whip", "zoom", "shake"):
+            yield f"no cut: {kind}", Film(self.shot(kind, 24))
+        yield "hard cut", self.join(*(self.shot(self.any(), 12) for _ in range(4)))
+        yield "hard cut, on twos", self.held(self.join(*(self.shot("walk", 6) for _ in range(4))), 2)
+        yield "hard cut, on threes", self.held(self.join(*(self.shot("pan", 4) for _ in range(4))), 3)
+        yield "single-frame shot", self.join(*(self.shot(self.any(), count) for count in (12, 1, 12, 1, 1, 12)))
+        yield "same colours", self.join(*self.alike(3))
+        yield "same picture, closer", self.closer()
+        for name, level in (("white", 255), ("black", 0)):
+            yield f"{name} flash", self.flash(level)
+        yield "jump to black and back", self.join(self.shot("walk", 12), self.plain(0, 8), self.shot("pan", 12))
+        for count in (2, 5, 12):
+            yield f"cross-fade of {count}", self.fade(self.shot("walk", 16), self.shot("pan", 16), count)
+            yield f"fade to black of {count}", self.fade(self.shot("pan", 16), self.plain(0, 16), count)
+
+    def any(self) -> str:
+        return str(self.random.choice(["walk", "leap", "pan", "zoom"]))
+
+    def join(self, *shots: Frames) -> Film:
+        begins = list(itertools.accumulate(len(shot) for shot in shots))[:-1]
+        return Film([frame for shot in shots for frame in shot], set(begins))
+
+    def held(self, film: Film, times: int) -> Film:
+        frames = [frame for frame in film.frames for _ in range(times)]
+        return Film(frames, {cut * times for cut in film.cuts}, new=set(range(0, len(frames), times)))
+
+    def plain(self, level: int, count: int) -> Frames:
+        return [np.full((HEIGHT, WIDTH, 3), level, np.uint8)] * count
+
+    def flash(self, level: int) -> Film:
+        shot, count = self.shot("walk", 24), int(self.random.integers(1, 3))
+        return self.join(shot[:12], self.plain(level, count), shot[12:])
+
+    def fade(self, before: Frames, after: Frames, count: int) -> Film:
+        """count: frames that are mixed."""
+        mixed = []
+        for i in range(count):
+            share = (i + 1) / (count + 1)
+            a, b = before[len(before) - count + i], after[i]
+            mixed.append(cv2.addWeighted(a, 1 - share, b, share, 0))
+        return Film([*before[:-count], *mixed, *after[count:]])
+
+    def closer(self) -> Film:
+        wide = self.shot("walk", 12)
+        x, y = int(self.random.integers(0, WIDTH // 2)), int(self.random.integers(0, HEIGHT // 2))
+        near = [cv2.resize(f[y : y + HEIGHT // 2, x : x + WIDTH // 2], SIZE) for f in self.shot("again", 12)]
+        return self.join(wide, near)
+
+    def alike(self, count: int) -> list[Frames]:
+        ground = self.random.integers(40, 256, 3)
+        return [self.shot("flat", 10, ground) for _ in range(count)]
+
+    def shot(self, kind: str, count: int, ground: np.ndarray | None = None) -> Frames:
+        random = self.random
+        if kind != "again":
+            self._scene = self.picture(), self.sprite()
+        picture, sprite = self._scene
+        if kind == "flat":
+            colour = random.integers(40, 256, 3) if ground is None else ground
+            picture = np.full_like(picture, colour.astype(np.uint8))
+        t = np.arange(count)
+        x, y, size = np.zeros(count), np.zeros(count), np.ones(count)
+        figure = random.uniform(0, WIDTH * 0.6) + t * random.uniform(-6, 6)
+        blur = 0.0
+        if kind == "leap":
+            figure = random.uniform(0, WIDTH * 0.7, count)
+            sprite = cv2.resize(sprite, None, fx=1.5, fy=1.5)
+        elif kind == "pan":
+            x, y = t * random.uniform(1, 12), t * random.uniform(-3, 3)
+        elif kind == "ease":
+            x = 120 * (1 - np.cos(np.pi * t / count))
+        elif kind == "whip":
+            blur = random.uniform(0, 0.6)
+            x = random.uniform(0.5, 2.5) * WIDTH * (0.5 - 0.5 * np.cos(np.pi * np.clip((t - 6) / 10, 0, 1)))
+        elif kind == "zoom":
+            size = random.uniform(1.01, 1.06) ** t
+        elif kind == "shake":
+            x, y = random.normal(0, 15, (2, count))
+        figure = figure - x * (kind != "pan")
+        smear = blur * np.abs(np.diff(x, prepend=x[0]))
+        return [self.render(picture, sprite, *move) for move in zip(x, y, size, figure, smear, strict=True)]
+
+    def render(self, picture, sprite, x, y, size, figure, blur) -> np.ndarray:
+        motion = np.array([[size, 0, -x - 80 * size], [0, size, -y - 40 * size]], np.float32)
+        frame = cv2.warpAffine(picture, motion, SIZE, borderMode=cv2.BORDER_REFLECT)
+        if blur > 1:
+            frame = cv2.blur(frame, (int(blur), 1))
+        height = sprite.shape[0]
+        place = np.array([[1, 0, figure], [0, 1, HEIGHT - height - 10]], np.float32)
+        laid = cv2.warpAffine(sprite, place, SIZE)
+        alpha = laid[..., 3:] / 255.0
+        return np.rint(frame * (1 - alpha) + laid[..., :3] * alpha).astype(np.uint8)
+
+    def picture(self) -> np.ndarray:
+        """Another than the last; many of the assets are variants of each other."""
+        while True:
+            picture = cv2.resize(_read(self._pictures[self.random.integers(len(self._pictures))])[..., :3], (640, 360))
+            last, self._last = self._last, cv2.resize(picture, (32, 18), interpolation=cv2.INTER_AREA)
+            if last is None or cv2.absdiff(last, self._last).mean() > 12:
+                return picture
+
+    def sprite(self) -> np.ndarray:
+        sprite = _read(self._sprites[self.random.integers(len(self._sprites))])
+        scale = self.random.uniform(100, 180) / max(sprite.shape[:2])
+        return cv2.resize(sprite, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+
+
+def _read(path: Path) -> np.ndarray:
+    """RGBA."""
+    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    return cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA if picture.shape[2] == 4 else cv2.COLOR_BGR2RGBA)
+
+
+def pairs(folder: Path) -> Iterator[tuple[str, Film]]:
+    """Each frame stands for three, so that every detector has the neighbours it wants."""
+    manifest = {
+        entry["name"]: entry for entry in json.loads((folder.parent / f"{folder.name}_manifest.json").read_text())
+    }
+    frames = {
+        name: [
+            cv2.resize(_read(folder / name / f"frame{i}.webp")[..., :3], SIZE, interpolation=cv2.INTER_AREA)
+            for i in (1, 3)
+        ]
+        for name in manifest
+    }
+    for a, b in frames.values():
+        yield "pairs of one shot", Film([a] * 3 + [b] * 3)
+    random = np.random.default_rng(0)
+    for name, other in itertools.product(manifest, manifest):
+        ours, theirs = manifest[name], manifest[other]
+        if ours["title"] == theirs["title"] or random.random() > 0.1:
+            continue
+        same = ours.get("background") and ours.get("background") == theirs.get("background")
+        kind = "pairs of two titles" + (", one background" if same else "")
+        yield kind, Film([frames[name][0]] * 3 + [frames[other][0]] * 3, {3})
+
+
+# --- measuring
+
+
+def clips(folder: Path) -> Iterator[tuple[str, Film]]:
+    for path in sorted(folder.glob("*.mp4")):
+        film = Film(decode(path))
+        film.cuts = next((cuts for name, cuts in CUTS.items() if path.name.startswith(name)), set())
+        film.either = next((cuts for name, cuts in EITHER.items() if path.name.startswith(name)), set())
+        yield path.stem[:40], film
+
+
+def measure(films: Iterator[tuple[str, Film]], detectors: dict[str, Detector], misses: bool) -> None:
+    scores: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(lambda: [0.0] * 5))
+    for kind, film in films:
+        for name, detect in detectors.items():
+            began = time.process_time()
+            found = detect(film.frames) - film.either
+            spent = time.process_time() - began
+            wrong = found - film.cuts, film.cuts - found
+            if misses and name == "ours" and any(wrong):
+                print(f"  {kind}: too many {sorted(wrong[0])}, missed {sorted(wrong[1])} of {sorted(film.cuts)}")
+            for row in (kind, "all"):
+                score = scores[row][name]
+                for i, value in enumerate(
+                    (len(found & film.cuts), len(wrong[0]), len(wrong[1]), len(film.frames), spent)
+                ):
+                    score[i] += value
+    print(f"{'':40}" + "".join(f"{name:>28}" for name in detectors))
+    print(f"{'':40}" + f"{'found  wrong missed ms/frame':>28}" * len(detectors))
+    for row in [*(row for row in scores if row != "all"), "all"]:
+        cells = (
+            f"{int(hit):9}{int(extra):7}{int(lost):6}{1e3 * spent / frames:6.1f}"
+            for hit, extra, lost, frames, spent in scores[row].values()
+        )
+        print(f"{row:40}" + "".join(cells))
+    for name, (hit, extra, lost, _, _) in scores["all"].items():
+        print(f"{name}: recall {hit / max(hit + lost, 1):.3f}, precision {hit / max(hit + extra, 1):.3f}")
+
+
+def cadence(maker: _Maker) -> None:
+    """Which frames of films on twos and threes are taken for repeats, by encoding and grain."""
+    print(f"{'repeats':24}{'taken for new':>16}{'new taken for repeats':>24}")
+    for crf, grain in itertools.product((16, 23, 28, 32), (0, 3, 8)):
+        wrong, missed, repeats, new = 0, 0, 0, 0
+        for kind, times in itertools.product(("walk", "flat", "pan"), (2, 3)):
+            film = maker.held(Film(maker.shot(kind, 8)), times)
+            noisy = [np.clip(f + maker.random.normal(0, grain, f.shape[:2])[..., None], 0, 255) for f in film.frames]
+            found = {drawing.number for drawing in _drawings(encode([f.astype(np.uint8) for f in noisy], crf))[0]}
+            assert film.new is not None
+            wrong, missed = wrong + len(found - film.new), missed + len(film.new - found)
+            repeats, new = repeats + len(film.frames) - len(film.new), new + len(film.new)
+        print(f"crf {crf}, grain {grain:<13}{wrong:8} of {repeats:<5}{missed:16} of {new}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("clips", type=Path)
+    parser.add_argument("--pairs", type=Path)
+    parser.add_argument("--assets", type=Path)
+    parser.add_argument("--films", type=int, default=4, help="films of each kind")
+    parser.add_argument("--misses", action="store_true", help="say where ours is wrong")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+
+    detectors = {"ours": ours}
+    try:
+        detectors |= {name: scenedetect(name) for name in ("ContentDetector", "AdaptiveDetector")}
+    except ModuleNotFoundError:
+        print("without PySceneDetect; see above for how to install it")
+    measure(clips(arguments.clips), detectors, arguments.misses)
+    if arguments.pairs:
+        measure(pairs(arguments.pairs), detectors, arguments.misses)
+    if arguments.assets:
+        made = (
+            (kind, film) for seed in range(arguments.films) for kind, film in _Maker(arguments.assets, seed).films()
+        )
+        coded = ((kind, Film(encode(f.frames), f.cuts, f.either)) for kind, f in made)
+        measure(coded, detectors, arguments.misses)
+        cadence(_Maker(arguments.assets, 0))
+
+
+if __name__ == "__main__":
+    main()
