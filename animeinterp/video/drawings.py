@@ -178,12 +178,14 @@ def _without_slides(stills: Iterable[_Still]) -> Iterator[_Still]:
 
 def _slid(still: _Still, after: list[_Still]) -> int:
     """How many of the stills that follow are only this one, slid."""
-    for count in range(1, min(len(after), _LONGEST_SLIDE + 1)):
+    for count in range(1, len(after)):
         held, new = after[:count], after[count]
         if any(other.cut or other.last > other.shown.time for other in held) or new.cut:
             return 0
-        if all(other.moved.all < _SLID_SHARE * new.moved.all for other in held):
-            return count if only_slid([still.look, *(other.look for other in held)], new.look) else 0
+        if max(other.moved.all for other in held) < _SLID_SHARE * new.moved.all:
+            row = [still, *held, new]
+            if only_slid([other.look for other in row], [other.shown.number for other in row]):
+                return count
     return 0
 
 

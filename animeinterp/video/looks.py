@@ -97,11 +97,11 @@ def gradient(picture: NDArray[np.uint8] | Floats) -> Floats:
     return np.asarray(np.abs(across) + np.abs(down), np.float32)
 
 
-def per_tile(values: Floats) -> Floats:
+def per_tile(values: NDArray[Any]) -> Floats:
     """Means of tiles of about 8x8 px, float32."""
     height, width = values.shape[:2]
     tiles = max(1, width // TILE), max(1, height // TILE)
-    return np.asarray(cv2.resize(values, tiles, interpolation=cv2.INTER_AREA), np.float32)
+    return np.asarray(cv2.resize(values.astype(np.float32), tiles, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def change(a: Look, b: Look) -> Change:

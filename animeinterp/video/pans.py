@@ -7,7 +7,9 @@ the motion from n to n + 2 does not.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import cv2
@@ -30,33 +32,45 @@ _LAYERS, _SHARE = 3, 0.02  # motions at most, and the least share of the tiles t
 _ASIDE, _FASTEST = 0.3, 2.0  # px and times: how far a layer's motion may differ from the background's
 _MOVED, _BETTER = 1.0, 0.5  # levels by which a tile has changed; how much of that is left if it has slid
 _RIM = 6  # of the picture's sides, the part that is its rim: one in so many tiles
-_RIM_LEAST, _RIM_SLID, _RIM_ON = 0.02, 0.6, 0.15  # of the rim's tiles; of those that change; of those that slide
+_RIM_LEAST = 0.01  # of all tiles, those of the rim that change, at least
+_RIM_SLID, _RIM_ON = 0.6, 0.15  # of these, those that slide; of the background's, those that slide on
 _EASED, _EASED_SHARE = 1.0, 0.35  # px and share by which a motion may gather speed
 
 
-def only_slid(held: Sequence[Look], new: Look) -> bool:
-    """Whether the frames after the first of `held` are the first, slid, while `new` is drawn anew.
+def only_slid(looks: Sequence[Look], numbers: Sequence[int]) -> bool:
+    """Whether frames are only the first, slid, until the last, which is drawn anew.
 
-    held: looks of two frames or more in a row, of one size. new: of the one after them.
+    looks: three or more, of one size. numbers: of the frames, which need not follow each other.
     """
-    row = [_smaller(look.grey) for look in (*held, new)]
-    slides = _motions(row[0], row[1])
-    return any(_only_slid(row, slide, slides) for slide in slides)
+    greys = [_smaller(look.grey) for look in looks]
+    steps = [_Step(a, b, n - m) for (a, b), (m, n) in zip(pairwise(greys), pairwise(numbers), strict=True)]
+    slides = [(x / steps[0].frames, y / steps[0].frames) for x, y in _motions(steps[0])]
+    return any(_only_slid(steps, slide, slides) for slide in slides)
 
 
-def _only_slid(row: Sequence[Grey], ground: Slide, slides: Sequence[Slide]) -> bool:
-    """The same if the background moves by `ground`."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Step:
+    """From one picture to another, some frames later."""
+
+    a: Grey
+    b: Grey
+    frames: int
+
+
+def _only_slid(steps: Sequence[_Step], ground: Slide, slides: Sequence[Slide]) -> bool:
+    """The same if the background moves by `ground` with every frame. slides: all motions, of one frame."""
     layers = [slide for slide in slides if _is_layer(slide, ground)]
-    still, new = list(pairwise(row[:-1])), (row[-2], row[-1])
-    remains = max(_unexplained(*pair, layers) for pair in still)
-    change = min(_unexplained(*pair, []) for pair in still)
+    still, new = steps[:-1], steps[-1]
+    remains = max(_unexplained(step, layers) for step in still)
+    change = min(_unexplained(step, []) for step in still)
     if change < _LEAST_PAN or remains > _FEW * change:
         return False
-    if not _pans_on(still[0], new, ground):
+    if not _pans_on(still[0], new, ground, layers):
         return False
     # A camera that gathers speed leaves nothing unexplained once its new speed is known.
-    layers += [slide for slide in _motions(*new) if _is_eased(slide, ground)]
-    return _unexplained(*new, layers) > max(_LEAST, remains / _FEW)
+    speeds = [(x / new.frames, y / new.frames) for x, y in _motions(new)]
+    layers += [speed for speed in speeds if _is_eased(speed, ground)]
+    return _unexplained(new, layers) > max(_LEAST, remains / _FEW)
 
 
 def _smaller(grey: Grey) -> Grey:
@@ -76,12 +90,12 @@ def _is_eased(slide: Slide, ground: Slide) -> bool:
     return bool(apart < max(_EASED, _EASED_SHARE * np.hypot(*ground)))
 
 
-def _motions(a: Grey, b: Grey) -> list[Slide]:
+def _motions(step: _Step) -> list[Slide]:
     """The motions (x, y), px, that most tiles share, the commonest first, without rest."""
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-    flow = np.asarray(search.calc(a, b, None), np.float32)  # type: ignore[call-overload]
+    flow = np.asarray(search.calc(step.a, step.b, None), np.float32)  # type: ignore[call-overload]
     # What a tile's outlines do counts, not what lies between them.
-    steep = gradient(a) + np.float32(1e-3)
+    steep = gradient(step.a) + np.float32(1e-3)
     slope = per_tile(steep)
     tiles = np.stack([per_tile(flow[..., i] * steep) / slope for i in (0, 1)], axis=2)[slope > _TEXTURE]
     cells = np.rint((tiles + _REACH) / _BIN).astype(np.int64)
@@ -102,36 +116,48 @@ def _motions(a: Grey, b: Grey) -> list[Slide]:
     return motions
 
 
-def _difference(a: Grey, b: Grey, slide: Slide) -> Grey:
-    """How much b differs from a, slid."""
-    motion = np.array([[1, 0, slide[0]], [0, 1, slide[1]]], np.float32)
-    moved = cv2.warpAffine(a, motion, (a.shape[1], a.shape[0]), borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.absdiff(moved, b), np.uint8)
+def _difference(step: _Step, slide: Slide) -> Grey:
+    """How much the later picture differs from the earlier, slid; not at all where that shows nothing."""
+    height, width = step.a.shape
+    x, y = slide[0] * step.frames, slide[1] * step.frames
+    motion = np.array([[1, 0, x], [0, 1, y]], np.float32)
+    moved = cv2.warpAffine(step.a, motion, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    difference = np.asarray(cv2.absdiff(moved, step.b), np.uint8)
+    across, down = math.ceil(abs(x)), math.ceil(abs(y))
+    difference[:, slice(0, across) if x > 0 else slice(width - across, width)] = 0
+    difference[slice(0, down) if y > 0 else slice(height - down, height)] = 0
+    return difference
 
 
-def _pans_on(still: tuple[Grey, Grey], new: tuple[Grey, Grey], ground: Slide) -> bool:
-    """Whether what changes along the picture's rim slides like that between two frames, and on between the next two.
+def _pans_on(still: _Step, new: _Step, ground: Slide, layers: Sequence[Slide]) -> bool:
+    """Whether what changes along the picture's rim slides first, and the background goes on to slide.
 
     Not the lower rim, where figures stand.
     """
-    changes, slides = [], []
-    for a, b in (still, new):
-        rest, moved = (per_tile(_difference(a, b, slide).astype(np.float32)) for slide in ((0.0, 0.0), ground))
-        changes.append(rest > _MOVED)
-        slides.append((rest > _MOVED) & (moved < _BETTER * rest))
-    height, width = changes[0].shape
+    changed = per_tile(cv2.absdiff(still.a, still.b))
+    height, width = changed.shape
     rim = np.ones((height, width), bool)
     rim[-(-height // _RIM) :, -(-width // _RIM) : width - -(-width // _RIM)] = False
-    changed, slid, on = ((rim & tiles).sum() for tiles in (changes[0], slides[0], slides[0] & slides[1]))
-    return bool(changed > _RIM_LEAST * rim.sum() and slid > _RIM_SLID * changed and on > _RIM_ON * slid)
+    rim &= changed > _MOVED
+    slid = np.logical_or.reduce([_slid(still, layer) for layer in layers]) & rim
+    first = _slid(still, ground) & rim
+    on = first & _slid(new, ground)
+    return bool(
+        rim.sum() > _RIM_LEAST * rim.size and slid.sum() > _RIM_SLID * rim.sum() and on.sum() > _RIM_ON * first.sum()
+    )
 
 
-def _unexplained(a: Grey, b: Grey, slides: Sequence[Slide]) -> float:
-    """What of b is neither where it was in a nor slid: levels beyond noise, mean of all tiles."""
-    rest = np.asarray(cv2.absdiff(a, b))
+def _slid(step: _Step, slide: Slide) -> NDArray[np.bool_]:
+    """Tiles that change, and less so if they are slid."""
+    rest, moved = per_tile(cv2.absdiff(step.a, step.b)), per_tile(_difference(step, slide))
+    return np.asarray((rest > _MOVED) & (moved < _BETTER * rest))
+
+
+def _unexplained(step: _Step, slides: Sequence[Slide]) -> float:
+    """What of the later picture is neither where it was before nor slid: levels beyond noise, mean of all tiles."""
+    rest = np.asarray(cv2.absdiff(step.a, step.b))
     for slide in slides:
-        rest = np.asarray(cv2.min(rest, _difference(a, b, slide)))
-    tiles = per_tile(rest.astype(np.float32))
-    slope = per_tile(gradient(b))
+        rest = np.asarray(cv2.min(rest, _difference(step, slide)))
+    tiles, slope = per_tile(rest), per_tile(gradient(step.b))
     beyond = tiles - (_FLOOR + _GRAIN * noise(tiles, slope) + _STEEP * slope)
     return float(np.maximum(beyond, 0).mean())
