@@ -18,7 +18,7 @@ from animeinterp.frame import Frame
 from animeinterp.video.cuts import AHEAD, BEHIND, CutList, begins_shot, goes_on, is_blank
 from animeinterp.video.film import Shown
 from animeinterp.video.looks import Change, Look, change, look
-from animeinterp.video.pans import only_slid
+from animeinterp.video.pans import slid
 
 Item = TypeVar("Item")
 
@@ -167,26 +167,31 @@ def _with_cuts(stills: Iterable[_Still]) -> Iterator[_Still]:
 
 def _without_slides(stills: Iterable[_Still]) -> Iterator[_Still]:
     """The stills without those that a pan alone makes while the figure is held."""
-    slid = 0
+    skip = 0
     for still, after in _with_next(stills, _LONGEST_SLIDE + 1):
-        if slid:
-            slid -= 1
+        if skip:
+            skip -= 1
             continue
-        slid = _slid(still, after)
+        skip = _slid(still, after)
         yield still
 
 
 def _slid(still: _Still, after: list[_Still]) -> int:
     """How many of the stills that follow are only this one, slid."""
-    for count in range(1, len(after)):
-        held, new = after[:count], after[count]
-        if any(other.cut or other.last > other.shown.time for other in held) or new.cut:
-            return 0
-        if max(other.moved.all for other in held) < _SLID_SHARE * new.moved.all:
-            row = [still, *held, new]
-            if only_slid([other.look for other in row], [other.shown.number for other in row]):
-                return count
-    return 0
+    counts, most = [], 0.0
+    row = [still]
+    for other in after:
+        if other.cut:
+            break
+        if len(row) > 1 and most < _SLID_SHARE * other.moved.all:
+            counts.append(len(row) - 1)
+        row.append(other)
+        if other.last > other.shown.time:
+            break
+        most = max(most, other.moved.all)
+    if not counts:
+        return 0
+    return slid([other.look for other in row], [other.shown.number for other in row], counts)
 
 
 class _Flashes:

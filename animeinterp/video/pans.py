@@ -29,23 +29,36 @@ _TEXTURE = 2.0  # levels per px, mean of a tile: flatter tiles show no motion
 _SLOWEST = 0.2  # px, slower is no pan
 _REACH, _BIN = 24, 0.125  # px to each side that are looked at, and that are told apart
 _LAYERS, _SHARE = 3, 0.02  # motions at most, and the least share of the tiles that show motion
-_ASIDE, _FASTEST = 0.3, 2.0  # px and times: how far a layer's motion may differ from the background's
+_ASIDE, _ASIDE_SHARE = 0.3, 0.1  # px, and of its speed, by which a motion may leave the background's direction
+_FASTEST, _EASED = 2.0, 4.0  # times the background's speed that a layer has, and a camera that gathers speed
 _MOVED, _BETTER = 1.0, 0.5  # levels by which a tile has changed; how much of that is left if it has slid
 _RIM = 6  # of the picture's sides, the part that is its rim: one in so many tiles
 _RIM_LEAST = 0.01  # of all tiles, those of the rim that change, at least
 _RIM_SLID, _RIM_ON = 0.6, 0.15  # of these, those that slide; of the background's, those that slide on
-_EASED, _EASED_SHARE = 1.0, 0.35  # px and share by which a motion may gather speed
 
 
-def only_slid(looks: Sequence[Look], numbers: Sequence[int]) -> bool:
-    """Whether frames are only the first, slid, until the last, which is drawn anew.
+def slid(looks: Sequence[Look], numbers: Sequence[int], counts: Sequence[int]) -> int:
+    """How many of the frames after the first are only the first, slid, before one is drawn anew; 0 if that is not so.
 
-    looks: three or more, of one size. numbers: of the frames, which need not follow each other.
+    looks: of frames in a row, all of one size. numbers: of these frames, which need not follow each other. counts: how
+    many it may be; a look has to be there for one more.
     """
     greys = [_smaller(look.grey) for look in looks]
     steps = [_Step(a, b, n - m) for (a, b), (m, n) in zip(pairwise(greys), pairwise(numbers), strict=True)]
-    slides = [(x / steps[0].frames, y / steps[0].frames) for x, y in _motions(steps[0])]
-    return any(_only_slid(steps, slide, slides) for slide in slides)
+    first = steps[0]
+    rim = _rim(first)
+    if rim.sum() <= _RIM_LEAST * rim.size:
+        return 0
+    slides = _motions(first)
+    for ground in slides:
+        layers = [slide for slide in slides if _is_layer(slide, ground)]
+        moving = np.logical_or.reduce([_slides(first, layer) for layer in layers]) & rim
+        if moving.sum() <= _RIM_SLID * rim.sum():
+            continue
+        for count in counts:
+            if _drawn_anew(steps[:count], steps[count], ground, layers):
+                return count
+    return 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,20 +70,21 @@ class _Step:
     frames: int
 
 
-def _only_slid(steps: Sequence[_Step], ground: Slide, slides: Sequence[Slide]) -> bool:
-    """The same if the background moves by `ground` with every frame. slides: all motions, of one frame."""
-    layers = [slide for slide in slides if _is_layer(slide, ground)]
-    still, new = steps[:-1], steps[-1]
-    remains = max(_unexplained(step, layers) for step in still)
-    change = min(_unexplained(step, []) for step in still)
+def _drawn_anew(held: Sequence[_Step], new: _Step, ground: Slide, layers: Sequence[Slide]) -> bool:
+    """Whether a step draws something anew after others that only slide, and the background slides on.
+
+    ground: the background's motion, layers: all motions that count, px per frame.
+    """
+    remains = max(_unexplained(step, layers) for step in held)
+    change = min(_unexplained(step, []) for step in held)
     if change < _LEAST_PAN or remains > _FEW * change:
         return False
-    if not _pans_on(still[0], new, ground, layers):
+    before = _slides(held[0], ground) & _rim(held[0])
+    if (before & _slides(new, ground)).sum() <= _RIM_ON * before.sum():
         return False
     # A camera that gathers speed leaves nothing unexplained once its new speed is known.
-    speeds = [(x / new.frames, y / new.frames) for x, y in _motions(new)]
-    layers += [speed for speed in speeds if _is_eased(speed, ground)]
-    return _unexplained(new, layers) > max(_LEAST, remains / _FEW)
+    speeds = [speed for speed in _motions(new) if _is_eased(speed, ground)]
+    return _unexplained(new, [*layers, *speeds]) > max(_LEAST, remains / _FEW)
 
 
 def _smaller(grey: Grey) -> Grey:
@@ -79,19 +93,24 @@ def _smaller(grey: Grey) -> Grey:
 
 
 def _is_layer(slide: Slide, ground: Slide) -> bool:
-    speed = np.hypot(*ground)
-    x, y = ground[0] / speed, ground[1] / speed
-    pace = (slide[0] * x + slide[1] * y) / speed
-    return bool(abs(slide[1] * x - slide[0] * y) < _ASIDE and 0 <= pace <= _FASTEST)
+    pace, aside = _along(slide, ground)
+    return aside < _ASIDE and 0 <= pace <= _FASTEST
 
 
 def _is_eased(slide: Slide, ground: Slide) -> bool:
-    apart = np.hypot(slide[0] - ground[0], slide[1] - ground[1])
-    return bool(apart < max(_EASED, _EASED_SHARE * np.hypot(*ground)))
+    pace, aside = _along(slide, ground)
+    return aside < _ASIDE + _ASIDE_SHARE * pace * math.hypot(*ground) and 0 <= pace <= _EASED
+
+
+def _along(slide: Slide, ground: Slide) -> Slide:
+    """How many times faster along the background's motion, and how many px across it."""
+    speed = math.hypot(*ground)
+    x, y = ground[0] / speed, ground[1] / speed
+    return (slide[0] * x + slide[1] * y) / speed, abs(slide[1] * x - slide[0] * y)
 
 
 def _motions(step: _Step) -> list[Slide]:
-    """The motions (x, y), px, that most tiles share, the commonest first, without rest."""
+    """The motions (x, y), px per frame, that most tiles share, the commonest first, without rest."""
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
     flow = np.asarray(search.calc(step.a, step.b, None), np.float32)  # type: ignore[call-overload]
     # What a tile's outlines do counts, not what lies between them.
@@ -111,7 +130,7 @@ def _motions(step: _Step) -> list[Slide]:
         near = np.hypot(*(tiles - (x * _BIN - _REACH, y * _BIN - _REACH)).T) < 2 * _BIN
         across, down = np.median(tiles[near], axis=0)
         if np.hypot(across, down) > _SLOWEST:
-            motions.append((float(across), float(down)))
+            motions.append((float(across) / step.frames, float(down) / step.frames))
         votes[max(0, y - 2) : y + 3, max(0, x - 2) : x + 3] = 0
     return motions
 
@@ -129,25 +148,15 @@ def _difference(step: _Step, slide: Slide) -> Grey:
     return difference
 
 
-def _pans_on(still: _Step, new: _Step, ground: Slide, layers: Sequence[Slide]) -> bool:
-    """Whether what changes along the picture's rim slides first, and the background goes on to slide.
-
-    Not the lower rim, where figures stand.
-    """
-    changed = per_tile(cv2.absdiff(still.a, still.b))
+def _rim(step: _Step) -> NDArray[np.bool_]:
+    """Tiles along the picture's border that change. Not the lower border, where figures stand."""
+    changed = per_tile(cv2.absdiff(step.a, step.b)) > _MOVED
     height, width = changed.shape
-    rim = np.ones((height, width), bool)
-    rim[-(-height // _RIM) :, -(-width // _RIM) : width - -(-width // _RIM)] = False
-    rim &= changed > _MOVED
-    slid = np.logical_or.reduce([_slid(still, layer) for layer in layers]) & rim
-    first = _slid(still, ground) & rim
-    on = first & _slid(new, ground)
-    return bool(
-        rim.sum() > _RIM_LEAST * rim.size and slid.sum() > _RIM_SLID * rim.sum() and on.sum() > _RIM_ON * first.sum()
-    )
+    changed[-(-height // _RIM) :, -(-width // _RIM) : width - -(-width // _RIM)] = False
+    return changed
 
 
-def _slid(step: _Step, slide: Slide) -> NDArray[np.bool_]:
+def _slides(step: _Step, slide: Slide) -> NDArray[np.bool_]:
     """Tiles that change, and less so if they are slid."""
     rest, moved = per_tile(cv2.absdiff(step.a, step.b)), per_tile(_difference(step, slide))
     return np.asarray((rest > _MOVED) & (moved < _BETTER * rest))
