@@ -18,7 +18,8 @@ import cv2
 import numpy as np
 
 from animeinterp.errors import FileError, UsageError
-from animeinterp.video.looks import Look, found_again
+from animeinterp.video.looks import Look
+from animeinterp.video.outlines import found_again
 
 AHEAD = 2  # looks after the one in question that `begins_shot` wants
 BEHIND = 3  # looks before it
@@ -142,7 +143,7 @@ def _differ(a: Look, b: Look) -> bool:
         return changed > _MOST
     if changed < _FEW and not any(blank):
         return False
-    return found_again(a, b) < _LOST
+    return found_again(a, b, _LOST) < _LOST
 
 
 def _is_mixture(a: Look, b: Look, c: Look) -> bool:

@@ -1,8 +1,8 @@
-"""What is compared of frames: reduced copies, and how much of one is found again in another.
+"""What is compared of frames: reduced copies, and how much two differ.
 
 Two sizes. The fine copy (short side 360 to 719 px) still shows a small mouth that moves a few px, and is compared tile
-by tile: codec noise differs a little everywhere, motion much in few tiles. The coarse copy (about 160x90) is compared
-by motion: within a shot most outlines are found again, however fast they move; across a cut hardly any.
+by tile: codec noise differs a little everywhere, motion much in few tiles. The coarse copy (about 160x90) is what
+`outlines` follows from frame to frame, to tell shots apart.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from animeinterp.frame import Frame, rgb8
 
 Floats = NDArray[np.float32]
-Pan = tuple[int, int]  # x, y, whole px of the coarse copy
 
 FINE = 360  # px, short side of the fine copy, at least (unless the frame itself is smaller)
 COARSE = 160  # px, long side of the coarse copy
@@ -30,12 +29,6 @@ _MOST_NOISE = 8.0  # levels; more is taken for motion everywhere
 
 _OUTLINE = 3.0  # levels per px, gradients below are no outline
 _STRONGEST = 20.0  # levels per px, gradients above count as this
-_DIFFERENT = 10.0  # levels, plus half the gradient: pixels that differ by more are not the same
-_ASTRAY = 1.5  # px by which a motion and the motion back may miss each other
-_LEAST_OVERLAP = 0.3  # of each side that a pan leaves in sight
-_PEAKS = 3  # pans that are tried
-_MANY = 0.4  # share of outlines; if more are lost, something may have leapt
-_UNSEEN = 12.0  # levels of difference that count as much as all outlines out of sight
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +37,7 @@ class Look:
 
     fine: uint8 (h, w, 3), slightly smoothed. grey: uint8 (h, w) of it. slope: float32 (h / 8, w / 8), mean gradient of
     each tile in levels per px. colour: float32 (y, x, 3) in 0 to 255, the coarse copy; coarse: uint8 (y, x), its grey.
-    gradient: float32 (y, x), levels per px.
+    gradient: float32 (y, x), levels per px. outlines: float32 (y, x), 0 to 20, how much each pixel counts as outline.
     """
 
     fine: NDArray[np.uint8]
@@ -53,11 +46,7 @@ class Look:
     colour: Floats
     coarse: NDArray[np.uint8]
     gradient: Floats
-
-    @property
-    def outlines(self) -> Floats:
-        """How much each coarse pixel counts as outline, float32 (y, x) in 0 to 20."""
-        return np.where(self.gradient > _OUTLINE, np.minimum(self.gradient, _STRONGEST), np.float32(0))
+    outlines: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +76,8 @@ def look(frame: Frame) -> Look:
     coarse: Any = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     colour = np.asarray(cv2.GaussianBlur(small, (0, 0), 0.7), np.float32)
     steep = gradient(colour).max(axis=2)
-    return Look(fine, grey, per_tile(gradient(grey)), colour, coarse, steep)
+    outlines: Floats = np.where(steep > _OUTLINE, np.minimum(steep, _STRONGEST), np.float32(0))
+    return Look(fine, grey, per_tile(gradient(grey)), colour, coarse, steep, outlines)
 
 
 def gradient(picture: NDArray[np.uint8] | Floats) -> Floats:
@@ -123,88 +113,3 @@ def change(a: Look, b: Look) -> Change:
 def noise(difference: Floats, slope: Floats) -> float:
     """The noise in a difference of two frames, both by tile: at most 8 levels."""
     return min(float(np.median(difference[slope <= np.quantile(slope, 0.25)])), _MOST_NOISE)
-
-
-def found_again(a: Look, b: Look) -> float:
-    """The share of outlines that two frames of one size have in common, 0 to 1, however they moved.
-
-    Outlines are followed from each frame to the other by a pan of the whole picture, then by optical flow; if few are
-    found so, by the leap of a part of it as well. One is found again where the colours agree and the way back leads to
-    where it came from. 1 where neither frame has any outlines.
-    """
-    total = float(a.outlines.sum() + b.outlines.sum())
-    if total == 0:
-        return 1.0
-    pans = [(0, 0), *_pans(a.gradient, b.gradient)]
-    pan = min(pans, key=lambda pan: _misfit(a, b, pan))
-    lost_a, lost_b = _lost(a, b, pan), _lost(b, a, (-pan[0], -pan[1]))
-    if lost_a.sum() + lost_b.sum() > _MANY * total:
-        leap = max(pans, key=lambda pan: _fit(a, b, pan, lost_a) + _fit(b, a, (-pan[0], -pan[1]), lost_b))
-        lost_a = np.minimum(lost_a, _lost(a, b, leap))
-        lost_b = np.minimum(lost_b, _lost(b, a, (-leap[0], -leap[1])))
-    return 1 - float(lost_a.sum() + lost_b.sum()) / total
-
-
-def _lost(a: Look, b: Look, pan: Pan) -> Floats:
-    """The outlines of a that are not found in b, which has moved by about `pan`."""
-    height, width = a.coarse.shape
-    back_to_a = np.array([[1, 0, -pan[0]], [0, 1, -pan[1]]], np.float32)
-    coarse, colour = (
-        np.asarray(cv2.warpAffine(picture, back_to_a, (width, height), borderMode=cv2.BORDER_REPLICATE))
-        for picture in (b.coarse, b.colour)
-    )
-    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-    search.setFinestScale(0)
-    there, back = (np.asarray(search.calc(*pair, None)) for pair in ((a.coarse, coarse), (coarse, a.coarse)))  # type: ignore[call-overload]
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    x, y = x + there[..., 0], y + there[..., 1]
-    colour, back = (
-        np.asarray(cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
-        for values in (colour, back)
-    )
-    x, y, miss = x + pan[0], y + pan[1], there + back
-    seen = (x > -1) & (x < width) & (y > -1) & (y < height)
-    home = (miss * miss).sum(axis=2) < _ASTRAY**2
-    limit = _DIFFERENT + 0.5 * a.gradient
-    still = np.abs(a.colour - b.colour).max(axis=2) < limit
-    found = still | ((np.abs(a.colour - colour).max(axis=2) < limit) & home & seen)
-    return np.where(found, np.float32(0), a.outlines)
-
-
-def _misfit(a: Look, b: Look, pan: Pan) -> float:
-    """How badly a pan explains the picture: levels of difference in sight, and for the outlines out of sight."""
-    difference = np.abs(_staying(a.colour, pan) - _staying(b.colour, (-pan[0], -pan[1])))
-    seen = _staying(a.outlines, pan).sum() + _staying(b.outlines, (-pan[0], -pan[1])).sum()
-    unseen = 1 - float(seen) / float(a.outlines.sum() + b.outlines.sum())
-    return float(np.minimum(difference, 60).mean()) + unseen * _UNSEEN
-
-
-def _fit(a: Look, b: Look, pan: Pan, outlines: Floats) -> float:
-    """How much of a's outlines is found in b at just this shift."""
-    difference = np.abs(_staying(a.colour, pan) - _staying(b.colour, (-pan[0], -pan[1]))).max(axis=2)
-    same = difference < _DIFFERENT + 0.5 * _staying(a.gradient, pan)
-    return float(_staying(outlines, pan)[same].sum())
-
-
-def _staying(picture: Floats, pan: Pan) -> Floats:
-    """What of a picture stays in sight when it moves by `pan`."""
-    (height, width), (x, y) = picture.shape[:2], pan
-    return picture[max(0, -y) : height - max(0, y), max(0, -x) : width - max(0, x)]
-
-
-def _pans(a: Floats, b: Floats) -> list[Pan]:
-    """The likeliest shifts by phase correlation, each read in all ways that wrapping round allows."""
-    height, width = a.shape
-    window = np.sqrt(np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1])).astype(np.float32)
-    spectra = [np.fft.rfft2((side - side.mean()) * window) for side in (a, b)]
-    cross = spectra[1] * np.conj(spectra[0])
-    size = np.abs(cross)
-    cross /= size + 1e-3 * size.max() + 1e-9
-    peaks = cv2.GaussianBlur(np.fft.irfft2(cross, s=(height, width)).astype(np.float32), (0, 0), 1)
-    pans = []
-    for _ in range(_PEAKS):
-        down, across = (int(i) for i in np.unravel_index(int(peaks.argmax()), peaks.shape))
-        pans += [(x, y) for x in (across, across - width) for y in (down, down - height)]
-        peaks[np.ix_(np.arange(down - 2, down + 3) % height, np.arange(across - 2, across + 3) % width)] = -np.inf
-    reach = 1 - _LEAST_OVERLAP
-    return [(x, y) for x, y in pans if abs(x) <= reach * width and abs(y) <= reach * height]

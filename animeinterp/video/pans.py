@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.video.looks import Look, gradient, noise, per_tile
+from animeinterp.video.looks import Floats, Look, gradient, noise, per_tile
 
 Slide = tuple[float, float]
 Grey = NDArray[np.uint8]
@@ -47,16 +47,18 @@ def slid(looks: Sequence[Look], numbers: Sequence[int], counts: Sequence[int]) -
     steps = [_Step(a, b, n - m) for (a, b), (m, n) in zip(pairwise(greys), pairwise(numbers), strict=True)]
     first = steps[0]
     rim = _rim(first)
-    if rim.sum() <= _RIM_LEAST * rim.size:
+    change = _unexplained(first, [])
+    if rim.sum() <= _RIM_LEAST * rim.size or change < _LEAST_PAN:
         return 0
     slides = _motions(first)
     for ground in slides:
         layers = [slide for slide in slides if _is_layer(slide, ground)]
         moving = np.logical_or.reduce([_slides(first, layer) for layer in layers]) & rim
-        if moving.sum() <= _RIM_SLID * rim.sum():
+        if moving.sum() <= _RIM_SLID * rim.sum() or _unexplained(first, layers) > _FEW * change:
             continue
         for count in counts:
-            if _drawn_anew(steps[:count], steps[count], ground, layers):
+            remains = max(_unexplained(step, layers) for step in steps[:count])
+            if remains <= _FEW * change and _drawn_anew(first, steps[count], ground, layers, remains):
                 return count
     return 0
 
@@ -70,16 +72,13 @@ class _Step:
     frames: int
 
 
-def _drawn_anew(held: Sequence[_Step], new: _Step, ground: Slide, layers: Sequence[Slide]) -> bool:
-    """Whether a step draws something anew after others that only slide, and the background slides on.
+def _drawn_anew(first: _Step, new: _Step, ground: Slide, layers: Sequence[Slide], remains: float) -> bool:
+    """Whether a step draws something anew while the background slides on as in the first.
 
-    ground: the background's motion, layers: all motions that count, px per frame.
+    ground: the background's motion, layers: all motions that count, px per frame. remains: what these leave unexplained
+    before.
     """
-    remains = max(_unexplained(step, layers) for step in held)
-    change = min(_unexplained(step, []) for step in held)
-    if change < _LEAST_PAN or remains > _FEW * change:
-        return False
-    before = _slides(held[0], ground) & _rim(held[0])
+    before = _slides(first, ground) & _rim(first)
     if (before & _slides(new, ground)).sum() <= _RIM_ON * before.sum():
         return False
     # A camera that gathers speed leaves nothing unexplained once its new speed is known.
@@ -116,7 +115,9 @@ def _motions(step: _Step) -> list[Slide]:
     # What a tile's outlines do counts, not what lies between them.
     steep = gradient(step.a) + np.float32(1e-3)
     slope = per_tile(steep)
-    tiles = np.stack([per_tile(flow[..., i] * steep) / slope for i in (0, 1)], axis=2)[slope > _TEXTURE]
+    tiles = np.stack([per_tile(flow[..., i] * steep) / slope for i in (0, 1)], axis=2)[
+        slope > _TEXTURE + np.quantile(slope, 0.25)
+    ]
     cells = np.rint((tiles + _REACH) / _BIN).astype(np.int64)
     side = round(2 * _REACH / _BIN) + 1
     cells = cells[(np.hypot(tiles[:, 0], tiles[:, 1]) > _SLOWEST) & ((cells >= 0) & (cells < side)).all(axis=1)]
@@ -150,7 +151,7 @@ def _difference(step: _Step, slide: Slide) -> Grey:
 
 def _rim(step: _Step) -> NDArray[np.bool_]:
     """Tiles along the picture's border that change. Not the lower border, where figures stand."""
-    changed = per_tile(cv2.absdiff(step.a, step.b)) > _MOVED
+    changed = _changed(step)[0]
     height, width = changed.shape
     changed[-(-height // _RIM) :, -(-width // _RIM) : width - -(-width // _RIM)] = False
     return changed
@@ -158,8 +159,15 @@ def _rim(step: _Step) -> NDArray[np.bool_]:
 
 def _slides(step: _Step, slide: Slide) -> NDArray[np.bool_]:
     """Tiles that change, and less so if they are slid."""
-    rest, moved = per_tile(cv2.absdiff(step.a, step.b)), per_tile(_difference(step, slide))
-    return np.asarray((rest > _MOVED) & (moved < _BETTER * rest))
+    changed, beyond, grain = _changed(step)
+    return changed & (per_tile(_difference(step, slide)) - grain < _BETTER * beyond)
+
+
+def _changed(step: _Step) -> tuple[NDArray[np.bool_], Floats, float]:
+    """Tiles that change by more than noise, by how much, and the noise, in levels."""
+    difference = per_tile(cv2.absdiff(step.a, step.b))
+    grain = noise(difference, per_tile(gradient(step.b)))
+    return difference - grain > _MOVED + grain, difference - grain, grain
 
 
 def _unexplained(step: _Step, slides: Sequence[Slide]) -> float:
