@@ -43,15 +43,34 @@ def run(network: Cel, frame0, frame1, flow01, flow10, trust, t=0.5):
     return network(frame0, frame1, flow01, flow10, trust, trust, torch.tensor([t]))
 
 
-def test_untrained_it_is_the_rule_of_the_classical_preset():
-    frame0, true, frame1, flow01, flow10, _ = pair()
+@pytest.mark.parametrize("size", [(64, 96), (67, 83)])  # 67: what is added to reach a multiple of 16 must not show
+@pytest.mark.parametrize("upright", [False, True])
+def test_untrained_it_is_the_rule_of_the_classical_preset(size, upright):
+    frame0, true, frame1, flow01, flow10, _ = pair(*size)
+    if upright:
+        frame0, true, frame1 = (frame.transpose(2, 3) for frame in (frame0, true, frame1))
+        flow01, flow10 = (flow.flip(1).transpose(2, 3) for flow in (flow01, flow10))
     importance0, importance1 = consistency(frame0, frame1, flow01, flow10), consistency(frame1, frame0, flow10, flow01)
     rule = compose(frame0, frame1, warp(frame0, flow01, importance0, 0.5), warp(frame1, flow10, importance1, 0.5), 0.5)
     network = Cel(replace(SMALL, iterations=0, apply_gate=False)).eval()
     with torch.inference_mode():
         drawn = run(network, frame0, frame1, flow01, flow10, importance0).frame
     torch.testing.assert_close(drawn, rule, atol=0.01, rtol=0)
-    assert (drawn - true)[..., 12:-12].abs().mean() < 2e-3
+    assert (drawn - true)[..., 12:-12, 12:-12].abs().mean() < 2e-3
+
+
+def test_coarse_flow_that_fits_is_kept():
+    frame0, _, frame1, flow01, flow10, trust = pair()
+    network = Cel(SMALL).eval()
+    with torch.no_grad():
+        network.refinement.gate.bias.zero_()
+        network.refinement.step.head2.bias.fill_(0.2)  # 1.6 px a step: wrong where the coarse flow is right
+    for wrong, kept in ((0, True), (-5, False)):
+        coarse01, coarse10 = (flow + wrong for flow in (flow01, flow10))
+        with torch.inference_mode():
+            found = run(network, frame0, frame1, coarse01, coarse10, trust).flows.flow01
+        changed = (found - coarse01)[..., 16:-16, 16:-16].mean()
+        assert (changed < 1.4) == kept, changed
 
 
 def test_untrained_refinement_leaves_the_coarse_flow():

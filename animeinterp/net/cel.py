@@ -21,7 +21,7 @@ from animeinterp.errors import FrameError
 from animeinterp.net.compose import consistency
 from animeinterp.net.encoder import Block, Encoder, Levels, padded, shrunk
 from animeinterp.net.model import MIN_SIZE
-from animeinterp.net.refinement import Refined, Refinement
+from animeinterp.net.refinement import Refined, Refinement, other_way
 from animeinterp.net.rfr import backward_warp, resize, scale_flow
 from animeinterp.net.selection import Chooser, Decision, Drawn, arrive, choose, decide
 from animeinterp.options import CEL, ModelConfig
@@ -107,21 +107,19 @@ class Cel(nn.Module):
 
         frame0, frame1: (N, 3, H, W).
         """
-        refined = self._refine(frame0, levels0, levels1, coarse01, coarse10, trust0, trust1)
         size = tuple(frame0.shape[-2:])
-        seen = self._seen_size(size)
-        height, width = seen
-        first, second = shrunk(frame0, seen), shrunk(frame1, seen)
-        frames, others = padded(torch.cat([first, second])), padded(torch.cat([second, first]))
-        back = torch.cat(refined.flow.chunk(2)[::-1])
-        rule = consistency(frames, others, refined.flow, back).log()
-        own, other = torch.cat([levels0.quarter, levels1.quarter]), torch.cat([levels1.quarter, levels0.quarter])
-        z0, z1 = self.importance(own, other, refined.flow, rule)[..., :height, :width].chunk(2)
+        height, width = self._seen_size(size)
+        frames = self._seen(frame0, frame1)
+        refined = self._refine(frames, size, levels0, levels1, coarse01, coarse10, trust0, trust1)
+        rule = consistency(frames, other_way(frames), refined.flow, other_way(refined.flow)).log()
+        own = torch.cat([levels0.quarter, levels1.quarter])
+        z0, z1 = self.importance(own, other_way(own), refined.flow, rule)[..., :height, :width].chunk(2)
         return self._flows(refined, size, resize(z0, size), resize(z1, size))
 
     def _refine(
         self,
-        frame: Tensor,
+        frames: Tensor,
+        size: tuple[int, ...],
         levels0: Levels,
         levels1: Levels,
         coarse01: Tensor,
@@ -129,14 +127,13 @@ class Cel(nn.Module):
         trust0: Tensor,
         trust1: Tensor,
     ) -> Refined:
-        """Both directions as one batch, at the size at which the network looks at `frame`, padded."""
-        seen = self._seen_size(tuple(frame.shape[-2:]))
+        """Both directions as one batch. frames: of `_seen`. size: that of the frames as they are."""
+        seen = self._seen_size(size)
         coarse = padded(scale_flow(torch.cat([coarse01, coarse10]).float(), seen, "bilinear"))
         if self.refinement is None:
             return Refined(coarse, [])
         trust = padded(resize(torch.cat([trust0, trust1]).float(), seen))
-        own, other = torch.cat([levels0.eighth, levels1.eighth]), torch.cat([levels1.eighth, levels0.eighth])
-        refined: Refined = self.refinement(own, other, coarse, trust)
+        refined: Refined = self.refinement(torch.cat([levels0.eighth, levels1.eighth]), frames, coarse, trust)
         return refined
 
     def _flows(self, refined: Refined, size: tuple[int, ...], z0: Tensor, z1: Tensor) -> Flows:
@@ -152,21 +149,17 @@ class Cel(nn.Module):
         size = tuple(frame0.shape[-2:])
         seen = self._seen_size(size)
         share = t.view(-1, 1, 1, 1)
-        first, second = (padded(shrunk(frame, seen)) for frame in (frame0, frame1))
-        flow01, flow10 = (padded(scale_flow(flow, seen, "bilinear")) for flow in (flows.flow01, flows.flow10))
-        z0, z1 = (padded(resize(z, seen)) for z in (flows.z0, flows.z1))
-        arrived0 = arrive(first, levels0, flow01, z0, share, self.config)
-        arrived1 = arrive(second, levels1, flow10, z1, 1 - share, self.config)
+        first, second = (shrunk(frame, seen) for frame in (frame0, frame1))
+        flow01, flow10 = (scale_flow(flow, seen, "bilinear") for flow in (flows.flow01, flows.flow10))
+        arrived0 = arrive(first, levels0, flow01, resize(flows.z0, seen), share, self.config)
+        arrived1 = arrive(second, levels1, flow10, resize(flows.z1, seen), 1 - share, self.config)
         decision = decide(self.chooser, first, second, arrived0, arrived1, share)
-        if seen == size:
-            drawn = choose(first, second, arrived0, arrived1, share, decision)
-            return Drawn(*(plane[..., : size[0], : size[1]] for plane in drawn))
-        # Too large to look at whole: decided at a smaller size, drawn from the frames as they are.
-        logits, change, residual = (plane[..., : seen[0], : seen[1]] for plane in decision)
-        change = torch.cat([scale_flow(half, size, "bilinear") for half in change.chunk(2, 1)], 1)
-        decision = Decision(resize(logits, size), change, resize(residual, size))
-        arrived0 = arrive(frame0, None, flows.flow01, flows.z0, share, self.config)
-        arrived1 = arrive(frame1, None, flows.flow10, flows.z1, 1 - share, self.config)
+        if seen != size:
+            # Too large to look at whole: decided at a smaller size, drawn from the frames as they are.
+            change = torch.cat([scale_flow(half, size, "bilinear") for half in decision.change.chunk(2, 1)], 1)
+            decision = Decision(resize(decision.logits, size), change, resize(decision.residual, size))
+            arrived0 = arrive(frame0, None, flows.flow01, flows.z0, share, self.config)
+            arrived1 = arrive(frame1, None, flows.flow10, flows.z1, 1 - share, self.config)
         return choose(frame0, frame1, arrived0, arrived1, share, decision)
 
     def forward(
@@ -180,16 +173,23 @@ class Cel(nn.Module):
         t: Tensor | None,
     ) -> Output:
         """Two frames (N, 3, H, W), their coarse flows and trust, times t (N,) → the frames at t. No t: flow only."""
+        size = tuple(frame0.shape[-2:])
         both = self.encode(torch.cat([frame0, frame1]))
         levels0, levels1 = (Levels(*(level.chunk(2)[i] for level in both)) for i in (0, 1))
         if t is None:
             # Importance decides how frames are drawn; without it flow is learned in half the time.
-            refined = self._refine(frame0, levels0, levels1, coarse01, coarse10, trust0, trust1)
-            z = frame0.new_zeros(len(frame0), 1, *frame0.shape[-2:])
-            return Output(None, self._flows(refined, tuple(frame0.shape[-2:]), z, z), None)
+            frames = self._seen(frame0, frame1)
+            refined = self._refine(frames, size, levels0, levels1, coarse01, coarse10, trust0, trust1)
+            z = frame0.new_zeros(len(frame0), 1, *size)
+            return Output(None, self._flows(refined, size, z, z), None)
         flows = self.flow(frame0, frame1, levels0, levels1, coarse01, coarse10, trust0, trust1)
         drawn = self.synthesize(frame0, frame1, levels0, levels1, flows, t)
         return Output(drawn.frame, flows, drawn)
+
+    def _seen(self, frame0: Tensor, frame1: Tensor) -> Tensor:
+        """Both frames as the network looks at them, (2N, 3, h, w): not too large, and whole multiples of 16."""
+        seen = self._seen_size(tuple(frame0.shape[-2:]))
+        return padded(torch.cat([shrunk(frame0, seen), shrunk(frame1, seen)]))
 
     def _seen_size(self, size: tuple[int, ...]) -> tuple[int, int]:
         """The size at which the network looks at frames of `size` = (height, width)."""

@@ -2,8 +2,9 @@
 
 Like `rfr.RFR`, at 1/8 of the frame, with three changes. The coarse flow keeps its full size, and only what the steps
 found is upsampled: SGM knows where a piece ends to the pixel, and 1/8 does not. The gate comes last instead of first:
-after the steps it is known whether the coarse flow was right. The encoder is shared, so that the context and the
-correlation cost nothing of their own.
+after the steps it is known whether the coarse flow was right. And the coarse flow is kept where it fits the other frame
+no worse than what the steps made of it: most of it is right, and a step that is off by a pixel blurs a line. The encoder
+is shared, so that the context and the correlation cost nothing of their own.
 
 At the start of training gate is nearly 1 and change 0: nearly the coarse flow itself.
 """
@@ -16,11 +17,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from animeinterp.net.compose import sample
 from animeinterp.net.correlation import Correlation
 from animeinterp.net.rfr import pixel_grid, resize, upsample_convex
 from animeinterp.options import ModelConfig
 
 HIDDEN = 48
+_PER_COLOR = 4.0  # log odds per tenth of the range of colour by which one flow fits better than the other
 
 
 class Refined(NamedTuple):
@@ -70,18 +73,21 @@ class Refinement(nn.Module):
         self.step = Step(config.correlation_levels * (2 * config.correlation_radius + 1) ** 2)
         self.mask = nn.Conv2d(HIDDEN, 64 * 9, 1)
         self.gate = nn.Conv2d(HIDDEN, 1, 3, padding=1)
+        self.keep = nn.Conv2d(HIDDEN + 4, 1, 3, padding=1)
         nn.init.zeros_(self.gate.weight)
+        nn.init.zeros_(self.keep.weight)
+        nn.init.zeros_(self.keep.bias)  # type: ignore[arg-type]
         # Not 0: there exp(-g²) has no slope, and the gate could not begin to learn.
         nn.init.constant_(self.gate.bias, 0.3)  # type: ignore[arg-type]
 
-    def forward(self, features0: Tensor, features1: Tensor, coarse: Tensor, trust: Tensor) -> Refined:
-        """Refine the coarse flow 0→1.
+    def forward(self, features: Tensor, frames: Tensor, coarse: Tensor, trust: Tensor) -> Refined:
+        """Refine the coarse flow, both directions at once: the second half of the batch is the way back of the first.
 
-        features0, features1: (N, C, H/8, W/8). coarse: (N, 2, H, W) px. trust: (N, 1, H, W) in [0, 1], 0 where
-        coarse says nothing.
+        features: (2N, C, H/8, W/8). frames: (2N, 3, H, W) in [0, 1]. coarse: (2N, 2, H, W) px. trust: (2N, 1, H, W) in
+        [0, 1], 0 where coarse says nothing.
         """
-        size, small = tuple(coarse.shape[-2:]), tuple(features0.shape[-2:])
-        features0, features1 = features0.float(), features1.float()
+        size, small = tuple(coarse.shape[-2:]), tuple(features.shape[-2:])
+        features0, features1 = features.float(), other_way(features.float())
         share = resize_area(trust, small)
         # Averaged over what can be trusted: the mean of a motion and of nothing is no motion of either.
         start = resize_area(coarse * trust, small) / (share + 1e-3) / 8
@@ -96,10 +102,36 @@ class Refinement(nn.Module):
             flow = at + change
             if self.training:
                 steps.append(8 * flow)
-        if self.config.apply_gate:
-            gate = torch.exp(-self.gate(hidden).float().square())
-            start, coarse = gate * start, resize(gate, size) * coarse
-        return Refined(coarse + upsample_convex(flow - start, 0.25 * self.mask(hidden).float()), steps)
+        change = flow - start
+        if not self.config.apply_gate:
+            return Refined(coarse + self._upsampled(change, hidden), steps)
+        gate = torch.exp(-self.gate(hidden).float().square())
+        refined = resize(gate, size) * coarse + self._upsampled(flow - gate * start, hidden)
+        before, after = (_misfit(frames, way, small) for way in (coarse, refined.detach()))
+        # What fits better is kept: the rule, changed by what the steps know.
+        rule = _PER_COLOR * (after - before)[:, :1]
+        keep = (rule + self.keep(torch.cat([hidden, before, after], 1)).float()).sigmoid()
+        return Refined(torch.lerp(refined, coarse, resize(keep, size)), steps)
+
+    def _upsampled(self, flow: Tensor, hidden: Tensor) -> Tensor:
+        return upsample_convex(flow, 0.25 * self.mask(hidden).float())
+
+
+def other_way(planes: Tensor) -> Tensor:
+    """Planes of frames 0 and 1, or of the ways there and back, (2N, …): those of frames 1 and 0."""
+    return torch.cat(planes.chunk(2)[::-1])
+
+
+def _misfit(frames: Tensor, flow: Tensor, size: tuple[int, ...]) -> Tensor:
+    """How badly flow fits at `size` = (h, w): mean error of the colour and of going there and back, (2N, 2, h, w).
+
+    Both are cut off and in [0, 2.5] and [0, 1]. Found at half the size of frames (2N, 3, H, W).
+    """
+    frames, flow = F.avg_pool2d(frames.float(), 2), F.avg_pool2d(flow, 2) / 2
+    found = sample(torch.cat([other_way(frames), other_way(flow)], 1), flow, "bilinear")
+    color = (found[:, :3] - frames).abs().mean(1, keepdim=True).clamp(max=0.25)
+    apart = (found[:, 3:] + flow).square().sum(1, keepdim=True).sqrt().clamp(max=5)
+    return resize_area(torch.cat([10 * color, apart / 5], 1), size)
 
 
 def resize_area(planes: Tensor, size: tuple[int, ...]) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from animeinterp.errors import UsageError
 from animeinterp.net.compose import AGREEMENT, CROSS_FADE, MIN_DENSITY, sample
-from animeinterp.net.encoder import Block, Levels
+from animeinterp.net.encoder import Block, Levels, padded
 from animeinterp.net.refinement import resize_area
 from animeinterp.net.splatting import splat
 from animeinterp.options import ModelConfig
@@ -78,6 +78,7 @@ def arrive(
 
 def _splat_level(level: Tensor, motion: Tensor, z: Tensor, mode: str) -> Tensor:
     size = tuple(level.shape[-2:])
+    motion, z = padded(motion), padded(z)
     factor = motion.shape[-1] // size[1]
     small = resize_area(motion, size) / factor
     importance = resize_area(z, size) if mode == "softmax" else None
@@ -131,21 +132,23 @@ class Decision(NamedTuple):
 def decide(
     chooser: Chooser, frame0: Tensor, frame1: Tensor, arrived0: Arrived, arrived1: Arrived, share: Tensor
 ) -> Decision:
-    """Look at what arrived. frame0, frame1: (N, C, H, W), H and W multiples of 16, the first three planes RGB."""
+    """Look at what arrived. frame0, frame1: (N, C, H, W), the first three planes RGB.
+
+    Frames are made whole multiples of 16 px here and no earlier: what is repeated beyond the border must not be moved
+    into the picture.
+    """
     rule = offered(arrived0, arrived1, share)
     read0, read1 = sample(frame0[:, :3], -arrived0.motion), sample(frame1[:, :3], -arrived1.motion)
     hints = [arrived0.motion / 16, arrived1.motion / 16, arrived0.density, arrived1.density]
     hints += [arrived0.coherent, arrived1.coherent, share.expand_as(arrived0.density)]
-    evidence = torch.cat(
-        [
-            F.pixel_unshuffle(torch.cat([read0, read1, (read0 - read1).abs().mean(1, keepdim=True)], 1), 2),
-            F.avg_pool2d(torch.cat([rule.log() / 4, *hints], 1), 2),
-        ],
-        1,
-    )
+    colors = padded(torch.cat([read0, read1, (read0 - read1).abs().mean(1, keepdim=True)], 1))
+    others = padded(torch.cat([rule.log() / 4, *hints], 1))
+    evidence = torch.cat([F.pixel_unshuffle(colors, 2), F.avg_pool2d(others, 2)], 1)
     if arrived0.features is None or arrived1.features is None:
         raise UsageError("decide: frames must arrive with their features")
-    logits, change, residual = chooser(evidence, arrived0.features, arrived1.features)
+    height, width = frame0.shape[-2:]
+    decided = chooser(evidence, arrived0.features, arrived1.features)
+    logits, change, residual = (plane[..., :height, :width] for plane in decided)
     # 4: pixels are a handy unit for the motions of animation, and the last layer begins at 0.
     return Decision(4 * logits, 4 * change, residual)
 
