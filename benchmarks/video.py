@@ -1,6 +1,9 @@
 """Whole films: what knowing drawings, still parts and overlap save beside interpolating every pair of frames.
 
-    python benchmarks/video.py FILM [--seconds 2] [--at 0]
+    python benchmarks/video.py [FILM] [--seconds 2] [--at 0]
+
+Without a film one is made: a figure on twos before a painted background that stands still, 960x540, once for each of
+three sizes of the figure.
 
 The naive way is a loop over neighbouring frames that calls the interpolator for each and encodes as the other one does.
 Both ways double the frame rate. Seconds of wall clock and of processor time, and the peak memory of each in a process
@@ -15,14 +18,45 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import av
+import cv2
+import numpy as np
+
 from animeinterp import VideoOptions, interpolate_video, load_interpolator
 from animeinterp.video.encoding import Encoding, SegmentWriter, choose_encoder
 from animeinterp.video.reader import Reader, probe
+
+
+def made(target: Path, reach: float, count: int = 48) -> Path:
+    """A film whose figure, drawn anew on every second frame, reaches `reach` of the height of the frame."""
+    random = np.random.default_rng(1)
+    ground = cv2.resize(random.integers(60, 220, (9, 16, 3), np.uint8), (960, 540), interpolation=cv2.INTER_CUBIC)
+    for _ in range(60):
+        centre, size = random.integers(0, (960, 540)).tolist(), random.integers(8, 70, 2).tolist()
+        cv2.ellipse(ground, centre, size, 0, 0, 360, random.integers(30, 230, 3).tolist(), -1, cv2.LINE_AA)
+    size = reach * 540 / 2
+    with av.open(str(target), "w") as container:
+        stream = container.add_stream("libx264", rate=24, options={"crf": "16"})
+        stream.width, stream.height, stream.pix_fmt = 960, 540, "yuv420p"
+        for number in range(count):
+            frame, pose = ground.copy(), 0.2 * (number // 2)
+            body = np.array([480, 270]) + 0.15 * size * np.array([np.cos(pose), np.sin(2 * pose)])
+            for angle, length in ((pose, 0.8), (-pose, 0.8), (pose + 2.4, 0.7), (2.4 - pose, 0.7)):
+                limb = [body.astype(int).tolist(), (body + length * size * np.array([np.cos(angle), np.sin(angle)]))]
+                ends = limb[0], limb[1].astype(int).tolist()
+                cv2.line(frame, *ends, (20, 20, 30), max(2, int(0.2 * size)), cv2.LINE_AA)
+                cv2.line(frame, *ends, (220, 60, 50), max(1, int(0.15 * size)), cv2.LINE_AA)
+            cv2.circle(frame, body.astype(int).tolist(), int(0.35 * size), (20, 20, 30), -1, cv2.LINE_AA)
+            cv2.circle(frame, body.astype(int).tolist(), int(0.3 * size), (240, 200, 170), -1, cv2.LINE_AA)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode(None))
+    return target
 
 
 def naive(source: Path, target: Path, begin: Fraction, end: Fraction) -> int:
@@ -44,39 +78,42 @@ def ours(source: Path, target: Path, begin: Fraction, end: Fraction) -> int:
     return interpolate_video(source, target, options, interpolator=interpolator).frames
 
 
-def _measured(way: Callable[..., int], arguments: tuple[Any, ...], answers: Any) -> None:
+def _measured(way: Callable[..., int], *arguments: Any) -> tuple[float, float, float, int]:
     wall, cpu = time.perf_counter(), time.process_time()
     frames = way(*arguments)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    answers.put((time.perf_counter() - wall, time.process_time() - cpu, memory, frames))
+    return time.perf_counter() - wall, time.process_time() - cpu, memory, frames
 
 
 def measured(way: Callable[..., int], *arguments: Any) -> tuple[float, float, float, int]:
     """Wall seconds, processor seconds, peak GiB and frames of one call in a process of its own."""
-    context = multiprocessing.get_context("spawn")
-    answers = context.Queue()
-    process = context.Process(target=_measured, args=(way, arguments, answers))
-    process.start()
-    got: tuple[float, float, float, int] = answers.get()
-    process.join()
-    return got
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        return process.submit(_measured, way, *arguments).result()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("film", type=Path)
-    parser.add_argument("--seconds", type=Fraction, default=Fraction(2))
-    parser.add_argument("--at", type=Fraction, default=Fraction(0))
-    asked = parser.parse_args()
+def compare(film: Path, begin: Fraction, end: Fraction, folder: Path) -> None:
+    """Measure both ways on one film and print what they took."""
     rows = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for way in (naive, ours):
-            target = Path(folder) / f"{way.__name__}.mkv"
-            rows[way.__name__] = measured(way, asked.film, target, asked.at, asked.at + asked.seconds)
+    for way in (naive, ours):
+        rows[way.__name__] = measured(way, film, folder / f"{film.stem}-{way.__name__}.mkv", begin, end)
     print(f"{'':8}{'wall s':>9}{'CPU s':>9}{'GiB':>7}{'frames':>8}")
     for name, (wall, cpu, memory, frames) in rows.items():
         print(f"{name:8}{wall:9.1f}{cpu:9.1f}{memory:7.2f}{frames:8}")
     print(f"ours / naive: wall {rows['ours'][0] / rows['naive'][0]:.2f}, CPU {rows['ours'][1] / rows['naive'][1]:.2f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("film", type=Path, nargs="?")
+    parser.add_argument("--seconds", type=Fraction, default=Fraction(2))
+    parser.add_argument("--at", type=Fraction, default=Fraction(0))
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        films = [(0, asked.film)] if asked.film else [(r, made(folder / f"{r}.mp4", r)) for r in (0.3, 0.6, 0.9)]
+        for reach, film in films:
+            print(f"figure {reach:.0%} of the height" if reach else film)
+            compare(film, asked.at, asked.at + asked.seconds, folder)
 
 
 if __name__ == "__main__":

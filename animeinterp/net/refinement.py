@@ -1,9 +1,9 @@
 """Recurrent refinement of `cel` (paper §4.2, lighter): the coarse flow is changed in a few steps, then gated.
 
-Like `rfr.RFR`, at 1/8 of the frame, with three changes. The coarse flow keeps its full size, and only what the steps
+Like `rfr.RFR`, at 1/8 of the frame, with four changes. The coarse flow keeps its full size, and only what the steps
 found is upsampled: SGM knows where a piece ends to the pixel, and 1/8 does not. The gate comes last instead of first:
-after the steps it is known whether the coarse flow was right. And the coarse flow is kept where it fits the other frame
-no worse than what the steps made of it: most of it is right, and a step that is off by a pixel blurs a line. The encoder
+after the steps it is known whether the coarse flow was right. The coarse flow is kept where it fits the other frame no
+worse than what the steps made of it: most of it is right, and a step that is off by a pixel blurs a line. The encoder
 is shared, so that the context and the correlation cost nothing of their own.
 
 At the start of training gate is nearly 1 and change 0: nearly the coarse flow itself.

@@ -8,7 +8,7 @@ mixture of them are told apart. A flash is two cuts: nothing may be drawn betwee
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -33,32 +33,31 @@ _MIX_SHARE = 0.7  # share of the changed pixels that have to be a mixture
 _MIX_ERROR, _MIX_SLACK = 8.0, 0.15  # levels, and per level of change
 _MIX = (0.1, 0.9)  # how much of the later frame a mixture holds
 
-_NUMBER = re.compile(r"\d+")
-_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)(s?)")
+_NUMBER = re.compile(r"[0-9]+")
+_CLOCK = re.compile(r"(?:(?:([0-9]+):)?([0-9]+):)?([0-9]+(?:\.[0-9]+)?)(s?)")
 
 
 @dataclass(frozen=True, slots=True)
 class CutList:
     """A user's own list of cuts, in place of those found.
 
-    frames: numbers of frames that begin a shot. times: s since the first frame; the frame nearest to each begins one.
+    frames: numbers of frames that begin a shot. times: s since the first frame; each means the first frame that is not
+    shown earlier, but for half a frame.
     """
 
     frames: frozenset[int] = frozenset()
     times: tuple[Fraction, ...] = ()
 
-    def begins_shot(self, number: int, before: Fraction | None, time: Fraction) -> bool:
-        """Whether the frame of this number and time (s) is the first of a shot.
+    def follow(self) -> Callable[[int, Fraction, Fraction], bool]:
+        """Asked of all frames in order, tells which begin a shot: by number, time and duration, s, known or about."""
+        reached = Fraction(-1)
 
-        before: the time of the frame before it; None if it is the film's first. A frame is meant by times up to half a
-        frame after it.
-        """
-        if number in self.frames:
-            return True
-        if before is None:
-            return any(given <= time for given in self.times)
-        half = (time - before) / 2
-        return any(before + half < given <= time + half for given in self.times)
+        def begins_shot(number: int, time: Fraction, duration: Fraction) -> bool:
+            nonlocal reached
+            before, reached = reached, time + duration / 2
+            return number in self.frames or any(before < given <= reached for given in self.times)
+
+        return begins_shot
 
 
 def parse_cuts(source: str | Path) -> CutList:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TypeVar
 
 from animeinterp.frame import Frame
@@ -24,7 +24,7 @@ Item = TypeVar("Item")
 
 _SAME = 1.45  # change, see looks: below it a frame repeats the one before
 # Poor encodings repeat worse than that, but still well below the motion around them.
-_POOR, _POOR_SHARE = 6.0, 0.25
+_POOR, _POOR_SHARE = 6.0, 0.35
 _AROUND_BEHIND, _AROUND_AHEAD = 3, 2  # frames
 _LONGEST_SLIDE = 3  # frames that a pan alone makes, between two drawings
 _SLID_SHARE = 0.95  # of the change to the next drawing, at most, that a pan alone makes
@@ -117,10 +117,13 @@ def _stills(frames: Iterable[Shown], holds: bool, cuts: CutList | None) -> Itera
     """The frames that are not repeats; where there are no holds, all."""
     still: _Still | None = None
     around: deque[float] = deque(maxlen=_AROUND_BEHIND)
+    begins_shot = None if cuts is None else cuts.follow()
     for this, after in _with_next(_compared(frames), _AROUND_AHEAD):
         shown, seen, moved = this
-        begins = cuts is not None and cuts.begins_shot(shown.number, None if still is None else still.last, shown.time)
-        ahead = max((change.most for _, _, change in after), default=0.0)
+        times = [*([still.last] if still else []), shown.time, *(other.time for other, _, _ in after[:1])]
+        duration = min((b - a for a, b in pairwise(times)), default=Fraction(0))
+        begins = begins_shot is not None and begins_shot(shown.number, shown.time, duration)
+        ahead = max(change.most for _, _, change in after) if len(after) == _AROUND_AHEAD else float("inf")
         if still is not None and holds and not begins and _repeats(still, this, min(ahead, max(around))):
             still.last, still.end = shown.time, shown.number
         else:

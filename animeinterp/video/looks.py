@@ -97,16 +97,17 @@ def per_tile(values: NDArray[Any]) -> Floats:
 def change(a: Look, b: Look) -> Change:
     """How much two frames differ, as far as it is more than noise.
 
-    The noise is what the flattest quarter of the picture shows: there motion can hardly be seen.
+    The noise is what the flattest quarter of the picture shows: there motion can hardly be seen. What all of a tile has
+    in common is none, but a fade.
     """
     if a.fine.shape != b.fine.shape:
         return Change(np.inf, np.inf)
-    channels: Any = cv2.absdiff(a.fine, b.fine)
-    widest = cv2.max(cv2.max(channels[..., 0], channels[..., 1]), channels[..., 2])
-    difference = np.asarray(widest, np.float32)
-    size = np.sqrt(per_tile(difference * difference))
+    difference: Any = cv2.subtract(b.fine, a.fine, dtype=cv2.CV_32F)
+    shift, square = per_tile(difference), per_tile(difference * difference)
     slope = np.maximum(a.slope, b.slope)
-    size /= _FLOOR + _GRAIN * noise(size, slope) + _STEEP * slope
+    grain = noise(np.sqrt(np.maximum(square - shift * shift, 0).max(axis=2)), slope)
+    widest = np.maximum(np.maximum(*(np.abs(difference[..., i]) for i in (0, 1))), np.abs(difference[..., 2]))
+    size = np.sqrt(per_tile(widest * widest)) / (_FLOOR + _GRAIN * grain + _STEEP * slope)
     return Change(float(size.max()), float(np.maximum(size - 1, 0).mean()))
 
 
