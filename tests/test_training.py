@@ -117,6 +117,7 @@ def test_two_processes_average_their_gradients(tmp_path):
     for key, value in alone["network"].items():
         # Sums in another order; Adam divides small gradients by their own size.
         assert torch.allclose(value, together["network"][key], atol=1e-5)
+    assert torch.equal(together["network"]["spare.weight"], tiny().spare.weight), "what is not used stays as it is"
     assert len(rows(tmp_path / "two")) == 2
 
 

@@ -56,6 +56,7 @@ class Tiny(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.matching = nn.Conv2d(12, 8, 3, padding=1)
+        self.spare = nn.Conv2d(2, 2, 1)  # never used, as parts of a network that learns its flow alone
         self.synthesis = nn.Conv2d(8, 7, 3, padding=1)
 
     def forward(

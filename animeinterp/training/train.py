@@ -217,16 +217,16 @@ def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
 def average_gradients(parameters: Sequence[nn.Parameter], world: int) -> None:
     """Make every process's gradients the mean of all.
 
-    As DistributedDataParallel does, but it also holds for parameters that a step did not use, and the network stays
-    itself.
+    As DistributedDataParallel does, but the network stays itself. What a step did not use, which is the same in every
+    process, has no gradient and stays without: a gradient of 0 would let the optimizer's momentum move it on.
     """
-    if world == 1:
+    used = [parameter for parameter in parameters if parameter.grad is not None]
+    if world == 1 or not used:
         return
-    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-    flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+    flat = torch.cat([parameter.grad.reshape(-1) for parameter in used if parameter.grad is not None])
     dist.all_reduce(flat)
     flat /= world
-    for parameter, part in zip(parameters, flat.split_with_sizes([p.numel() for p in parameters]), strict=True):
+    for parameter, part in zip(used, flat.split_with_sizes([p.numel() for p in used]), strict=True):
         parameter.grad = part.view_as(parameter)
 
 
