@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import cv2
@@ -14,10 +15,11 @@ import torch
 from conftest import draw_scene
 
 from animeinterp.cli import main
-from animeinterp.errors import FileError, FrameError, UsageError
-from animeinterp.evaluation.evaluate import beside, evaluate
-from animeinterp.evaluation.metrics import psnr, ssim
-from animeinterp.evaluation.scores import Scores, TripletScores, read_rows, summarize, write_rows
+from animeinterp.data.atd12k import triplets
+from animeinterp.errors import FileError, FrameError, MissingExtraError, UsageError
+from animeinterp.evaluation.evaluate import Evaluation, Fault, beside, evaluate, score
+from animeinterp.evaluation.metrics import measure, ssim
+from animeinterp.evaluation.scores import COLUMNS, Scores, TripletScores, read_rows, summarize, write_rows
 from animeinterp.picture import read_picture
 
 NAMES = ("a", "b", "c", "d")
@@ -31,9 +33,18 @@ def first(frame0, frame1, t):
     return frame0.copy()
 
 
+def predict(folder, names=NAMES):
+    """Another program's frames, the average of frames 1 and 3, as NAME.png."""
+    folder.mkdir()
+    for name in names:
+        k = NAMES.index(name) + 1
+        cv2.imwrite(str(folder / f"{name}.png"), blend(draw_scene(k), draw_scene(3 * k), 0.5)[..., ::-1])
+    return folder
+
+
 @pytest.fixture
 def dataset(tmp_path):
-    """Four triplets, a to d; levels 0, 1, 1 and, without an annotation, none."""
+    """Four triplets, a to d; levels 0, 1, 1 and, without an annotation, none; words by test_means_by_word."""
     for k, name in enumerate(NAMES):
         folder, notes = tmp_path / "set" / name, tmp_path / "set_annotations" / name
         folder.mkdir(parents=True)
@@ -43,7 +54,8 @@ def dataset(tmp_path):
         if name != "d":
             notes.mkdir(parents=True)
             roi = {"x": 40, "y": 8, "width": 120, "height": 100}
-            annotation = {"image_size": [192, 128], "motion_RoI": roi, "level": min(k, 1)}
+            words = {"general_motion_type": ["rotation", "scaling"][: k + 1], "behavior": ["walking"] * (k < 2)}
+            annotation = {"image_size": [192, 128], "motion_RoI": roi, "level": min(k, 1), **words}
             (notes / f"{name}.json").write_text(json.dumps(annotation))
     return tmp_path / "set"
 
@@ -55,9 +67,9 @@ def test_scores_are_those_of_the_measures(dataset):
     for k in (0, 2):
         drawn, truth = blend(draw_scene(k + 1), draw_scene(3 * (k + 1)), 0.5), draw_scene(2 * (k + 1))
         row = evaluation.rows[k]
-        assert row.whole == Scores(psnr(drawn, truth), ssim(drawn, truth))
+        assert row.whole == measure(drawn, truth)
         inside = np.s_[4:54, 20:80]
-        assert row.roi == Scores(psnr(drawn[inside], truth[inside]), ssim(drawn[inside], truth[inside]))
+        assert row.roi == measure(drawn[inside], truth[inside])
         assert row.seconds >= 0
     assert evaluation.rows[3].roi is None
 
@@ -75,11 +87,33 @@ def test_means(dataset):
     assert summary.roi.psnr == pytest.approx(np.mean([row.roi.psnr for row in rows[:3]]))
 
 
-def test_workers_do_not_change_the_scores(dataset):
+def test_means_by_word(dataset):
+    evaluation = evaluate(dataset, {"blend": blend})
+    rows, summary = evaluation.rows, evaluation.summary("blend")
+    assert [(row.motion_types, row.behaviors) for row in rows] == [
+        (("rotation",), ("walking",)),
+        (("rotation", "scaling"), ("walking",)),
+        (("rotation", "scaling"), ()),
+        ((), ()),
+    ]
+    assert list(summary.motion_types) == ["rotation", "scaling"]
+    assert summary.motion_types["scaling"].ie == pytest.approx((rows[1].whole.ie + rows[2].whole.ie) / 2)
+    assert summary.behaviors["walking"].chamfer == pytest.approx((rows[0].whole.chamfer + rows[1].whole.chamfer) / 2)
+
+
+def test_a_mean_is_over_the_triplets_where_the_measure_is_known():
+    rows = [TripletScores("m", str(k), None, Scores(30, 0.9, lpips=lpips)) for k, lpips in enumerate((0.1, None, 0.3))]
+    assert summarize("m", rows).whole.lpips == pytest.approx(0.2)
+    assert summarize("m", rows).whole.ie is None
+
+
+def test_workers_do_not_change_the_scores(dataset, tmp_path):
     from animeinterp import load_interpolator
 
     models = {"classical": load_interpolator("classical", "cpu"), "blend": blend}
-    alone, together = (evaluate(dataset, models, workers=workers).rows for workers in (1, 3))
+    predictions = {"other": predict(tmp_path / "other")}
+    alone, together = (evaluate(dataset, models, workers=workers, predictions=predictions).rows for workers in (1, 3))
+    assert [r.model for r in alone[:3]] == ["classical", "blend", "other"]
     assert [(r.model, r.triplet, r.whole, r.roi) for r in alone] == [
         (r.model, r.triplet, r.whole, r.roi) for r in together
     ]
@@ -133,11 +167,113 @@ def test_a_roi_too_small_for_ssim_is_a_fault():
         ssim(frame, frame)
 
 
+def test_the_next_triplet_is_read_while_one_is_drawn(dataset, monkeypatch):
+    from animeinterp.evaluation import evaluate as module
+
+    read, read_triplet = {name: threading.Event() for name in NAMES}, module.read_triplet
+
+    def note(files):
+        read[files.name].set()
+        return read_triplet(files)
+
+    monkeypatch.setattr(module, "read_triplet", note)
+    seen = []
+
+    def draw(frame0, frame1, t):
+        if frame0.shape == (64, 96, 3):  # a triplet, not the warm-up
+            seen.append(read["b"].wait(5))
+        return frame0.copy()
+
+    evaluate(dataset, {"draw": draw}, workers=1)
+    assert seen[0], "a is drawn and b was not read meanwhile"
+
+
+def test_triplets_are_not_all_read_at_once(dataset, monkeypatch):
+    from animeinterp.evaluation import evaluate as module
+
+    read, read_triplet = [], module.read_triplet
+    monkeypatch.setattr(module, "read_triplet", lambda files: read.append(files) or read_triplet(files))
+    many = triplets(dataset)[:1] * 40
+    scored = score(many, {"first": first}, workers=1)
+    next(scored)
+    assert len(read) < 10
+    assert len(list(scored)) == 39
+
+
+@pytest.mark.parametrize("layout", ["{}.png", "{}/frame2.png", "{}/out.png", "{}/frame2.jpg"])
+def test_predictions_are_scored_like_a_model(dataset, tmp_path, layout):
+    folder = predict(tmp_path / "rife")
+    for name in NAMES:
+        target = folder / layout.format(name)
+        target.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(target), cv2.imread(str(folder / f"{name}.png")))
+        if target.name != f"{name}.png":
+            (folder / f"{name}.png").unlink()
+    evaluation = evaluate(dataset, {"blend": blend}, predictions={"rife": folder})
+    assert not evaluation.faults
+    assert evaluation.models == ("blend", "rife")
+    drawn, predicted = evaluation.rows[4:6] if layout.endswith("png") else (None, evaluation.rows[5])
+    assert predicted.seconds is None
+    assert predicted.level == 1
+    if drawn:
+        assert (predicted.whole, predicted.roi) == (drawn.whole, drawn.roi)
+
+
+def test_predictions_that_lack_a_frame_or_have_another_size_are_faults(dataset, tmp_path):
+    folder = predict(tmp_path / "rife", "abc")
+    cv2.imwrite(str(folder / "b.png"), draw_scene(0, (48, 32)))
+    (folder / "c.webp").write_bytes((folder / "c.png").read_bytes())
+    evaluation = evaluate(dataset, {"blend": blend}, predictions={"rife": folder})
+    assert [(row.model, row.triplet) for row in evaluation.rows] == [("blend", "a"), ("rife", "a")]
+    said = ("b.png is 48x32, but the true frame is 96x64", "take the other out", "no frame for d; expected NAME.png")
+    assert [fault.triplet for fault in evaluation.faults] == ["b", "c", "d"]
+    for fault, text in zip(evaluation.faults, said, strict=True):
+        assert text in fault.reason
+
+
+def test_predictions_of_another_layout_are_refused_at_once(dataset, tmp_path):
+    for folder, error in ((tmp_path / "nowhere", FileError), (tmp_path, UsageError)):
+        with pytest.raises(error, match=r"NAME\.png, NAME/frame2\.png or NAME/out\.png"):
+            evaluate(dataset, {}, predictions={"rife": folder})
+
+
+def test_table_for_pandas(monkeypatch):
+    row = TripletScores("m", "a", 1, Scores(30, 0.9, 0.95), None, 0.5, ("scaling",), ("eating", "others"))
+    evaluation = Evaluation((row,), (Fault("b", "lost"),))
+    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=lambda data, columns: (data, columns)))
+    data, columns = evaluation.to_pandas()
+    known = {key: value for key, value in zip(columns, data[0], strict=True) if value is not None}
+    assert known == {
+        "model": "m", "triplet": "a", "level": 1, "psnr": 30, "ssim": 0.9, "ssim_atd": 0.95, "cpu_seconds": 0.5,
+        "motion_types": "scaling", "behaviors": "eating;others",
+    }  # fmt: skip
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(MissingExtraError, match="pip install pandas"):
+        evaluation.to_pandas()
+
+
 def test_csv_is_read_back_as_written(tmp_path, dataset):
-    rows = evaluate(dataset, {"blend": blend}).rows
+    rows = evaluate(dataset, {"blend": blend, "same": lambda a, b, t: b}, lpips=lambda a, b: 0.25).rows
+    assert rows[0].whole.lpips == 0.25
     write_rows(tmp_path / "scores.csv", rows)
     assert tuple(read_rows(tmp_path / "scores.csv")) == rows
     assert [path.name for path in tmp_path.glob("*.part")] == []
+
+
+def test_csv_of_before_is_still_read(tmp_path):
+    old = "model,triplet,level,psnr,ssim,roi_psnr,roi_ssim,cpu_seconds"
+    assert ",".join(COLUMNS).startswith(f"{old},")
+    (tmp_path / "old.csv").write_text(f"{old}\nm,a,2,30.5,0.9,20.5,0.8,1.5\nm,b,,inf,1,,,\n")
+    assert read_rows(tmp_path / "old.csv") == [
+        TripletScores("m", "a", 2, Scores(30.5, 0.9), Scores(20.5, 0.8), 1.5),
+        TripletScores("m", "b", None, Scores(float("inf"), 1)),
+    ]
+
+
+def test_peers_of_the_development_set_are_still_read(shared):
+    rows = read_rows(shared / "bench" / "peers_dev.csv")
+    assert sum(row.model == "rife46" for row in rows) == 80
+    assert all(row.whole.psnr > 5 and row.whole.ie is None for row in rows)
 
 
 def test_csv_that_holds_no_scores_is_refused(tmp_path):
@@ -155,10 +291,11 @@ def test_peers_are_compared_on_the_same_triplets_and_levels(dataset):
     full = [TripletScores("full", name, 2, Scores(10 + k, 0.5)) for k, name in enumerate(names)]
     part = [TripletScores("part", name, 2, Scores(20, 0.5)) for name in names[1:]]
     summaries, incomplete = beside(evaluation, full + part)
-    levels = zip(NAMES, (0, 1, 1, None), full, strict=False)
-    assert summaries == [
-        summarize("full", [TripletScores("full", name, level, row.whole) for name, level, row in levels])
+    noted = [
+        TripletScores("full", row.triplet, row.level, Scores(10 + k, 0.5), None, None, row.motion_types, row.behaviors)
+        for k, row in enumerate(evaluation.rows)
     ]
+    assert summaries == [summarize("full", noted)]
     assert summaries[0].whole.psnr == 11.5
     assert incomplete == {"part": 3}
 
@@ -241,6 +378,200 @@ def test_nothing_is_overwritten_and_it_is_found_out_before_the_work(dataset, cor
     assert (
         run(dataset, "--model", "classical", "--csv", tmp_path / "s.csv", "--save", tmp_path / "drawn", "--force") == 0
     )
+
+
+def read_all(folder):
+    """What an evaluation has written, but for the times."""
+    table = [replace(row, seconds=None) for row in read_rows(folder / "scores.csv")]
+    content = json.loads((folder / "scores.json").read_text())
+    for model in content["models"].values():
+        del model["cpu_seconds"]
+    return table, {key: value for key, value in content.items() if key != "about"}
+
+
+def test_a_folder_of_results(dataset, core, capsys, tmp_path):
+    folder, rife = tmp_path / "out", predict(tmp_path / "rife")
+    assert run(dataset, "--model", "classical", "--predictions", f"RIFE={rife}", "--out", folder) == 0
+    assert "report.html" in capsys.readouterr().out
+    evaluation = evaluate(dataset, {"classical": blend}, predictions={"RIFE": rife})
+    table, content = read_all(folder)
+    assert table == [replace(row, seconds=None) for row in evaluation.rows]
+    assert content["complete"]
+    assert content["faults"] == {}
+    summary = evaluation.summary("RIFE")
+    found = content["models"]["RIFE"]
+    assert found["triplets"] == 4
+    assert found["whole"] == asdict(summary.whole)
+    assert found["roi"] == asdict(summary.roi)
+    assert found["level"] == {"easy": asdict(summary.levels[0]), "medium": asdict(summary.levels[1])}
+    assert found["motion_type"].keys() == {"rotation", "scaling"}
+    assert found["behavior"] == {"walking": asdict(summary.behaviors["walking"])}
+    drawn = read_picture(folder / "frames" / "classical" / "c.png", 10**6).pixels
+    assert np.array_equal(drawn, blend(draw_scene(3), draw_scene(9), 0.5))
+    assert not (folder / "frames" / "RIFE").exists()
+    assert (folder / "report.html").stat().st_size > 1000
+
+
+def test_a_run_that_is_broken_off_goes_on_to_the_same_result(dataset, core, capsys, tmp_path, monkeypatch):
+    assert run(dataset, "--out", tmp_path / "whole") == 0
+    calls = []
+
+    def stop(frame0, frame1, t):
+        calls.append(frame0)
+        if len(calls) in (4, 5):  # the warm-up and two triplets are done
+            raise KeyboardInterrupt
+        return blend(frame0, frame1, t)
+
+    module = SimpleNamespace(load_interpolator=lambda *_, **__: stop)
+    monkeypatch.setitem(sys.modules, "animeinterp.interpolator", module)
+    assert run(dataset, "--out", tmp_path / "parts", "--workers", 1) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+    assert [row.triplet for row in read_rows(tmp_path / "parts" / "scores.csv")] == ["a", "b"]
+    assert not json.loads((tmp_path / "parts" / "scores.json").read_text())["complete"]
+    with (tmp_path / "parts" / "scores.csv").open("a") as file:
+        file.write("classical,c,1,20.1,0.")  # a row that was under way
+    (tmp_path / "parts" / "frames" / "classical" / "a.png").unlink()
+    calls[:] = range(10)
+    assert run(dataset, "--out", tmp_path / "parts") == 0
+    assert "1 of 4 triplets are in" in capsys.readouterr().out
+    assert len(calls) == 10 + 1 + 3, "the warm-up, a, c and d"
+    assert read_all(tmp_path / "parts") == read_all(tmp_path / "whole")
+    assert (tmp_path / "parts" / "frames" / "classical" / "a.png").exists()
+
+
+def test_what_is_done_is_not_drawn_again_and_mended_triplets_are_added(dataset, core, tmp_path, capsys):
+    frame = (dataset / "b" / "frame2.jpg").read_bytes()
+    (dataset / "b" / "frame2.jpg").unlink()
+    assert run(dataset, "--out", tmp_path / "out") == 1
+    assert json.loads((tmp_path / "out" / "scores.json").read_text())["faults"].keys() == {"b"}
+    assert len(core) == 1
+    (dataset / "b" / "frame2.jpg").write_bytes(frame)
+    assert run(dataset, "--out", tmp_path / "out") == 0
+    assert "3 of 4 triplets are in" in capsys.readouterr().out
+    assert run(dataset, "--out", tmp_path / "out") == 0
+    assert len(core) == 2, "nothing to draw, so nothing is loaded"
+    assert [row.triplet for row in read_rows(tmp_path / "out" / "scores.csv")] == list(NAMES)
+
+
+def test_results_of_something_else_are_refused(dataset, core, tmp_path, capsys):
+    weights, folder = tmp_path / "w.ckpt", tmp_path / "out"
+    weights.write_bytes(b"one")
+    command = (dataset, "--model", f"paper={weights}", "--out", folder)
+    assert run(*command) == 0
+    before, loads = read_all(folder), len(core)
+    assert run(dataset, "--model", "classical", "--out", folder) == 2
+    assert 'models was {"paper"' in capsys.readouterr().err
+    weights.write_bytes(b"two")
+    assert run(*command) == 2
+    weights.write_bytes(b"one")
+    note = dataset.parent / "set_annotations" / "b" / "b.json"
+    note.write_text(note.read_text().replace('"level": 1', '"level": 2'))
+    assert run(*command) == 2
+    assert "not the same any more, 1 of them, such as b" in capsys.readouterr().err
+    assert (read_all(folder), len(core)) == (before, loads)
+    assert run(*command, "--force") == 0
+    assert read_all(folder)[0][1].level == 2
+
+
+def test_a_folder_that_is_no_evaluation_is_left_alone(dataset, core, tmp_path):
+    (tmp_path / "out" / "frames").mkdir(parents=True)
+    (tmp_path / "out" / "scores.csv").write_text("precious")
+    assert run(dataset, "--out", tmp_path / "out") == 2
+    assert (tmp_path / "out" / "scores.csv").read_text() == "precious"
+    (tmp_path / "out" / "scores.json").write_text("{}")
+    assert run(dataset, "--out", tmp_path / "out") == 2
+    assert (tmp_path / "out" / "scores.csv").read_text() == "precious"
+    assert run(dataset, "--out", tmp_path / "new", "--save", tmp_path / "drawn") == 2
+    assert core == []
+
+
+def test_no_path_is_written_that_the_user_did_not_type(dataset, core, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/animeinterp", "evaluate", "set", "--out", "out"])
+    (tmp_path / "set_annotations" / "a" / "a.json").write_text("{}")
+    assert run("set", "--out", "out") == 1
+    for path in (tmp_path / "out").glob("scores.*"):
+        assert str(tmp_path) not in path.read_text()
+    content = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert content["faults"]["a"].startswith("set_annotations/a/a.json is no annotation")
+    assert content["about"]["command"] == "animeinterp evaluate set --out out"
+
+
+def test_equal_frames_are_told_in_valid_json(dataset, core, tmp_path):
+    truth = tmp_path / "truth"
+    for name in NAMES:
+        (truth / name).mkdir(parents=True)
+        cv2.imwrite(str(truth / name / "frame2.png"), cv2.imread(str(next((dataset / name).glob("frame2.*")))))
+    assert run(dataset, "--predictions", truth, "--out", tmp_path / "out") == 0
+    assert core == [], "no model was asked for"
+    text = (tmp_path / "out" / "scores.json").read_text()
+    content = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert content["models"]["truth"]["whole"]["psnr"] == "Infinity"
+    assert content["models"]["truth"]["whole"]["lpips"] is None
+
+
+def test_tables_fit_into_100_columns(dataset, core, capsys, tmp_path):
+    weights = tmp_path / "anime_interp_full.ckpt"
+    weights.touch()
+    models = (
+        "--model",
+        "classical",
+        "--model",
+        f"paper={weights}",
+        "--predictions",
+        predict(tmp_path / "some_other_program"),
+    )
+    assert run(dataset, *models) == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 100
+    for word in ("classical", "paper", "some_other_program", "ATD", "Cham-", "RoI", "med.", "rotation", "walking"):
+        assert word in out
+    assert "LPIPS" not in out
+
+
+def test_names_of_models_and_predictions_differ(dataset, core, tmp_path, capsys):
+    rife = predict(tmp_path / "rife")
+    for names in ((f"classical={rife}", f"x={rife}"), (str(rife), f"rife={rife}")):
+        options = [text for name in names for text in ("--predictions", name)]
+        assert run(dataset, "--model", "classical", *options) == 2
+        assert "twice" in capsys.readouterr().err
+
+
+def test_the_command_of_the_documentation_on_a_small_atd12k(core, tmp_path, capsys, monkeypatch):
+    """As published: test_2k_540p in png, annotations for 1280x720; one triplet has none, one lacks its frame."""
+    level = {"level": 2, "general_motion_type": ["translation", "deformation"], "behavior": ["fetching"]}
+    roi = {"x": 310, "y": 107, "width": 505, "height": 333}
+    names = [f"Disney_v4_0_00{k}_s2" for k in range(4)]
+    for k, name in enumerate(names):
+        for part, suffix, size in (("test_2k_540p", "png", (192, 108)), ("train_10k", "jpg", (192 + 64 * (k % 2), 0))):
+            folder = tmp_path / part / name
+            folder.mkdir(parents=True)
+            size = size if size[1] else (size[0], size[0] * 9 // 16)
+            for number in (1, 2, 3):
+                cv2.imwrite(str(folder / f"frame{number}.{suffix}"), draw_scene(number * (k + 1), size)[..., ::-1])
+        if k != 2:
+            notes = tmp_path / "test_2k_annotations" / name
+            notes.mkdir(parents=True)
+            annotation = {"image_size": [1280, 720], "motion_RoI": roi, **level}
+            (notes / f"{name}.json").write_text(json.dumps(annotation))
+    (tmp_path / "test_2k_540p" / names[3] / "frame3.png").unlink()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "anime_interp_full.ckpt").touch()
+    command = ("test_2k_540p", "--model", "paper=anime_interp_full.ckpt", "--out", "paper")
+    assert run(*command) == 1
+    streams = capsys.readouterr()
+    assert "1 of 4 triplets have no annotation" in streams.out
+    assert f"skipped {names[3]}: test_2k_540p/{names[3]} has no frame3" in streams.err
+    one, two, bare = read_rows(tmp_path / "paper" / "scores.csv")
+    assert (bare.triplet, bare.level, bare.roi) == (names[2], None, None)
+    assert (one.level, one.motion_types, one.behaviors) == (2, ("translation", "deformation"), ("fetching",))
+    drawn, truth = draw_scene(2, (192, 108)), draw_scene(4, (192, 108))
+    # 1280/192 = 720/108 = 6 2/3: 310 → 46.5, 107 → 16.05, 505 → 75.75, 333 → 49.95, all rounded down
+    inside = np.s_[16 : 16 + 49, 46 : 46 + 75]
+    assert two.roi == measure(drawn[inside], truth[inside])
+    assert f"{two.roi.psnr / 2 + one.roi.psnr / 2:.2f}" in streams.out
+    assert run("train_10k", "--model", "paper=anime_interp_full.ckpt", "--csv", "train.csv") == 0
+    assert [row.roi for row in read_rows(tmp_path / "train.csv")] == [None] * 4
 
 
 def test_a_folder_of_another_layout(dataset, core, capsys):

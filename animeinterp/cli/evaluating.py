@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import platform
+import shlex
+import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
-from animeinterp.cli.terminal import Device, Force, Vgg, check_new, err, out, progress, show_table
-from animeinterp.errors import FileError, UsageError
+from animeinterp.cli.score_tables import show_tables
+from animeinterp.cli.terminal import Device, Force, Vgg, check_new, err, out, progress
+from animeinterp.errors import FileError, UsageError, WeightsError
 
 if TYPE_CHECKING:
     from animeinterp.data.atd12k import TripletFiles
     from animeinterp.evaluation.evaluate import Evaluation, Keep, Model
-    from animeinterp.evaluation.scores import Scores, Summary
+    from animeinterp.evaluation.perceptual import Perceived
+    from animeinterp.evaluation.results import Results
+    from animeinterp.evaluation.scores import TripletScores
 
-LEVELS = ("whole", "easy", "medium", "hard")
 Dataset = Annotated[
     Path, typer.Argument(metavar="DATASET", readable=False, help="Folder of NAME/frame1.png, frame2.png, frame3.png.")
 ]
@@ -29,16 +35,46 @@ Models = Annotated[
         "--model",
         metavar="NAME[=WEIGHTS]",
         help="A preset, with or without weights of its own; repeatable.",
-        show_default="default",
+        show_default="default, unless there are --predictions",
     ),
+]
+OneWeights = Annotated[
+    Path | None, typer.Option("--weights", readable=False, help="The weights, where there is one --model.")
 ]
 Annotations = Annotated[
     Path | None,
     typer.Option("--annotations", readable=False, help="Folder of NAME/NAME.json.", show_default="DATASET_annotations"),
 ]
+Predictions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--predictions",
+        metavar="[NAME=]DIR",
+        help="Frames another program drew: NAME.png, NAME/frame2.png or NAME/out.png in it; repeatable.",
+    ),
+]
+Lpips = Annotated[
+    Path | None,
+    typer.Option(
+        "--lpips",
+        readable=False,
+        help="Weights of LPIPS with AlexNet, to measure it too.",
+        show_default="the package lpips, if installed",
+    ),
+]
+Folder = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", readable=False, help="Folder for scores, frames and report; goes on where a run was broken off."
+    ),
+]
 Peers = Annotated[
     Path | None,
     typer.Option("--peers", readable=False, help="CSV with scores of others, such as one by --csv, to set beside."),
+]
+Csv = Annotated[Path | None, typer.Option("--csv", readable=False, help="Write every triplet's scores here.")]
+Save = Annotated[
+    Path | None, typer.Option("--save", readable=False, help="Keep the drawn frames as FOLDER/MODEL/NAME.png.")
 ]
 Workers = Annotated[
     int | None,
@@ -49,49 +85,75 @@ Workers = Annotated[
 def evaluate(
     dataset: Dataset,
     model: Models = None,
-    weights: Annotated[
-        Path | None, typer.Option("--weights", readable=False, help="The weights, where there is one --model.")
-    ] = None,
+    weights: OneWeights = None,
+    predictions: Predictions = None,
     annotations: Annotations = None,
+    lpips: Lpips = None,
+    folder: Folder = None,
     peers: Peers = None,
-    csv: Annotated[Path | None, typer.Option(readable=False, help="Write every triplet's scores here.")] = None,
-    save: Annotated[
-        Path | None, typer.Option(readable=False, help="Keep the drawn frames as FOLDER/MODEL/NAME.png.")
-    ] = None,
+    csv: Csv = None,
+    save: Save = None,
     workers: Workers = None,
     vgg: Vgg = None,
     device: Device = "auto",
     force: Force = False,
 ) -> None:
-    """Score models on triplets in ATD-12K's layout: PSNR and SSIM by level and on the motion RoI, CPU time per frame.
+    """Score models on triplets in ATD-12K's layout: whole frames, the motion RoI, by level, motion type and behaviour.
 
-    Frame 2 is the truth, drawn anew from frames 1 and 3. Without annotations there are no levels and no RoI.
-    Triplets that cannot be read are listed and left out; the exit code is then 1.
+    Frame 2 is the truth, drawn anew from frames 1 and 3. Without annotations there are means of whole frames only.
+    Triplets that cannot be read are listed and left out, for all models; the exit code is then 1.
+    docs/evaluation.md says what is measured.
     """
     from animeinterp.data.atd12k import triplets
-    from animeinterp.evaluation.evaluate import beside, gather, score
+    from animeinterp.evaluation.predictions import check_predictions
     from animeinterp.evaluation.scores import read_rows, write_rows
 
-    wanted = _wanted(model or ["default"], weights)
+    setup = _setup(dataset, model or [], weights, predictions or [], vgg, device)
     files = triplets(dataset, annotations)
+    for place in setup.predictions.values():
+        check_predictions(place, (one.name for one in files))
     others = read_rows(peers) if peers else []
     if csv:
         check_new(csv, force)
-    keep = _keeper(save, list(wanted), files, force) if save else None
-    models = _load(wanted, vgg, device)
-    results = list(progress(score(files, models, workers, keep), "evaluating", len(files)))
-    evaluation = gather(results)
+    if folder and save:
+        raise UsageError("--out keeps the frames already; leave out --save")
+    keep = _keeper(save, list(setup.models), files, force) if save else None
+    perceived = _perceived(lpips)
+    results = _open(folder, files, setup, perceived, force) if folder else None
+    evaluation = _evaluate(files, setup, perceived, workers, keep, results)
+    if csv and evaluation.rows:
+        write_rows(csv, evaluation.rows)
+    if results:
+        _finish(results, evaluation, files, setup)
     if evaluation.rows:
-        summaries, incomplete = beside(evaluation, others)
-        ours = [evaluation.summary(name) for name in evaluation.models]
-        # scores of an older run have the same names
-        theirs = [replace(s, model=f"{s.model} ({peers})") if s.model in evaluation.models else s for s in summaries]
-        _show(ours, theirs)
-        for peer, count in incomplete.items():
-            out.print(f"{peer} is left out: it has {count} of these {len(files) - len(evaluation.faults)} triplets")
-        if csv:
-            write_rows(csv, evaluation.rows)
+        _show(evaluation, others, peers)
     _say_faults(evaluation, files)
+
+
+@dataclass(frozen=True, slots=True)
+class _Setup:
+    """What is compared on what: preset and weights of models, and folders of predictions, by the names they go by."""
+
+    dataset: Path
+    models: dict[str, tuple[str, Path | None]]
+    predictions: dict[str, Path]
+    vgg: Path | None
+    device: str
+
+
+def _setup(
+    dataset: Path, names: Sequence[str], weights: Path | None, predictions: Sequence[str], vgg: Path | None, device: str
+) -> _Setup:
+    models = {} if predictions and not names and not weights else _wanted(names or ["default"], weights)
+    folders: dict[str, Path] = {}
+    for text in predictions:
+        name, equals, path = text.rpartition("=")
+        folder = Path(path)
+        name = name if equals else folder.absolute().name
+        if name in folders or name in models:
+            raise UsageError(f"expected different names of models and predictions, got {name} twice; give NAME=DIR")
+        folders[name] = folder
+    return _Setup(dataset, models, folders, vgg, device)
 
 
 def _wanted(names: Sequence[str], weights: Path | None) -> dict[str, tuple[str, Path | None]]:
@@ -113,13 +175,98 @@ def _wanted(names: Sequence[str], weights: Path | None) -> dict[str, tuple[str, 
     return wanted
 
 
-def _load(wanted: dict[str, tuple[str, Path | None]], vgg: Path | None, device: str) -> dict[str, Model]:
+def _perceived(weights: Path | None) -> Perceived | None:
+    if weights is None and importlib.util.find_spec("lpips") is None:
+        return None
+    from animeinterp.evaluation.perceptual import load_lpips, package_lpips
+
+    if weights:
+        return load_lpips(weights)
+    try:
+        return package_lpips()
+    except WeightsError as error:  # nobody asked for it
+        err.print(f"LPIPS is left out: {error}", markup=False)
+        return None
+
+
+def _open(folder: Path, files: Sequence[TripletFiles], setup: _Setup, lpips: Perceived | None, force: bool) -> Results:
+    from animeinterp.evaluation.results import open_results, stamp
+
+    stamps = {one.name: stamp(one, list(setup.predictions.values())) for one in files}
+    results = open_results(folder, _settings(setup, lpips), _about(setup), stamps, list(setup.models), force)
+    if results.rows:
+        out.print(f"{len(results.rows)} of {len(files)} triplets are in {folder} already", markup=False)
+    return results
+
+
+def _settings(setup: _Setup, lpips: Perceived | None) -> dict[str, Any]:
+    """What the scores depend on."""
+    import torch
+
+    from animeinterp import __version__
+    from animeinterp.evaluation.results import sha256
+    from animeinterp.weights import shipped_weights
+
+    found = {label: (preset, weights or shipped_weights(preset)) for label, (preset, weights) in setup.models.items()}
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if setup.device == "auto" else setup.device
+    return {
+        "version": __version__,
+        "models": {label: {"preset": name, "sha256": path and sha256(path)} for label, (name, path) in found.items()},
+        "predictions": list(setup.predictions),
+        "device": device,
+        "vgg": setup.vgg and sha256(setup.vgg),
+        "lpips": lpips and lpips.identity,
+    }
+
+
+def _about(setup: _Setup) -> dict[str, Any]:
+    """What else a reader of scores.json wants to know; paths as they were typed."""
+    packages = {name: importlib.import_module(name).__version__ for name in ("numpy", "cv2", "torch")}
+    return {
+        "command": shlex.join(["animeinterp", *sys.argv[1:]]),
+        "dataset": str(setup.dataset),
+        "weights": {label: str(path) for label, (_, path) in setup.models.items() if path},
+        "predictions": {label: str(path) for label, path in setup.predictions.items()},
+        "versions": {"python": platform.python_version()} | packages,
+    }
+
+
+def _evaluate(
+    files: Sequence[TripletFiles],
+    setup: _Setup,
+    lpips: Perceived | None,
+    workers: int | None,
+    keep: Keep | None,
+    results: Results | None,
+) -> Evaluation:
+    """The scores of all triplets: those that are in the folder already, and the rest."""
+    from animeinterp.evaluation.evaluate import gather, score
+
+    before = results.rows if results else {}
+    rest = [one for one in files if one.name not in before]
+    models = _load(setup) if rest else {}
+    if results:
+        results.begin()
+        keep = results.keep
+    done = results.append if results else None
+    scored = score(rest, models, workers, keep, predictions=setup.predictions, lpips=lpips, done=done)
+    try:
+        found = list(progress(scored, "evaluating", len(rest)))
+    except KeyboardInterrupt:
+        if results:
+            err.print(f"the same command goes on from what is in {results.folder}", markup=False)
+        raise
+    new = dict(zip((one.name for one in rest), found, strict=True))
+    return gather([before.get(one.name) or new[one.name] for one in files])
+
+
+def _load(setup: _Setup) -> dict[str, Model]:
     from animeinterp.interpolator import load_interpolator
 
     models: dict[str, Model] = {}
-    for label, (name, weights) in wanted.items():
+    for label, (name, weights) in setup.models.items():
         with out.status(f"loading {label}"):
-            models[label] = load_interpolator(name, device, weights=weights, vgg=vgg)
+            models[label] = load_interpolator(name, setup.device, weights=weights, vgg=setup.vgg)
     return models
 
 
@@ -143,34 +290,36 @@ def _keeper(folder: Path, models: Sequence[str], files: Sequence[TripletFiles], 
     return keep
 
 
-def _show(ours: Sequence[Summary], peers: Sequence[Summary]) -> None:
-    table = Table(box=None, padding=(0, 1), collapse_padding=True)
-    table.add_column("", overflow="fold")
-    for measure in ("PSNR", "SSIM"):
-        for level in LEVELS:
-            table.add_column(f"{measure}\n{level}", justify="right")
-    for heading in ("RoI\nPSNR", "RoI\nSSIM", "CPU s\n/frame"):
-        table.add_column(heading, justify="right")
-    for summary in [*ours, *peers]:
-        parts = (summary.whole, *summary.levels)
-        table.add_row(
-            summary.model,
-            *(_psnr(part) for part in parts),
-            *(_ssim(part) for part in parts),
-            _psnr(summary.roi),
-            _ssim(summary.roi),
-            "–" if summary.seconds is None else f"{summary.seconds:.2f}",
-        )
-    show_table(table)
-    out.print(f"Means over {ours[0].count} triplets; PSNR in dB.")
+def _finish(results: Results, evaluation: Evaluation, files: Sequence[TripletFiles], setup: _Setup) -> None:
+    from animeinterp.evaluation.predictions import find_prediction
+    from animeinterp.evaluation.report import write_report
+
+    def drawn(model: str, triplet: str) -> Path | None:
+        try:
+            path = results.frame(model, triplet)
+            return find_prediction(setup.predictions[model], triplet) if model in setup.predictions else path
+        except FileError:
+            return None
+
+    results.finish(evaluation)
+    if evaluation.rows:
+        with out.status("writing the report"):
+            write_report(results.folder / "report.html", evaluation, files, drawn, force=True)
+    out.print(f"report     {results.folder / 'report.html'}", markup=False)
 
 
-def _psnr(scores: Scores | None) -> str:
-    return "–" if scores is None else f"{scores.psnr:.2f}"
+def _show(evaluation: Evaluation, others: Sequence[TripletScores], peers: Path | None) -> None:
+    from animeinterp.evaluation.evaluate import beside
 
-
-def _ssim(scores: Scores | None) -> str:
-    return "–" if scores is None else f"{scores.ssim:.4f}"
+    summaries, incomplete = beside(evaluation, others)
+    ours = [evaluation.summary(name) for name in evaluation.models]
+    # scores of an older run have the same names
+    theirs = [replace(s, model=f"{s.model} ({peers})") if s.model in evaluation.models else s for s in summaries]
+    rows = [row for row in evaluation.rows if row.model == ours[0].model]
+    show_tables([*ours, *theirs], rows)
+    out.print(f"Means over {len(rows)} triplets; PSNR in dB, Chamfer distance in 1e-5 of the diagonal.")
+    for peer, count in incomplete.items():
+        out.print(f"{peer} is left out: it has {count} of these {len(rows)} triplets", markup=False)
 
 
 def _say_faults(evaluation: Evaluation, files: Sequence[TripletFiles]) -> None:

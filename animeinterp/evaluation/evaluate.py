@@ -3,18 +3,20 @@
 >>> evaluation = evaluate(Path("test_2k_540p"), {"classical": load_interpolator("classical")})
 >>> evaluation.summary("classical").whole.psnr
 
-A thread draws and scores a triplet from beginning to end, and meanwhile OpenCV and torch take no threads of their
-own: so the scores are the same whatever the number of workers, and the CPU seconds are a frame's. Frames are scored
-as they would be saved: 8 bits, at the data set's size.
+A thread draws and scores a triplet from beginning to end, while another reads the next ones, and meanwhile OpenCV and
+torch take no threads of their own: so the scores are the same whatever the number of workers, and the CPU seconds are
+a frame's. Frames are scored as they would be saved: 8 bits, at the data set's size.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,14 +26,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.data.atd12k import TripletFiles, read_annotation, read_triplet, triplets
-from animeinterp.errors import FileError, FrameError
-from animeinterp.evaluation.metrics import psnr, ssim
-from animeinterp.evaluation.scores import Scores, Summary, TripletScores, summarize
+from animeinterp.data.atd12k import Annotation, TripletFiles, read_annotation, read_triplet, triplets
+from animeinterp.data.triplet import Triplet
+from animeinterp.errors import FileError, FrameError, MissingExtraError
+from animeinterp.evaluation.metrics import Lpips, measure
+from animeinterp.evaluation.predictions import check_predictions, read_prediction
+from animeinterp.evaluation.scores import COLUMNS, Summary, TripletScores, cells, summarize
 from animeinterp.frame import Frame
+from animeinterp.video.ahead import ahead
 
 Model = Callable[[Frame, Frame, float], Any]  # an Interpolator, or anything that is called like one
 Keep = Callable[[str, str, Frame], None]
+Done = Callable[[tuple[TripletScores, ...]], None]
 MOST_WORKERS = 8  # by default; each holds a frame's features in memory
 
 
@@ -59,6 +65,27 @@ class Evaluation:
         """The means of one model."""
         return summarize(model, [row for row in self.rows if row.model == model])
 
+    def to_pandas(self) -> Any:
+        """The rows as a pandas.DataFrame with the CSV's columns, `animeinterp.evaluation.scores.COLUMNS`.
+
+        Raises MissingExtraError if pandas is not installed.
+        """
+        try:
+            pandas = importlib.import_module("pandas")
+        except ImportError as error:
+            raise MissingExtraError("a table of scores needs pandas, which is not here; pip install pandas") from error
+        return pandas.DataFrame([cells(row) for row in self.rows], columns=list(COLUMNS))
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A triplet that was read. predicted: other programs' frames, by name."""
+
+    files: TripletFiles
+    triplet: Triplet
+    annotation: Annotation | None
+    predicted: dict[str, NDArray[np.uint8]]
+
 
 def evaluate(
     dataset: Path,
@@ -66,15 +93,21 @@ def evaluate(
     annotations: Path | None = None,
     workers: int | None = None,
     keep: Keep | None = None,
+    *,
+    predictions: Mapping[str, Path] | None = None,
+    lpips: Lpips | None = None,
 ) -> Evaluation:
     """Score models side by side. Raises FileError and UsageError for a folder of another layout.
 
     models: by name. annotations: by default looked for beside `dataset`, see `animeinterp.data.atd12k.triplets`.
     workers: triplets worked on at once; by default one per core, at most 8. keep: called with model, triplet and drawn
-    frame, by any thread.
+    frame, by any thread. predictions: folders of frames that other programs drew, by name, see
+    `animeinterp.evaluation.predictions`. lpips: see `animeinterp.evaluation.perceptual.load_lpips`.
     """
-    results = list(score(triplets(dataset, annotations), models, workers, keep))
-    return gather(results)
+    files = triplets(dataset, annotations)
+    for folder in (predictions or {}).values():
+        check_predictions(folder, (one.name for one in files))
+    return gather(list(score(files, models, workers, keep, predictions=predictions, lpips=lpips)))
 
 
 def score(
@@ -82,13 +115,29 @@ def score(
     models: Mapping[str, Model],
     workers: int | None = None,
     keep: Keep | None = None,
+    *,
+    predictions: Mapping[str, Path] | None = None,
+    lpips: Lpips | None = None,
+    done: Done | None = None,
 ) -> Iterator[tuple[TripletScores, ...] | Fault]:
-    """The same, triplet by triplet and in their order: one row per model, or why the triplet was skipped."""
-    with _one_thread_each() as initializer:
-        pool = ThreadPoolExecutor(workers or min(_cores(), MOST_WORKERS), initializer=initializer)
+    """The same, triplet by triplet and in their order: one row per model, or why the triplet was skipped.
+
+    done: called with a triplet's rows when its frames were kept, by any thread and in any order.
+    """
+    workers = workers or min(_cores(), MOST_WORKERS)
+    read = partial(_read, predictions=predictions or {})
+    work = partial(_score, models=models, lpips=lpips, keep=keep, done=done)
+    waiting: deque[Future[tuple[TripletScores, ...] | Fault]] = deque()
+    with _one_thread_each() as initializer, closing(ahead(map(read, files), workers)) as tasks:
+        pool = ThreadPoolExecutor(workers, initializer=initializer)
         try:
             _warm_up(pool, models)
-            yield from pool.map(partial(_score, models=models, keep=keep), files)
+            for task in tasks:
+                waiting.append(pool.submit(work, task))
+                if len(waiting) > 2 * workers:  # one that takes long does not stop the others
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -100,45 +149,66 @@ def gather(results: Sequence[tuple[TripletScores, ...] | Fault]) -> Evaluation:
 
 
 def beside(evaluation: Evaluation, peers: Sequence[TripletScores]) -> tuple[list[Summary], dict[str, int]]:
-    """The means of other programs over the triplets and levels of an evaluation.
+    """The means of other programs over the triplets of an evaluation, by its annotations.
 
     Means over other triplets could not be compared: of a program that lacks some, only how many it has is told.
     """
-    levels = {row.triplet: row.level for row in evaluation.rows}
+    known = {row.triplet: row for row in evaluation.rows}
     shared: dict[str, dict[str, TripletScores]] = {}
     for row in peers:
-        if row.triplet in levels:
-            shared.setdefault(row.model, {})[row.triplet] = replace(row, level=levels[row.triplet])
-    whole = [summarize(peer, list(rows.values())) for peer, rows in shared.items() if len(rows) == len(levels)]
-    return whole, {peer: len(rows) for peer, rows in shared.items() if len(rows) < len(levels)}
+        if own := known.get(row.triplet):
+            noted = replace(row, level=own.level, motion_types=own.motion_types, behaviors=own.behaviors)
+            shared.setdefault(row.model, {})[row.triplet] = noted
+    whole = [summarize(peer, list(rows.values())) for peer, rows in shared.items() if len(rows) == len(known)]
+    return whole, {peer: len(rows) for peer, rows in shared.items() if len(rows) < len(known)}
 
 
-def _score(files: TripletFiles, models: Mapping[str, Model], keep: Keep | None) -> tuple[TripletScores, ...] | Fault:
-    rows: list[TripletScores] = []
-    frames: dict[str, Frame] = {}
+def _read(files: TripletFiles, predictions: Mapping[str, Path]) -> _Task | Fault:
     try:
         triplet = read_triplet(files)
         annotation = read_annotation(files.annotation) if files.annotation else None
-        height, width = triplet.truth.shape[:2]
-        level, roi = (annotation.level, annotation.roi(width, height)) if annotation else (None, None)
-        for name, model in models.items():
-            begin = time.thread_time()
-            drawn: NDArray[np.uint8] = model(triplet.frame0, triplet.frame1, 0.5)
-            seconds = time.thread_time() - begin
-            frames[name] = drawn
-            whole = _compare(drawn, triplet.truth)
-            inside = _compare(roi.of(drawn), roi.of(triplet.truth)) if roi else None
-            rows.append(TripletScores(name, files.name, level, whole, inside, seconds))
+        size = triplet.truth.shape
+        predicted = {name: read_prediction(folder, files.name, size) for name, folder in predictions.items()}
     except (FileError, FrameError) as error:
         return Fault(files.name, str(error))
+    return _Task(files, triplet, annotation, predicted)
+
+
+def _score(
+    task: _Task | Fault, models: Mapping[str, Model], lpips: Lpips | None, keep: Keep | None, done: Done | None
+) -> tuple[TripletScores, ...] | Fault:
+    if isinstance(task, Fault):
+        return task
+    triplet, name = task.triplet, task.files.name
+    drawn: dict[str, tuple[NDArray[np.uint8], float | None]] = {}
+    try:
+        for label, model in models.items():
+            begin = time.thread_time()
+            frame = model(triplet.frame0, triplet.frame1, 0.5)
+            drawn[label] = frame, time.thread_time() - begin
+        drawn |= {label: (frame, None) for label, frame in task.predicted.items()}
+        rows = tuple(_row(label, task, frame, seconds, lpips) for label, (frame, seconds) in drawn.items())
+    except (FileError, FrameError) as error:
+        return Fault(name, str(error))
     if keep:
-        for name, frame in frames.items():
-            keep(name, files.name, frame)
-    return tuple(rows)
+        for label in models:
+            keep(label, name, drawn[label][0])
+    if done:
+        done(rows)
+    return rows
 
 
-def _compare(drawn: NDArray[np.uint8], truth: NDArray[np.uint8]) -> Scores:
-    return Scores(psnr(drawn, truth), ssim(drawn, truth))
+def _row(
+    label: str, task: _Task, frame: NDArray[np.uint8], seconds: float | None, lpips: Lpips | None
+) -> TripletScores:
+    name, truth, annotation = task.files.name, task.triplet.truth, task.annotation
+    whole = measure(frame, truth, lpips)
+    if annotation is None:
+        return TripletScores(label, name, None, whole, None, seconds)
+    roi = annotation.roi(truth.shape[1], truth.shape[0])
+    inside = measure(roi.of(frame), roi.of(truth), lpips)
+    words = annotation.motion_types, annotation.behaviors
+    return TripletScores(label, name, annotation.level, whole, inside, seconds, *words)
 
 
 def _warm_up(pool: ThreadPoolExecutor, models: Mapping[str, Model]) -> None:

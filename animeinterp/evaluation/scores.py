@@ -1,11 +1,8 @@
 """Scores of models on triplets, their means, and the CSV that holds them.
 
-The CSV has one row per model and triplet:
-
-    model,triplet,level,psnr,ssim,roi_psnr,roi_ssim,cpu_seconds
-
-`level` is 0 easy, 1 medium, 2 hard; what is not known is empty. Other programs' scores are read from the same
-columns, of which level, the RoI's and the seconds may be missing; `model` may be called `peer`.
+The CSV has one row per model and triplet, with the columns `COLUMNS`. `level` is 0 easy, 1 medium, 2 hard; motion
+types and behaviours are joined by `;`; what is not known is empty. Other programs' scores are read from the same
+columns, of which only model, triplet, psnr and ssim must be there; `model` may be called `peer`.
 """
 
 from __future__ import annotations
@@ -13,8 +10,8 @@ from __future__ import annotations
 import csv
 import io
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +19,34 @@ import numpy as np
 from animeinterp.data.atd12k import LEVELS
 from animeinterp.errors import FileError
 
-COLUMNS = ("model", "triplet", "level", "psnr", "ssim", "roi_psnr", "roi_ssim", "cpu_seconds")
+Cell = str | float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Of a drawn frame or a part of it, or means of such; see `animeinterp.evaluation.metrics`. psnr: dB."""
+    """Of a drawn frame or a part of it, or means of such; see `animeinterp.evaluation.metrics`.
+
+    psnr: dB. ssim: up to 1. ssim_atd: as the published figures for ATD-12K, up to 1. ie: mean error of a colour,
+    0 to 441. chamfer: line Chamfer distance, share of the diagonal. lpips: LPIPS with AlexNet. What was not measured is
+    None; psnr and ssim always are.
+    """
 
     psnr: float
     ssim: float
+    ssim_atd: float | None = None
+    ie: float | None = None
+    chamfer: float | None = None
+    lpips: float | None = None
+
+
+MEASURES = tuple(field.name for field in fields(Scores))
+_LATER = MEASURES[2:]
+COLUMNS = (
+    *("model", "triplet", "level", "psnr", "ssim", "roi_psnr", "roi_ssim", "cpu_seconds"),
+    *_LATER,
+    *(f"roi_{measure}" for measure in _LATER),
+    *("motion_types", "behaviors"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +54,8 @@ class TripletScores:
     """One model on one triplet.
 
     level: 0 easy, 1 medium, 2 hard, None where there is no annotation. whole: of the whole frame. roi: of the motion
-    RoI, None where there is none. seconds: CPU time of drawing the frame, None where it is not known.
+    RoI, None where there is none. seconds: CPU time of drawing the frame, None where it is not known. motion_types,
+    behaviors: the annotation's words, see `animeinterp.data.atd12k.Annotation`.
     """
 
     model: str
@@ -47,12 +64,18 @@ class TripletScores:
     whole: Scores
     roi: Scores | None = None
     seconds: float | None = None
+    motion_types: tuple[str, ...] = ()
+    behaviors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Means of one model: over `count` triplets, by level (easy, medium, hard), over the motion RoIs, and of the CPU
-    seconds per frame. None where there is nothing to average."""
+    """Means of one model over `count` triplets; a mean of a measure is over the triplets where it is known.
+
+    whole: of whole frames. levels: of whole frames, easy, medium, hard. roi: over the motion RoIs. seconds: CPU seconds
+    per frame. motion_types, behaviors: of whole frames, by word in alphabetical order; a triplet counts for each of its
+    words. None, or no entry, where there is nothing to average.
+    """
 
     model: str
     count: int
@@ -60,6 +83,8 @@ class Summary:
     levels: tuple[Scores | None, ...]
     roi: Scores | None
     seconds: float | None
+    motion_types: Mapping[str, Scores]
+    behaviors: Mapping[str, Scores]
 
 
 def summarize(model: str, rows: Sequence[TripletScores]) -> Summary:
@@ -67,23 +92,42 @@ def summarize(model: str, rows: Sequence[TripletScores]) -> Summary:
     whole = _mean([row.whole for row in rows])
     assert whole is not None
     levels = tuple(_mean([row.whole for row in rows if row.level == level]) for level in range(len(LEVELS)))
-    seconds = [row.seconds for row in rows if row.seconds is not None]
     roi = _mean([row.roi for row in rows if row.roi is not None])
-    return Summary(model, len(rows), whole, levels, roi, float(np.mean(seconds)) if seconds else None)
+    seconds = _average([row.seconds for row in rows])
+    motion_types = _by_word(rows, lambda row: row.motion_types)
+    return Summary(
+        model, len(rows), whole, levels, roi, seconds, motion_types, _by_word(rows, lambda row: row.behaviors)
+    )
+
+
+def cells(row: TripletScores) -> tuple[Cell, ...]:
+    """A row of the CSV: the values of `COLUMNS`, None for what is not known."""
+    whole, roi = astuple(row.whole), astuple(row.roi) if row.roi else (None,) * len(MEASURES)
+    words = [";".join(some) or None for some in (row.motion_types, row.behaviors)]
+    return row.model, row.triplet, row.level, *whole[:2], *roi[:2], row.seconds, *whole[2:], *roi[2:], *words
+
+
+def csv_text(rows: Iterable[TripletScores], heading: bool = True) -> str:
+    """The CSV's text, or that of some of its rows."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if heading:
+        writer.writerow(COLUMNS)
+    writer.writerows(map(cells, rows))
+    return text.getvalue()
 
 
 def write_rows(path: Path, rows: Iterable[TripletScores]) -> None:
     """Write the CSV. It appears whole or not at all. Raises FileError."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        roi = (row.roi.psnr, row.roi.ssim) if row.roi else (None, None)
-        writer.writerow((row.model, row.triplet, row.level, row.whole.psnr, row.whole.ssim, *roi, row.seconds))
+    write_whole(path, csv_text(rows))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file, which appears whole or not at all. Raises FileError."""
     part = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         try:
-            part.write_text(text.getvalue(), encoding="utf-8")
+            part.write_text(text, encoding="utf-8", newline="\n")
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
@@ -91,11 +135,12 @@ def write_rows(path: Path, rows: Iterable[TripletScores]) -> None:
         raise FileError(f"cannot write {path}: {error.strerror}; choose another place") from error
 
 
-def read_rows(path: Path) -> list[TripletScores]:
-    """Read such a CSV. Raises FileError."""
+def read_rows(path: Path, torn: bool = False) -> list[TripletScores]:
+    """Read such a CSV. torn: leave out a last line that has no end, where a run was broken off. Raises FileError."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return [_row(cells) for cells in csv.DictReader(file)]
+            lines = [line for line in file if line.endswith("\n") or not torn]
+        return [_row(known) for known in csv.DictReader(lines)]
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror}; expected a CSV of scores") from error
     except (KeyError, ValueError, TypeError, csv.Error) as error:
@@ -105,21 +150,41 @@ def read_rows(path: Path) -> list[TripletScores]:
         ) from error
 
 
-def _row(cells: Mapping[str, str]) -> TripletScores:
-    known = {key: value for key, value in cells.items() if value}
+def _row(content: Mapping[str, str]) -> TripletScores:
+    known = {key: value for key, value in content.items() if value}
     level, seconds = known.get("level"), known.get("cpu_seconds")
-    roi = Scores(float(known["roi_psnr"]), float(known["roi_ssim"])) if "roi_psnr" in known else None
     return TripletScores(
         known["peer"] if "peer" in known else known["model"],
         known["triplet"],
         None if level is None else int(level),
-        Scores(float(known["psnr"]), float(known["ssim"])),
-        roi,
+        _scores(known, ""),
+        _scores(known, "roi_") if "roi_psnr" in known else None,
         None if seconds is None else float(seconds),
+        *(tuple(known[key].split(";")) if key in known else () for key in ("motion_types", "behaviors")),
     )
+
+
+def _scores(known: Mapping[str, str], prefix: str) -> Scores:
+    later = (known.get(prefix + measure) for measure in _LATER)
+    values = (None if value is None else float(value) for value in later)
+    return Scores(float(known[f"{prefix}psnr"]), float(known[f"{prefix}ssim"]), *values)
+
+
+def _by_word(rows: Sequence[TripletScores], words: Callable[[TripletScores], tuple[str, ...]]) -> dict[str, Scores]:
+    found = sorted({word for row in rows for word in words(row)})
+    means = {word: _mean([row.whole for row in rows if word in words(row)]) for word in found}
+    return {word: mean for word, mean in means.items() if mean is not None}
 
 
 def _mean(scores: Sequence[Scores]) -> Scores | None:
     if not scores:
         return None
-    return Scores(float(np.mean([s.psnr for s in scores])), float(np.mean([s.ssim for s in scores])))
+    psnr, ssim, *later = (_average([getattr(s, measure) for s in scores]) for measure in MEASURES)
+    assert psnr is not None
+    assert ssim is not None
+    return Scores(psnr, ssim, *later)
+
+
+def _average(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

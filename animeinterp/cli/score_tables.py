@@ -1,0 +1,93 @@
+"""The tables that `animeinterp evaluate` prints: no wider than 100 columns for names of up to 20 letters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from animeinterp.cli.terminal import show_table
+
+if TYPE_CHECKING:
+    from animeinterp.evaluation.scores import Scores, Summary, TripletScores
+
+_UNKNOWN = "–"
+_MEASURES: Mapping[str, tuple[str, Callable[[float], str]]] = {
+    "psnr": ("PSNR", "{:.2f}".format),
+    "ssim": ("SSIM", "{:.4f}".format),
+    "ssim_atd": ("SSIM\nATD", "{:.4f}".format),
+    "ie": ("IE", "{:.2f}".format),
+    "chamfer": ("Cham-\nfer", lambda value: f"{value * 1e5:.2f}"),
+    "lpips": ("LPIPS", "{:.4f}".format),
+}
+_LEVELS = ("easy", "med.", "hard")
+Columns = dict[str, list[str]]
+
+
+def show_tables(summaries: Sequence[Summary], rows: Sequence[TripletScores]) -> None:
+    """Print the means of models. rows: those of one model, which say how many triplets have a word."""
+    _show(_whole(summaries), summaries)
+    _show(_roi(summaries), summaries)
+    _show(_levels(summaries), summaries)
+    for heading, part in (("motion", "motion_types"), ("behaviour", "behaviors")):
+        counts = Counter(word for row in rows for word in getattr(row, part))
+        if counts:
+            show_table(_words(heading, counts, [(s.model, getattr(s, part)) for s in summaries]))
+
+
+def _whole(summaries: Sequence[Summary]) -> Columns:
+    columns = _measures([summary.whole for summary in summaries], _MEASURES)
+    columns["CPU s\n/frame"] = [_UNKNOWN if s.seconds is None else f"{s.seconds:.2f}" for s in summaries]
+    return columns
+
+
+def _roi(summaries: Sequence[Summary]) -> Columns:
+    return {f"RoI\n{name}": texts for name, texts in _measures([s.roi for s in summaries], _MEASURES).items()}
+
+
+def _levels(summaries: Sequence[Summary]) -> Columns:
+    columns: Columns = {}
+    for measure in ("psnr", "ssim", "ssim_atd"):
+        for level, name in enumerate(_LEVELS):
+            found = _measures([summary.levels[level] for summary in summaries], (measure,))
+            columns |= {f"{heading.replace(chr(10), ' ')}\n{name}": texts for heading, texts in found.items()}
+    return columns
+
+
+def _measures(scores: Sequence[Scores | None], wanted: Iterable[str]) -> Columns:
+    columns: Columns = {}
+    for measure in wanted:
+        heading, text = _MEASURES[measure]
+        values = [getattr(some, measure, None) for some in scores]
+        columns[heading] = [_UNKNOWN if value is None else text(value) for value in values]
+    return columns
+
+
+def _words(heading: str, counts: Mapping[str, int], means: Sequence[tuple[str, Mapping[str, Scores]]]) -> Table:
+    table = _table(f"PSNR by\n{heading}", ["triplets", *(model for model, _ in means)])
+    for word in sorted(counts):
+        found = [by_word.get(word) for _, by_word in means]
+        table.add_row(word, str(counts[word]), *_measures(found, ("psnr",))["PSNR"])
+    return table
+
+
+def _show(columns: Columns, summaries: Sequence[Summary]) -> None:
+    """A row per model, and the columns in which anybody has anything; nothing if nobody has."""
+    known = {heading: texts for heading, texts in columns.items() if set(texts) != {_UNKNOWN}}
+    if not known:
+        return
+    table = _table("", known)
+    for summary, *cells in zip(summaries, *known.values(), strict=True):
+        if set(cells) != {_UNKNOWN}:
+            table.add_row(summary.model, *cells)
+    show_table(table)
+
+
+def _table(first: str, headings: Iterable[str]) -> Table:
+    table = Table(box=None, padding=(0, 1), collapse_padding=True)
+    table.add_column(first, overflow="fold")
+    for heading in headings:
+        table.add_column(heading, justify="right", overflow="fold")
+    return table

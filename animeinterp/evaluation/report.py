@@ -1,0 +1,320 @@
+"""An evaluation as one page: tables, bars by level, two models against each other, the worst and the best drawings.
+
+The page is one file without references to any other: pictures are WebP in data URIs, at most 960 px long, so a case
+takes about 0.2 MB. It needs no network, and only what moves needs its few lines of script. The same evaluation and
+the same pictures give the same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from animeinterp.data.atd12k import LEVELS, TripletFiles, read_triplet
+from animeinterp.errors import FileError, FrameError, UsageError
+from animeinterp.evaluation.evaluate import Evaluation
+from animeinterp.evaluation.report_page import (
+    MEASURES,
+    bars,
+    by_level,
+    by_word,
+    escape,
+    overall,
+    scatter,
+    shown_measures,
+    table,
+)
+from animeinterp.evaluation.scores import TripletScores, write_whole
+from animeinterp.explain import flow_to_color
+from animeinterp.frame import rgb8
+from animeinterp.options import Options
+from animeinterp.picture import read_picture
+from animeinterp.sgm.dense import dis_flow
+
+Drawn = Callable[[str, str], Path | None]
+Picture = NDArray[np.uint8]  # (H, W, 3) RGB
+
+_LONG, _SMALL = 960, 480  # px, longest side of pictures that are compared, and of the others
+_QUALITY = 85  # of WebP
+_FULL_ERROR = 64  # Euclidean RGB distance, 0 to 441, from which on the heat map is at its brightest
+_MAX_PIXELS = Options().max_pixels
+
+
+def write_report(
+    target: Path,
+    evaluation: Evaluation,
+    files: Sequence[TripletFiles],
+    drawn: Drawn,
+    *,
+    cases: int = 4,
+    force: bool = False,
+) -> None:
+    """Write the page to `target`, an HTML file. It appears whole or not at all.
+
+    files: of the triplets that were evaluated. drawn: model and triplet → the picture that was drawn and scored, None
+    where it was not kept; what cannot be read is told on the page. cases: how many of the worst and of the best
+    triplets of each model are shown; by PSNR of the whole frame, none of them twice.
+    Raises UsageError if the file exists and not `force`, FileError if it cannot be written.
+    """
+    if cases < 0:
+        raise UsageError(f"expected a number of cases from 0 on, got {cases}; 0 leaves them out")
+    _check_target(target, force)
+    template = Template(resources.files("animeinterp.evaluation").joinpath("report.html").read_text(encoding="utf-8"))
+    title = f"Evaluation of {files[0].folder.absolute().parent.name}" if files else "Evaluation"
+    sections = [*_numbers(evaluation), *_drawings(evaluation, files, drawn, cases)]
+    body = f"<header><h1>{escape(title)}</h1>{_facts(evaluation)}{_faults(evaluation)}{_contents(sections)}</header>"
+    body += f"<main>{''.join(section.html() for section in sections)}</main>"
+    write_whole(target, template.substitute(title=escape(title), body=body, ramp=_ramp(), wheel=_wheel()))
+
+
+def _check_target(target: Path, force: bool) -> None:
+    if target.exists() and not target.is_file():
+        raise FileError(f"{target} is not an ordinary file; choose another name")
+    if target.exists() and not force:
+        raise UsageError(f"{target} exists already; choose another name or give --force to overwrite it")
+    if not target.parent.is_dir():
+        raise FileError(f"cannot write {target}: {target.parent} is no folder; create it or choose another")
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A part of the page. id: what links call it. content: HTML below its heading."""
+
+    id: str
+    title: str
+    content: str
+
+    def html(self) -> str:
+        return f'<section><h2 id="{self.id}">{escape(self.title)}</h2>{self.content}</section>'
+
+
+def _facts(evaluation: Evaluation) -> str:
+    levels = {row.triplet: row.level for row in evaluation.rows}
+    counts = [(name, sum(level == k for level in levels.values())) for k, name in enumerate(LEVELS)]
+    parts = [f"{count} {name}" for name, count in counts if count]
+    bare = sum(level is None for level in levels.values())
+    parts += [f"{bare} without annotation"] if bare else []
+    skipped = f", {len(evaluation.faults)} skipped" if evaluation.faults else ""
+    models = []
+    for model in evaluation.models:
+        summary = evaluation.summary(model)
+        notes = [] if summary.seconds is None else [f"{summary.seconds:.2f} CPU s a frame"]
+        if summary.count < len(levels):
+            notes.append(f"only {summary.count} of {len(levels)} triplets, so its means are not those of the others")
+        models.append(f"<div>{escape(model)} <small>{', '.join(notes)}</small></div>")
+    split = f" <small>{', '.join(parts)}</small>" if levels else ""
+    return (
+        f'<dl class="facts"><dt>Triplets</dt><dd>{len(levels)} scored{skipped}{split}</dd>'
+        f"<dt>{'Model' if len(models) == 1 else 'Models'}</dt><dd>{''.join(models) or 'none'}</dd></dl>"
+    )
+
+
+def _faults(evaluation: Evaluation) -> str:
+    if not evaluation.faults:
+        return ""
+    items = "".join(f"<li><b>{escape(f.triplet)}</b>: {escape(f.reason)}</li>" for f in evaluation.faults)
+    count = len(evaluation.faults)
+    what = "1 triplet was skipped and counts" if count == 1 else f"{count} triplets were skipped and count"
+    return f'<details class="faults"><summary>{what} for no model</summary><ul>{items}</ul></details>'
+
+
+def _contents(sections: Sequence[_Section]) -> str:
+    links = "".join(f'<li><a href="#{section.id}">{escape(section.title)}</a></li>' for section in sections)
+    return f'<nav aria-label="Contents"><ul>{links}</ul></nav>' if links else ""
+
+
+def _numbers(evaluation: Evaluation) -> Iterator[_Section]:
+    """What the scores say, without any picture."""
+    if not evaluation.rows:
+        return
+    models = evaluation.models
+    summaries = [evaluation.summary(model) for model in models]
+    whole, levels = overall(evaluation, summaries), by_level(evaluation, summaries)
+    best = " The best mean of each column is bold." if len(models) > 1 else ""
+    note = f'<p class="faint">↑ more is better, ↓ less is better.{best}</p>'
+    shown = bars(models, [replace(whole[0], name="all"), *levels])
+    yield _Section("means", "Means", note + table("Means", models, whole) + ("" if levels else shown))
+    if levels:
+        yield _Section("levels", "By level", table("Means by level", models, levels) + shown)
+    types = by_word(evaluation, lambda row: row.motion_types, [s.motion_types for s in summaries])
+    behaviors = by_word(evaluation, lambda row: row.behaviors, [s.behaviors for s in summaries])
+    if types:
+        yield _Section("motion", "By motion type", table("Means by motion type", models, types))
+    if behaviors:
+        yield _Section("behaviour", "By behaviour", table("Means by behaviour", models, behaviors))
+    if len(models) > 1:
+        yield _Section("scatter", "Triplet by triplet", scatter(evaluation))
+
+
+def _drawings(evaluation: Evaluation, files: Sequence[TripletFiles], drawn: Drawn, cases: int) -> Iterator[_Section]:
+    """The worst and best cases of each model. Each triplet is read once, and its pixels let go before the next."""
+    picks = {model: _pick(evaluation, model, cases) for model in evaluation.models if cases}
+    chosen: dict[str, list[TripletScores]] = {}
+    for worst_best in picks.values():
+        for row in (*worst_best[0], *worst_best[1]):
+            chosen.setdefault(row.triplet, []).append(row)
+    by_name = {one.name: one for one in files}
+    sheets: dict[tuple[str, str], str] = {}
+    for triplet, rows in chosen.items():
+        models = [row.model for row in rows]
+        sheets |= {(model, triplet): html for model, html in _sheets(triplet, by_name.get(triplet), models, drawn)}
+    everyone = {(row.model, row.triplet): row for row in evaluation.rows}
+    for number, (model, ends) in enumerate(picks.items()):
+        content = []
+        for title, rows in zip(("Worst", "Best"), ends, strict=True):
+            blocks = "".join(
+                _case(row, sheets[model, row.triplet], _others(row, evaluation.models, everyone), opened=not n)
+                for n, row in enumerate(rows)
+            )
+            content.append(f"<h3>{title}</h3>{blocks}" if rows else "")
+        yield _Section(f"cases-{number}", f"Cases of {model}", "".join(content))
+
+
+def _pick(evaluation: Evaluation, model: str, cases: int) -> tuple[list[TripletScores], list[TripletScores]]:
+    """The worst triplets of a model, worst first, and the best, best first."""
+    rows = sorted((row for row in evaluation.rows if row.model == model), key=lambda r: (r.whole.psnr, r.triplet))
+    worst = min(cases, (len(rows) + 1) // 2)
+    best = min(cases, len(rows) - worst)
+    return rows[:worst], rows[: -best - 1 : -1]
+
+
+def _others(
+    row: TripletScores, models: Iterable[str], everyone: Mapping[tuple[str, str], TripletScores]
+) -> list[TripletScores]:
+    return [everyone[m, row.triplet] for m in models if m != row.model and (m, row.triplet) in everyone]
+
+
+def _case(row: TripletScores, sheet: str, others: Sequence[TripletScores], *, opened: bool) -> str:
+    psnr, ssim = MEASURES[:2]
+    level = "" if row.level is None else LEVELS[row.level]
+    facts = [(measure.name, measure.text(row.whole) + measure.unit) for measure in shown_measures([row.whole])[2:]]
+    if row.roi:
+        facts += [(f"RoI {m.name}", m.text(row.roi) + m.unit) for m in (psnr, ssim)]
+    facts += [(f"{psnr.name} of {other.model}", psnr.text(other.whole) + psnr.unit) for other in others]
+    facts += [("motion", ", ".join(row.motion_types))] if row.motion_types else []
+    facts += [("behaviour", ", ".join(row.behaviors))] if row.behaviors else []
+    listed = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in facts)
+    return (
+        f'<details class="case"{" open" if opened else ""}><summary><span class="name">{escape(row.triplet)}</span>'
+        f'<span class="score">{psnr.text(row.whole)}{psnr.unit}</span>'
+        f'<span class="score">SSIM {ssim.text(row.whole)}</span><span class="level">{level}</span></summary>'
+        f"{f'<dl>{listed}</dl>' if listed else ''}{sheet}</details>"
+    )
+
+
+def _sheets(name: str, files: TripletFiles | None, models: Sequence[str], drawn: Drawn) -> Iterator[tuple[str, str]]:
+    """The pictures of a triplet, for each of the models that drew it."""
+    try:
+        if files is None:
+            raise FileError(f"the frames of {name} are not among those given")
+        frame0, truth, frame1, *_ = read_triplet(files)
+    except (FileError, FrameError) as error:
+        yield from ((model, _missing(error)) for model in models)
+        return
+    with _one_thread():
+        flow = dis_flow(frame0, frame1)
+    reach = max(1, round(float(np.percentile(np.hypot(*flow), 99))))
+    caption = f'<span class="wheel"></span>Flow, frame 0 to 1; full colour at {reach} px'
+    moved = _figure(flow_to_color(flow, reach), "Flow", caption, "half")
+    strip = "".join(
+        _figure(frame, what, what) for frame, what in ((frame0, "Frame 0"), (truth, "Truth"), (frame1, "Frame 1"))
+    )
+    large = _uri(truth, _LONG)
+    for model in models:
+        try:
+            frame = _drawn_frame(drawn(model, name), truth)
+        except (FileError, FrameError) as error:
+            yield model, f'{_missing(error)}<div class="sheet bare">{strip}{moved}</div>'
+        else:
+            yield model, f'<div class="sheet">{_compared(model, frame, truth, large)}{moved}{strip}</div>'
+
+
+def _drawn_frame(path: Path | None, truth: Picture) -> Picture:
+    if path is None:
+        raise FileError("the drawn frame was not kept, so there is nothing to compare")
+    frame = rgb8(read_picture(path, _MAX_PIXELS).pixels)
+    if frame.shape != truth.shape:
+        sizes = [f"{w}x{h}" for h, w in (frame.shape[:2], truth.shape[:2])]
+        raise FrameError(f"{path} is {sizes[0]}; expected the true frame's {sizes[1]}, so draw it again")
+    return frame
+
+
+def _compared(model: str, frame: Picture, truth: Picture, large: str) -> str:
+    """The drawn frame against the true one, and where they differ. large: the true frame for the page."""
+    error = np.sqrt(((frame.astype(np.float32) - truth) ** 2).sum(axis=2))
+    height, width = truth.shape[:2]
+    size = f'width="{width}" height="{height}"'
+    label = escape(model)
+    scale = f'<span class="scale">0<span class="ramp"></span>{_FULL_ERROR} or more</span>'
+    return (
+        f'<figure class="wide" style="--ratio:{width / height:.4f}"><div class="compare" style="--at:50%">'
+        f'<img src="{large}" alt="Truth" {size}>'
+        f'<img class="over" src="{_uri(frame, _LONG)}" alt="Drawn by {label}" {size}>'
+        '<input type="range" min="0" max="100" step="1" value="50" aria-label="Share of truth that is seen, %">'
+        f'<span class="left">truth</span><span class="right">{label}</span></div>'
+        "<figcaption>Drag, or use the arrow keys.</figcaption></figure>"
+    ) + _figure(_heat(error / _FULL_ERROR), "Error", f"Error, mean {error.mean():.2f}; {scale}", "half")
+
+
+def _missing(error: Exception) -> str:
+    return f'<p class="missing">{escape(str(error))}</p>'
+
+
+def _figure(picture: Picture, alt: str, caption: str, kind: str = "") -> str:
+    height, width = picture.shape[:2]
+    return (
+        f'<figure{f" class={kind}" if kind else ""}><img src="{_uri(picture, _SMALL)}" alt="{alt}" '
+        f'width="{width}" height="{height}"><figcaption>{caption}</figcaption></figure>'
+    )
+
+
+def _uri(picture: Picture, longest: int) -> str:
+    """A picture as a data URI, made smaller until no side is longer than that."""
+    height, width = picture.shape[:2]
+    scale = min(1.0, longest / max(height, width))
+    if scale < 1:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "WEBP", quality=_QUALITY, method=4)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _heat(share: NDArray[np.floating]) -> Picture:
+    """From black over purple and orange to light yellow, evenly for the eye; share: (H, W), beyond 1 as 1."""
+    levels = np.rint(np.minimum(share, 1) * 255).astype(np.uint8)
+    return np.asarray(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)[..., ::-1], np.uint8)
+
+
+def _ramp() -> str:
+    """The colours of `_heat` as stops of a CSS gradient."""
+    stops = _heat(np.linspace(0, 1, 9)[None])[0]
+    return ", ".join("#" + bytes(stop.tolist()).hex() for stop in stops)
+
+
+def _wheel() -> str:
+    """The key to the colours of flow: each point of the disc is the flow from its centre to there."""
+    axis = np.linspace(-1, 1, 64)
+    return _uri(flow_to_color(np.stack(np.meshgrid(axis, axis)), 1), 64)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """DIS flow depends on the number of threads."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
