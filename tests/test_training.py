@@ -132,7 +132,7 @@ def test_only_what_is_named_is_trained(tmp_path):
     after = run(tmp_path, train_only=["synthesis"])["network"]
     changed = {key for key in before if not torch.equal(before[key], after[key])}
     assert changed == {"synthesis.weight", "synthesis.bias"}
-    with pytest.raises(UsageError, match="begin with matching, synthesis"):
+    with pytest.raises(UsageError, match="begin with matching, spare, synthesis"):
         run(tmp_path, train_only=["synthetic"])
 
 
