@@ -32,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings=_SETTINGS,
 )
-dataset = typer.Typer(help="Training data: look at it, cut it.", context_settings=_SETTINGS)
+dataset = typer.Typer(help="Data sets: build them from films, look at them, cut training crops.", context_settings=_SETTINGS)
 weights = typer.Typer(help="Weights of training runs.", context_settings=_SETTINGS)
 _VERBS: dict[typer.Typer, tuple[Callable[..., None], ...]] = {
     app: (
@@ -44,7 +44,7 @@ _VERBS: dict[typer.Typer, tuple[Callable[..., None], ...]] = {
         evaluating.evaluate,
         training.train,
     ),
-    dataset: (datasets.preview, datasets.crops),
+    dataset: (datasets.preview, datasets.crops, datasets.build, datasets.prune, datasets.flows),
     weights: (training.export,),
 }
 for group, verbs in _VERBS.items():

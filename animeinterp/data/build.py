@@ -1,0 +1,252 @@
+"""Triplets out of films, in ATD-12K's layout (see `animeinterp.data.atd12k`).
+
+    DIR/NAME/frame1.png frame2.png frame3.png     three drawings in a row; NAME is the film's and the first one's number
+    DIR_annotations/NAME/NAME.json NAME.jpg       level and motion RoI, proposed; a strip for the contact sheet
+    DIR_manifest.json                             see `animeinterp.data.build_record`
+    DIR_sheet.html                                see `animeinterp.data.build_sheet`
+
+The same films and options give the same files, whether a run is broken off or not: OpenCV works in one thread meanwhile
+(DIS flow depends on their number), and a triplet appears whole, after its annotation.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from animeinterp.data.atd12k import LEVELS
+from animeinterp.data.build_record import (
+    FilmRecord,
+    Record,
+    annotations_of,
+    fingerprint,
+    open_record,
+    read_record,
+    remove_triplets,
+    writing,
+)
+from animeinterp.data.build_sheet import strip, write_sheet
+from animeinterp.data.build_triplets import BuildOptions, Found, chosen
+from animeinterp.errors import AnimeInterpError, FileError, UsageError
+from animeinterp.picture import make_folder, write_picture
+from animeinterp.video.ahead import ahead
+from animeinterp.video.drawings import CadenceReport, Drawing, drawings
+from animeinterp.video.film import Film
+from animeinterp.video.reader import Reader, probe
+
+_FRAMES_AHEAD = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far a run is. film: number in the list, from 0. label: its name in the data set. share: of it that was read.
+
+    triplets: of it so far.
+    """
+
+    film: int
+    label: str
+    share: float
+    triplets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a run did.
+
+    films: by their names in the data set, those of earlier runs that were asked for again among them. kept: the names
+    of these. faults: films that could not be read, and why. sheets: the pages of the contact sheet.
+    """
+
+    films: dict[str, FilmRecord]
+    kept: tuple[str, ...]
+    faults: tuple[tuple[Path, str], ...]
+    sheets: tuple[Path, ...]
+
+
+def build(
+    films: Sequence[Path],
+    folder: Path,
+    options: BuildOptions | None = None,
+    *,
+    force: bool = False,
+    report: Callable[[Step], object] | None = None,
+) -> Built:
+    """Make triplets of films, or go on with it: films that are finished are not read again.
+
+    films: video files or folders of frames. force: begin anew if the options differ from those of the data set that is
+    there. report: called after every drawing. Films that cannot be read are left out and told of. Raises UsageError for
+    a folder that holds other things or was made with other options, FileError if it cannot be written.
+    """
+    folder = Path(folder)
+    record = open_record(folder, options or BuildOptions(), force)
+    for place in (folder, annotations_of(folder)):
+        make_folder(place)
+        with writing(place):
+            for part in place.glob(".*.part"):
+                shutil.rmtree(part)
+    made: dict[str, FilmRecord] = {}
+    kept, faults = [], []
+    with _one_thread():
+        for number, path in enumerate(films):
+            try:
+                label, film = _begin(record, Path(path), options or BuildOptions())
+            except AnimeInterpError as error:
+                faults.append((Path(path), str(error)))
+                continue
+            made[label] = record.films[label]
+            if film is None:
+                kept += [label] if label not in kept else []
+                continue
+            record.write()
+            fault = _make(record, label, film, options or BuildOptions(), _reporter(report, number, label, film))
+            faults += [(Path(path), fault)] if fault else []
+            record.write()
+    sheets = write_sheet(folder)
+    return Built(made, tuple(kept), tuple(faults), tuple(sheets))
+
+
+def prune(folder: Path, rejected: Path) -> int:
+    """Take triplets out of a data set that was built, for good: a run that goes on does not make them again.
+
+    rejected: text, a triplet's name a line, as the contact sheet saves it. Returns how many were not rejected before.
+    Raises FileError for files that cannot be read, UsageError for names that are not in the data set; nothing is taken
+    out then.
+    """
+    record = read_record(Path(folder))
+    try:
+        lines = rejected.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(f"cannot read {rejected} ({error}); expected a list that the contact sheet saved") from error
+    names = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    known = {name for film in record.films.values() for name in film.triplets}
+    strange = [name for name in names if name not in known]
+    if strange:
+        raise UsageError(
+            f"{rejected} names {strange[0]!r}, {len(strange)} of {len(names)} names that are not in {folder}; expected "
+            "the list that its own contact sheet saved"
+        )
+    new = [name for name in names if name not in record.rejected]
+    record.rejected += new
+    record.write()
+    remove_triplets(record.folder, names)
+    write_sheet(record.folder)
+    return len(new)
+
+
+def _begin(record: Record, path: Path, options: BuildOptions) -> tuple[str, Film | None]:
+    """The name of a film in the data set, and what it is, None if it is finished."""
+    known = fingerprint(path)
+    label = record.label_of(path, known)
+    if label in record.films and record.films[label].finished:
+        return label, None
+    film = probe(path, deinterlace=options.deinterlace)
+    record.films[label] = FilmRecord(path.resolve().name, known)
+    return label, film
+
+
+def _make(
+    record: Record, label: str, film: Film, options: BuildOptions, report: Callable[[Drawing, int], object]
+) -> str:
+    """Write the triplets of a film. Returns why it could not be read, empty if it could."""
+    own = record.films[label]
+    reader, cadence, left_out = Reader(film, deinterlace=options.deinterlace), CadenceReport(), Counter[str]()
+    found = drawings(ahead(reader, _FRAMES_AHEAD), lambda: reader.end, report=cadence)
+    fault = ""
+    with closing(_stopping(chosen(found, film, options, left_out))) as stream:
+        for item in stream:
+            if isinstance(item, AnimeInterpError):
+                fault = str(item)
+                break
+            drawing, triplet = item
+            if triplet is not None:
+                name = f"{label}_{triplet.number:06}"
+                own.triplets.append(name)
+                if name not in record.rejected:
+                    _write(record.folder, name, own.file, triplet)
+            report(drawing, len(own.triplets))
+    own.drawings, own.shots, own.damaged = cadence.drawings, cadence.cuts + 1, reader.damaged
+    own.left_out, own.finished = dict(sorted(left_out.items())), not fault
+    return fault
+
+
+def _stopping(
+    items: Iterator[tuple[Drawing, Found | None]],
+) -> Generator[tuple[Drawing, Found | None] | AnimeInterpError]:
+    """The items, and what reading them raises as the last: what writing raises is not a film's fault."""
+    try:
+        yield from items
+    except AnimeInterpError as error:
+        yield error
+
+
+def _write(folder: Path, name: str, file: str, triplet: Found) -> None:
+    """Put a triplet on disk, whole or not at all; one that is there stays."""
+    target, notes = folder / name, annotations_of(folder) / name
+    if target.exists():
+        return
+    part, notes_part = (place.with_name(f".{name}.part") for place in (target, notes))
+    with writing(target):
+        try:
+            for place in (part, notes_part):
+                place.mkdir()
+            for number, frame in enumerate(triplet.frames, 1):
+                write_picture(part / f"frame{number}.png", frame)
+            text = json.dumps(_annotation(file, triplet), indent=1, ensure_ascii=False)
+            (notes_part / f"{name}.json").write_text(text + "\n", encoding="utf-8", newline="\n")
+            (notes_part / f"{name}.jpg").write_bytes(strip(triplet.frames))
+            if notes.exists():
+                shutil.rmtree(notes)
+            notes_part.rename(notes)
+            part.rename(target)
+        finally:
+            for place in (part, notes_part):
+                shutil.rmtree(place, ignore_errors=True)
+
+
+def _annotation(file: str, triplet: Found) -> dict[str, Any]:
+    """ATD-12K's keys, what nobody can tell left empty, and where the triplet is from."""
+    height, width = triplet.frames[0].shape[:2]
+    return {
+        "image_size": [width, height],
+        "motion_RoI": dict(zip(("x", "y", "width", "height"), triplet.region, strict=True)),
+        "level": LEVELS.index(triplet.level),
+        "general_motion_type": [],
+        "behavior": [],
+        "source": {"film": file, "frame": triplet.number, "time": round(float(triplet.time), 3)},
+        "measured": {
+            "displacement": round(triplet.displacement, 2),
+            "occluded": round(triplet.occluded, 3),
+            "ssim": [round(value, 4) for value in triplet.similarity],
+        },
+    }
+
+
+def _reporter(
+    report: Callable[[Step], object] | None, number: int, label: str, film: Film
+) -> Callable[[Drawing, int], object]:
+    def tell(drawing: Drawing, triplets: int) -> None:
+        share = min(Fraction(1), drawing.until / film.duration) if film.duration > 0 else Fraction(0)
+        if report is not None:
+            report(Step(number, label, float(share), triplets))
+
+    return tell
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)

@@ -1,0 +1,165 @@
+"""Guidance flows on disk, as ATD-12K ships them (system §1d): what segment-guided matching says of each triplet.
+
+    SET_pre_calc_sgm_flows/NAME/guide_flo13.npy     from frame 1 to frame 3
+    SET_pre_calc_sgm_flows/NAME/guide_flo31.npy     from frame 3 to frame 1
+    SET_pre_calc_sgm_flows.json                     the settings they were made with
+
+Each is float32 (2, h, w), x first, px of that size, 0 where nothing is known. Frames of more than 960x540 pixels are
+matched, and their flows kept, at about that size; readers rescale, as the published one does. Deviation: the published
+ones are float64 (numpy's default) of exactly 960x540.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from animeinterp import __version__
+from animeinterp.data.atd12k import TripletFiles, read_triplet
+from animeinterp.data.build_record import beside, flows_of, write_text, writing
+from animeinterp.errors import FileError, FrameError, UsageError
+from animeinterp.interpolator import Interpolator, load_interpolator
+from animeinterp.options import Options
+from animeinterp.picture import make_folder
+from animeinterp.sgm.guidance import PUBLISHED, QUICK, coarse_flow
+from animeinterp.sgm.matching import match
+
+_DEFORMATIONS = {"published": PUBLISHED, "quick": QUICK}
+_NAMES = "guide_flo13.npy", "guide_flo31.npy"
+
+
+@dataclass(frozen=True, slots=True)
+class FlowSettings:
+    """How flows are found.
+
+    deformation: see `animeinterp.options.ModelConfig`. style: see `animeinterp.options.Options`. vgg: VGG-19 weights,
+    as in `load_interpolator`; without them pieces are matched by descriptors that need none.
+    """
+
+    deformation: Literal["published", "quick"] = "published"
+    style: Literal["auto", "western", "japanese"] = "auto"
+    vgg: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Flowed:
+    """What became of a triplet: written, there before (neither), or skipped for a reason."""
+
+    triplet: str
+    written: bool = False
+    fault: str = ""
+
+
+def guide_flows(
+    frame1: NDArray[np.uint8], frame3: NDArray[np.uint8], settings: FlowSettings
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The flows from frame 1 to frame 3 and back, as the files hold them. uint8 (H, W, 3) RGB.
+
+    Meant to be called while OpenCV works in one thread: DIS flow depends on their number. Raises FrameError.
+    """
+    interpolator = _interpolator(settings)
+    first = interpolator.analyze(frame1)
+    third = interpolator.analyze(frame3, first.pieces.style)  # pieces found in two ways would not match
+    found = match(first.pieces, third.pieces, first.descriptors, third.descriptors)
+    deformation = _DEFORMATIONS[settings.deformation]
+    there = coarse_flow(first.picture, third.picture, first.pieces, third.pieces, found.match01, deformation)
+    back = coarse_flow(third.picture, first.picture, third.pieces, first.pieces, found.match10, deformation)
+    return there.flow, back.flow
+
+
+def write_flows(
+    files: Sequence[TripletFiles], folder: Path, settings: FlowSettings | None = None, *, workers: int = 1
+) -> Iterator[Flowed]:
+    """Write the flows of triplets into `folder`; those that are there stay. Yields each triplet, in order.
+
+    workers: triplets at once, a core each, with the same result. Triplets that cannot be read are told of and skipped.
+    Raises UsageError for a folder with flows of other settings, FileError if it cannot be written.
+    """
+    settings = settings or FlowSettings()
+    _check_settings(folder, settings)
+    make_folder(folder)
+    for part in folder.glob(".*.part"):
+        shutil.rmtree(part)
+    write = partial(_write_flows, folder, settings)
+    with _one_thread_each() as initializer:
+        _interpolator(settings)
+        pool = ThreadPoolExecutor(
+            workers, initializer=initializer
+        )  # nearly all the time the interpreter's lock is free
+        try:
+            yield from pool.map(write, files)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def default_folder(dataset: Path) -> Path:
+    """Where the flows of a data set belong: SET_pre_calc_sgm_flows beside it, for SET_540p too, as published."""
+    return flows_of(dataset)
+
+
+def _check_settings(folder: Path, settings: FlowSettings) -> None:
+    weights = settings.vgg.name if settings.vgg else None
+    wanted = {"deformation": settings.deformation, "style": settings.style, "vgg": weights, "version": __version__}
+    path = beside(folder, ".json")
+    if not path.exists():
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UsageError(f"{folder} holds other things, perhaps the published flows; choose another with -o")
+        make_folder(folder.parent)
+        write_text(path, json.dumps(wanted, indent=1) + "\n")
+        return
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FileError(f"cannot read {path} ({error}); take it and {folder} away and begin anew") from error
+    if known != wanted:
+        raise UsageError(f"{folder} has flows of other settings, {known}, now {wanted}; choose another folder with -o")
+
+
+def _write_flows(folder: Path, settings: FlowSettings, files: TripletFiles) -> Flowed:
+    target, part = folder / files.name, folder / f".{files.name}.part"
+    if target.exists():
+        return Flowed(files.name)
+    try:
+        triplet = read_triplet(files)
+        flows = guide_flows(triplet.frame0, triplet.frame1, settings)
+    except (FileError, FrameError) as error:
+        return Flowed(files.name, fault=str(error))
+    with writing(target):
+        try:
+            part.mkdir()
+            for name, flow in zip(_NAMES, flows, strict=True):
+                np.save(part / name, flow)
+            part.rename(target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    return Flowed(files.name, written=True)
+
+
+@lru_cache(maxsize=1)
+def _interpolator(settings: FlowSettings) -> Interpolator:
+    return load_interpolator("classical", "cpu", vgg=settings.vgg, options=Options(style=settings.style))
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[Callable[[], None]]:
+    """OpenCV and torch without threads of their own; gives what each worker has to call first."""
+    before = cv2.getNumThreads(), torch.get_num_threads()
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    try:
+        yield partial(torch.set_num_threads, 1)
+    finally:
+        cv2.setNumThreads(before[0])
+        torch.set_num_threads(before[1])
