@@ -17,23 +17,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from animeinterp.errors import UsageError, WeightsError
-from animeinterp.frame import (
-    MIN_SIDE,
-    Frame,
-    check_frame,
-    check_pair,
-    check_time,
-    from_planes,
-    rgb8,
-    to_planes,
-)
+from animeinterp.frame import Frame, check_frame, check_pair, check_time, from_planes, rgb8, to_planes
 from animeinterp.net.cel import Cel
 from animeinterp.net.compose import Warped, compose, warp
 from animeinterp.net.descriptors import PieceDescriptor, load_vgg
@@ -41,15 +31,18 @@ from animeinterp.net.model import AnimeInterp
 from animeinterp.net.splatting import splat
 from animeinterp.networks import Moved, Side, build_network, wrap
 from animeinterp.options import DEFAULT_PRESET, PRESETS, LineStyle, ModelConfig, Options
+from animeinterp.resizing import at_working_size, resize, resize_flow
 from animeinterp.sgm import appearance
 from animeinterp.sgm.contours import line_map
 from animeinterp.sgm.dense import Direction, fuse, importance
-from animeinterp.sgm.guidance import PUBLISHED, QUICK, coarse_flow
+from animeinterp.sgm.guidance import PUBLISHED, QUICK, Guidance, coarse_flow
 from animeinterp.sgm.matching import match
-from animeinterp.sgm.pieces import Pieces, pieces_between, resolve_style
+from animeinterp.sgm.pieces import Pieces, pieces_between, pieces_of, resolve_style
 from animeinterp.weights import shipped_weights
 from animeinterp.weights.loading import load_weights
 
+CoarseFlows = tuple[NDArray[np.float32], NDArray[np.float32]]
+_Guided = tuple[list[NDArray[np.int64]], list[Guidance]]  # matches and flow, there and back
 _DEFORMATIONS = {"published": PUBLISHED, "quick": QUICK, "none": None}
 STILL = 0.5  # px; slower pixels do not count as moving when untouched pixels are kept
 
@@ -59,8 +52,8 @@ class Analysis:
     """What one frame is made of.
 
     frame: as given, see `animeinterp.frame`. picture: what was segmented, uint8 (h, w, 3) RGB at working size.
-    pieces: its colour pieces. descriptors: float32 (K, N), one row per piece. features: the network's features,
-    None in presets without a network. seconds: wall time by stage.
+    pieces: its colour pieces. descriptors: float32 (K, N), one row per piece; where no pieces were looked for, the
+    whole frame is one, and N = 0. features: the network's, None in presets without one. seconds: wall time by stage.
     """
 
     frame: Frame
@@ -116,8 +109,13 @@ class Interpolator:
         self._network = None if network is None else wrap(network)
         self._descriptor = descriptor
 
-    def __call__(self, frame0: Frame, frame1: Frame, t: float = 0.5) -> Frame:
-        """The frame at time t in [0, 1] between two frames of one size, mode and depth.
+    @property
+    def takes_coarse(self) -> bool:
+        """Whether flow can be given in place of matching: where a network refines what matching alone says."""
+        return self._network is not None and not self._network.fused
+
+    def __call__(self, frame0: Frame, frame1: Frame, t: float = 0.5, coarse: CoarseFlows | None = None) -> Frame:
+        """The frame at time t in [0, 1] between two frames of one size, mode and depth. coarse: see `motion`.
 
         Raises UsageError for a t outside [0, 1], FrameError for frames that cannot be worked on.
         """
@@ -127,49 +125,48 @@ class Interpolator:
         check_pair(frame0, frame1)
         if t in (0, 1) or np.array_equal(frame0, frame1):
             return (frame1 if t == 1 else frame0).copy()
-        return self.render(self.motion(self.analyze(frame0), self.analyze(frame1)), t)
+        analysis0, analysis1 = (self.analyze(frame, segment=coarse is None) for frame in (frame0, frame1))
+        return self.render(self.motion(analysis0, analysis1, coarse), t)
 
-    def analyze(self, frame: Frame, style: LineStyle | None = None) -> Analysis:
+    def analyze(self, frame: Frame, style: LineStyle | None = None, *, segment: bool = True) -> Analysis:
         """Find and describe the colour pieces of a frame. style: instead of that of the options.
 
-        Raises FrameError for frames that cannot be worked on.
+        segment: False looks for none, which is enough where `motion` is given the coarse flow. Raises FrameError for
+        frames that cannot be worked on.
         """
         check_frame(frame, self.options.max_pixels)
         seconds: dict[str, float] = {}
-        picture = _at_working_size(rgb8(frame), self.options.working_pixels)
-        with _timed(seconds, "contours"):
-            style = style or resolve_style(picture, self.options.style)
-            fillable = line_map(picture, style)
-        with _timed(seconds, "pieces"):
-            pieces = pieces_between(picture, fillable, style)
-        with _timed(seconds, "descriptors"):
-            if self._descriptor is None:
-                descriptors = appearance.describe(picture, pieces)
-            else:
-                descriptors = self._descriptor.describe(picture, pieces.labels, len(pieces))
+        picture = at_working_size(rgb8(frame), self.options.working_pixels)
+        if segment:
+            pieces, descriptors = self._segment(picture, style, seconds)
+        else:
+            pieces, descriptors = pieces_of(np.zeros(picture.shape[:2], np.int32)), np.zeros((1, 0), np.float32)
         features = None
         if self._network is not None:
             with _timed(seconds, "features"), self._inference():
                 features = self._network.see(self._planes(frame))
         return Analysis(frame, picture, pieces, descriptors, features, seconds)
 
-    def motion(self, analysis0: Analysis, analysis1: Analysis) -> Motion:
-        """Match the pieces of two frames and find the flow between them. Raises FrameError if they do not fit."""
+    def motion(self, analysis0: Analysis, analysis1: Analysis, coarse: CoarseFlows | None = None) -> Motion:
+        """Match the pieces of two frames and find the flow between them.
+
+        coarse: flow from frame 0 to 1 and back, known before, in place of matching, for models that `takes_coarse`:
+        float32 (2, h, w), finite, x first, px of that size, 0 = nothing; resized to working size. Raises FrameError if
+        the frames do not fit, UsageError if the flow does not.
+        """
         check_pair(analysis0.frame, analysis1.frame)
-        if analysis0.pieces.style != analysis1.pieces.style:
-            # Pieces found in two ways would not match.
-            analysis1 = self.analyze(analysis1.frame, analysis0.pieces.style)
         seconds: dict[str, float] = {}
-        pieces, pictures = (analysis0.pieces, analysis1.pieces), (analysis0.picture, analysis1.picture)
-        with _timed(seconds, "matching"):
-            matching = match(*pieces, analysis0.descriptors, analysis1.descriptors)
-        with _timed(seconds, "coarse flow"):
-            deformation = _DEFORMATIONS[self.config.deformation]
-            guidance01 = coarse_flow(*pictures, *pieces, matching.match01, deformation)
-            guidance10 = coarse_flow(*pictures[::-1], *pieces[::-1], matching.match10, deformation)
+        if coarse is None:
+            if analysis0.pieces.style != analysis1.pieces.style:
+                # Pieces found in two ways would not match.
+                analysis1 = self.analyze(analysis1.frame, analysis0.pieces.style)
+            (match01, match10), guidances = self._match(analysis0, analysis1, seconds)
+        else:
+            (match01, match10), guidances = self._given(analysis0, analysis1, coarse)
+        pictures = analysis0.picture, analysis1.picture
         directions = (
-            Direction(*pictures, pieces[0], guidance01),
-            Direction(*pictures[::-1], pieces[1], guidance10),
+            Direction(*pictures, analysis0.pieces, guidances[0]),
+            Direction(*pictures[::-1], analysis1.pieces, guidances[1]),
         )
         with _timed(seconds, "refined flow"):
             fused = self._network is None or self._network.fused
@@ -177,16 +174,16 @@ class Interpolator:
         with _timed(seconds, "importance"):
             trust = [importance(directions[i], small[i], small[1 - i]) for i in (0, 1)]
         size = analysis0.frame.shape[:2]
-        flows, importances = [_resize_flow(flow, size) for flow in small], [_resize(plane, size) for plane in trust]
+        flows, importances = [resize_flow(flow, size) for flow in small], [resize(plane, size) for plane in trust]
         if self._network is not None:
             with _timed(seconds, "refined flow"):
                 flows, learned = self._refine(analysis0, analysis1, flows, importances)
             if learned is None:
-                small = [_resize_flow(flow, pictures[0].shape[:2]) for flow in flows]
-                learned = [_resize(importance(directions[i], small[i], small[1 - i]), size) for i in (0, 1)]
+                small = [resize_flow(flow, pictures[0].shape[:2]) for flow in flows]
+                learned = [resize(importance(directions[i], small[i], small[1 - i]), size) for i in (0, 1)]
             importances = learned
         return Motion(
-            analysis0, analysis1, matching.match01, matching.match10, guidance01.flow, guidance10.flow,
+            analysis0, analysis1, match01, match10, guidances[0].flow, guidances[1].flow,
             flows[0], flows[1], importances[0], importances[1], seconds,
         )  # fmt: skip
 
@@ -215,6 +212,43 @@ class Interpolator:
         frame = motion.analysis0.frame
         first, second = (from_planes(w.planes[0].float().cpu().numpy(), frame) for w in warped)
         return first, second
+
+    def _segment(
+        self, picture: NDArray[np.uint8], style: LineStyle | None, seconds: dict[str, float]
+    ) -> tuple[Pieces, NDArray[np.float32]]:
+        with _timed(seconds, "contours"):
+            style = style or resolve_style(picture, self.options.style)
+            fillable = line_map(picture, style)
+        with _timed(seconds, "pieces"):
+            pieces = pieces_between(picture, fillable, style)
+        with _timed(seconds, "descriptors"):
+            if self._descriptor is None:
+                return pieces, appearance.describe(picture, pieces)
+            return pieces, self._descriptor.describe(picture, pieces.labels, len(pieces))
+
+    def _match(self, analysis0: Analysis, analysis1: Analysis, seconds: dict[str, float]) -> _Guided:
+        if not (analysis0.descriptors.size and analysis1.descriptors.size):
+            raise UsageError("an analysis holds no pieces to match; analyze with segment=True, or give the coarse flow")
+        pieces, pictures = (analysis0.pieces, analysis1.pieces), (analysis0.picture, analysis1.picture)
+        with _timed(seconds, "matching"):
+            found = match(*pieces, analysis0.descriptors, analysis1.descriptors)
+        with _timed(seconds, "coarse flow"):
+            deformation = _DEFORMATIONS[self.config.deformation]
+            guidance01 = coarse_flow(*pictures, *pieces, found.match01, deformation)
+            guidance10 = coarse_flow(*pictures[::-1], *pieces[::-1], found.match10, deformation)
+        return [found.match01, found.match10], [guidance01, guidance10]
+
+    def _given(self, analysis0: Analysis, analysis1: Analysis, coarse: CoarseFlows) -> _Guided:
+        """The coarse flow as what matching would say, had it been done: no matches, no confidence in any piece."""
+        if not self.takes_coarse:
+            raise UsageError(f"model {self.config.name!r} takes no coarse flow; leave it out")
+        for flow in coarse:
+            if flow.ndim != 3 or flow.shape[0] != 2 or flow.dtype != np.float32:
+                raise UsageError(f"expected coarse flow as float32 (2, h, w), got {flow.dtype} {flow.shape}")
+        size, pieces = analysis0.picture.shape[:2], (analysis0.pieces, analysis1.pieces)
+        matches = [np.full(len(table), -1, np.int64) for table in pieces]
+        known = [np.zeros(len(table), np.float32) for table in pieces]
+        return matches, [Guidance(resize_flow(coarse[i], size), known[i]) for i in (0, 1)]
 
     def _refine(
         self,
@@ -329,31 +363,6 @@ def _device(name: str) -> str:
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"expected a device that torch can use, such as cpu, got {name!r}; use auto") from error
     return name
-
-
-def _at_working_size(picture: NDArray[np.uint8], working_pixels: int) -> NDArray[np.uint8]:
-    """The picture, made smaller if it has more than `working_pixels`, its shape kept."""
-    height, width = picture.shape[:2]
-    scale = (working_pixels / (height * width)) ** 0.5
-    if scale >= 1:
-        return picture
-    size = max(MIN_SIDE, round(width * scale)), max(MIN_SIDE, round(height * scale))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
-
-
-def _resize(planes: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
-    """(H, W) or (C, H, W) → the same at `size` = (height, width), bilinear."""
-    if planes.shape[-2:] == tuple(size[:2]):
-        return planes
-    if planes.ndim == 3:
-        return np.stack([_resize(plane, size) for plane in planes])
-    return np.asarray(cv2.resize(planes, (size[1], size[0]), interpolation=cv2.INTER_LINEAR))
-
-
-def _resize_flow(flow: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
-    """Flow (2, H, W) at another size, its vectors scaled with it."""
-    scale = np.array([size[1] / flow.shape[2], size[0] / flow.shape[1]], np.float32)
-    return np.ascontiguousarray(_resize(flow, size) * scale[:, None, None])
 
 
 def _array(planes: Tensor) -> NDArray[np.float32]:

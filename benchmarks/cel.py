@@ -1,4 +1,5 @@
-"""What a new frame of `cel` costs, stage by stage, beside a pair's matching: GFLOP and CPU seconds; random weights.
+"""What a new frame of `cel` costs, stage by stage: GFLOP and CPU seconds, beside a frame by
+`classical`; random weights.
 
 python benchmarks/cel.py A.png B.png [--repeats 3] [--bf16]
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -19,12 +20,13 @@ from animeinterp.net.cel import Cel
 from animeinterp.picture import read_picture
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
+    """Print the table; its rows, what, figure and against what, are for benchmarks/tables.py."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("frames", type=Path, nargs=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--bf16", action="store_true")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
 
     classical = load_interpolator("classical", "cpu")
     frames = [read_picture(path, classical.options.max_pixels).pixels for path in arguments.frames]
@@ -44,15 +46,29 @@ def main() -> None:
             "encode, per frame": lambda: network.encode(planes[0]),
             "flow, per pair": lambda: network.flow(*planes, *levels, *flows, *trust),
             "synthesize, per new frame": lambda: network.synthesize(*planes, *levels, found, t),
+            "classical, everything": lambda: classical(*frames, 0.5),
         }
         height, width = frames[0].shape[:2]
-        print(f"{width}x{height}, {torch.get_num_threads()} threads, {'bf16' if arguments.bf16 else 'fp32'}")
+        setting = f"{width}x{height}, {torch.get_num_threads()} threads, {'bf16' if arguments.bf16 else 'fp32'}"
+        print(setting)
         print("(the compiled correlation lookup is not in GFLOP)")
+        costs: dict[str, tuple[float, float]] = {}
         for name, work in rows.items():
             with FlopCounterMode(display=False) as counted:
                 work()
             seconds = min(cpu_seconds(work) for _ in range(arguments.repeats))
-            print(f"{name:28} {counted.get_total_flops() / 1e9:7.1f} GFLOP {seconds:7.2f} CPU s")
+            costs[name] = counted.get_total_flops() / 1e9, seconds
+            print(f"{name:28} {costs[name][0]:7.1f} GFLOP {seconds:7.2f} CPU s")
+    alternative = costs.pop("classical, everything")[1]
+    costs["all"] = sum(gflop for gflop, _ in costs.values()), sum(seconds for _, seconds in costs.values())
+    return [
+        (
+            f"`cel`, {name}" if name != "all" else f"`cel`, all: {setting}",
+            f"{seconds:.2f} CPU s, {gflop:.1f} GFLOP",
+            f"{seconds / alternative:.2f} of a frame by `classical`, {alternative:.2f} CPU s",
+        )
+        for name, (gflop, seconds) in costs.items()
+    ]
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -76,18 +77,23 @@ def best(frame, style):
 
 
 def print_times(frames):
+    """CPU milliseconds by style: (frames, stages)."""
+    by_style = {}
     for name, style in (("japanese", JAPANESE), ("western", WESTERN)):
         results = [best(frame, style) for frame in frames]
-        times = np.array([milliseconds for _, milliseconds in results])
+        times = by_style[name] = np.array([milliseconds for _, milliseconds in results])
         pieces = [labels.max() + 1 for labels, _ in results]
         low, middle, high = np.min(pieces), np.median(pieces), np.max(pieces)
         print(f"\n{name}: {len(frames)} frames, {low} to {high} pieces, median {middle:.0f}; CPU ms, one thread")
         print(f"{'':18}{'median':>8}{'min':>8}{'max':>8}")
         for stage, column in zip((*STAGES, "label map"), (*times.T, times.sum(axis=1)), strict=True):
             print(f"{stage:18}{np.median(column):8.1f}{column.min():8.1f}{column.max():8.1f}")
+    return by_style
 
 
 def print_ratios(frames):
+    """How many times longer the plain restatement takes, and whether the labels are equal: (frames, 2)."""
+    found = []
     print("\nagainst the plain restatement, japanese")
     print(f"{'pieces':>8}{'ms':>8}{'plain ms':>11}{'ratio':>7}  equal  by stage")
     for frame in frames:
@@ -101,6 +107,8 @@ def print_ratios(frames):
             f"  {equal!s:5}  {by_stage}",
             flush=True,
         )
+        found.append((slow.sum() / fast.sum(), equal))
+    return np.array(found)
 
 
 def mean_colors(pieces, frame):
@@ -148,23 +156,43 @@ def print_styles(triplets):
         )
 
 
-def main():
+def main(given: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
+    """Print the table; its rows, what, figure and against what, are for benchmarks/tables.py."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = Path(__file__).parents[2] / "shared" / "bench" / "dev"
     parser.add_argument("dataset", nargs="?", type=Path, default=default)
     parser.add_argument("--every", type=int, default=1, help="take every N-th triplet")
     parser.add_argument("--plain", type=int, default=0, help="frames to compare with the plain restatement")
     parser.add_argument("--styles", action="store_true", help="compare the line styles")
-    args = parser.parse_args()
+    args = parser.parse_args(given)
     triplets = sorted(path for path in args.dataset.iterdir() if path.is_dir())[:: args.every]
     cv2.setNumThreads(1)
     frames = [load(frame_path(triplet, 1)) for triplet in triplets]
     segment(frames[0])  # compiles
-    print_times(frames)
-    if args.plain:
-        print_ratios(frames[:: max(1, len(frames) // args.plain)][: args.plain])
+    times = print_times(frames)
+    ratios = print_ratios(frames[:: max(1, len(frames) // args.plain)][: args.plain]) if args.plain else None
     if args.styles:
         print_styles(triplets)
+    return rows(times, ratios)
+
+
+def rows(times, ratios):
+    whole = {style: stages.sum(axis=1) for style, stages in times.items()}
+    ratio = f"{np.median(whole['western']) / np.median(whole['japanese']):.1f}"
+    against = {"japanese": f"Western style takes {ratio} times that", "western": f"{ratio} times Japanese style"}
+    if ratios is not None:
+        equal = "equal" if ratios[:, 1].all() else "other"
+        spread = f"{ratios[:, 0].min():.0f}-{ratios[:, 0].max():.0f} times that"
+        against["japanese"] = f"plain restatement takes {spread} on {len(ratios)} frames; {equal} labels"
+    found = []
+    for style, all_stages in whole.items():
+        medians = np.median(times[style], axis=0)
+        parts, shares = (" / ".join(f"{n:.0f}" for n in some) for some in (medians, 100 * medians / medians.sum()))
+        low, middle, high = all_stages.min(), np.median(all_stages), all_stages.max()
+        figure = f"median {middle:.0f} CPU ms ({low:.0f}-{high:.0f}), {len(all_stages)} frames"
+        found.append((f"label map, {style.capitalize()} style", figure, against[style]))
+        found.append((f"– {' / '.join(STAGES)}", f"{parts} CPU ms", f"{shares} % of it"))
+    return found
 
 
 if __name__ == "__main__":

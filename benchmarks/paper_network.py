@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,8 @@ from animeinterp.net.gridnet import GridNet
 from animeinterp.net.model import AnimeInterp
 from animeinterp.net.rfr import RFR, pixel_grid, resize, scale_flow, upsample_convex
 
-VARIANTS = ("reference", "fp32", "bf16")
+NAMES = {"reference": "published order of computation", "fp32": "fp32", "bf16": "bf16"}
+VARIANTS = tuple(NAMES)
 
 
 def seeded_model() -> AnimeInterp:
@@ -206,7 +208,8 @@ def timed(work, repeats: int) -> tuple[float, float, Tensor]:  # type: ignore[no
     return cpu, wall, drawn
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
+    """Print the table; its rows, what, figure and against what, are for benchmarks/tables.py."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", default="960x540")
     parser.add_argument("--repeats", type=int, default=1)
@@ -214,19 +217,20 @@ def main() -> None:
     parser.add_argument("--skip-reference", action="store_true")
     parser.add_argument("--variant", choices=VARIANTS, help=argparse.SUPPRESS)
     parser.add_argument("--output", type=Path, help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    args = parser.parse_args(given)
+    given = sys.argv[1:] if given is None else given
     width, height = (int(side) for side in args.size.split("x"))
     if args.threads:
         torch.set_num_threads(args.threads)
     if args.variant:
         print(json.dumps(run(args.variant, width, height, args.repeats, args.output)))
-        return
+        return []
 
     results, frames = {}, {}
     with tempfile.TemporaryDirectory() as folder:
         for variant in VARIANTS[args.skip_reference :]:
             output = Path(folder, variant + ".npy")
-            command = [sys.executable, __file__, *sys.argv[1:], "--variant", variant, "--output", str(output)]
+            command = [sys.executable, __file__, *given, "--variant", variant, "--output", str(output)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             results[variant] = json.loads(done.stdout.splitlines()[-1])
             frames[variant] = np.load(output)
@@ -234,12 +238,18 @@ def main() -> None:
     scale = np.abs(frames[first]).max()
     print(f"one frame, {args.size}, {torch.get_num_threads()} threads; differences / {scale:.2f}, its scale")
     print(f"{'variant':<10} {'CPU s':>7} {'ratio':>6} {'wall s':>7} {'peak MB':>8} {'max':>9} {'mean':>9}")
+    rows = []
     for variant, r in results.items():
         difference = np.abs(frames[variant] - frames[first]) / scale
         print(
             f"{variant:<10} {r['cpu']:7.2f} {results[first]['cpu'] / r['cpu']:6.2f} {r['wall']:7.2f} "
             f"{r['peak_mb']:8.0f} {difference.max():9.1e} {difference.mean():9.1e}"
         )
+        figure = f"{r['cpu']:.1f} CPU s, {r['peak_mb'] / 1024:.1f} GB peak"
+        cpu, memory = (results[first][key] / r[key] for key in ("cpu", "peak_mb"))
+        against = f"{NAMES[first]} takes {cpu:.2f} times the time, {memory:.2f} times the memory"
+        rows.append((f"`paper`, {NAMES[variant]}", figure, against if rows else "1"))
+    return rows
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -23,22 +24,28 @@ from animeinterp.sgm.pieces import segment
 WAYS = {"DIS, published settings": PUBLISHED, "DIS, quick": QUICK, "translation only": None}
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
+    """Print the table; its rows, what, figure and against what, are for benchmarks/tables.py."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("dataset", type=Path, help="folder of NAME/frame1.*, frame3.*")
     parser.add_argument("--every", type=int, default=4, help="take every n-th triplet")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     cv2.setNumThreads(1)
     folders = sorted(path for path in arguments.dataset.iterdir() if path.is_dir())[:: arguments.every]
-    rows = [measure(folder) for folder in (folders[0], *folders)][1:]  # the first run compiles
+    runs = [measure(folder) for folder in (folders[0], *folders)][1:]  # the first run compiles
 
-    print(f"{len(rows)} pairs; CPU seconds per pair, both directions")
+    print(f"{len(runs)} pairs; CPU seconds per pair, both directions")
     print(f"{'':28} {'median':>8} {'min':>8} {'max':>8} {'ratio':>8}")
-    published = np.median([row["DIS, published settings"] for row in rows])
-    for stage in rows[0]:
-        seconds = [row[stage] for row in rows]
-        ratio = f"{published / np.median(seconds):8.1f}" if stage in WAYS else ""
-        print(f"{stage:28} {np.median(seconds):8.3f} {min(seconds):8.3f} {max(seconds):8.3f} {ratio}")
+    published = np.median([run["DIS, published settings"] for run in runs])
+    rows = []
+    for stage in runs[0]:
+        seconds = [run[stage] for run in runs]
+        ratio = published / np.median(seconds)
+        print(f"{stage:28} {np.median(seconds):8.3f} {min(seconds):8.3f} {max(seconds):8.3f} {ratio:8.1f}")
+        figure = f"median {np.median(seconds):.3f} CPU s ({min(seconds):.3f}-{max(seconds):.3f}), {len(runs)} pairs"
+        against = "1" if WAYS.get(stage) is PUBLISHED else f"DIS, published settings, takes {ratio:.1f} times that"
+        rows.append((stage, figure, against))
+    return rows
 
 
 def measure(folder: Path) -> dict[str, float]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -48,13 +48,14 @@ def least_cpu(work: Callable[[], Tensor], repeats: int) -> tuple[float, Tensor]:
     return min(times), result
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
+    """Print the table; its rows, what, figure and against what, are for benchmarks/tables.py."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", default="960x540")
     parser.add_argument("--channels", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0)
-    args = parser.parse_args()
+    args = parser.parse_args(given)
     width, height = (int(side) for side in args.size.split("x"))
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -75,14 +76,19 @@ def main() -> None:
     }
     splat(source[..., :8, :8], flow[..., :8, :8])
     print(f"{args.channels} channels, {args.size}, {torch.get_num_threads()} threads")
+    rows = []
     print(f"{'variant':<26} {'CPU s':>8} {'ratio':>7} {'max diff':>9}")
     first: tuple[float, Tensor] | None = None
     with torch.no_grad():
         for name, (work, repeats) in variants.items():
             cpu, result = least_cpu(work, repeats)
             first = first or (cpu, result)
-            difference = f"{(result - first[1]).abs().max():9.1e}" if not name.startswith("softmax") else "        -"
-            print(f"{name:<26} {cpu:8.3f} {first[0] / cpu:7.1f} {difference}")
+            difference = f"{(result - first[1]).abs().max():.1e}" if not name.startswith("softmax") else "-"
+            print(f"{name:<26} {cpu:8.3f} {first[0] / cpu:7.1f} {difference:>9}")
+            values = "" if difference == "-" else f"; values differ by {difference} at most"
+            against = f"put_ takes {first[0] / cpu:.1f} times that{values}" if rows else "1"
+            rows.append((name, f"{cpu:.3f} CPU s", against))
+    return rows
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -21,14 +21,15 @@ from animeinterp.training.config import LossConfig
 from animeinterp.training.train import measure
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
+    """Print the table; its rows, what, figure and against what, are for benchmarks/tables.py."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--assets", type=Path, help="default: shapes alone")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seconds", type=float, default=20)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     device, batch = torch.device(arguments.device), arguments.batch
 
     source = SceneSource(arguments.assets, arguments.size, device)
@@ -45,7 +46,7 @@ def main() -> None:
         network.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
 
-    rows = {
+    works = {
         "scenes": lambda: source.samples(batch, 0, batch * next(numbers)),
         "network, flow alone, bf16": lambda: learn(True),
         "network, flow and frames, bf16": lambda: learn(False),
@@ -53,8 +54,18 @@ def main() -> None:
     print(
         f"{device}, {torch.get_num_threads()} threads, {batch} samples of {arguments.size}x{arguments.size} at a time"
     )
-    for name, work in rows.items():
-        print(f"{name:32} {batch * rate(work, arguments.seconds, device):8.1f} samples/s")
+    rates = {}
+    for name, work in works.items():
+        rates[name] = batch * rate(work, arguments.seconds, device)
+        print(f"{name:32} {rates[name]:8.1f} samples/s")
+    return [
+        (
+            name,
+            f"{found:.1f} samples/s",
+            "1" if name == "scenes" else f"scenes come {rates['scenes'] / found:.1f} times as fast",
+        )
+        for name, found in rates.items()
+    ]
 
 
 def rate(work: Callable[[], object], seconds: float, device: torch.device) -> float:

@@ -17,7 +17,7 @@ import multiprocessing
 import resource
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
 from itertools import pairwise
@@ -91,29 +91,39 @@ def measured(way: Callable[..., int], *arguments: Any) -> tuple[float, float, fl
         return process.submit(_measured, way, *arguments).result()
 
 
-def compare(film: Path, begin: Fraction, end: Fraction, folder: Path) -> None:
-    """Measure both ways on one film and print what they took."""
+def compare(film: Path, begin: Fraction, end: Fraction, folder: Path) -> tuple[str, str]:
+    """Measure both ways on one film and print what they took; the figure, and how it compares."""
     rows = {}
     for way in (naive, ours):
         rows[way.__name__] = measured(way, film, folder / f"{film.stem}-{way.__name__}.mkv", begin, end)
     print(f"{'':8}{'wall s':>9}{'CPU s':>9}{'GiB':>7}{'frames':>8}")
     for name, (wall, cpu, memory, frames) in rows.items():
         print(f"{name:8}{wall:9.1f}{cpu:9.1f}{memory:7.2f}{frames:8}")
-    print(f"ours / naive: wall {rows['ours'][0] / rows['naive'][0]:.2f}, CPU {rows['ours'][1] / rows['naive'][1]:.2f}")
+    (wall, cpu, memory, frames), loop = rows["ours"], rows["naive"]
+    print(f"ours / naive: wall {wall / loop[0]:.2f}, CPU {cpu / loop[1]:.2f}")
+    ratios = f"wall {wall / loop[0]:.2f}, CPU {cpu / loop[1]:.2f}, memory {memory / loop[2]:.2f}"
+    return (
+        f"{wall:.1f} s wall, {cpu:.1f} CPU s, {memory:.2f} GB peak, {frames} frames",
+        f"{ratios} of a loop over pairs of frames",
+    )
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
+    """Print the table; its rows, what, figure and against what, are for benchmarks/tables.py."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("film", type=Path, nargs="?")
     parser.add_argument("--seconds", type=Fraction, default=Fraction(2))
     parser.add_argument("--at", type=Fraction, default=Fraction(0))
-    asked = parser.parse_args()
+    asked = parser.parse_args(given)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         films = [(0, asked.film)] if asked.film else [(r, made(folder / f"{r}.mp4", r)) for r in (0.3, 0.6, 0.9)]
+        rows = []
         for reach, film in films:
-            print(f"figure {reach:.0%} of the height" if reach else film)
-            compare(film, asked.at, asked.at + asked.seconds, folder)
+            what = f"figure of {reach:.0%} of the height" if reach else film.name
+            print(what)
+            rows.append((f"24 to 48 per second: {what}", *compare(film, asked.at, asked.at + asked.seconds, folder)))
+    return rows
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from animeinterp.data.atd12k import (
     Region,
     TripletFiles,
     read_annotation,
+    read_flows,
     read_triplet,
     triplets,
 )
@@ -157,6 +159,73 @@ def test_roi_outside_the_frame_is_refused():
 def test_a_region_is_cut_out():
     frame = np.arange(5 * 7 * 3, dtype=np.uint8).reshape(5, 7, 3)
     assert np.array_equal(Region(2, 1, 4, 3).of(frame), frame[1:4, 2:6])
+
+
+def write_flows(folder, flows=None):
+    folder.mkdir(parents=True)
+    for k, name in enumerate(("guide_flo13.npy", "guide_flo31.npy")):
+        np.save(folder / name, np.full((2, 54, 96), k + 0.5) if flows is None else flows[k])
+    return folder
+
+
+@pytest.mark.parametrize("name", ["test_2k_pre_calc_sgm_flows", "test_2k_540p_pre_calc_sgm_flows"])
+def test_flows_are_found_beside_and_elsewhere(dataset, name, monkeypatch):
+    folder = write_flows(dataset.parent / name / "b").parent
+    monkeypatch.chdir(dataset)  # where `.` has no name
+    for data in (dataset, Path()):
+        assert [one.flows and one.flows.absolute() for one in triplets(data)] == [None, folder / "b"]
+    folder.rename(dataset.parent / "elsewhere")
+    assert [one.flows for one in triplets(dataset)] == [None, None]
+    assert triplets(dataset, flows=dataset.parent / "elsewhere")[1].flows == dataset.parent / "elsewhere" / "b"
+    for wrong, error in ((dataset.parent / "nowhere", FileError), (dataset / "b", UsageError)):
+        with pytest.raises(error, match=r"expected flows as NAME/guide_flo13\.npy and guide_flo31\.npy"):
+            triplets(dataset, flows=wrong)
+
+
+def test_published_flows_in_double_precision_are_read(tmp_path):
+    there, back = read_flows(write_flows(tmp_path / "a"))
+    assert there.dtype == back.dtype == np.float32
+    assert there.shape == (2, 54, 96)
+    assert (there[1, 5, 7], back[0, 5, 7]) == (0.5, 1.5)
+
+
+FLOW = np.zeros((2, 6, 8), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("flow", "said"),
+    [
+        (FLOW.transpose(1, 2, 0), r"holds float32 \(6, 8, 2\); expected a float array \(2, height, width\)"),
+        (FLOW.astype(np.int32), "int32"),
+        (FLOW[0], r"float32 \(6, 8\)"),
+        (np.full_like(FLOW, np.nan), "not finite"),
+        (np.full(FLOW.shape, 1e300), "not finite"),
+        (FLOW[:, :5], r"\(2, 6, 8\) and \(2, 5, 8\); expected one shape"),
+        (np.array([{"a": 1}], object), "damaged or no .npy"),
+    ],
+)
+def test_arrays_that_are_no_flow_are_refused(tmp_path, flow, said):
+    with pytest.raises(FileError, match=said):
+        read_flows(write_flows(tmp_path / "a", (FLOW, flow)))
+
+
+def test_files_that_are_no_flow_are_refused(tmp_path):
+    folder = write_flows(tmp_path / "a")
+    path = folder / "guide_flo31.npy"
+    whole = path.read_bytes()
+    huge = whole.replace(b"(2, 54, 96), }" + b" " * 6, b"(2, 5400000, 96), }"[: 14 + 6].ljust(20))
+    assert huge != whole
+    for content in (b"", b"text", whole[:60], whole[:-1], huge, b"\x93NUMPY" + bytes(200)):
+        path.write_bytes(content)
+        with pytest.raises(FileError, match=r"no \.npy file; expected a float array"):
+            read_flows(folder)
+    np.savez(folder / "b.npz", FLOW)
+    (folder / "b.npz").rename(path)
+    with pytest.raises(FileError, match="archive"):
+        read_flows(folder)
+    path.unlink()
+    with pytest.raises(FileError, match="cannot read"):
+        read_flows(folder)
 
 
 def test_as_a_source_it_gives_every_triplet_before_any_comes_again(dataset):

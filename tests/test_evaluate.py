@@ -15,7 +15,8 @@ import torch
 from conftest import draw_scene
 
 from animeinterp.cli import main
-from animeinterp.data.atd12k import triplets
+from animeinterp.data.atd12k import FLOW_NAMES, triplets
+from animeinterp.data.guide_flows import default_folder, write_flows
 from animeinterp.errors import FileError, FrameError, MissingExtraError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation, Fault, beside, evaluate, score
 from animeinterp.evaluation.metrics import measure, ssim
@@ -579,3 +580,100 @@ def test_a_folder_of_another_layout(dataset, core, capsys):
     assert "expected NAME/frame1.png" in capsys.readouterr().err
     with pytest.raises(UsageError):
         evaluate(dataset.parent, {"blend": blend})
+
+
+def test_flows_computed_before_give_the_same_scores_and_are_used(dataset):
+    from animeinterp.interpolator import Interpolator, load_interpolator
+    from animeinterp.net.model import AnimeInterp
+    from animeinterp.options import PAPER
+
+    config = replace(PAPER, iterations=1)
+    torch.manual_seed(0)
+    paper = Interpolator(config, network=AnimeInterp(config).eval().requires_grad_(False))
+    models = {"paper": paper, "classical": load_interpolator("classical", "cpu")}
+
+    def scores():
+        return [(row.model, row.triplet, row.whole, row.roi) for row in evaluate(dataset, models).rows]
+
+    matched, files = scores(), triplets(dataset)
+    assert all(flowed.written for flowed in write_flows(files, default_folder(dataset)))
+    assert all(one.flows for one in triplets(dataset))
+    assert scores() == matched
+    for name in FLOW_NAMES:
+        path = default_folder(dataset) / "c" / name
+        np.save(path, np.load(path) + 9)
+    differing = [row[:2] for row, before in zip(scores(), matched, strict=True) if row != before]
+    assert differing == [("paper", "c")], "the others have their own flow"
+
+
+@pytest.fixture
+def flows(dataset, monkeypatch):
+    """Flows beside the data set, but for b's; `paper` draws frame 3 where it is given them, else frame 1."""
+    for name in NAMES:
+        if name != "b":
+            (default_folder(dataset) / name).mkdir(parents=True)
+            for path in FLOW_NAMES:
+                np.save(default_folder(dataset) / name / path, np.zeros((2, 8, 12), np.float32))
+
+    class Paper:
+        takes_coarse = True
+
+        def __call__(self, frame0, frame1, t, coarse=None):
+            return (frame0 if coarse is None else frame1).copy()
+
+    load = SimpleNamespace(load_interpolator=lambda name, *_, **__: Paper() if name == "paper" else blend)
+    monkeypatch.setitem(sys.modules, "animeinterp.interpolator", load)
+    return default_folder(dataset)
+
+
+def drawn_from_flows(folder):
+    """The triplets of a folder of results whose frame by `paper` is frame 3."""
+    frames = {name: read_picture(folder / "frames" / "paper" / f"{name}.png", 10**6).pixels for name in "acd"}
+    return {name for name, frame in frames.items() if np.array_equal(frame, draw_scene(3 * NAMES.index(name) + 3))}
+
+
+def test_flows_beside_the_data_set_are_used_told_and_kept_in_mind(dataset, flows, tmp_path, capsys):
+    command = (dataset, "--model", "classical", "--model", "paper", "--annotations", f"{dataset}_annotations")
+    out = ("--out", tmp_path / "out")
+    assert run(*command, *out) == 0
+    told = "".join(capsys.readouterr().out.splitlines())
+    said = "paper: SGM flows of 3 triplets are taken from set_pre_calc_sgm_flows; for the 1 that have none"
+    assert told.count(said) == 1
+    assert drawn_from_flows(tmp_path / "out") == {"a", "c", "d"}
+    content = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert content["settings"]["flows"] == ["paper"]
+    assert content["about"]["flows"] == "set_pre_calc_sgm_flows"
+    assert run(*command, *out, "--flows", "none") == 2
+    assert 'flows was ["paper"], is []' in capsys.readouterr().err
+    np.save(flows / "c" / FLOW_NAMES[1], np.ones((2, 8, 12), np.float32))
+    assert run(*command, *out) == 2
+    assert "1 of them, such as c" in capsys.readouterr().err
+    assert run(*command, *out, "--flows", "none", "--force") == 0
+    assert "SGM flows" not in capsys.readouterr().out
+    assert drawn_from_flows(tmp_path / "out") == set()
+
+
+def test_flows_elsewhere(dataset, flows, tmp_path, capsys):
+    flows.rename(tmp_path / "elsewhere")
+    command = (dataset, "--model", "paper", "--out", tmp_path / "out")
+    assert run(*command, "--flows", tmp_path / "elsewhere") == 0
+    assert drawn_from_flows(tmp_path / "out") == {"a", "c", "d"}
+    assert run(dataset, "--model", "paper", "--flows", tmp_path / "out" / "frames") == 2
+    assert run(dataset, "--model", "paper", "--flows", tmp_path / "nowhere") == 1
+    assert run(dataset, "--model", "classical", "--flows", tmp_path / "elsewhere") == 2
+    assert "such as paper; leave it out" in capsys.readouterr().err
+
+
+def test_flows_matter_only_to_models_that_take_them(dataset, flows, tmp_path, capsys):
+    (flows / "a" / FLOW_NAMES[0]).write_bytes(b"damaged")
+    command = (dataset, "--model", "classical", "--out", tmp_path / "out")
+    assert run(*command) == 0
+    assert json.loads((tmp_path / "out" / "scores.json").read_text())["settings"]["flows"] == []
+    (flows / "c" / FLOW_NAMES[0]).unlink()
+    assert run(*command) == 0
+    capsys.readouterr()
+    assert run(dataset, "--model", "classical", "--model", "paper") == 1
+    told = capsys.readouterr().err
+    assert "skipped a: " in told
+    assert "guide_flo13.npy is damaged or no .npy file" in told
+    assert "skipped c: cannot read" in told

@@ -1,5 +1,7 @@
 """The straight line, held to the promises that always hold."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,8 @@ from animeinterp import Options, load_interpolator
 from animeinterp.errors import FrameError, UsageError, WeightsError
 from animeinterp.interpolator import Interpolator
 from animeinterp.net.model import AnimeInterp
-from animeinterp.options import PAPER
+from animeinterp.networks import build_network
+from animeinterp.options import PAPER, PRESETS
 from animeinterp.sgm.dense import backward_warp
 
 
@@ -118,6 +121,44 @@ def test_frames_segmented_in_two_styles_are_brought_to_one(classical):
     interpolator = load_interpolator("classical", "cpu", options=Options(style="western"))
     motion = interpolator.motion(interpolator.analyze(frame0), classical.analyze(frame1))
     assert motion.analysis0.pieces.style == motion.analysis1.pieces.style
+
+
+def test_flow_that_is_known_takes_the_place_of_matching(monkeypatch):
+    config = replace(PAPER, iterations=1)
+    torch.manual_seed(0)
+    paper = Interpolator(config, network=AnimeInterp(config).eval().requires_grad_(False))
+    frame0, frame1 = draw_scene(0, (48, 32)), draw_scene(4, (48, 32))
+    matched = paper.motion(paper.analyze(frame0), paper.analyze(frame1))
+    coarse, drawn = (matched.coarse01, matched.coarse10), paper.render(matched, 0.5)
+    assert coarse[0].any()
+
+    def refuse(*_):
+        raise AssertionError("nothing has to be segmented")
+
+    monkeypatch.setattr("animeinterp.interpolator.pieces_between", refuse)
+    np.testing.assert_array_equal(paper(frame0, frame1, 0.5, coarse), drawn)
+    larger = tuple(2 * flow.repeat(2, 1).repeat(2, 2) for flow in coarse)
+    analyses = [paper.analyze(frame, segment=False) for frame in (frame0, frame1)]
+    np.testing.assert_allclose(paper.motion(*analyses, larger).coarse01, coarse[0], atol=1e-5)
+    still = tuple(np.zeros_like(flow) for flow in coarse)
+    assert not np.array_equal(paper.motion(*analyses, still).flow01, matched.flow01)
+    with pytest.raises(UsageError, match="segment=True"):
+        paper.motion(*analyses)
+
+
+def test_flow_that_cannot_take_the_place_of_matching_is_refused(paper, classical):
+    flow = np.zeros((2, 64, 96), np.float32)
+    seen = [classical.analyze(draw_scene(shift), segment=False) for shift in (0, 8)]
+    with pytest.raises(UsageError, match="'classical' takes no coarse flow"):
+        classical.motion(*seen, (flow, flow))
+    for other in (flow.astype(float), flow[0], flow.transpose(1, 2, 0)):
+        with pytest.raises(UsageError, match=r"float32 \(2, h, w\)"):
+            paper.motion(*seen, (flow, other))
+
+
+@pytest.mark.parametrize("config", PRESETS.values(), ids=list(PRESETS))
+def test_only_the_published_architecture_takes_coarse_flow(config):
+    assert Interpolator(config, network=build_network(config)).takes_coarse == (config.flow == "rfr")
 
 
 @pytest.mark.parametrize("t", [-0.1, 1.1, float("nan"), float("inf"), "half", None])

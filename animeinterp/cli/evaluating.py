@@ -45,6 +45,15 @@ Annotations = Annotated[
     Path | None,
     typer.Option("--annotations", readable=False, help="Folder of NAME/NAME.json.", show_default="DATASET_annotations"),
 ]
+Flows = Annotated[
+    str | None,
+    typer.Option(
+        "--flows",
+        metavar="FOLDER|none",
+        help="SGM flows for the model paper, as dataset flows writes them; none: match anew.",
+        show_default="DATASET_pre_calc_sgm_flows, if there",
+    ),
+]
 Predictions = Annotated[
     list[str] | None,
     typer.Option(
@@ -88,6 +97,7 @@ def evaluate(
     weights: OneWeights = None,
     predictions: Predictions = None,
     annotations: Annotations = None,
+    flows: Flows = None,
     lpips: Lpips = None,
     folder: Folder = None,
     peers: Peers = None,
@@ -104,12 +114,11 @@ def evaluate(
     Triplets that cannot be read are listed and left out, for all models; the exit code is then 1.
     docs/evaluation.md says what is measured.
     """
-    from animeinterp.data.atd12k import triplets
     from animeinterp.evaluation.predictions import check_predictions
     from animeinterp.evaluation.scores import read_rows, write_rows
 
     setup = _setup(dataset, model or [], weights, predictions or [], vgg, device)
-    files = triplets(dataset, annotations)
+    setup, files = _with_files(setup, annotations, flows)
     for place in setup.predictions.values():
         check_predictions(place, (one.name for one in files))
     others = read_rows(peers) if peers else []
@@ -132,13 +141,18 @@ def evaluate(
 
 @dataclass(frozen=True, slots=True)
 class _Setup:
-    """What is compared on what: preset and weights of models, and folders of predictions, by the names they go by."""
+    """What is compared on what: preset and weights of models, and folders of predictions, by the names they go by.
+
+    guided: the models that start from precomputed flows, where there are some in `flows`.
+    """
 
     dataset: Path
     models: dict[str, tuple[str, Path | None]]
     predictions: dict[str, Path]
     vgg: Path | None
     device: str
+    guided: tuple[str, ...] = ()
+    flows: Path | None = None
 
 
 def _setup(
@@ -154,6 +168,28 @@ def _setup(
             raise UsageError(f"expected different names of models and predictions, got {name} twice; give NAME=DIR")
         folders[name] = folder
     return _Setup(dataset, models, folders, vgg, device)
+
+
+def _with_files(setup: _Setup, annotations: Path | None, flows: str | None) -> tuple[_Setup, list[TripletFiles]]:
+    """The triplets, with precomputed flows only where a model takes them."""
+    from animeinterp.data.atd12k import triplets
+    from animeinterp.options import PRESETS
+
+    guided = tuple(
+        label for label, (name, _) in setup.models.items() if name in PRESETS and PRESETS[name].flow == "rfr"
+    )
+    given = None if flows in (None, "none") else Path(flows)
+    if given and not guided:
+        raise UsageError("--flows is for models that refine matching alone, such as paper; leave it out")
+    files = triplets(setup.dataset, annotations, given)
+    known = [one.flows for one in files if one.flows]
+    if flows == "none" or not guided or not known:
+        return setup, [replace(one, flows=None) for one in files]
+    rest = len(files) - len(known)
+    note = f"; for the {rest} that have none here, pieces are matched" if rest else ""
+    folder = given or Path(known[0].parent.name)
+    out.print(f"{', '.join(guided)}: SGM flows of {len(known)} triplets are taken from {folder}{note}", markup=False)
+    return replace(setup, guided=guided, flows=folder), files
 
 
 def _wanted(names: Sequence[str], weights: Path | None) -> dict[str, tuple[str, Path | None]]:
@@ -214,6 +250,7 @@ def _settings(setup: _Setup, lpips: Perceived | None) -> dict[str, Any]:
         "models": {label: {"preset": name, "sha256": path and sha256(path)} for label, (name, path) in found.items()},
         "predictions": list(setup.predictions),
         "device": device,
+        "flows": list(setup.guided),
         "vgg": setup.vgg and sha256(setup.vgg),
         "lpips": lpips and lpips.identity,
     }
@@ -227,6 +264,7 @@ def _about(setup: _Setup) -> dict[str, Any]:
         "dataset": str(setup.dataset),
         "weights": {label: str(path) for label, (_, path) in setup.models.items() if path},
         "predictions": {label: str(path) for label, path in setup.predictions.items()},
+        "flows": setup.flows and str(setup.flows),
         "versions": {"python": platform.python_version()} | packages,
     }
 

@@ -2,6 +2,7 @@
 
     FOLDER/NAME/frame1.png frame2.png frame3.png     two frames and, second, the true one between them
     ANNOTATIONS/NAME/NAME.json                       where it moves and how hard it is; optional
+    FLOWS/NAME/guide_flo13.npy guide_flo31.npy       what segment-guided matching says of frames 1 and 3; optional
 
 Frames may be .png, .jpg, .jpeg or .webp. ATD-12K itself is 960x540, its training part partly 1280x720; annotations
 hold for the `image_size` they state, whatever the size of the frames beside them.
@@ -29,6 +30,8 @@ LEVELS = ("easy", "medium", "hard")
 _MAX_PIXELS = Options().max_pixels
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 _EXPECTED = "NAME/frame1.png, frame2.png and frame3.png (or .jpg, .jpeg, .webp)"
+FLOW_NAMES = ("guide_flo13.npy", "guide_flo31.npy")
+_EXPECTED_FLOWS = f"flows as NAME/{' and '.join(FLOW_NAMES)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +78,12 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class TripletFiles:
-    """Where a triplet lies. folder: of its three frames. annotation: None if there is none."""
+    """Where a triplet lies. folder: of its three frames. annotation, flows (a folder): None if there are none."""
 
     name: str
     folder: Path
     annotation: Path | None = None
+    flows: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,24 +104,33 @@ class ATD12K:
                 yield read_triplet(files[index])
 
 
-def triplets(folder: Path, annotations: Path | None = None) -> list[TripletFiles]:
+def triplets(folder: Path, annotations: Path | None = None, flows: Path | None = None) -> list[TripletFiles]:
     """Every triplet of a data set, by name. None of its files is opened yet.
 
-    annotations: by default looked for beside `folder`: DATASET_annotations, and for ATD-12K's test_2k_540p
-    test_2k_annotations. Triplets without one are listed too, and so are folders that lack a frame, which
-    `read_triplet` refuses. Raises FileError and UsageError, which say what layout was expected.
+    annotations, flows: by default looked for beside `folder`: DATASET_annotations and DATASET_pre_calc_sgm_flows, and
+    for ATD-12K's test_2k_540p test_2k_annotations and test_2k_pre_calc_sgm_flows. Triplets without them are listed
+    too, and so are folders that lack a frame, which `read_triplet` refuses. Raises FileError and UsageError, which say
+    what layout was expected.
     """
     if not folder.is_dir():
         raise FileError(f"{folder} is no folder; expected a data set of {_EXPECTED}")
     if annotations is not None and not annotations.is_dir():
         raise FileError(f"{annotations} is no folder; expected annotations as NAME/NAME.json")
+    if flows is not None and not flows.is_dir():
+        raise FileError(f"{flows} is no folder; expected {_EXPECTED_FLOWS}")
     folders = _folders(folder)
     if not any(_has_frames(place) for place in folders):
         inner = [place.name for place in folders if any(map(_has_frames, _folders(place)))]
         hint = f"; {', '.join(inner)} in it looks like one, so give that" if inner else ""
         raise UsageError(f"{folder} holds no triplets: expected {_EXPECTED} in it{hint}")
-    beside = annotations or _annotations_beside(folder)
-    return [TripletFiles(place.name, place, _annotation_of(place.name, beside)) for place in folders]
+    notes, guides = annotations or _beside(folder, "_annotations"), flows or _beside(folder, "_pre_calc_sgm_flows")
+    found = [
+        TripletFiles(place.name, place, _annotation_of(place.name, notes), _flows_of(place.name, guides))
+        for place in folders
+    ]
+    if flows is not None and not any(one.flows for one in found):
+        raise UsageError(f"{flows} holds no flows of the triplets in {folder}; expected {_EXPECTED_FLOWS} in it")
+    return found
 
 
 def read_triplet(files: TripletFiles, max_pixels: int = _MAX_PIXELS) -> Triplet:
@@ -155,6 +168,42 @@ def read_annotation(path: Path) -> Annotation:
     return Annotation((width, height), (x, y, w, h), int(level), motion_types, behaviors)
 
 
+def read_flows(folder: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A triplet's precomputed flows, from frame 1 to frame 3 and back: float32 (2, h, w), x first, px of that size.
+
+    ATD-12K's are float64 of 960x540, whatever the size of the frames. Raises FileError for flows that are missing,
+    damaged, of another form or not finite.
+    """
+    flow13, flow31 = (_read_flow(folder / name) for name in FLOW_NAMES)
+    if flow13.shape != flow31.shape:
+        raise FileError(
+            f"the flows of {folder} are {flow13.shape} and {flow31.shape}; expected one shape, so make them again"
+        )
+    return flow13, flow31
+
+
+def _read_flow(path: Path) -> NDArray[np.float32]:
+    expected = "expected a float array (2, height, width), x first, as animeinterp dataset flows writes it"
+    try:
+        # mapped, so that a header cannot ask for more memory than the file has
+        content = np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror or error}; {expected}") from error
+    except (ValueError, EOFError, SyntaxError) as error:
+        raise FileError(f"{path} is damaged or no .npy file; {expected}") from error
+    if not isinstance(content, np.ndarray):
+        raise FileError(f"{path} is an archive of arrays; {expected}")
+    if content.ndim != 3 or content.shape[0] != 2 or content.dtype.kind != "f":
+        raise FileError(f"{path} holds {content.dtype} {content.shape}; {expected}")
+    if content[0].size > _MAX_PIXELS:
+        raise FileError(f"{path} is of {content[0].size} pixels, the limit is {_MAX_PIXELS}; {expected}")
+    with np.errstate(over="ignore"):
+        flow = np.array(content, np.float32, order="C")
+    if not np.isfinite(flow).all():
+        raise FileError(f"{path} holds values that are not finite; make it again")
+    return flow
+
+
 def _folders(folder: Path) -> list[Path]:
     return sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith((".", "__")))
 
@@ -175,15 +224,20 @@ def _frame(folder: Path, number: int) -> Path:
     return found[0]
 
 
-def _annotations_beside(folder: Path) -> Path | None:
+def _beside(folder: Path, suffix: str) -> Path | None:
     folder = folder.absolute()  # `.` has no name
-    names = (f"{folder.name}_annotations", f"{folder.name.removesuffix('_540p')}_annotations")
+    names = (f"{folder.name}{suffix}", f"{folder.name.removesuffix('_540p')}{suffix}")
     return next((place for name in names if (place := folder.with_name(name)).is_dir()), None)
 
 
 def _annotation_of(name: str, annotations: Path | None) -> Path | None:
     path = annotations and annotations / name / f"{name}.json"
     return path if path and path.exists() else None
+
+
+def _flows_of(name: str, flows: Path | None) -> Path | None:
+    path = flows and flows / name
+    return path if path and path.is_dir() else None
 
 
 def _words(content: Mapping[str, Any], key: str) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.data.atd12k import Annotation, TripletFiles, read_annotation, read_triplet, triplets
+from animeinterp.data.atd12k import Annotation, TripletFiles, read_annotation, read_flows, read_triplet, triplets
 from animeinterp.data.triplet import Triplet
 from animeinterp.errors import FileError, FrameError, MissingExtraError
 from animeinterp.evaluation.metrics import Lpips, measure
@@ -35,7 +35,8 @@ from animeinterp.evaluation.scores import COLUMNS, Summary, TripletScores, cells
 from animeinterp.frame import Frame
 from animeinterp.video.ahead import ahead
 
-Model = Callable[[Frame, Frame, float], Any]  # an Interpolator, or anything that is called like one
+# An Interpolator, or anything that is called like one; where it has a true `takes_coarse`, with precomputed flows too.
+Model = Callable[..., Any]
 Keep = Callable[[str, str, Frame], None]
 Done = Callable[[tuple[TripletScores, ...]], None]
 MOST_WORKERS = 8  # by default; each holds a frame's features in memory
@@ -79,12 +80,13 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """A triplet that was read. predicted: other programs' frames, by name."""
+    """A triplet that was read. predicted: other programs' frames, by name. coarse: precomputed flows, if wanted."""
 
     files: TripletFiles
     triplet: Triplet
     annotation: Annotation | None
     predicted: dict[str, NDArray[np.uint8]]
+    coarse: tuple[NDArray[np.float32], NDArray[np.float32]] | None
 
 
 def evaluate(
@@ -96,15 +98,17 @@ def evaluate(
     *,
     predictions: Mapping[str, Path] | None = None,
     lpips: Lpips | None = None,
+    flows: Path | None = None,
 ) -> Evaluation:
     """Score models side by side. Raises FileError and UsageError for a folder of another layout.
 
     models: by name. annotations: by default looked for beside `dataset`, see `animeinterp.data.atd12k.triplets`.
+    flows: precomputed, looked for likewise; models that take them start from them where there are some.
     workers: triplets worked on at once; by default one per core, at most 8. keep: called with model, triplet and drawn
     frame, by any thread. predictions: folders of frames that other programs drew, by name, see
     `animeinterp.evaluation.predictions`. lpips: see `animeinterp.evaluation.perceptual.load_lpips`.
     """
-    files = triplets(dataset, annotations)
+    files = triplets(dataset, annotations, flows)
     for folder in (predictions or {}).values():
         check_predictions(folder, (one.name for one in files))
     return gather(list(score(files, models, workers, keep, predictions=predictions, lpips=lpips)))
@@ -125,7 +129,8 @@ def score(
     done: called with a triplet's rows when its frames were kept, by any thread and in any order.
     """
     workers = workers or min(_cores(), MOST_WORKERS)
-    read = partial(_read, predictions=predictions or {})
+    guided = any(_takes_coarse(model) for model in models.values())
+    read = partial(_read, predictions=predictions or {}, guided=guided)
     work = partial(_score, models=models, lpips=lpips, keep=keep, done=done)
     waiting: deque[Future[tuple[TripletScores, ...] | Fault]] = deque()
     with _one_thread_each() as initializer, closing(ahead(map(read, files), workers)) as tasks:
@@ -163,15 +168,20 @@ def beside(evaluation: Evaluation, peers: Sequence[TripletScores]) -> tuple[list
     return whole, {peer: len(rows) for peer, rows in shared.items() if len(rows) < len(known)}
 
 
-def _read(files: TripletFiles, predictions: Mapping[str, Path]) -> _Task | Fault:
+def _takes_coarse(model: Model) -> bool:
+    return bool(getattr(model, "takes_coarse", False))
+
+
+def _read(files: TripletFiles, predictions: Mapping[str, Path], guided: bool) -> _Task | Fault:
     try:
         triplet = read_triplet(files)
         annotation = read_annotation(files.annotation) if files.annotation else None
         size = triplet.truth.shape
         predicted = {name: read_prediction(folder, files.name, size) for name, folder in predictions.items()}
+        coarse = read_flows(files.flows) if guided and files.flows else None
     except (FileError, FrameError) as error:
         return Fault(files.name, str(error))
-    return _Task(files, triplet, annotation, predicted)
+    return _Task(files, triplet, annotation, predicted, coarse)
 
 
 def _score(
@@ -184,7 +194,8 @@ def _score(
     try:
         for label, model in models.items():
             begin = time.thread_time()
-            frame = model(triplet.frame0, triplet.frame1, 0.5)
+            known = {"coarse": task.coarse} if task.coarse and _takes_coarse(model) else {}
+            frame = model(triplet.frame0, triplet.frame1, 0.5, **known)
             drawn[label] = frame, time.thread_time() - begin
         drawn |= {label: (frame, None) for label, frame in task.predicted.items()}
         rows = tuple(_row(label, task, frame, seconds, lpips) for label, (frame, seconds) in drawn.items())

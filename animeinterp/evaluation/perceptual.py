@@ -14,7 +14,7 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,10 +23,9 @@ from torch import Tensor, nn
 
 from animeinterp.errors import FrameError, MissingExtraError, WeightsError
 from animeinterp.evaluation.results import sha256
-from animeinterp.net.descriptors import VGG
 from animeinterp.net.normalization import IMAGENET, normalize
 from animeinterp.training.perceptual import LPIPS
-from animeinterp.weights.loading import _read_numpy_pickle, load_into, read_lpips_heads, read_state
+from animeinterp.weights.loading import load_into, read_lpips_heads, read_numpy_pickle, read_state
 
 MIN_SIDE = 31  # px: what AlexNet's convolutions and poolings leave something of
 _PACKAGE = "lpips"
@@ -63,8 +62,7 @@ class Perceived:
 
     def __init__(self, alexnet: AlexNet, heads: list[Tensor], identity: str) -> None:
         self.identity = identity
-        # the distance asks of its features only that they are called
-        self._distance = LPIPS(cast(VGG, alexnet), heads)
+        self._distance = LPIPS(alexnet, heads)
 
     def __call__(self, drawn: NDArray[np.uint8], true: NDArray[np.uint8]) -> float | None:
         """uint8 (H, W, 3) RGB → LPIPS, 0 for equal frames; None below 31x31 px, where there is none.
@@ -129,7 +127,7 @@ def _from_state(state: Mapping[str, Tensor], source: Path, identity: str) -> Per
 
 
 def _read_jax(path: Path) -> dict[str, Tensor]:
-    content: Any = _read_numpy_pickle(path)
+    content: Any = read_numpy_pickle(path)
     state = {}
     try:
         for i, place in enumerate(_CONVOLUTIONS):

@@ -6,7 +6,8 @@
     report.html            the same for people
 
 What is there is taken over only if the same version, models, weights and measures made it from the same files; else
-the run is refused. For their content stand the sizes of a data set's frames, and sizes and times of predictions.
+the run is refused. For their content stand the sizes of a data set's frames, and sizes and times of predictions and
+of precomputed flows.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from math import isinf
 from pathlib import Path
 from typing import Any
 
-from animeinterp.data.atd12k import LEVELS, TripletFiles
+from animeinterp.data.atd12k import FLOW_NAMES, LEVELS, TripletFiles
 from animeinterp.errors import FileError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation
 from animeinterp.evaluation.predictions import find_prediction
@@ -122,8 +123,9 @@ def stamp(files: TripletFiles, predictions: Iterable[Path] = ()) -> str:
             if path.stem in ("frame1", "frame2", "frame3"):
                 parts.append((path.name, path.stat().st_size))
         parts.append(files.annotation and files.annotation.read_bytes())
-        for folder in predictions:
-            path = find_prediction(folder, files.name)
+        paths = [files.flows / name for name in FLOW_NAMES] if files.flows else []
+        paths += [find_prediction(folder, files.name) for folder in predictions]
+        for path in paths:
             found = path.stat()
             parts.append((path.name, found.st_size, found.st_mtime_ns))
     except OSError as error:  # a fault, which is told when the triplet is read

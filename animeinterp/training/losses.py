@@ -19,8 +19,8 @@ _LEVELS = 5
 _EDGE = 8 / 255  # above the grain of a compressed film
 _UNSEEN, _LEFT = 0.02, 0.1
 _FAR = 16.0  # px
-# The slope of ln is 1 / error: without a floor, samples that are nearly right outweigh all others. 35 dB.
-_GOOD_ENOUGH = 3e-4
+# The slope of ln is 1 / error: without a floor, samples that are nearly right outweigh all others. 40 dB.
+_GOOD_ENOUGH = 1e-4
 # Half of a 7x7 window without its middle: the other half are the same pairs of pixels.
 _PAIRS = [(y, x) for y, x in product(range(4), range(-3, 4)) if (y, x) > (0, 0)]
 _REACH = 8  # px; a line that is further off could be anywhere

@@ -1,4 +1,4 @@
-"""How different two frames look: LPIPS (Zhang et al. 2018, v0.1) with VGG-16."""
+"""How different two frames look: LPIPS (Zhang et al. 2018, v0.1), for training with VGG-16."""
 
 from __future__ import annotations
 
@@ -15,19 +15,25 @@ _EPS = 1e-10
 
 
 class LPIPS(nn.Module):
-    """Weighed squared distance of VGG's features, each pixel's brought to length 1."""
+    """Weighed squared distance of a network's features, each pixel's brought to length 1.
 
-    def __init__(self, vgg: VGG, heads: list[Tensor]) -> None:
+    network: (N, 3, H, W) RGB in [0, 1] → activations (N, C, h, w) at several levels. heads: (C,) of each level.
+    """
+
+    def __init__(self, network: nn.Module, heads: list[Tensor]) -> None:
         super().__init__()
-        self.vgg = vgg
+        self.network = network
         self.heads = nn.ParameterList(head.view(1, -1, 1, 1) for head in heads)
         self.eval().requires_grad_(False)
 
     def forward(self, drawn: Tensor, true: Tensor) -> Tensor:
-        """(N, 3, H, W) RGB in [0, 1], at least 16x16 → mean distance, a scalar; float32 also under autocast."""
-        levels = self.vgg(drawn)
+        """(N, 3, H, W) RGB in [0, 1] → mean distance, a scalar; float32 also under autocast.
+
+        VGG-16 needs at least 16x16 px.
+        """
+        levels = self.network(drawn)
         with torch.no_grad():
-            wanted = self.vgg(true)
+            wanted = self.network(true)
         distances = [
             ((_unit(found) - _unit(level)).square() * head).sum(1).mean()
             for found, level, head in zip(levels, wanted, self.heads, strict=True)

