@@ -32,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings=_SETTINGS,
 )
-dataset = typer.Typer(help="Data sets: build them from films, look at them, cut training crops.", context_settings=_SETTINGS)
+dataset = typer.Typer(help="Data sets: build them, look at them, cut training crops.", context_settings=_SETTINGS)
 weights = typer.Typer(help="Weights of training runs.", context_settings=_SETTINGS)
 _VERBS: dict[typer.Typer, tuple[Callable[..., None], ...]] = {
     app: (
