@@ -104,4 +104,4 @@ class Options:
 
 
 PRESETS = {config.name: config for config in (CEL, CLASSICAL, PAPER)}
-DEFAULT_PRESET = CLASSICAL.name
+DEFAULT_PRESET = CEL.name

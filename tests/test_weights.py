@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import subprocess
@@ -15,9 +16,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from animeinterp.errors import AnimeInterpError, FileError, WeightsError
+from animeinterp.interpolator import load_interpolator
 from animeinterp.net.model import AnimeInterp
 from animeinterp.options import PAPER
-from animeinterp.weights import available_models
+from animeinterp.weights import available_models, shipped_weights
 from animeinterp.weights.loading import load_weights, read_lpips_vgg16
 
 
@@ -181,6 +183,20 @@ def test_models_are_listed_without_torch() -> None:
     code = "import sys, animeinterp.weights as w; w.available_models(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    "model", [model for model in available_models() if model.shipped], ids=lambda model: model.name
+)
+def test_shipped_weights_are_those_of_their_record(model) -> None:
+    path = shipped_weights(model.name)
+    assert path is not None
+    assert path.stat().st_size == model.size <= 16 * 10**6
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == model.sha256
+    frames = [np.full((32, 48, 3), 200, np.uint8) for _ in "ab"]
+    frames[0][8:24, 8:24] = frames[1][8:24, 16:32] = 30
+    drawn = load_interpolator(model.name, "cpu")(*frames, 0.5)
+    assert np.abs(drawn[:, 12:28].astype(int)[8:24].mean() - 30) < 25, "the square stands in the middle"
 
 
 def test_every_record_names_a_licence_and_the_kind_of_its_scores() -> None:
