@@ -34,7 +34,7 @@ def test_each_drawing_is_analysed_once(interpolator, monkeypatch):
     frames = [draw_scene(k) for k in (0, 4, 8)]
     seen = []
     analyze = type(interpolator).analyze
-    monkeypatch.setattr(type(interpolator), "analyze", lambda self, f, *a: seen.append(f) or analyze(self, f, *a))
+    monkeypatch.setattr(type(interpolator), "analyze", lambda self, f, *a, **k: seen.append(f) or analyze(self, f, *a, **k))
     with Inbetweener(interpolator) as maker:
         keys = [Key(frame) for frame in frames]
         pairs = [maker.pair(*keys[:2]), maker.pair(*keys[1:])]
@@ -48,7 +48,7 @@ def test_only_the_part_that_changes_is_worked_on(interpolator, monkeypatch):
     sizes = []
     analyze = type(interpolator).analyze
     monkeypatch.setattr(
-        type(interpolator), "analyze", lambda self, f, *a: sizes.append(f.shape[:2]) or analyze(self, f, *a)
+        type(interpolator), "analyze", lambda self, f, *a, **k: sizes.append(f.shape[:2]) or analyze(self, f, *a, **k)
     )
     frame0, frame1 = wide(0), wide(8)
     with Inbetweener(interpolator) as maker:

@@ -414,7 +414,8 @@ def test_a_folder_of_results(dataset, core, capsys, tmp_path):
 
 
 def test_a_run_that_is_broken_off_goes_on_to_the_same_result(dataset, core, capsys, tmp_path, monkeypatch):
-    assert run(dataset, "--out", tmp_path / "whole") == 0
+    asked = (dataset, "--model", "classical", "--out")
+    assert run(*asked, tmp_path / "whole") == 0
     calls = []
 
     def stop(frame0, frame1, t):
@@ -425,7 +426,7 @@ def test_a_run_that_is_broken_off_goes_on_to_the_same_result(dataset, core, caps
 
     module = SimpleNamespace(load_interpolator=lambda *_, **__: stop)
     monkeypatch.setitem(sys.modules, "animeinterp.interpolator", module)
-    assert run(dataset, "--out", tmp_path / "parts", "--workers", 1) == 130
+    assert run(*asked, tmp_path / "parts", "--workers", 1) == 130
     assert "the same command goes on" in capsys.readouterr().err
     assert [row.triplet for row in read_rows(tmp_path / "parts" / "scores.csv")] == ["a", "b"]
     assert not json.loads((tmp_path / "parts" / "scores.json").read_text())["complete"]
@@ -433,7 +434,7 @@ def test_a_run_that_is_broken_off_goes_on_to_the_same_result(dataset, core, caps
         file.write("classical,c,1,20.1,0.")  # a row that was under way
     (tmp_path / "parts" / "frames" / "classical" / "a.png").unlink()
     calls[:] = range(10)
-    assert run(dataset, "--out", tmp_path / "parts") == 0
+    assert run(*asked, tmp_path / "parts") == 0
     assert "1 of 4 triplets are in" in capsys.readouterr().out
     assert len(calls) == 10 + 1 + 3, "the warm-up, a, c and d"
     assert read_all(tmp_path / "parts") == read_all(tmp_path / "whole")
