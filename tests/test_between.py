@@ -34,7 +34,9 @@ def test_each_drawing_is_analysed_once(interpolator, monkeypatch):
     frames = [draw_scene(k) for k in (0, 4, 8)]
     seen = []
     analyze = type(interpolator).analyze
-    monkeypatch.setattr(type(interpolator), "analyze", lambda self, f, *a, **k: seen.append(f) or analyze(self, f, *a, **k))
+    monkeypatch.setattr(
+        type(interpolator), "analyze", lambda self, f, *a, **k: seen.append(f) or analyze(self, f, *a, **k)
+    )
     with Inbetweener(interpolator) as maker:
         keys = [Key(frame) for frame in frames]
         pairs = [maker.pair(*keys[:2]), maker.pair(*keys[1:])]
