@@ -68,7 +68,9 @@ def main(given: Sequence[str] | None = None) -> int:
 def parse(given: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", type=Path, help="in ATD-12K's layout")
-    parser.add_argument("--model", action="append", metavar="NAME[=WEIGHTS]", help="default: classical; repeatable")
+    parser.add_argument(
+        "--model", action="append", metavar="NAME[=WEIGHTS]", help="default: cel, classical; repeatable"
+    )
     parser.add_argument("--peers", type=Path, metavar="CSV", help="scores of others, such as peers.csv by peers.py")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="keep the quality table's scores, frames and report")
     parser.add_argument("--force", action="store_true", help="begin the quality table anew")
@@ -173,7 +175,7 @@ def machine() -> str:
 
 def quality(asked: argparse.Namespace) -> tuple[str, str]:
     """The table's block, and how many triplets are not in it."""
-    models = asked.model or ["classical"]
+    models = asked.model or ["cel", "classical"]
     arguments = [str(asked.dataset), *(part for model in models for part in ("--model", model))]
     shown = ["DATASET", *(part for model in models for part in ("--model", without_folder(model)))]
     kept = ["--out", str(asked.out), *(["--force"] if asked.force else [])] if asked.out else []
