@@ -11,7 +11,7 @@ from conftest import draw_scene
 from films import difference
 
 from animeinterp import AnimeInterpError, Options, load_interpolator
-from animeinterp.video.ahead import ahead
+from animeinterp.ahead import ahead
 from animeinterp.video.between import Inbetweener, Key, changed_region
 from animeinterp.video.compare import beside
 

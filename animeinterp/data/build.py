@@ -15,14 +15,13 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import cv2
-
+from animeinterp.ahead import ahead
 from animeinterp.data.atd12k import LEVELS
 from animeinterp.data.build_record import (
     FilmRecord,
@@ -38,7 +37,7 @@ from animeinterp.data.build_sheet import strip, write_sheet
 from animeinterp.data.build_triplets import BuildOptions, Found, chosen
 from animeinterp.errors import AnimeInterpError, FileError, UsageError
 from animeinterp.picture import make_folder, write_picture
-from animeinterp.video.ahead import ahead
+from animeinterp.threads import one_thread
 from animeinterp.video.drawings import CadenceReport, Drawing, drawings
 from animeinterp.video.film import Film
 from animeinterp.video.reader import Reader, probe
@@ -96,7 +95,7 @@ def build(
                 shutil.rmtree(part)
     made: dict[str, FilmRecord] = {}
     kept, faults = [], []
-    with _one_thread():
+    with one_thread():
         for number, path in enumerate(films):
             try:
                 label, film = _begin(record, Path(path), options or BuildOptions())
@@ -240,13 +239,3 @@ def _reporter(
             report(Step(number, label, float(share), triplets))
 
     return tell
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)

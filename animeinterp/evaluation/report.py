@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -41,6 +40,7 @@ from animeinterp.frame import rgb8
 from animeinterp.options import Options
 from animeinterp.picture import read_picture
 from animeinterp.sgm.dense import dis_flow
+from animeinterp.threads import one_thread
 
 Drawn = Callable[[str, str], Path | None]
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB
@@ -222,7 +222,7 @@ def _sheets(name: str, files: TripletFiles | None, models: Sequence[str], drawn:
     except (FileError, FrameError) as error:
         yield from ((model, _missing(error)) for model in models)
         return
-    with _one_thread():
+    with one_thread():
         flow = dis_flow(frame0, frame1)
     reach = max(1, round(float(np.percentile(np.hypot(*flow), 99))))
     caption = f'<span class="wheel"></span>Flow, frame 0 to 1; full colour at {reach} px'
@@ -307,14 +307,3 @@ def _wheel() -> str:
     """The key to the colours of flow: each point of the disc is the flow from its centre to there."""
     axis = np.linspace(-1, 1, 64)
     return _uri(flow_to_color(np.stack(np.meshgrid(axis, axis)), 1), 64)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """DIS flow depends on the number of threads."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)

@@ -102,9 +102,8 @@ class Refinement(nn.Module):
             flow = at + change
             if self.training:
                 steps.append(8 * flow)
-        change = flow - start
         if not self.config.apply_gate:
-            return Refined(coarse + self._upsampled(change, hidden), steps)
+            return Refined(coarse + self._upsampled(flow - start, hidden), steps)
         gate = torch.exp(-self.gate(hidden).float().square())
         refined = resize(gate, size) * coarse + self._upsampled(flow - gate * start, hidden)
         before, after = (_misfit(frames, way, small) for way in (coarse, refined.detach()))

@@ -220,14 +220,14 @@ def average_gradients(parameters: Sequence[nn.Parameter], world: int) -> None:
     As DistributedDataParallel does, but the network stays itself. What a step did not use, which is the same in every
     process, has no gradient and stays without: a gradient of 0 would let the optimizer's momentum move it on.
     """
-    used = [parameter for parameter in parameters if parameter.grad is not None]
-    if world == 1 or not used:
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if world == 1 or not gradients:
         return
-    flat = torch.cat([parameter.grad.reshape(-1) for parameter in used if parameter.grad is not None])
+    flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
     dist.all_reduce(flat)
     flat /= world
-    for parameter, part in zip(used, flat.split_with_sizes([p.numel() for p in used]), strict=True):
-        parameter.grad = part.view_as(parameter)
+    for gradient, part in zip(gradients, flat.split_with_sizes([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
 
 
 def optimizer_of(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Literal
 
 from animeinterp import __version__
+from animeinterp.ahead import ahead
 from animeinterp.errors import UsageError
 from animeinterp.frame import Frame
 from animeinterp.interpolator import Interpolator, load_interpolator
-from animeinterp.video.ahead import ahead
 from animeinterp.video.between import Inbetweener, Key, Pair
 from animeinterp.video.compare import Compare, beside
 from animeinterp.video.cuts import parse_cuts

