@@ -85,6 +85,13 @@ Csv = Annotated[Path | None, typer.Option("--csv", readable=False, help="Write e
 Save = Annotated[
     Path | None, typer.Option("--save", readable=False, help="Keep the drawn frames as FOLDER/MODEL/NAME.png.")
 ]
+BestT = Annotated[
+    bool,
+    typer.Option(
+        "--best-t",
+        help="Look also, by the truth, for the time at which each model is nearest it; 15 renders.",
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option("--workers", min=1, help="Triplets at once, one core each.", show_default="one per core, at most 8"),
@@ -103,6 +110,7 @@ def evaluate(
     peers: Peers = None,
     csv: Csv = None,
     save: Save = None,
+    best_t: BestT = False,
     workers: Workers = None,
     vgg: Vgg = None,
     device: Device = "auto",
@@ -117,7 +125,7 @@ def evaluate(
     from animeinterp.evaluation.predictions import check_predictions
     from animeinterp.evaluation.scores import read_rows, write_rows
 
-    setup = _setup(dataset, model or [], weights, predictions or [], vgg, device)
+    setup = _setup(dataset, model or [], weights, predictions or [], vgg, device, best_t)
     setup, files = _with_files(setup, annotations, flows)
     for place in setup.predictions.values():
         check_predictions(place, (one.name for one in files))
@@ -151,14 +159,23 @@ class _Setup:
     predictions: dict[str, Path]
     vgg: Path | None
     device: str
+    best_t: bool
     guided: tuple[str, ...] = ()
     flows: Path | None = None
 
 
 def _setup(
-    dataset: Path, names: Sequence[str], weights: Path | None, predictions: Sequence[str], vgg: Path | None, device: str
+    dataset: Path,
+    names: Sequence[str],
+    weights: Path | None,
+    predictions: Sequence[str],
+    vgg: Path | None,
+    device: str,
+    best_t: bool,
 ) -> _Setup:
     models = {} if predictions and not names and not weights else _wanted(names or ["default"], weights)
+    if best_t and not models:
+        raise UsageError("--best-t has models draw at other times, and --predictions are at one; add a --model")
     folders: dict[str, Path] = {}
     for text in predictions:
         name, equals, path = text.rpartition("=")
@@ -167,7 +184,7 @@ def _setup(
         if name in folders or name in models:
             raise UsageError(f"expected different names of models and predictions, got {name} twice; give NAME=DIR")
         folders[name] = folder
-    return _Setup(dataset, models, folders, vgg, device)
+    return _Setup(dataset, models, folders, vgg, device, best_t)
 
 
 def _with_files(setup: _Setup, annotations: Path | None, flows: str | None) -> tuple[_Setup, list[TripletFiles]]:
@@ -253,6 +270,7 @@ def _settings(setup: _Setup, lpips: Perceived | None) -> dict[str, Any]:
         "flows": list(setup.guided),
         "vgg": setup.vgg and sha256(setup.vgg),
         "lpips": lpips and lpips.identity,
+        "best_t": setup.best_t,
     }
 
 
@@ -287,7 +305,8 @@ def _evaluate(
         results.begin()
         keep = results.keep
     done = results.append if results else None
-    scored = score(rest, models, workers, keep, predictions=setup.predictions, lpips=lpips, done=done)
+    others = setup.predictions
+    scored = score(rest, models, workers, keep, predictions=others, lpips=lpips, done=done, best_t=setup.best_t)
     try:
         found = list(progress(scored, "evaluating", len(rest)))
     except KeyboardInterrupt:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from animeinterp.cli.terminal import show_table
+from animeinterp.cli.terminal import out, show_table
 
 if TYPE_CHECKING:
     from animeinterp.evaluation.scores import Scores, Summary, TripletScores
@@ -31,6 +31,7 @@ def show_tables(summaries: Sequence[Summary], rows: Sequence[TripletScores]) -> 
     _show(_whole(summaries), summaries)
     _show(_roi(summaries), summaries)
     _show(_levels(summaries), summaries)
+    _show_timings(summaries)
     for heading, part in (("motion", "motion_types"), ("behaviour", "behaviors")):
         counts = Counter(word for row in rows for word in getattr(row, part))
         if counts:
@@ -54,6 +55,25 @@ def _levels(summaries: Sequence[Summary]) -> Columns:
             found = _measures([summary.levels[level] for summary in summaries], (measure,))
             columns |= {f"{heading.replace(chr(10), ' ')}\n{name}": texts for heading, texts in found.items()}
     return columns
+
+
+def _show_timings(summaries: Sequence[Summary]) -> None:
+    """What each model would have scored had it known when the truth was drawn; nothing if nobody looked."""
+    found = [(s.model, s.timings()) for s in summaries if s.best]
+    if not found:
+        return
+    heads = [f"{measure}\n{at}" for measure in ("PSNR", "SSIM") for at in ("t = 0.5", "best t")]
+    table = _table("", ["", *heads, "mean\n|t - 0.5|"])
+    for model, timings in found:
+        for name, plain, best in timings:
+            texts = [_measures([plain, best.scores], (measure,)) for measure in ("psnr", "ssim")]
+            cells = [text for columns in texts for column in columns.values() for text in column]
+            table.add_row(model if name == "all" else "", name, *cells, f"{best.offset:.3f}")
+    show_table(table)
+    out.print("Best t: when a model's drawing is nearest the truth. The truth chooses it: no score of a model.")
+    for summary in summaries:
+        if not summary.best:
+            out.print(f"{summary.model} has no best t: its frames were not drawn here", markup=False)
 
 
 def _measures(scores: Sequence[Scores | None], wanted: Iterable[str]) -> Columns:

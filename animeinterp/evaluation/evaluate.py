@@ -20,7 +20,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,13 +29,15 @@ from animeinterp.ahead import ahead
 from animeinterp.data.atd12k import Annotation, TripletFiles, read_annotation, read_flows, read_triplet, triplets
 from animeinterp.data.triplet import Triplet
 from animeinterp.errors import FileError, FrameError, MissingExtraError
+from animeinterp.evaluation.best_time import best_time, drawer
 from animeinterp.evaluation.metrics import Lpips, measure
 from animeinterp.evaluation.predictions import check_predictions, read_prediction
-from animeinterp.evaluation.scores import COLUMNS, Summary, TripletScores, cells, summarize
+from animeinterp.evaluation.scores import COLUMNS, BestTime, Summary, TripletScores, cells, summarize
 from animeinterp.frame import Frame
 from animeinterp.threads import one_thread_each
 
-# An Interpolator, or anything that is called like one; where it has a true `takes_coarse`, with precomputed flows too.
+# An Interpolator, or anything that is called like one; where it has a true `takes_coarse`, with precomputed flows too;
+# where it has `render`, by its steps when one triplet is drawn at several times.
 Model = Callable[..., Any]
 Keep = Callable[[str, str, Frame], None]
 Done = Callable[[tuple[TripletScores, ...]], None]
@@ -89,6 +91,14 @@ class _Task:
     coarse: tuple[NDArray[np.float32], NDArray[np.float32]] | None
 
 
+class _Drawn(NamedTuple):
+    """The frame at t = 0.5. seconds, best: as in `TripletScores`."""
+
+    frame: NDArray[np.uint8]
+    seconds: float | None = None
+    best: BestTime | None = None
+
+
 def evaluate(
     dataset: Path,
     models: Mapping[str, Model],
@@ -99,6 +109,7 @@ def evaluate(
     predictions: Mapping[str, Path] | None = None,
     lpips: Lpips | None = None,
     flows: Path | None = None,
+    best_t: bool = False,
 ) -> Evaluation:
     """Score models side by side. Raises FileError and UsageError for a folder of another layout.
 
@@ -106,12 +117,13 @@ def evaluate(
     flows: precomputed, looked for likewise; models that take them start from them where there are some.
     workers: triplets worked on at once; by default one per core, at most 8. keep: called with model, triplet and drawn
     frame, by any thread. predictions: folders of frames that other programs drew, by name, see
-    `animeinterp.evaluation.predictions`. lpips: see `animeinterp.evaluation.perceptual.load_lpips`.
+    `animeinterp.evaluation.predictions`. lpips: see `animeinterp.evaluation.perceptual.load_lpips`. best_t: look also
+    for the time at which each model is nearest the truth, see `animeinterp.evaluation.best_time`; not for predictions.
     """
     files = triplets(dataset, annotations, flows)
     for folder in (predictions or {}).values():
         check_predictions(folder, (one.name for one in files))
-    return gather(list(score(files, models, workers, keep, predictions=predictions, lpips=lpips)))
+    return gather(list(score(files, models, workers, keep, predictions=predictions, lpips=lpips, best_t=best_t)))
 
 
 def score(
@@ -123,6 +135,7 @@ def score(
     predictions: Mapping[str, Path] | None = None,
     lpips: Lpips | None = None,
     done: Done | None = None,
+    best_t: bool = False,
 ) -> Iterator[tuple[TripletScores, ...] | Fault]:
     """The same, triplet by triplet and in their order: one row per model, or why the triplet was skipped.
 
@@ -131,7 +144,7 @@ def score(
     workers = workers or min(_cores(), MOST_WORKERS)
     guided = any(_takes_coarse(model) for model in models.values())
     read = partial(_read, predictions=predictions or {}, guided=guided)
-    work = partial(_score, models=models, lpips=lpips, keep=keep, done=done)
+    work = partial(_score, models=models, lpips=lpips, keep=keep, done=done, best_t=best_t)
     waiting: deque[Future[tuple[TripletScores, ...] | Fault]] = deque()
     with one_thread_each() as initializer, closing(ahead(map(read, files), workers)) as tasks:
         pool = ThreadPoolExecutor(workers, initializer=initializer)
@@ -185,41 +198,50 @@ def _read(files: TripletFiles, predictions: Mapping[str, Path], guided: bool) ->
 
 
 def _score(
-    task: _Task | Fault, models: Mapping[str, Model], lpips: Lpips | None, keep: Keep | None, done: Done | None
+    task: _Task | Fault,
+    models: Mapping[str, Model],
+    lpips: Lpips | None,
+    keep: Keep | None,
+    done: Done | None,
+    best_t: bool,
 ) -> tuple[TripletScores, ...] | Fault:
     if isinstance(task, Fault):
         return task
-    triplet, name = task.triplet, task.files.name
-    drawn: dict[str, tuple[NDArray[np.uint8], float | None]] = {}
+    name = task.files.name
     try:
-        for label, model in models.items():
-            begin = time.thread_time()
-            known = {"coarse": task.coarse} if task.coarse and _takes_coarse(model) else {}
-            frame = model(triplet.frame0, triplet.frame1, 0.5, **known)
-            drawn[label] = frame, time.thread_time() - begin
-        drawn |= {label: (frame, None) for label, frame in task.predicted.items()}
-        rows = tuple(_row(label, task, frame, seconds, lpips) for label, (frame, seconds) in drawn.items())
+        drawn = {label: _draw(model, task, best_t) for label, model in models.items()}
+        drawn |= {label: _Drawn(frame) for label, frame in task.predicted.items()}
+        rows = tuple(_row(label, task, one, lpips) for label, one in drawn.items())
     except (FileError, FrameError) as error:
         return Fault(name, str(error))
     if keep:
         for label in models:
-            keep(label, name, drawn[label][0])
+            keep(label, name, drawn[label].frame)
     if done:
         done(rows)
     return rows
 
 
-def _row(
-    label: str, task: _Task, frame: NDArray[np.uint8], seconds: float | None, lpips: Lpips | None
-) -> TripletScores:
+def _draw(model: Model, task: _Task, best_t: bool) -> _Drawn:
+    frames = task.triplet.frame0, task.triplet.frame1
+    known = {"coarse": task.coarse} if task.coarse and _takes_coarse(model) else {}
+    begin = time.thread_time()
+    draw = drawer(model, *frames, known) if best_t else partial(model, *frames, **known)
+    frame = draw(0.5)
+    seconds = time.thread_time() - begin
+    return _Drawn(frame, seconds, best_time(draw, frame, task.triplet.truth) if best_t else None)
+
+
+def _row(label: str, task: _Task, drawn: _Drawn, lpips: Lpips | None) -> TripletScores:
+    frame, seconds, best = drawn
     name, truth, annotation = task.files.name, task.triplet.truth, task.annotation
     whole = measure(frame, truth, lpips)
     if annotation is None:
-        return TripletScores(label, name, None, whole, None, seconds)
+        return TripletScores(label, name, None, whole, None, seconds, best=best)
     roi = annotation.roi(truth.shape[1], truth.shape[0])
     inside = measure(roi.of(frame), roi.of(truth), lpips)
     words = annotation.motion_types, annotation.behaviors
-    return TripletScores(label, name, annotation.level, whole, inside, seconds, *words)
+    return TripletScores(label, name, annotation.level, whole, inside, seconds, *words, best)
 
 
 def _warm_up(pool: ThreadPoolExecutor, models: Mapping[str, Model]) -> None:

@@ -33,6 +33,7 @@ from animeinterp.evaluation.report_page import (
     scatter,
     shown_measures,
     table,
+    timing_table,
 )
 from animeinterp.evaluation.scores import TripletScores, write_whole
 from animeinterp.explain import flow_to_color
@@ -153,6 +154,9 @@ def _numbers(evaluation: Evaluation) -> Iterator[_Section]:
         yield _Section("motion", "By motion type", table("Means by motion type", models, types))
     if behaviors:
         yield _Section("behaviour", "By behaviour", table("Means by behaviour", models, behaviors))
+    if timing := timing_table(summaries):
+        said = "When each model's drawing is nearest the truth. The truth chooses it, so this is no score of a model."
+        yield _Section("timing", "At the best time", f'<p class="faint">{said}</p>{timing}')
     if len(models) > 1:
         yield _Section("scatter", "Triplet by triplet", scatter(evaluation))
 
@@ -201,6 +205,7 @@ def _case(row: TripletScores, sheet: str, others: Sequence[TripletScores], *, op
     facts = [(measure.name, measure.text(row.whole) + measure.unit) for measure in shown_measures([row.whole])[2:]]
     if row.roi:
         facts += [(f"RoI {m.name}", m.text(row.roi) + m.unit) for m in (psnr, ssim)]
+    facts += [(f"at best t, {row.best.t:.2f}", psnr.text(row.best.scores) + psnr.unit)] if row.best else []
     facts += [(f"{psnr.name} of {other.model}", psnr.text(other.whole) + psnr.unit) for other in others]
     facts += [("motion", ", ".join(row.motion_types))] if row.motion_types else []
     facts += [("behaviour", ", ".join(row.behaviors))] if row.behaviors else []

@@ -146,6 +146,29 @@ def table(caption: str, models: Sequence[str], groups: Sequence[Group]) -> str:
     )
 
 
+def timing_table(summaries: Sequence[Summary]) -> str:
+    """Means at t = 0.5 and at each model's best t, of all triplets and by level; empty if nobody looked for it."""
+    shown = MEASURES[:2]
+    blocks = []
+    for summary in summaries:
+        timings = summary.timings()
+        rows = []
+        for n, (name, plain, best) in enumerate(timings):
+            first = f'<th scope="rowgroup" rowspan="{len(timings)}">{escape(summary.model)}</th>'
+            cells = "".join(f"<td>{m.text(scores)}</td>" for m in shown for scores in (plain, best.scores))
+            row = f'<th scope="row">{escape(name)}</th>{cells}<td>{best.offset:.3f}</td>'
+            rows.append(f"<tr>{'' if n else first}{row}</tr>")
+        blocks.append(f"<tbody>{''.join(rows)}</tbody>" if rows else "")
+    if not any(blocks):
+        return ""
+    heads = "".join(f'<th scope="col">{m.name}<br>{at}</th>' for m in shown for at in ("t = 0.5", "best t"))
+    return (
+        '<div class="scroll" tabindex="0" role="region" aria-label="Means at the best time"><table><thead><tr>'
+        f'<th scope="col"></th><th scope="col"></th>{heads}<th scope="col">mean<br>|t − 0.5|</th></tr></thead>'
+        f"{''.join(blocks)}</table></div>"
+    )
+
+
 def _best(measure: Measure, means: Sequence[Scores | None]) -> set[int]:
     """Which models are best, as far as can be seen in the digits shown; none where there is no difference."""
     values = {n: float(text.replace("∞", "inf")) for n, s in enumerate(means) if (text := measure.text(s)) != "–"}

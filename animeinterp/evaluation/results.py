@@ -6,8 +6,8 @@
     report.html            the same for people
 
 What is there is taken over only if the same version, models, weights and measures made it from the same files; else
-the run is refused. For their content stand the sizes of a data set's frames, and sizes and times of predictions and
-of precomputed flows.
+the run is refused. Triplets without best times are done again once those are asked for. For the content of files stand
+the sizes of a data set's frames, and sizes and times of predictions and of precomputed flows.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from animeinterp.errors import FileError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation
 from animeinterp.evaluation.predictions import find_prediction
 from animeinterp.evaluation.scores import (
+    BestTime,
     Scores,
     Summary,
     TripletScores,
@@ -158,6 +159,7 @@ def describe(summary: Summary) -> dict[str, Any]:
             )
         },
         "cpu_seconds": summary.seconds,
+        "best_t": {name: _timing(best) for name, _, best in summary.timings()} or None,
     }
 
 
@@ -166,14 +168,17 @@ def _frame(folder: Path, model: str, triplet: str) -> Path:
 
 
 def _rows_before(folder: Path, settings: Settings, stamps: Mapping[str, str]) -> dict[str, tuple[TripletScores, ...]]:
-    """The rows of every triplet that has one of each model, in the order of `stamps`."""
+    """The rows of every triplet that has one of each model, with all that is asked for, in the order of `stamps`."""
     header = _read(folder / _HEADER)
     found: dict[str, dict[str, TripletScores]] = {}
     for row in read_rows(folder / _TABLE, torn=True) if (folder / _TABLE).exists() else []:
         found.setdefault(row.triplet, {})[row.model] = row
     if not found:
         return {}
-    _check_same(folder, header["settings"], json.loads(_json(settings)))
+    best_t = bool(settings.get("best_t"))
+    before = {"best_t": False} | header["settings"]
+    # rows that lack best times are left out below and done again; with best times, a run without would mix
+    _check_same(folder, before | {"best_t": best_t or before["best_t"]}, json.loads(_json(settings)))
     changed = [name for name in found if name not in stamps or stamps[name] != header["triplets"].get(name)]
     if changed:
         raise UsageError(
@@ -182,6 +187,8 @@ def _rows_before(folder: Path, settings: Settings, stamps: Mapping[str, str]) ->
         )
     models = [*settings["models"], *settings["predictions"]]
     whole = {name: found[name] for name in stamps if found.get(name, {}).keys() == set(models)}
+    if best_t:
+        whole = {name: rows for name, rows in whole.items() if all(rows[model].best for model in settings["models"])}
     return {name: tuple(rows[model] for model in models) for name, rows in whole.items()}
 
 
@@ -210,6 +217,15 @@ def _numbers(scores: Scores) -> dict[str, float | str | None]:
     return {
         measure: "Infinity" if value is not None and isinf(value) else value
         for measure, value in asdict(scores).items()
+    }
+
+
+def _timing(best: BestTime) -> dict[str, float | str | None]:
+    scores = _numbers(best.scores)
+    return {
+        "best_t": best.t,
+        "best_t_offset": best.offset,
+        **{f"best_t_{measure}": scores[measure] for measure in ("psnr", "ssim")},
     }
 
 

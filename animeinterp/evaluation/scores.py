@@ -1,8 +1,9 @@
 """Scores of models on triplets, their means, and the CSV that holds them.
 
 The CSV has one row per model and triplet, with the columns `COLUMNS`. `level` is 0 easy, 1 medium, 2 hard; motion
-types and behaviours are joined by `;`; what is not known is empty. Other programs' scores are read from the same
-columns, of which only model, triplet, psnr and ssim must be there; `model` may be called `peer`.
+types and behaviours are joined by `;`; what is not known is empty, as `best_t` and what is measured at it if nobody
+asked. Other programs' scores are read from the same columns, of which only model, triplet, psnr and ssim must be there;
+`model` may be called `peer`.
 """
 
 from __future__ import annotations
@@ -46,7 +47,25 @@ COLUMNS = (
     *_LATER,
     *(f"roi_{measure}" for measure in _LATER),
     *("motion_types", "behaviors"),
+    *("best_t", "best_t_psnr", "best_t_ssim"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class BestTime:
+    """When a model's drawing is nearest the truth, or means of such; see `animeinterp.evaluation.best_time`.
+
+    t: 0.1 to 0.9. offset: |t - 0.5|. scores: PSNR and SSIM of the whole frame at t.
+    """
+
+    t: float
+    offset: float
+    scores: Scores
+
+    @classmethod
+    def at(cls, t: float, scores: Scores) -> BestTime:
+        """Of one triplet."""
+        return cls(t, abs(t - 0.5), scores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +74,7 @@ class TripletScores:
 
     level: 0 easy, 1 medium, 2 hard, None where there is no annotation. whole: of the whole frame. roi: of the motion
     RoI, None where there is none. seconds: CPU time of drawing the frame, None where it is not known. motion_types,
-    behaviors: the annotation's words, see `animeinterp.data.atd12k.Annotation`.
+    behaviors: the annotation's words, see `animeinterp.data.atd12k.Annotation`. best: None if it was not looked for.
     """
 
     model: str
@@ -66,6 +85,7 @@ class TripletScores:
     seconds: float | None = None
     motion_types: tuple[str, ...] = ()
     behaviors: tuple[str, ...] = ()
+    best: BestTime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +94,8 @@ class Summary:
 
     whole: of whole frames. levels: of whole frames, easy, medium, hard. roi: over the motion RoIs. seconds: CPU seconds
     per frame. motion_types, behaviors: of whole frames, by word in alphabetical order; a triplet counts for each of its
-    words. None, or no entry, where there is nothing to average.
+    words. None, or no entry, where there is nothing to average. best: known only if it is for all triplets, so that it
+    can be set beside `whole`; best_levels: likewise, easy, medium, hard.
     """
 
     model: str
@@ -85,26 +106,34 @@ class Summary:
     seconds: float | None
     motion_types: Mapping[str, Scores]
     behaviors: Mapping[str, Scores]
+    best: BestTime | None = None
+    best_levels: tuple[BestTime | None, ...] = (None,) * len(LEVELS)
+
+    def timings(self) -> list[tuple[str, Scores, BestTime]]:
+        """Of all triplets and of each level: its name, means at t = 0.5 and at the best t; empty if not looked for."""
+        names, plain, best = ("all", *LEVELS), (self.whole, *self.levels), (self.best, *self.best_levels)
+        return [(name, p, b) for name, p, b in zip(names, plain, best, strict=True) if p and b]
 
 
 def summarize(model: str, rows: Sequence[TripletScores]) -> Summary:
     """The means of the rows of one model; at least one row."""
     whole = _mean([row.whole for row in rows])
     assert whole is not None
-    levels = tuple(_mean([row.whole for row in rows if row.level == level]) for level in range(len(LEVELS)))
+    by_level = [[row for row in rows if row.level == level] for level in range(len(LEVELS))]
+    levels = tuple(_mean([row.whole for row in some]) for some in by_level)
     roi = _mean([row.roi for row in rows if row.roi is not None])
     seconds = _average([row.seconds for row in rows])
-    motion_types = _by_word(rows, lambda row: row.motion_types)
-    return Summary(
-        model, len(rows), whole, levels, roi, seconds, motion_types, _by_word(rows, lambda row: row.behaviors)
-    )
+    motion_types, behaviors = _by_word(rows, lambda row: row.motion_types), _by_word(rows, lambda row: row.behaviors)
+    best, *best_levels = map(_mean_best, (rows, *by_level))
+    return Summary(model, len(rows), whole, levels, roi, seconds, motion_types, behaviors, best, tuple(best_levels))
 
 
 def cells(row: TripletScores) -> tuple[Cell, ...]:
     """A row of the CSV: the values of `COLUMNS`, None for what is not known."""
     whole, roi = astuple(row.whole), astuple(row.roi) if row.roi else (None,) * len(MEASURES)
     words = [";".join(some) or None for some in (row.motion_types, row.behaviors)]
-    return row.model, row.triplet, row.level, *whole[:2], *roi[:2], row.seconds, *whole[2:], *roi[2:], *words
+    best = (row.best.t, row.best.scores.psnr, row.best.scores.ssim) if row.best else (None,) * 3
+    return row.model, row.triplet, row.level, *whole[:2], *roi[:2], row.seconds, *whole[2:], *roi[2:], *words, *best
 
 
 def csv_text(rows: Iterable[TripletScores], heading: bool = True) -> str:
@@ -160,8 +189,16 @@ def _row(content: Mapping[str, str]) -> TripletScores:
         _scores(known, ""),
         _scores(known, "roi_") if "roi_psnr" in known else None,
         None if seconds is None else float(seconds),
-        *(tuple(known[key].split(";")) if key in known else () for key in ("motion_types", "behaviors")),
+        *_words(known),
+        BestTime.at(float(known["best_t"]), _scores(known, "best_t_")) if "best_t" in known else None,
     )
+
+
+def _words(known: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    motion_types, behaviors = (
+        tuple(known[key].split(";")) if key in known else () for key in ("motion_types", "behaviors")
+    )
+    return motion_types, behaviors
 
 
 def _scores(known: Mapping[str, str], prefix: str) -> Scores:
@@ -174,6 +211,16 @@ def _by_word(rows: Sequence[TripletScores], words: Callable[[TripletScores], tup
     found = sorted({word for row in rows for word in words(row)})
     means = {word: _mean([row.whole for row in rows if word in words(row)]) for word in found}
     return {word: mean for word, mean in means.items() if mean is not None}
+
+
+def _mean_best(rows: Sequence[TripletScores]) -> BestTime | None:
+    known = [row.best for row in rows if row.best]
+    if not known or len(known) < len(rows):
+        return None
+    t, offset = (float(np.mean([getattr(best, key) for best in known])) for key in ("t", "offset"))
+    scores = _mean([best.scores for best in known])
+    assert scores is not None
+    return BestTime(t, offset, scores)
 
 
 def _mean(scores: Sequence[Scores]) -> Scores | None:
