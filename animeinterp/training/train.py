@@ -129,7 +129,10 @@ class _Loop:
     def _perceived(self, output: Any, samples: Samples) -> Tensor | None:
         if self.lpips is None or self.state.step < self.config.loss.frames_from:
             return None
-        distance: Tensor = self.lpips(output.frame.float().clamp(0, 1), samples.truth)
+        drawn, truth = output.frame.float().clamp(0, 1), samples.truth
+        side = min(self.config.loss.lpips_size or truth.shape[-1], truth.shape[-1])
+        y, x = (int(torch.randint(size - side + 1, ())) for size in truth.shape[-2:])
+        distance: Tensor = self.lpips(*(frame[..., y : y + side, x : x + side] for frame in (drawn, truth)))
         return distance
 
     def _usable(self, length: Tensor) -> bool:
