@@ -136,7 +136,7 @@ class Interpolator:
         """
         check_frame(frame, self.options.max_pixels)
         seconds: dict[str, float] = {}
-        picture = at_working_size(rgb8(frame), self.options.working_pixels)
+        picture = at_working_size(rgb8(frame), round(self.options.working_pixels * self.config.working_share))
         if segment:
             pieces, descriptors = self._segment(picture, style, seconds)
         else:

@@ -5,7 +5,7 @@ Both are plain data. A preset is a `ModelConfig`; a quirk of the published netwo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 SplatMode = Literal["average", "softmax"]
@@ -46,7 +46,9 @@ class ModelConfig:
     coarse_flow_added: how often the coarse flow enters before the first lookup; the published code adds it twice.
     widths: channels of the shared encoder at 1/2, 1/4, 1/8, for `refined` and `chosen`.
     synthesis_widths: channels of `chosen` at 1/2, 1/4, 1/8, 1/16.
-    seen_pixels: `refined` and `chosen` look at larger frames at about this size, and draw from the frames as they are.
+    seen_share: share of a frame's pixels that `refined` and `chosen` look at; they draw from the frame as it is.
+    seen_pixels: at least (if there are as many) and at most so many.
+    working_share: of `Options.working_pixels`, for segmentation, matching and DIS.
     """
 
     name: str
@@ -61,7 +63,9 @@ class ModelConfig:
     coarse_flow_added: int = 1
     widths: tuple[int, int, int] = (32, 48, 96)
     synthesis_widths: tuple[int, int, int, int] = (32, 64, 96, 128)
-    seen_pixels: int = 2_200_000
+    seen_share: float = 1.0
+    seen_pixels: tuple[int, int] = (0, 2_200_000)
+    working_share: float = 1.0
 
 
 PAPER = ModelConfig(
@@ -81,9 +85,14 @@ CEL = ModelConfig(
     synthesis="chosen",
     splat="softmax",
     deformation="quick",
-    iterations=3,
+    iterations=4,
     correlation_levels=3,
+    # Half the width and height: as good as all of it (docs/training-log.md), at a quarter of the cost.
+    seen_share=0.25,
+    seen_pixels=(480 * 270, 2_200_000),
 )
+# The weights of `cel`; pieces are only shifted, and all motion is looked for in a smaller frame.
+CEL_FAST = replace(CEL, name="cel-fast", deformation="none", working_share=0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,5 +112,5 @@ class Options:
     precision: Literal["auto", "fp32", "bf16"] = "auto"
 
 
-PRESETS = {config.name: config for config in (CEL, CLASSICAL, PAPER)}
+PRESETS = {config.name: config for config in (CEL, CEL_FAST, CLASSICAL, PAPER)}
 DEFAULT_PRESET = CEL.name

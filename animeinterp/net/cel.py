@@ -1,4 +1,4 @@
-"""`cel`, the project's own network: the paper's parts, its quirks mended, at a twenty-fifth of its cost.
+"""`cel`, the project's own network: the paper's parts, its quirks mended, at a hundredth of its cost.
 
     encode(frame) ──► Levels                  once per frame
     flow(levels0, levels1, …) ──► Flows       once per pair, both directions as one batch
@@ -7,6 +7,9 @@
 `forward` chains them. Frames are (N, C, H, W) float, the first three planes RGB in [0, 1], of any size from 16x16 up.
 Flow is (N, 2, H, W) float32, x first, px. bf16 is the caller's `torch.autocast`; coordinates, flow, correlation,
 splatting and the final choice stay in float32 under it.
+
+The network looks at frames at half their width and height. The coarse flow and the colours keep their own size: what
+was found is added to the one, and what was decided is drawn from the others.
 """
 
 from __future__ import annotations
@@ -108,13 +111,15 @@ class Cel(nn.Module):
         frame0, frame1: (N, 3, H, W).
         """
         size = tuple(frame0.shape[-2:])
-        height, width = self._seen_size(size)
         frames = self._seen(frame0, frame1)
         refined = self._refine(frames, size, levels0, levels1, coarse01, coarse10, trust0, trust1)
+        flows = self._flows(refined, torch.cat([coarse01, coarse10]))
+        height, width = self._seen_size(size)
         rule = consistency(frames, other_way(frames), refined.flow, other_way(refined.flow)).log()
         own = torch.cat([levels0.quarter, levels1.quarter])
-        z0, z1 = self.importance(own, other_way(own), refined.flow, rule)[..., :height, :width].chunk(2)
-        return self._flows(refined, size, resize(z0, size), resize(z1, size))
+        z = self.importance(own, other_way(own), refined.flow, rule)[..., :height, :width]
+        z0, z1 = resize(z, size).chunk(2)
+        return flows._replace(z0=z0, z1=z1)
 
     def _refine(
         self,
@@ -131,16 +136,20 @@ class Cel(nn.Module):
         seen = self._seen_size(size)
         coarse = padded(scale_flow(torch.cat([coarse01, coarse10]).float(), seen, "bilinear"))
         if self.refinement is None:
-            return Refined(coarse, [])
+            return Refined(coarse, torch.zeros_like(coarse), [])
         trust = padded(resize(torch.cat([trust0, trust1]).float(), seen))
         refined: Refined = self.refinement(torch.cat([levels0.eighth, levels1.eighth]), frames, coarse, trust)
         return refined
 
-    def _flows(self, refined: Refined, size: tuple[int, ...], z0: Tensor, z1: Tensor) -> Flows:
+    def _flows(self, refined: Refined, coarse: Tensor) -> Flows:
+        """What the refinement changed, added to the coarse flow (2N, 2, H, W), which keeps its own size. Z is 0."""
+        size = tuple(coarse.shape[-2:])
         height, width = self._seen_size(size)
-        flow01, flow10 = scale_flow(refined.flow[..., :height, :width], size, "bilinear").chunk(2)
+        flow = coarse.float() + scale_flow(refined.change[..., :height, :width], size, "bilinear")
+        flow01, flow10 = flow.chunk(2)
+        z = torch.zeros_like(flow01[:, :1])
         steps = [step.chunk(2) for step in refined.steps]
-        return Flows(flow01, flow10, z0, z1, [step[0] for step in steps], [step[1] for step in steps])
+        return Flows(flow01, flow10, z, z, [step[0] for step in steps], [step[1] for step in steps])
 
     def synthesize(
         self, frame0: Tensor, frame1: Tensor, levels0: Levels, levels1: Levels, flows: Flows, t: Tensor
@@ -180,8 +189,7 @@ class Cel(nn.Module):
             # Importance decides how frames are drawn; without it flow is learned in half the time.
             frames = self._seen(frame0, frame1)
             refined = self._refine(frames, size, levels0, levels1, coarse01, coarse10, trust0, trust1)
-            z = frame0.new_zeros(len(frame0), 1, *size)
-            return Output(None, self._flows(refined, size, z, z), None)
+            return Output(None, self._flows(refined, torch.cat([coarse01, coarse10])), None)
         flows = self.flow(frame0, frame1, levels0, levels1, coarse01, coarse10, trust0, trust1)
         drawn = self.synthesize(frame0, frame1, levels0, levels1, flows, t)
         return Output(drawn.frame, flows, drawn)
@@ -194,7 +202,9 @@ class Cel(nn.Module):
     def _seen_size(self, size: tuple[int, ...]) -> tuple[int, int]:
         """The size at which the network looks at frames of `size` = (height, width)."""
         height, width = size
-        scale = min(1.0, (self.config.seen_pixels / (height * width)) ** 0.5)
+        least, most = self.config.seen_pixels
+        pixels = min(max(self.config.seen_share * height * width, least), most)
+        scale = min(1.0, (pixels / (height * width)) ** 0.5)
         return max(MIN_SIZE, round(height * scale)), max(MIN_SIZE, round(width * scale))
 
 

@@ -27,9 +27,13 @@ _PER_COLOR = 4.0  # log odds per tenth of the range of colour by which one flow 
 
 
 class Refined(NamedTuple):
-    """flow: (N, 2, H, W) px. steps: the flow after each iteration, (N, 2, H/8, W/8) in the same px (training only)."""
+    """flow, change: (N, 2, H, W) px, the flow and what was added to the coarse one.
+
+    steps: the flow after each iteration, (N, 2, H/8, W/8) in the same px (training only).
+    """
 
     flow: Tensor
+    change: Tensor
     steps: list[Tensor]
 
 
@@ -103,14 +107,16 @@ class Refinement(nn.Module):
             if self.training:
                 steps.append(8 * flow)
         if not self.config.apply_gate:
-            return Refined(coarse + self._upsampled(flow - start, hidden), steps)
+            change = self._upsampled(flow - start, hidden)
+            return Refined(coarse + change, change, steps)
         gate = torch.exp(-self.gate(hidden).float().square())
         refined = resize(gate, size) * coarse + self._upsampled(flow - gate * start, hidden)
         before, after = (_misfit(frames, way, small) for way in (coarse, refined.detach()))
         # What fits better is kept: the rule, changed by what the steps know.
         rule = _PER_COLOR * (after - before)[:, :1]
         keep = (rule + self.keep(torch.cat([hidden, before, after], 1)).float()).sigmoid()
-        return Refined(torch.lerp(refined, coarse, resize(keep, size)), steps)
+        change = (1 - resize(keep, size)) * (refined - coarse)
+        return Refined(coarse + change, change, steps)
 
     def _upsampled(self, flow: Tensor, hidden: Tensor) -> Tensor:
         return upsample_convex(flow, 0.25 * self.mask(hidden).float())

@@ -5,6 +5,15 @@ Records are plain data, readable without torch; `animeinterp.weights.loading` re
 
 from __future__ import annotations
 
-from animeinterp.weights.records import CEL, CLASSICAL, PAPER, ModelRecord, Score, available_models, shipped_weights
+from animeinterp.weights.records import (
+    CEL,
+    CEL_FAST,
+    CLASSICAL,
+    PAPER,
+    ModelRecord,
+    Score,
+    available_models,
+    shipped_weights,
+)
 
-__all__ = ["CEL", "CLASSICAL", "PAPER", "ModelRecord", "Score", "available_models", "shipped_weights"]
+__all__ = ["CEL", "CEL_FAST", "CLASSICAL", "PAPER", "ModelRecord", "Score", "available_models", "shipped_weights"]
