@@ -1,4 +1,4 @@
-"""`cel`, the project's own network: the paper's parts, its quirks mended, at a hundredth of its cost.
+"""`cel`, the project's own network: the paper's parts, its quirks mended, at a fiftieth of its cost.
 
     encode(frame) ──► Levels                  once per frame
     flow(levels0, levels1, …) ──► Flows       once per pair, both directions as one batch
@@ -8,7 +8,7 @@
 Flow is (N, 2, H, W) float32, x first, px. bf16 is the caller's `torch.autocast`; coordinates, flow, correlation,
 splatting and the final choice stay in float32 under it.
 
-The network looks at frames at half their width and height. The coarse flow and the colours keep their own size: what
+The network looks at frames at half their size. The coarse flow and the colours keep their own size: what
 was found is added to the one, and what was decided is drawn from the others.
 """
 
