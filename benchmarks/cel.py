@@ -13,6 +13,7 @@ from pathlib import Path
 from torch.utils.flop_counter import FlopCounterMode
 
 from animeinterp import Options, load_interpolator
+from animeinterp.frame import Frame
 from animeinterp.picture import read_picture
 
 MODELS = ("classical", "cel", "cel-fast")
@@ -36,13 +37,14 @@ def main(given: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
     for model, steps in costs.items():
         for step, (seconds, gflop) in steps.items():
             alternative = costs["classical"][step][0]
-            row = f"`{model}`, {step}", f"{seconds:.2f} CPU s, {gflop:.1f} GFLOP", f"{seconds / alternative:.2f}"
-            rows.append((row[0], row[1], f"{row[2]} of `classical`'s {alternative:.2f} CPU s"))
-            print(f"{row[0]:40} {row[1]:26} {row[2]}")
+            what, figure = f"`{model}`, {step}", f"{seconds:.2f} CPU s, {gflop:.1f} GFLOP"
+            against = f"{seconds / alternative:.2f} of `classical`'s {alternative:.2f} CPU s"
+            rows.append((what, figure, against))
+            print(f"{what:40} {figure:26} {against}")
     return rows
 
 
-def _costs(model: str, options: Options, frames: list, repeats: int) -> dict[str, tuple[float, float]]:
+def _costs(model: str, options: Options, frames: list[Frame], repeats: int) -> dict[str, tuple[float, float]]:
     """CPU seconds and GFLOP of each step, and of all: what a new frame costs while streaming."""
     interpolator = load_interpolator(model, "cpu", options=options)
     analyses = [interpolator.analyze(frame) for frame in frames]

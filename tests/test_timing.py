@@ -1,48 +1,76 @@
-"""When the true frame of a triplet stands."""
-
 from __future__ import annotations
 
-import numpy as np
+from fractions import Fraction
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from animeinterp.data.crops import crops_of
-from animeinterp.data.timing import fitted_time
-from animeinterp.data.triplet import Triplet
-
-WAY = 20.0  # px
-
-
-def pan(share: float) -> np.ndarray:
-    """A smooth painting, `share` of the way to the right: uint8 (96, 96, 3)."""
-    y, x = np.mgrid[:96, :96].astype(np.float64)
-    x = x - share * WAY
-    waves = [np.sin(x / a + y / b + c) for a, b, c in ((5, 9, 0), (9, -7, 1), (13, 5, 2))]
-    return np.uint8(np.rint(127 + 100 * np.stack(waves, -1)))
+from animeinterp.errors import UsageError
+from animeinterp.timing import CHARTS, even_times, parse_times, timing_chart
 
 
-def even_flow() -> np.ndarray:
-    flow = np.zeros((2, 2, 96, 96), np.float32)
-    flow[0, 0], flow[1, 0] = WAY, -WAY
-    return flow
+def test_even_times_are_exact():
+    assert even_times(1) == (Fraction(1, 2),)
+    assert even_times(3) == (Fraction(1, 4), Fraction(1, 2), Fraction(3, 4))
 
 
-@pytest.mark.parametrize("share", [0.25, 0.5, 0.68])
-def test_an_eased_truth_is_found_where_it_stands(share):
-    frames = np.stack([pan(s).transpose(2, 0, 1) for s in (0, share, 1)])
-    assert fitted_time(frames, even_flow(), 0.5) == pytest.approx(share, abs=0.02)
+def test_charts_crowd_where_their_name_says():
+    assert timing_chart("linear", 3) == even_times(3)
+    assert timing_chart("ease-in", 3) == (Fraction(1, 16), Fraction(1, 4), Fraction(9, 16))
+    assert timing_chart("ease-out", 3) == (Fraction(7, 16), Fraction(3, 4), Fraction(15, 16))
+    assert timing_chart("ease-in-out", 3) == (Fraction(5, 32), Fraction(1, 2), Fraction(27, 32))
 
 
-def test_what_no_other_time_explains_better_keeps_its_time():
-    still = np.stack([pan(0).transpose(2, 0, 1)] * 3)
-    assert fitted_time(still, np.zeros((2, 2, 96, 96)), 0.4) == 0.4
+@given(st.sampled_from(CHARTS), st.integers(1, 60))
+def test_charts_ascend_inside_the_pair(chart, count):
+    times = timing_chart(chart, count)
+    assert len(set(times)) == count
+    assert list(times) == sorted(times)
+    assert times[0] > 0
+    assert times[-1] < 1
 
 
-def test_crops_of_real_animation_are_learned_at_the_time_found():
-    triplet = Triplet(pan(0), pan(0.3), pan(1), 0.5)
-    assert crops_of(triplet, np.random.default_rng(0), 64, 1)["t"] == pytest.approx([0.3], abs=0.03)
+@given(st.integers(1, 60))
+def test_ease_out_is_ease_in_backwards(count):
+    assert timing_chart("ease-out", count) == tuple(1 - t for t in reversed(timing_chart("ease-in", count)))
+    assert timing_chart("ease-in-out", count) == tuple(1 - t for t in reversed(timing_chart("ease-in-out", count)))
 
 
-def test_the_time_of_a_true_flow_is_not_doubted():
-    known = np.ones((96, 96), np.bool_)
-    triplet = Triplet(pan(0), pan(0.3), pan(1), 0.5, *even_flow(), known, known)
-    assert crops_of(triplet, np.random.default_rng(0), 64, 1)["t"] == [0.5]
+@pytest.mark.parametrize("count", [0, -1])
+def test_less_than_one_in_between(count):
+    with pytest.raises(UsageError, match="1 or more"):
+        even_times(count)
+
+
+def test_unknown_chart():
+    with pytest.raises(UsageError, match="linear, ease-in"):
+        timing_chart("bounce", 3)
+
+
+def test_times_are_read_and_put_in_order():
+    assert parse_times("0.6, 0.25") == (Fraction(1, 4), Fraction(3, 5))
+    assert parse_times("1/3,0,1,.5") == (0, Fraction(1, 3), Fraction(1, 2), 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "0.5,",
+        "nan",
+        "inf",
+        "2",
+        "-0.1",
+        "1e-3",
+        "1e999999999",
+        "0,5x",
+        "1/0",
+        "3/2",
+        "0.5,0.50",
+        "9" * 5000,
+    ],
+)
+def test_times_that_cannot_be(text):
+    with pytest.raises(UsageError, match="expected"):
+        parse_times(text)

@@ -3,7 +3,7 @@
 A store is a folder of shards, NNNNN.safetensors, each of N crops of h x w px:
 
     frames  uint8 (N, 3, 3, h, w)     frame 0, the true frame, frame 1; RGB
-    t       float32 (N,)              in (0, 1); of real animation when the truth stands, see `data.timing`
+    t       float32 (N,)              in (0, 1); of real animation when the truth stands, see `data.true_time`
     coarse  float16 (N, 2, 2, h, w)   flow 0→1 and 1→0 of the preset `classical`, x first, px
     trust   uint8 (N, 2, h, w)        its importance times 255, at least 1
     flow    float16 (N, 2, 2, h, w)   the true flow 0→1 and 1→0, or what the true frame tells of it (`data.witness`)
@@ -29,8 +29,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from animeinterp.data.sample import Samples
-from animeinterp.data.timing import fitted_time
 from animeinterp.data.triplet import Triplet
+from animeinterp.data.true_time import fitted_time
 from animeinterp.data.witness import witnessed_flow
 from animeinterp.errors import FileError, UsageError
 from animeinterp.interpolator import Interpolator, load_interpolator
