@@ -48,8 +48,11 @@ class Network(Protocol):
     def flows(self, side0: Side, side1: Side, coarse: tuple[Tensor, Tensor], trust: tuple[Tensor, Tensor]) -> Moved:
         """Refine the coarse flows, (1, 2, H, W) px, which can be trusted so far: (1, 1, H, W) in [0, 1]."""
 
-    def draw(self, side0: Side, side1: Side, moved: Moved, t: float) -> Tensor:
-        """The planes at t in [0, 1], (1, C, H, W), not clamped."""
+    def draw(self, side0: Side, side1: Side, moved: Moved, t: float, where: Tensor | None = None) -> Tensor:
+        """The planes at t in [0, 1], (1, C, H, W), not clamped.
+
+        where: bool (1, 1, H, W), the pixels that must be drawn, to save work; the others may hold anything.
+        """
 
 
 class PaperNetwork:
@@ -68,7 +71,7 @@ class PaperNetwork:
         """Refine the coarse flows; trust is for the gate to find."""
         return Moved(*self._network.flow(side0.features, side1.features, *coarse))
 
-    def draw(self, side0: Side, side1: Side, moved: Moved, t: float) -> Tensor:
+    def draw(self, side0: Side, side1: Side, moved: Moved, t: float, where: Tensor | None = None) -> Tensor:
         """The planes at t."""
         planes0, planes1, flows = side0.planes, side1.planes, (moved.flow01, moved.flow10)
         pyramids = side0.features.pyramid, side1.features.pyramid
@@ -99,7 +102,7 @@ class CelNetwork:
         found = self._network.flow(*frames, side0.features, side1.features, *coarse, *trust)
         return Moved(found.flow01, found.flow10, found.z0.exp(), found.z1.exp())
 
-    def draw(self, side0: Side, side1: Side, moved: Moved, t: float) -> Tensor:
+    def draw(self, side0: Side, side1: Side, moved: Moved, t: float, where: Tensor | None = None) -> Tensor:
         """The planes at t."""
         assert moved.importance0 is not None
         assert moved.importance1 is not None
@@ -109,9 +112,9 @@ class CelNetwork:
             for planes in (side0.planes, side1.planes)
         )
         time = torch.tensor([t], device=planes0.device)
-        drawn = self._network.synthesize(planes0, planes1, side0.features, side1.features, flows, time).frame
+        drawn = self._network.synthesize(planes0, planes1, side0.features, side1.features, flows, time, where)
         colors = as_colors(drawn[:, :3], side0.planes)
-        return torch.cat([colors, drawn[:, 3:]], 1)
+        return torch.cat([colors, drawn[:, 3:]], 1) if has_alpha(side0.planes) else colors
 
 
 def build_network(config: ModelConfig) -> AnimeInterp | Cel | None:

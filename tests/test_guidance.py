@@ -5,7 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from animeinterp.sgm.guidance import MAX_DISPLACEMENT, PUBLISHED, QUICK, coarse_flow
+from animeinterp.sgm.guidance import (
+    MARGIN,
+    MAX_DISPLACEMENT,
+    MIN_LANDED,
+    MIN_PATCH,
+    PUBLISHED,
+    QUICK,
+    coarse_flow,
+    valid_matches,
+)
 from animeinterp.sgm.matching import match
 from animeinterp.sgm.pieces import pieces_of
 
@@ -80,3 +89,41 @@ def test_unmatched_and_far_pieces_give_no_flow():
     for there in (0, -1):
         guidance = coarse_flow(frame, other, pieces, others, np.array([there, -1]), None)
         assert not guidance.flow.any()
+
+
+def test_a_shift_is_confirmed_by_what_it_covers_of_its_match():
+    """The kernel for shifts, judged by laying the pieces, cut out and centred, over each other."""
+    random = np.random.default_rng(0)
+    sides = []
+    for _ in range(2):
+        labels = np.full((200, 300), 40, np.int32)
+        for cell in range(40):
+            x, y = 30 * (cell % 10) + random.integers(1, 7), 40 * (cell // 10) + random.integers(1, 7)
+            labels[y : y + 20 + random.integers(0, 8), x : x + 14 + random.integers(0, 6)] = cell
+        labels[random.random(labels.shape) < 0.1] = 40
+        sides.append(pieces_of(labels))
+    pieces, others = sides
+    frame, same = np.zeros((200, 300, 3), np.uint8), np.arange(41)
+    guidance = coarse_flow(frame, frame, pieces, others, same, None)
+    valid = valid_matches(pieces, others, same)
+    assert 0 < np.count_nonzero(guidance.confidence) < np.count_nonzero(valid >= 0) == 40
+    for k in range(40):
+        cuts = []
+        for side in (pieces, others):
+            x0, y0, x1, y1 = side.box[:, k]
+            cuts.append(side.labels[y0 : y1 + 1, x0 : x1 + 1] == k)
+        size = [max(a, b, MIN_PATCH) + MARGIN for a, b in zip(cuts[0].shape, cuts[1].shape, strict=True)]
+        laid = []
+        for cut in cuts:
+            top, left = ((size[i] - cut.shape[i]) // 2 for i in (0, 1))
+            laid.append(np.pad(cut, ((top, size[0] - top - len(cut)), (left, size[1] - left - cut.shape[1]))))
+        landed = np.count_nonzero(laid[0] & laid[1]) / np.count_nonzero(laid[0])
+        inside = pieces.labels == k
+        if landed > MIN_LANDED:
+            assert guidance.confidence[k] == np.float32(landed)
+            box, there = pieces.box[:, k], others.box[:, k]
+            expected = (there[:2] + there[2:] - box[:2] - box[2:]) / 2
+            assert (guidance.flow[:, inside] == expected[:, None]).all()
+        else:
+            assert guidance.confidence[k] == 0
+            assert not guidance.flow[:, inside].any()

@@ -1,5 +1,6 @@
 """Matching: the affinity and penalties of the paper, and that known correspondences are found."""
 
+import cv2
 import numpy as np
 import pytest
 from conftest import draw_scene
@@ -51,6 +52,31 @@ def test_descriptors_are_shares():
     assert rows.dtype == np.float32
     assert rows.min() >= 0
     np.testing.assert_allclose(rows.sum(1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("grain", [0, 20])  # flat paint, which is skipped, and none of it
+def test_gradients_and_colors_are_pooled_pixel_by_pixel(grain):
+    frame = draw_scene(0).astype(int) + np.random.default_rng(0).integers(-grain, grain + 1, (64, 96, 3))
+    lab = cv2.cvtColor(frame.clip(0, 255).astype(np.uint8), cv2.COLOR_RGB2Lab)
+    pieces = two_pieces(40, 96, 64)
+    light = np.ascontiguousarray(lab[..., 0])
+    dx, dy = cv2.Sobel(light, cv2.CV_32F, 1, 0) / 8, cv2.Sobel(light, cv2.CV_32F, 0, 1) / 8
+    gradient, color = np.zeros((2, 9)), np.zeros((2, 48))
+    for y, x in np.ndindex(64, 96):
+        piece = pieces.labels[y, x]
+        strength = min(np.hypot(dx[y, x], dy[y, x]), 32)
+        angle = np.arctan2(dy[y, x], dx[y, x]) / (2 * np.pi) % 1 * 8
+        gradient[piece, int(angle) % 8] += strength * (1 - angle % 1)
+        gradient[piece, (int(angle) + 1) % 8] += strength * (angle % 1)
+        gradient[piece, 8] += 4 * max(0, 1 - strength / 8)
+        for channel, value in enumerate(lab[y, x].astype(int)):
+            stretched = value if channel == 0 else np.clip(2 * (value - 128) + 128, 0, 255)
+            place = stretched / 255 * 15
+            low = min(int(place), 14)
+            color[piece, 16 * channel + low] += 1 - (place - low)
+            color[piece, 16 * channel + low + 1] += place - low
+    np.testing.assert_allclose(appearance._gradient(lab, pieces), gradient, rtol=1e-4, atol=0.01)
+    np.testing.assert_allclose(appearance._color(lab, pieces), color, rtol=1e-4, atol=0.05)
 
 
 def test_moved_pieces_are_found_again():

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from animeinterp.net.correlation import Correlation
 from animeinterp.net.rfr import (
@@ -77,6 +78,24 @@ def test_lookup_survives_positions_far_away_or_not_finite() -> None:
             assert torch.equal(found[1], expected[1])
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_what_a_lookup_keeps_for_the_next_changes_nothing(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.get_num_threads", lambda: threads)
+    f0, f1, positions = maps()
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        correlation = Correlation(f0, f1, levels=3, radius=2)
+        for step in (0.0, 0.2, 1.0, 4.0, 0.0, 30.0, 30.0, 0.5):
+            positions = positions + step * torch.randn(positions.shape, generator=generator)
+            positions[1, :, 2] = float("nan") if step == 4 else 3.25
+            found = correlation(positions)
+            assert torch.equal(found, Correlation(f0, f1, levels=3, radius=2)(positions))
+            whole = Correlation(f0, f1, levels=3, radius=2)
+            whole._on_cpu = False
+            seen = positions.nan_to_num(1e4)
+            torch.testing.assert_close(found, whole(seen), rtol=1e-4, atol=1e-4)
+
+
 def test_gru_with_context_worked_out_once_is_the_gru() -> None:
     torch.manual_seed(0)
     gru = SepConvGRU()
@@ -98,6 +117,16 @@ def test_convex_upsampling_of_a_mask_that_picks_the_centre_repeats_the_flow() ->
     fine = upsample_convex(flow, mask.view(2, 576, 3, 4))
     expected = 8 * flow.repeat_interleave(8, 2).repeat_interleave(8, 3)
     torch.testing.assert_close(fine, expected)
+
+
+def test_convex_upsampling_weighs_the_neighbours_by_the_mask() -> None:
+    flow, mask = torch.randn(2, 2, 3, 4), torch.randn(2, 9 * 64, 3, 4)
+    fine = upsample_convex(flow, mask)
+    shares = mask.view(2, 9, 8, 8, 3, 4).softmax(1)
+    neighbours = F.unfold(8 * flow, 3, padding=1).view(2, 2, 9, 3, 4)
+    expected = torch.einsum("nkyxhw,nckhw->nchywx", shares, neighbours).reshape(2, 2, 24, 32)
+    torch.testing.assert_close(fine, expected)
+    torch.testing.assert_close(upsample_convex(flow, mask.to(memory_format=torch.channels_last)), expected)
 
 
 def test_convex_upsampling_places_subpixels_by_row_and_column() -> None:

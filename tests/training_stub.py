@@ -73,7 +73,7 @@ class Tiny(nn.Module):
         made = self.synthesis(self.matching(seen).relu()).float()
         flow01, flow10 = made[:, 3:5] + coarse01, made[:, 5:] + coarse10
         frame = None if t is None else (frame0 + frame1) / 2 + made[:, :3] * t.view(-1, 1, 1, 1)
-        return Output(frame, Flows(flow01, flow10, trust0, trust1, [coarse01], [coarse10]), None)
+        return Output(frame, Flows(flow01, flow10, trust0, trust1, [coarse01], [coarse10]))
 
 
 def tiny() -> Tiny:

@@ -2,7 +2,7 @@
 
     encode(frame) ──► Levels                  once per frame
     flow(levels0, levels1, …) ──► Flows       once per pair, both directions as one batch
-    synthesize(…, t) ──► Drawn                once per new frame
+    synthesize(…, t) ──► frame                once per new frame
 
 `forward` chains them. Frames are (N, C, H, W) float, the first three planes RGB in [0, 1], of any size from 16x16 up.
 Flow is (N, 2, H, W) float32, x first, px. bf16 is the caller's `torch.autocast`; coordinates, flow, correlation,
@@ -23,10 +23,12 @@ from torch import Tensor, nn
 from animeinterp.errors import FrameError
 from animeinterp.net.compose import consistency
 from animeinterp.net.encoder import Block, Encoder, Levels, padded, shrunk
+from animeinterp.net.landing import lands_compiled
 from animeinterp.net.model import MIN_SIZE
+from animeinterp.net.pixelwise import blend
 from animeinterp.net.refinement import Refined, Refinement, other_way
 from animeinterp.net.rfr import backward_warp, resize, scale_flow
-from animeinterp.net.selection import Chooser, Decision, Drawn, arrive, choose, decide
+from animeinterp.net.selection import Chooser, arrive, choose, decide
 from animeinterp.options import CEL, ModelConfig
 
 
@@ -47,11 +49,10 @@ class Flows(NamedTuple):
 
 
 class Output(NamedTuple):
-    """frame: (N, 3, H, W), not clamped. flows, drawn: how it came about. No frame where only flow was asked for."""
+    """frame: (N, 3, H, W), not clamped; None where only flow was asked for. flows: how it came about."""
 
     frame: Tensor | None
     flows: Flows
-    drawn: Drawn | None
 
 
 class Importance(nn.Module):
@@ -152,9 +153,20 @@ class Cel(nn.Module):
         return Flows(flow01, flow10, z, z, [step[0] for step in steps], [step[1] for step in steps])
 
     def synthesize(
-        self, frame0: Tensor, frame1: Tensor, levels0: Levels, levels1: Levels, flows: Flows, t: Tensor
-    ) -> Drawn:
-        """Draw the frame at t, (N,) in [0, 1]. frame0, frame1: (N, C, H, W); planes after RGB are drawn alike."""
+        self,
+        frame0: Tensor,
+        frame1: Tensor,
+        levels0: Levels,
+        levels1: Levels,
+        flows: Flows,
+        t: Tensor,
+        where: Tensor | None = None,
+    ) -> Tensor:
+        """The frame at t, (N,) in [0, 1]: (N, C, H, W), not clamped.
+
+        frame0, frame1: (N, C, H, W); planes after RGB are drawn alike. where: bool (N, 1, H, W), the pixels that must
+        be drawn, to save work; the others may hold anything.
+        """
         size = tuple(frame0.shape[-2:])
         seen = self._seen_size(size)
         share = t.view(-1, 1, 1, 1)
@@ -163,10 +175,12 @@ class Cel(nn.Module):
         arrived0 = arrive(first, levels0, flow01, resize(flows.z0, seen), share, self.config)
         arrived1 = arrive(second, levels1, flow10, resize(flows.z1, seen), 1 - share, self.config)
         decision = decide(self.chooser, first, second, arrived0, arrived1, share)
+        if lands_compiled(frame0):
+            ways = (flows.flow01, flows.flow10), (flows.z0, flows.z1)
+            return blend((frame0, frame1), *ways, share, decision, self.config.splat, where)
         if seen != size:
             # Too large to look at whole: decided at a smaller size, drawn from the frames as they are.
-            change = torch.cat([scale_flow(half, size, "bilinear") for half in decision.change.chunk(2, 1)], 1)
-            decision = Decision(resize(decision.logits, size), change, resize(decision.residual, size))
+            decision = decision.at(size)
             arrived0 = arrive(frame0, None, flows.flow01, flows.z0, share, self.config)
             arrived1 = arrive(frame1, None, flows.flow10, flows.z1, 1 - share, self.config)
         return choose(frame0, frame1, arrived0, arrived1, share, decision)
@@ -189,10 +203,9 @@ class Cel(nn.Module):
             # Importance decides how frames are drawn; without it flow is learned in half the time.
             frames = self._seen(frame0, frame1)
             refined = self._refine(frames, size, levels0, levels1, coarse01, coarse10, trust0, trust1)
-            return Output(None, self._flows(refined, torch.cat([coarse01, coarse10])), None)
+            return Output(None, self._flows(refined, torch.cat([coarse01, coarse10])))
         flows = self.flow(frame0, frame1, levels0, levels1, coarse01, coarse10, trust0, trust1)
-        drawn = self.synthesize(frame0, frame1, levels0, levels1, flows, t)
-        return Output(drawn.frame, flows, drawn)
+        return Output(self.synthesize(frame0, frame1, levels0, levels1, flows, t), flows)
 
     def _seen(self, frame0: Tensor, frame1: Tensor) -> Tensor:
         """Both frames as the network looks at them, (2N, 3, h, w): not too large, and whole multiples of 16."""

@@ -21,6 +21,8 @@ AGREEMENT = 0.2  # px²; motion that varies more than this (times 1.5) where it 
 MIN_DENSITY = 0.02
 # Weight of the plain cross-fade: matters only where neither frame has anything trustworthy to show.
 CROSS_FADE = 0.003
+# Nothing is impossible for a network to choose: a hole it can fill better has at least this weight.
+LEAST = 1e-4
 # Trust falls by e per 5 px of forward-backward error and per tenth of the range of colour error.
 PER_PIXEL_OF_INCONSISTENCY = 0.2
 PER_COLOR = 10.2

@@ -4,15 +4,16 @@ The correlation of pixel p in frame 0 with q in frame 1 is <f0(p), f1(q)> / sqrt
 four scales, on a grid of (2r+1)² points around the current estimate. Averaging correlations over 2^l x 2^l
 targets is the same as correlating with averaged features, so no volume over all pairs need exist: the compiled
 kernel takes just the inner products that a lookup reads, in memory linear in the number of pixels, forward and
-backward. Of small maps, as in training, the volume is one matrix product and cheaper: there the kernel only reads
-it. On other devices, and where the positions themselves have a gradient, lookups go through the volume, in
+backward. It keeps them for the next lookup: from one iteration to the next the flow rarely moves by a whole pixel,
+so most are taken once. Of small maps, as in training, the volume is one matrix product and cheaper: there the kernel
+only reads it. On other devices, and where the positions themselves have a gradient, lookups go through the volume, in
 chunks of queries where the whole of it would be large.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from animeinterp.net.kernels import over_rows
 _CHUNK, _CHUNK_IN_TRAINING = 2**27, 2**30
 # Pixels of a map up to which the volume pays on the CPU (32x32: crops of 256 px).
 _SMALL = 1024
+_NOWHERE = -(2**30)  # further from every window than any is wide
 
 
 class Correlation:
@@ -51,6 +53,7 @@ class Correlation:
         self._on_cpu = features0.device.type == "cpu"
         self._chunk = chunk or (_CHUNK_IN_TRAINING if torch.is_grad_enabled() else _CHUNK)
         self._volume: list[Tensor] | None = None
+        self._windows: list[_Window] = []
 
     def __call__(self, positions: Tensor) -> Tensor:
         """Look up around `positions`.
@@ -65,8 +68,10 @@ class Correlation:
                     self._volume = self._correlate(slice(None))
                 read: Tensor = _CompiledReading.apply(positions, self._radius, *self._volume)  # type: ignore[no-untyped-call]
                 return read
+            if not self._windows:
+                self._windows = [_no_window(self._queries, self._radius) for _ in self._levels]
             looked_up: Tensor = _CompiledLookup.apply(  # type: ignore[no-untyped-call]
-                positions, self._radius, self._queries, *self._levels
+                positions, self._radius, self._windows, self._queries, *self._levels
             )
             return looked_up
         n, _, height, width = positions.shape
@@ -108,11 +113,26 @@ class Correlation:
         return torch.cat(found, 2)
 
 
+class _Window(NamedTuple):
+    """What a level's last lookup took. products: float32 (N, H, W, 2r+2, 2r+2), x first. corner: int32 (N, H, W, 2)."""
+
+    products: Any
+    corner: Any
+
+
+def _no_window(queries: Tensor, radius: int) -> _Window:
+    n, _, height, width = queries.shape
+    products = np.empty((n, height, width, 2 * radius + 2, 2 * radius + 2), np.float32)
+    return _Window(products, np.full((n, height, width, 2), _NOWHERE, np.int32))
+
+
 class _CompiledLookup(torch.autograd.Function):
     """Lookup by the compiled kernels; differentiable in the features, not in the positions."""
 
     @staticmethod
-    def forward(ctx: Any, positions: Tensor, radius: int, queries: Tensor, *levels: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, positions: Tensor, radius: int, windows: list[_Window], queries: Tensor, *levels: Tensor
+    ) -> Tensor:
         ctx.save_for_backward(positions, queries, *levels)
         ctx.radius = radius
         n, _, height, width = positions.shape
@@ -121,7 +141,7 @@ class _CompiledLookup(torch.autograd.Function):
         rows, at = _channels_last(queries), _channels_last(positions)
         for i, level in enumerate(levels):
             targets = _channels_last(level)
-            over_rows(_look_up, n * height, rows, targets, at, 0.5**i, radius, i * window, found)
+            over_rows(_look_up, n * height, rows, targets, at, 0.5**i, radius, i * window, *windows[i], found)
         return torch.from_numpy(found).permute(0, 3, 1, 2)
 
     @staticmethod
@@ -141,7 +161,7 @@ class _CompiledLookup(torch.autograd.Function):
                 *(len(rows), rows, targets, at, 0.5**i, radius, i * window, slope, to_queries, to_targets),
             )
             to_levels.append(torch.from_numpy(to_targets).permute(0, 3, 1, 2))
-        return None, None, torch.from_numpy(to_queries).permute(0, 3, 1, 2), *to_levels
+        return None, None, None, torch.from_numpy(to_queries).permute(0, 3, 1, 2), *to_levels
 
 
 class _CompiledReading(torch.autograd.Function):
@@ -189,38 +209,57 @@ def _look_up(
     scale: float,
     radius: int,
     offset: int,
+    products: Any,
+    corner: Any,
     found: Any,
 ) -> None:
     """One level for rows [first, last), counted through the batch; fills `found` from channel `offset`.
 
-    The points of a window share their fractional part: (2r+2)² inner products, then (2r+1)² blends of four.
+    The points of a window share their fractional part: (2r+2)² inner products, then (2r+1)² blends of four. products,
+    corner: see `_Window`.
     """
-    _, height, width, channels = queries.shape
+    _, height, width, _ = queries.shape
     _, rows, columns, _ = targets.shape
     side = 2 * radius + 1
-    products = np.empty((side + 1, side + 1), np.float32)
+    spare = np.empty((side + 1, side + 1), np.float32)
     for row in range(first, last):
         n, y = row // height, row % height
         for x in range(width):
             px, py = at[n, y, x, 0] * scale, at[n, y, x, 1] * scale
-            products[:] = 0
             # Far outside there is nothing to find; a NaN fails these comparisons too.
-            if abs(px) < columns + side and abs(py) < rows + side:
-                left, top = int(np.floor(px)) - radius, int(np.floor(py)) - radius
-                for j in range(max(0, -top), min(side + 1, rows - top)):
-                    for i in range(max(0, -left), min(side + 1, columns - left)):
-                        product = np.float32(0)
-                        for c in range(channels):
-                            product += queries[n, y, x, c] * targets[n, top + j, left + i, c]
-                        products[j, i] = product
-                fx, fy = np.float32(px - np.floor(px)), np.float32(py - np.floor(py))
-            else:
-                fx, fy = np.float32(0), np.float32(0)
+            if not (abs(px) < columns + side and abs(py) < rows + side):
+                found[n, y, x, offset : offset + side * side] = 0
+                continue
+            left, top = int(np.floor(px)) - radius, int(np.floor(py)) - radius
+            window, last_corner = products[n, y, x], corner[n, y, x]
+            if left != last_corner[0] or top != last_corner[1]:
+                _move_window(queries[n, y, x], targets[n], left, top, window, last_corner, spare)
+            fx, fy = np.float32(px - np.floor(px)), np.float32(py - np.floor(py))
             for i in range(side):
                 for j in range(side):
-                    upper = products[j, i] + fx * (products[j, i + 1] - products[j, i])
-                    lower = products[j + 1, i] + fx * (products[j + 1, i + 1] - products[j + 1, i])
+                    upper = window[i, j] + fx * (window[i + 1, j] - window[i, j])
+                    lower = window[i, j + 1] + fx * (window[i + 1, j + 1] - window[i, j + 1])
                     found[n, y, x, offset + i * side + j] = upper + fy * (lower - upper)
+
+
+@compiled(fastmath={"reassoc", "contract"})
+def _move_window(query: Any, targets: Any, left: int, top: int, window: Any, corner: Any, spare: Any) -> None:
+    """Bring `window` from `corner` to (left, top): what both share is kept, the rest are inner products anew."""
+    rows, columns, channels = targets.shape
+    size = len(window)
+    dx, dy = left - corner[0], top - corner[1]
+    for j in range(size):
+        for i in range(size):
+            if 0 <= i + dx < size and 0 <= j + dy < size:
+                spare[i, j] = window[i + dx, j + dy]
+                continue
+            product = np.float32(0)
+            if 0 <= left + i < columns and 0 <= top + j < rows:
+                for c in range(channels):
+                    product += query[c] * targets[top + j, left + i, c]
+            spare[i, j] = product
+    window[:] = spare
+    corner[0], corner[1] = left, top
 
 
 @compiled(fastmath={"reassoc", "contract"})

@@ -34,9 +34,9 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels_in, H, W) → (N, channels, H / stride, W / stride)."""
-        y = F.leaky_relu(self.conv1(x), 0.1)
-        out: Tensor = F.leaky_relu(y + self.conv2(y), 0.1)
-        return out
+        # In place: at full size fresh memory costs more than the operation, and no gradient needs what is overwritten.
+        y = F.leaky_relu_(self.conv1(x), 0.1)
+        return F.leaky_relu_(self.conv2(y).add_(y), 0.1)
 
 
 class Encoder(nn.Module):

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from animeinterp.net.compose import sample
 from animeinterp.net.correlation import Correlation
-from animeinterp.net.rfr import pixel_grid, resize, upsample_convex
+from animeinterp.net.rfr import GruPass, pixel_grid, prepare_pass, resize, upsample_convex
 from animeinterp.options import ModelConfig
 
 HIDDEN = 48
@@ -38,7 +38,7 @@ class Refined(NamedTuple):
 
 
 class Step(nn.Module):
-    """One iteration: (hidden, context, correlation, flow, trust) → (hidden, change of flow)."""
+    """One iteration: (hidden, what `prepare` made of the context, correlation, flow, trust) → (hidden, change)."""
 
     def __init__(self, correlation_channels: int) -> None:
         super().__init__()
@@ -52,17 +52,19 @@ class Step(nn.Module):
         nn.init.zeros_(self.head2.weight)
         nn.init.zeros_(self.head2.bias)  # type: ignore[arg-type]
 
+    def prepare(self, context: Tensor) -> GruPass:
+        """What depends on the context, (N, HIDDEN, h, w), only."""
+        return prepare_pass((self.gates, self.candidate), context)
+
     def forward(
-        self, hidden: Tensor, context: Tensor, correlation: Tensor, flow: Tensor, trust: Tensor
+        self, hidden: Tensor, prepared: GruPass, correlation: Tensor, flow: Tensor, trust: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """hidden, context: (N, HIDDEN, h, w). correlation: (N, C, h, w). flow: (N, 2, h, w). trust: (N, 1, h, w)."""
-        seen = F.leaky_relu(self.seen(correlation), 0.1)
-        moved = F.leaky_relu(self.moved(torch.cat([flow / 8, trust], 1)), 0.1)
-        motion = F.leaky_relu(self.motion(torch.cat([seen, moved], 1)), 0.1)
-        update, reset = self.gates(torch.cat([hidden, context, motion], 1)).sigmoid().chunk(2, 1)
-        candidate = self.candidate(torch.cat([reset * hidden, context, motion], 1)).tanh()
-        hidden = torch.lerp(hidden, candidate, update)
-        change: Tensor = self.head2(F.leaky_relu(self.head1(hidden), 0.1))
+        """hidden: (N, HIDDEN, h, w). correlation: (N, C, h, w). flow: (N, 2, h, w). trust: (N, 1, h, w)."""
+        seen = F.leaky_relu(self.seen(correlation), 0.1, inplace=True)
+        moved = F.leaky_relu(self.moved(torch.cat([flow / 8, trust], 1)), 0.1, inplace=True)
+        motion = F.leaky_relu(self.motion(torch.cat([seen, moved], 1)), 0.1, inplace=True)
+        hidden = prepared.next(hidden, motion)
+        change: Tensor = self.head2(F.leaky_relu(self.head1(hidden), 0.1, inplace=True))
         return hidden, change.float()
 
 
@@ -97,12 +99,12 @@ class Refinement(nn.Module):
         start = resize_area(coarse * trust, small) / (share + 1e-3) / 8
         correlation = Correlation(features0, features1, self.config.correlation_levels, self.config.correlation_radius)
         hidden, context = self.start(features0).chunk(2, 1)
-        hidden, context = torch.tanh(hidden), torch.relu(context)
+        hidden, prepared = torch.tanh(hidden), self.step.prepare(torch.relu(context))
         here, flow, steps = pixel_grid(start), start, list[Tensor]()
         for _ in range(self.config.iterations):
             # As in RAFT, an iteration learns from its own change only.
             at = flow.detach()
-            hidden, change = self.step(hidden, context, correlation(here + at), at, share)
+            hidden, change = self.step(hidden, prepared, correlation(here + at), at, share)
             flow = at + change
             if self.training:
                 steps.append(8 * flow)
@@ -111,7 +113,8 @@ class Refinement(nn.Module):
             return Refined(coarse + change, change, steps)
         gate = torch.exp(-self.gate(hidden).float().square())
         refined = resize(gate, size) * coarse + self._upsampled(flow - gate * start, hidden)
-        before, after = (_misfit(frames, way, small) for way in (coarse, refined.detach()))
+        halved = _halved(frames.float())
+        before, after = (_misfit(halved, _halved(way) / 2, small) for way in (coarse, refined.detach()))
         # What fits better is kept: the rule, changed by what the steps know.
         rule = _PER_COLOR * (after - before)[:, :1]
         keep = (rule + self.keep(torch.cat([hidden, before, after], 1)).float()).sigmoid()
@@ -130,13 +133,18 @@ def other_way(planes: Tensor) -> Tensor:
 def _misfit(frames: Tensor, flow: Tensor, size: tuple[int, ...]) -> Tensor:
     """How badly flow fits at `size` = (h, w): mean error of the colour and of going there and back, (2N, 2, h, w).
 
-    Both are cut off and in [0, 2.5] and [0, 1]. Found at half the size of frames (2N, 3, H, W).
+    Both are cut off and in [0, 2.5] and [0, 1]. frames: (2N, 3, H, W). flow: (2N, 2, H, W), px of that size.
     """
-    frames, flow = F.avg_pool2d(frames.float(), 2), F.avg_pool2d(flow, 2) / 2
     found = sample(torch.cat([other_way(frames), other_way(flow)], 1), flow, "bilinear")
     color = (found[:, :3] - frames).abs().mean(1, keepdim=True).clamp(max=0.25)
     apart = (found[:, 3:] + flow).square().sum(1, keepdim=True).sqrt().clamp(max=5)
     return resize_area(torch.cat([10 * color, apart / 5], 1), size)
+
+
+def _halved(planes: Tensor) -> Tensor:
+    """The mean of 2x2 pixels each; `resize_area` takes five times as long."""
+    upper, lower = planes[..., ::2, :], planes[..., 1::2, :]
+    return (upper[..., ::2] + upper[..., 1::2] + lower[..., ::2] + lower[..., 1::2]) / 4
 
 
 def resize_area(planes: Tensor, size: tuple[int, ...]) -> Tensor:

@@ -97,13 +97,38 @@ class MotionEncoder(nn.Module):
 
 
 class GruPass(NamedTuple):
-    """One direction of the GRU with what does not change over the iterations worked out."""
+    """One pass of a GRU with what does not change over the iterations worked out."""
 
     gates: Tensor
     gates_from_context: Tensor
     candidate: Tensor
     candidate_from_context: Tensor
     padding: tuple[int, int]
+
+    def next(self, hidden: Tensor, motion: Tensor) -> Tensor:
+        """The next hidden state, (N, hidden, H, W)."""
+        gates = F.conv2d(torch.cat([hidden, motion], 1), self.gates, padding=self.padding)
+        update, reset = gates.add_(self.gates_from_context).sigmoid_().chunk(2, 1)
+        candidate = F.conv2d(torch.cat([reset * hidden, motion], 1), self.candidate, padding=self.padding)
+        candidate = candidate.add_(self.candidate_from_context).tanh_()
+        return torch.lerp(hidden, candidate, update)
+
+
+def prepare_pass(layers: tuple[nn.Conv2d, ...], context: Tensor) -> GruPass:
+    """Work out the context's share once for all iterations: a convolution is linear in its inputs.
+
+    layers: those of the gates, update before reset, and last the candidate's; their inputs are hidden, context and
+    motion, in this order. context: (N, C, H, W).
+    """
+    weight = torch.cat([layer.weight for layer in layers])
+    bias = torch.cat([layer.bias for layer in layers])  # type: ignore[misc]
+    hidden, motion = len(weight) // 3, weight.shape[1] - len(weight) // 3 - context.shape[1]
+    of_hidden, of_context, of_motion = weight.split_with_sizes([hidden, context.shape[1], motion], 1)
+    padding = (weight.shape[2] // 2, weight.shape[3] // 2)
+    from_context = F.conv2d(context, of_context, bias, padding=padding)
+    gates, candidate = torch.cat([of_hidden, of_motion], 1).split_with_sizes([2 * hidden, hidden])
+    to_gates, to_candidate = (_dense(part) for part in from_context.split_with_sizes([2 * hidden, hidden], 1))
+    return GruPass(_dense(gates), to_gates, _dense(candidate), to_candidate, padding)
 
 
 class SepConvGRU(nn.Module):
@@ -120,27 +145,14 @@ class SepConvGRU(nn.Module):
         self.convq2 = nn.Conv2d(channels, HIDDEN, (5, 1), padding=(2, 0))
 
     def prepare(self, context: Tensor) -> list[GruPass]:
-        """Work out the context's share once for all iterations: a convolution is linear in its inputs."""
-        passes = []
-        for z, r, q in ((self.convz1, self.convr1, self.convq1), (self.convz2, self.convr2, self.convq2)):
-            weight = torch.cat([z.weight, r.weight, q.weight])
-            bias = torch.cat([z.bias, r.bias, q.bias])  # type: ignore[list-item]
-            of_hidden, of_context, of_motion = weight.split_with_sizes([HIDDEN, CONTEXT, 128], 1)
-            padding = (int(z.padding[0]), int(z.padding[1]))
-            from_context = F.conv2d(context, of_context, bias, padding=padding)
-            gates, candidate = torch.cat([of_hidden, of_motion], 1).split_with_sizes([2 * HIDDEN, HIDDEN])
-            to_gates, to_candidate = (_dense(part) for part in from_context.split_with_sizes([2 * HIDDEN, HIDDEN], 1))
-            passes.append(GruPass(_dense(gates), to_gates, _dense(candidate), to_candidate, padding))
-        return passes
+        """What of both passes depends on the context only."""
+        layers = (self.convz1, self.convr1, self.convq1), (self.convz2, self.convr2, self.convq2)
+        return [prepare_pass(of_pass, context) for of_pass in layers]
 
     def forward(self, hidden: Tensor, motion: Tensor, passes: list[GruPass]) -> Tensor:
         """The next hidden state, (N, 128, H, W)."""
-        for p in passes:
-            gates = F.conv2d(torch.cat([hidden, motion], 1), p.gates, padding=p.padding)
-            update, reset = gates.add_(p.gates_from_context).sigmoid_().chunk(2, 1)
-            candidate = F.conv2d(torch.cat([reset * hidden, motion], 1), p.candidate, padding=p.padding)
-            candidate = candidate.add_(p.candidate_from_context).tanh_()
-            hidden = torch.lerp(hidden, candidate, update)
+        for of_pass in passes:
+            hidden = of_pass.next(hidden, motion)
         return hidden
 
 
@@ -271,13 +283,16 @@ def upsample_convex(flow: Tensor, mask: Tensor) -> Tensor:
     flow: (N, 2, H, W). mask: (N, 9 * 64, H, W), logits. Returns (N, 2, 8 H, 8 W), in px of that size.
     """
     n, _, height, width = flow.shape
-    shares = mask.reshape(n, 1, 9, 64, height, width).softmax(2).unbind(2)
-    neighbours = F.unfold(8 * flow, 3, padding=1).view(n, 2, 9, 1, height, width).unbind(2)
+    # Channels last, as the mask comes out of its convolution: 64 at a time, and nothing is moved before the end.
+    shares = mask.permute(0, 2, 3, 1).reshape(n, height, width, 9, 1, 64).softmax(3).unbind(3)
+    around = F.unfold(8 * flow, 3, padding=1).view(n, 2, 9, height, width)
+    neighbours = around.permute(0, 3, 4, 2, 1).unsqueeze(5).unbind(3)
     # One neighbour at a time: all nine at once would hold nine full-size flows.
     combined = shares[0] * neighbours[0]
     for share, neighbour in zip(shares[1:], neighbours[1:], strict=True):
-        combined = combined + share * neighbour
-    return F.pixel_shuffle(combined.flatten(1, 2), 8)
+        combined += share * neighbour
+    fine = combined.view(n, height, width, 2, 8, 8).permute(0, 3, 1, 4, 2, 5)
+    return fine.reshape(n, 2, 8 * height, 8 * width)
 
 
 def _dense(tensor: Tensor) -> Tensor:

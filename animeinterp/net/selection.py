@@ -15,15 +15,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from animeinterp.errors import UsageError
-from animeinterp.net.compose import AGREEMENT, CROSS_FADE, MIN_DENSITY, sample
+from animeinterp.net.compose import AGREEMENT, CROSS_FADE, LEAST, MIN_DENSITY, sample
 from animeinterp.net.encoder import Block, Levels, padded
+from animeinterp.net.landing import PLANES, land, lands_compiled
+from animeinterp.net.pixelwise import look
 from animeinterp.net.refinement import resize_area
+from animeinterp.net.rfr import resize, scale_flow
 from animeinterp.net.splatting import splat
 from animeinterp.options import ModelConfig
 
 OFFERS = 6
-# Nothing is impossible for the network to choose: a hole it can fill better has at least this weight.
-_LEAST = 1e-4
 
 
 class Arrived(NamedTuple):
@@ -43,18 +44,6 @@ class Arrived(NamedTuple):
     features: Levels | None
 
 
-class Drawn(NamedTuple):
-    """The new frame and how it came about.
-
-    frame: (N, C, H, W), not clamped. choice: (N, 6, H, W), shares of the offers, sum 1. change: (N, 4, H, W) px,
-    what was added to the motions read along.
-    """
-
-    frame: Tensor
-    choice: Tensor
-    change: Tensor
-
-
 def arrive(
     planes: Tensor, levels: Levels | None, flow: Tensor, z: Tensor, share: Tensor, config: ModelConfig
 ) -> Arrived:
@@ -64,6 +53,11 @@ def arrive(
     """
     mode = config.splat
     motion = share * flow
+    features = None if levels is None else Levels(*(_splat_level(level, motion, z, mode) for level in levels))
+    if lands_compiled(planes):
+        landed = torch.from_numpy(land(planes, flow, z, share, mode)).permute(0, 3, 1, 2)
+        moved, arrived, coherent, weight, _, density = landed.split_with_sizes([PLANES, 2, 1, 1, 1, 1], 1)
+        return Arrived(moved[:, : planes.shape[1]], arrived, weight, coherent, density, features)
     source = torch.cat([planes, motion, motion.square().sum(1, keepdim=True), z.clamp(max=0).exp()], 1)
     landed, _, density = splat(source, motion, z if mode == "softmax" else None, mode)
     moved, arrived, square, trust = landed.split_with_sizes([planes.shape[1], 2, 1, 1], 1)
@@ -72,7 +66,6 @@ def arrive(
     there = (density > MIN_DENSITY).to(planes.dtype)
     # The square root has no slope at 0.
     weight = there * trust * density.clamp(MIN_DENSITY, 1).sqrt()
-    features = None if levels is None else Levels(*(_splat_level(level, motion, z, mode) for level in levels))
     return Arrived(moved, arrived, weight, coherent * there, density, features)
 
 
@@ -128,11 +121,32 @@ class Decision(NamedTuple):
     change: Tensor
     residual: Tensor
 
+    def at(self, size: tuple[int, ...]) -> Decision:
+        """The same for a picture of another size = (height, width)."""
+        change = [scale_flow(motion, size, "bilinear") for motion in self.change.chunk(2, 1)]
+        return Decision(resize(self.logits, size), torch.cat(change, 1), resize(self.residual, size))
+
 
 def decide(
     chooser: Chooser, frame0: Tensor, frame1: Tensor, arrived0: Arrived, arrived1: Arrived, share: Tensor
 ) -> Decision:
-    """Look at what arrived. frame0, frame1: (N, C, H, W), the first three planes RGB.
+    """Look at what arrived. frame0, frame1: (N, C, H, W), the first three planes RGB."""
+    if arrived0.features is None or arrived1.features is None:
+        raise UsageError("decide: frames must arrive with their features")
+    if lands_compiled(frame0):
+        signs = [torch.cat([a.motion, a.coherent, a.weight, a.density], 1) for a in (arrived0, arrived1)]
+        evidence = look((frame0, frame1), (signs[0], signs[1]), share)
+    else:
+        evidence = evidence_of(frame0, frame1, arrived0, arrived1, share)
+    height, width = frame0.shape[-2:]
+    decided = chooser(evidence, arrived0.features, arrived1.features)
+    logits, change, residual = (plane[..., :height, :width] for plane in decided)
+    # 4: pixels are a handy unit for the motions of animation, and the last layer begins at 0.
+    return Decision(4 * logits, 4 * change, residual)
+
+
+def evidence_of(frame0: Tensor, frame1: Tensor, arrived0: Arrived, arrived1: Arrived, share: Tensor) -> Tensor:
+    """What the chooser is shown, (N, 43, H/2, W/2).
 
     Frames are made whole multiples of 16 px here and no earlier: what is repeated beyond the border must not be moved
     into the picture.
@@ -143,20 +157,13 @@ def decide(
     hints += [arrived0.coherent, arrived1.coherent, share.expand_as(arrived0.density)]
     colors = padded(torch.cat([read0, read1, (read0 - read1).abs().mean(1, keepdim=True)], 1))
     others = padded(torch.cat([rule.log() / 4, *hints], 1))
-    evidence = torch.cat([F.pixel_unshuffle(colors, 2), F.avg_pool2d(others, 2)], 1)
-    if arrived0.features is None or arrived1.features is None:
-        raise UsageError("decide: frames must arrive with their features")
-    height, width = frame0.shape[-2:]
-    decided = chooser(evidence, arrived0.features, arrived1.features)
-    logits, change, residual = (plane[..., :height, :width] for plane in decided)
-    # 4: pixels are a handy unit for the motions of animation, and the last layer begins at 0.
-    return Decision(4 * logits, 4 * change, residual)
+    return torch.cat([F.pixel_unshuffle(colors, 2), F.avg_pool2d(others, 2)], 1)
 
 
 def choose(
     frame0: Tensor, frame1: Tensor, arrived0: Arrived, arrived1: Arrived, share: Tensor, decision: Decision
-) -> Drawn:
-    """Draw the frame at time t.
+) -> Tensor:
+    """Draw the frame at time t, (N, C, H, W), not clamped.
 
     frame0, frame1: (N, C, H, W), the first three planes RGB in [0, 1], all are drawn. share: (N, 1, 1, 1), the time t.
     """
@@ -165,8 +172,7 @@ def choose(
     read1 = sample(frame1, decision.change[:, 2:] - arrived1.motion)
     offers = (read0, arrived0.moved, frame0, read1, arrived1.moved, frame1)
     frame = sum_of(choice, offers)
-    frame = torch.cat([frame[:, :3] + decision.residual, frame[:, 3:]], 1)
-    return Drawn(frame, choice, decision.change)
+    return torch.cat([frame[:, :3] + decision.residual, frame[:, 3:]], 1)
 
 
 def sum_of(choice: Tensor, offers: tuple[Tensor, ...]) -> Tensor:
@@ -183,7 +189,7 @@ def offered(arrived0: Arrived, arrived1: Arrived, share: Tensor) -> Tensor:
     for arrived, near in ((arrived0, 1 - share), (arrived1, share)):
         weight = near * arrived.weight
         unmoved = (CROSS_FADE * near).expand_as(weight)
-        weights += [weight * arrived.coherent + _LEAST * near, weight * (1 - arrived.coherent) + _LEAST * near, unmoved]
+        weights += [weight * arrived.coherent + LEAST * near, weight * (1 - arrived.coherent) + LEAST * near, unmoved]
     return torch.cat(weights, 1)
 
 

@@ -31,7 +31,7 @@ Mode = Literal["sum", "average", "softmax"]
 
 # exp(-60) = 9e-27: far below any visible share, far above fp32's smallest number even times a bilinear
 # weight.
-_IMPORTANCE_RANGE = 60.0
+IMPORTANCE_RANGE = 60.0
 
 
 class Splat(NamedTuple):
@@ -68,7 +68,7 @@ def splat(source: Tensor, flow: Tensor, importance: Tensor | None = None, mode: 
     else:
         z = importance.to(compute)
         # The softmax does not change when Z is shifted: subtracting the maximum keeps exp from overflowing.
-        share = torch.exp((z - z.amax((1, 2, 3), keepdim=True)).clamp(min=-_IMPORTANCE_RANGE))
+        share = torch.exp((z - z.amax((1, 2, 3), keepdim=True)).clamp(min=-IMPORTANCE_RANGE))
         summed = _splat_sum(values * share, flow)
         weight, density = _splat_sum(torch.cat([share, ones], 1), flow).split_with_sizes([1, 1], 1)
     if mode != "sum":

@@ -21,6 +21,9 @@ GRADIENT_BINS = 8
 SURROUNDING_BINS = 8
 SURROUNDING_STEPS = (0.012, 0.035)  # of the frame's diagonal: 13 and 39 px at 960x540
 PLACE_BINS = 8
+# Chroma of paint rarely leaves the middle half of its scale: stretched, its bins tell more.
+_STRETCHED = np.clip(2 * np.arange(256) - 128, 0, 255).astype(np.uint8)
+_STRETCH = np.stack([np.arange(256, dtype=np.uint8), _STRETCHED, _STRETCHED], axis=1)[:, None]
 # Shares of the five groups; chosen by hand on warped copies of every fifth development frame, counted from the first;
 # benchmarks/matching.py measures on others (--first 2).
 SHARES = {"color": 0.25, "gradient": 0.10, "shape": 0.08, "surroundings": 0.45, "place": 0.12}
@@ -55,11 +58,8 @@ def _soft_bins(values: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
 
 
 def _color(lab: NDArray[np.uint8], pieces: Pieces) -> NDArray[np.float32]:
-    # Chroma of paint rarely leaves the middle half of its scale: stretched, its bins tell more.
-    stretched = lab.astype(np.int16)
-    stretched[..., 1:] = np.clip(2 * (stretched[..., 1:] - 128) + 128, 0, 255)
     rows = np.zeros((len(pieces.area), 3 * COLOR_BINS), np.float32)
-    _pool_colors(stretched.astype(np.uint8), pieces.labels, rows, 0, 0, COLOR_BINS, 0)
+    _pool_colors(cv2.LUT(lab, _STRETCH), pieces.labels, rows, 0, 0, COLOR_BINS, 0)
     return rows
 
 
@@ -97,17 +97,23 @@ def _pool_colors(colors, labels, rows, dx, dy, bins, offset):  # type: ignore[no
 def _gradient(lab: NDArray[np.uint8], pieces: Pieces) -> NDArray[np.float64]:
     """Orientation histogram of the lightness gradient, weighted by its strength, and the share of flat paint."""
     light = np.ascontiguousarray(lab[..., 0])
-    dx, dy = cv2.Sobel(light, cv2.CV_32F, 1, 0) / 8, cv2.Sobel(light, cv2.CV_32F, 0, 1) / 8
+    dx, dy = cv2.Sobel(light, cv2.CV_32F, 1, 0), cv2.Sobel(light, cv2.CV_32F, 0, 1)
+    # Most of a drawing is flat paint, about which nothing need be worked out.
+    drawn = np.flatnonzero((dx != 0) | (dy != 0))
+    dx, dy, labels = dx.ravel()[drawn] / 8, dy.ravel()[drawn] / 8, pieces.labels.ravel()[drawn]
     strength = np.minimum(np.hypot(dx, dy), 32)
-    angle = np.arctan2(dy, dx) / (2 * np.pi) % 1 * GRADIENT_BINS
-    low = angle.astype(np.int64) % GRADIENT_BINS
+    # Remainders take numpy longer than all else here: a turn is in [-0.5, 0.5], and the bins are a power of two.
+    turn = np.arctan2(dy, dx) / (2 * np.pi)
+    angle = (turn + (turn < 0)) * GRADIENT_BINS
+    low = angle.astype(np.int64) & (GRADIENT_BINS - 1)
     share = angle - np.floor(angle)
     count = len(pieces.area)
-    index = pieces.labels.astype(np.int64) * GRADIENT_BINS
+    index = labels.astype(np.int64) * GRADIENT_BINS
     length = count * GRADIENT_BINS
-    rows = np.bincount((index + low).ravel(), (strength * (1 - share)).ravel(), length)
-    rows += np.bincount((index + (low + 1) % GRADIENT_BINS).ravel(), (strength * share).ravel(), length)
-    flat = np.bincount(pieces.labels.ravel(), (4 * np.maximum(0, 1 - strength / 8)).ravel(), count)
+    rows = np.bincount(index + low, strength * (1 - share), length)
+    rows += np.bincount(index + (low + 1 & GRADIENT_BINS - 1), strength * share, length)
+    flat = 4 * (pieces.area - np.bincount(labels, minlength=count))
+    flat = flat + np.bincount(labels, 4 * np.maximum(0, 1 - strength / 8), count)
     return np.concatenate([rows.reshape(count, GRADIENT_BINS), flat[:, None]], axis=1)
 
 

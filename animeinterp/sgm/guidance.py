@@ -93,25 +93,29 @@ def coarse_flow(
     """
     flow = np.zeros((2, *pieces.labels.shape), np.float32)
     confidence = np.zeros(len(pieces), np.float32)
-    gray, gray_there = (np.asarray(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY), np.uint8) for f in (frame, other))
-    dis = _dis(deformation) if deformation else None
     valid = valid_matches(pieces, others, match)
+    if deformation is None:
+        _shift(pieces.labels, others.labels, pieces.box, others.box, valid, flow, confidence)
+        return Guidance(flow, confidence)
+    gray, gray_there = (np.asarray(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY), np.uint8) for f in (frame, other))
+    dis = _dis(deformation)
     for piece in np.flatnonzero(valid >= 0).tolist():
         there = int(valid[piece])
         box, box_there = pieces.box[:, piece], others.box[:, there]
         cut, cut_there = _mask(pieces, piece), _mask(others, there)
         size = tuple(max(a, b, MIN_PATCH) + MARGIN for a, b in zip(cut.shape, cut_there.shape, strict=True))
         mask, mask_there = _center(cut, size), _center(cut_there, size)
-        local = np.zeros((*size, 2), np.float32)
-        if deformation and dis:
-            patch, patch_there = _patch(gray, box, cut, size), _patch(gray_there, box_there, cut_there, size)
-            local = _deform(dis, patch, patch_there, deformation.max_side)
+        patch, patch_there = _patch(gray, box, cut, size), _patch(gray_there, box_there, cut_there, size)
+        local = _deform(dis, patch, patch_there, deformation.max_side)
         landed = _share_landed(local, mask, mask_there)
         if landed > MIN_LANDED:
             confidence[piece] = landed
             shift = (box_there[:2] + box_there[2:] - box[:2] - box[2:]) / 2
             area = flow[:, box[1] : box[3] + 1, box[0] : box[2] + 1]
-            area[:, cut] = (local[mask] + shift).T
+            top, left = ((large - small) // 2 for large, small in zip(size, cut.shape, strict=True))
+            deformed = local[top : top + cut.shape[0], left : left + cut.shape[1]]
+            for axis in (0, 1):
+                np.copyto(area[axis], deformed[..., axis] + shift[axis], where=cut)
     return Guidance(flow, confidence)
 
 
@@ -185,3 +189,44 @@ def _share_landed(flow, mask, mask_there):  # type: ignore[no-untyped-def]
                 reached += 1
                 inside += mask_there[y, x]
     return inside / max(reached, 1)
+
+
+@compiled()
+def _shift(labels, labels_there, box, box_there, match, flow, confidence):  # type: ignore[no-untyped-def]
+    """The flow of matched pieces that are only shifted, and the share of each that lands in its match."""
+    for piece in range(match.size):
+        if match[piece] < 0:
+            continue
+        here, there = box[:, piece], box_there[:, match[piece]]
+        landed = _share_covered(labels, labels_there, here, there, piece, match[piece])
+        if landed <= MIN_LANDED:
+            continue
+        confidence[piece] = landed
+        for y in range(here[1], here[3] + 1):
+            for x in range(here[0], here[2] + 1):
+                if labels[y, x] == piece:
+                    flow[0, y, x] = (there[0] + there[2] - here[0] - here[2]) / 2
+                    flow[1, y, x] = (there[1] + there[3] - here[1] - here[3]) / 2
+
+
+@compiled()
+def _share_covered(labels, labels_there, here, there, piece, match):  # type: ignore[no-untyped-def]
+    """`_share_landed` of two pieces that are centred on each other and do not move, from their boxes."""
+    dx, dy = _centering(here[0], here[2], there[0], there[2]), _centering(here[1], here[3], there[1], there[3])
+    area, inside = 0, 0
+    for y in range(here[1], here[3] + 1):
+        for x in range(here[0], here[2] + 1):
+            if labels[y, x] == piece:
+                area += 1
+                u, v = x + dx, y + dy
+                if there[0] <= u <= there[2] and there[1] <= v <= there[3]:
+                    inside += labels_there[v, u] == match
+    return inside / area
+
+
+@compiled()
+def _centering(first, last, first_there, last_there):  # type: ignore[no-untyped-def]
+    """By how much a piece moves along one axis to be centred on another, rounded as `_center` rounds."""
+    side, side_there = last - first + 1, last_there - first_there + 1
+    room = max(side, side_there, MIN_PATCH) + MARGIN
+    return first_there + (room - side) // 2 - (room - side_there) // 2 - first

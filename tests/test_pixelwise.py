@@ -1,0 +1,133 @@
+"""`cel`'s compiled way on the CPU, judged by the torch operations that define it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from animeinterp.net.cel import Cel, Flows
+from animeinterp.net.landing import mark_landings
+from animeinterp.net.selection import arrive
+from animeinterp.net.splatting import splat
+from animeinterp.options import CEL
+
+SMALL = replace(CEL, widths=(8, 8, 16), synthesis_widths=(8, 8, 16, 16), iterations=0, apply_gate=False)
+
+
+def network_for(**changed) -> Cel:
+    """A network whose decisions are anything but zero."""
+    torch.manual_seed(0)
+    network = Cel(replace(SMALL, seen_pixels=(0, 10**6), **changed)).eval().requires_grad_(False)
+    network.chooser.head.weight.normal_(std=0.05)
+    return network
+
+
+def scene(size=(37, 53), channels=3, n=1, seed=1):
+    """Two frames and flows that tear holes, collide, leave the frame and partly lead nowhere."""
+    generator = torch.Generator().manual_seed(seed)
+    frames = [torch.rand(n, channels, *size, generator=generator) for _ in range(2)]
+    flows, z = [], []
+    for _ in range(2):
+        smooth = F.interpolate(torch.randn(n, 2, 4, 5, generator=generator), size, mode="bilinear")
+        flow = 6 * smooth + 0.2 * torch.randn(n, 2, *size, generator=generator)
+        flow[..., :12, 20:] += torch.tensor([60.0, -25.0]).view(1, 2, 1, 1)
+        flow[..., 20:26, :10] = 0
+        flow[:, :, 5, 5], flow[:, 0, 30, 30] = float("nan"), 1e9
+        flows.append(flow)
+        z.append(2 * torch.randn(n, 1, *size, generator=generator) - 2)
+        z[-1][..., 3:6, 3:6] -= 200  # further below the largest than the splat tells apart
+    return frames, Flows(*flows, *z, [], [])
+
+
+def both_ways(network, frames, flows, t, where=None):
+    """The frame at t: compiled, then by torch, which is what runs where gradients are recorded."""
+    with torch.no_grad():
+        levels = [network.encode(frame[:, :3]) for frame in frames]
+        compiled = network.synthesize(*frames, *levels, flows, t, where)
+    assert torch.is_grad_enabled()
+    return compiled, network.synthesize(*frames, *levels, flows, t, where)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.25])
+@pytest.mark.parametrize("mode", ["softmax", "average"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_both_ways_draw_the_same(channels, mode, share):
+    frames, flows = scene(channels=channels)
+    compiled, plain = both_ways(network_for(seen_share=share, splat=mode), frames, flows, torch.tensor([0.3]))
+    assert compiled.shape == plain.shape == (1, channels, 37, 53)
+    torch.testing.assert_close(compiled, plain, atol=2e-5, rtol=0)
+    fade = 0.7 * frames[0] + 0.3 * frames[1]
+    assert (plain - fade).abs().mean() > 0.05, "nothing but a cross-fade would hide most differences"
+
+
+def test_both_ways_take_a_batch_with_a_time_each():
+    frames, flows = scene(n=2)
+    network = network_for(seen_share=0.25)
+    compiled, plain = both_ways(network, frames, flows, torch.tensor([0.3, 0.8]))
+    torch.testing.assert_close(compiled, plain, atol=2e-5, rtol=0)
+    second = Flows(*(planes[1:] for planes in flows[:4]), [], [])
+    alone, _ = both_ways(network, [frame[1:] for frame in frames], second, torch.tensor([0.8]))
+    torch.testing.assert_close(compiled[1:], alone, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("mode", ["softmax", "average"])
+def test_what_arrives_is_the_same_to_the_last_bits(mode):
+    frames, flows = scene(channels=4, n=2)
+    share = torch.tensor([0.3, 0.8]).view(2, 1, 1, 1)
+    config = replace(SMALL, splat=mode)
+    plain = arrive(frames[0], None, flows.flow01, flows.z0, share, config)
+    with torch.no_grad():
+        compiled = arrive(frames[0], None, flows.flow01, flows.z0, share, config)
+    assert 50 < (plain.density == 0).sum() < plain.density.numel() / 2
+    for name in ("moved", "motion", "density"):
+        assert torch.equal(getattr(compiled, name), getattr(plain, name)), name
+    for name in ("weight", "coherent"):
+        torch.testing.assert_close(getattr(compiled, name), getattr(plain, name), atol=1e-6, rtol=1e-6)
+
+
+def test_pixels_that_are_not_asked_for_change_no_other():
+    frames, flows = scene()
+    where = torch.rand(1, 1, 37, 53, generator=torch.Generator().manual_seed(3)) < 0.4
+    network, t = network_for(seen_share=0.25), torch.tensor([0.3])
+    some, all_of_it = (both_ways(network, frames, flows, t, asked)[0] for asked in (where, None))
+    asked = where.expand_as(some)
+    assert torch.equal(some[asked], all_of_it[asked])
+    assert not some[~asked].any()
+
+
+def test_results_do_not_depend_on_threads():
+    frames, flows = scene(size=(61, 40))
+    network, threads = network_for(seen_share=0.25), torch.get_num_threads()
+    share = torch.full((1, 1, 1, 1), 0.3)
+    drawn, arrived, marked = [], [], []
+    try:
+        with torch.no_grad():
+            levels = [network.encode(frame) for frame in frames]
+            for count in (1, 3):
+                torch.set_num_threads(count)
+                arrived.append(arrive(frames[0], None, flows.flow01, flows.z0, share, SMALL))
+                drawn.append(network.synthesize(*frames, *levels, flows, torch.tensor([0.3])))
+                marked.append(np.zeros((61, 40), np.bool_))
+                mark_landings(flows.flow01[0].numpy(), 0.3, 0.5, marked[-1])
+    finally:
+        torch.set_num_threads(threads)
+    for one, three in zip(arrived[0][:5], arrived[1][:5], strict=True):
+        assert torch.equal(one, three)
+    assert torch.equal(drawn[0], drawn[1])
+    assert np.array_equal(marked[0], marked[1])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_marked_are_the_pixels_on_which_a_moving_one_lands(share):
+    flow = scene()[1].flow01[0].clone()
+    flow[:, 10:15] = flow[:, 10:15].round()  # lands on one pixel, not on four
+    moving = (torch.hypot(*flow) > 0.5).float()[None, None]
+    landed = splat(moving, np.float32(share) * flow[None], mode="sum").warped[0, 0] > 0
+    marked = np.zeros(landed.shape, np.bool_)
+    mark_landings(flow.numpy(), share, 0.5, marked)
+    assert 0 < marked.sum() < marked.size
+    assert np.array_equal(marked, landed.numpy())
