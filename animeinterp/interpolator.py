@@ -27,8 +27,8 @@ from animeinterp.frame import Frame, check_frame, check_pair, check_time, from_p
 from animeinterp.net.cel import Cel
 from animeinterp.net.compose import Warped, compose, warp
 from animeinterp.net.descriptors import PieceDescriptor, load_vgg
+from animeinterp.net.landing import mark_landings
 from animeinterp.net.model import AnimeInterp
-from animeinterp.net.splatting import splat
 from animeinterp.networks import Moved, Side, build_network, wrap
 from animeinterp.options import DEFAULT_PRESET, PRESETS, LineStyle, ModelConfig, Options
 from animeinterp.resizing import at_working_size, resize, resize_flow
@@ -38,6 +38,7 @@ from animeinterp.sgm.dense import Direction, fuse, importance
 from animeinterp.sgm.guidance import PUBLISHED, QUICK, Guidance, coarse_flow
 from animeinterp.sgm.matching import match
 from animeinterp.sgm.pieces import Pieces, pieces_between, pieces_of, resolve_style
+from animeinterp.sgm.repeats import slide_of_repeats
 from animeinterp.weights import shipped_weights
 from animeinterp.weights.loading import load_weights
 
@@ -170,7 +171,9 @@ class Interpolator:
         )
         with _timed(seconds, "refined flow"):
             fused = self._network is None or self._network.fused
-            small = [fuse(d) if fused else d.guidance.flow for d in directions]
+            slide = slide_of_repeats(*pictures, analysis0.pieces, analysis1.pieces) if fused else None
+            slides = slide, None if slide is None else -slide
+            small = [fuse(directions[i], slides[i]) if fused else guidances[i].flow for i in (0, 1)]
         with _timed(seconds, "importance"):
             trust = [importance(directions[i], small[i], small[1 - i]) for i in (0, 1)]
         size = analysis0.frame.shape[:2]
@@ -197,12 +200,13 @@ class Interpolator:
         frame0, frame1 = motion.analysis0.frame, motion.analysis1.frame
         if t in (0, 1) or np.array_equal(frame0, frame1):
             return (frame1 if t == 1 else frame0).copy()
+        new = self._something_moves(motion, t)
+        differs = frame0 != frame1
+        new |= differs if differs.ndim == 2 else np.logical_or.reduce(differs, 2)
         with self._inference():
-            planes = self._draw(motion, t)
-            moving = self._something_moves(motion, t)
+            planes = self._draw(motion, t, new)
         drawn = from_planes(planes[0].float().cpu().numpy(), frame0)
-        equal = (frame0 == frame1).reshape(*frame0.shape[:2], -1).all(axis=2)
-        drawn[equal & ~moving] = frame0[equal & ~moving]
+        np.copyto(drawn, frame0, where=~(new if frame0.ndim == 2 else new[..., None]))
         return drawn
 
     def warped(self, motion: Motion, t: float) -> tuple[Frame, Frame]:
@@ -274,7 +278,8 @@ class Interpolator:
             raise UsageError("this analysis holds no network features; make it with this interpolator's analyze")
         return Side(self._planes(analysis.frame), analysis.features)
 
-    def _draw(self, motion: Motion, t: float) -> Tensor:
+    def _draw(self, motion: Motion, t: float, where: NDArray[np.bool_]) -> Tensor:
+        """The planes at t, (1, C, H, W); of what lies outside of `where`, (H, W), not all networks draw anything."""
         if self._network is None:
             warped0, warped1 = self._warp(motion, t)
             return compose(
@@ -286,7 +291,8 @@ class Interpolator:
             self._tensor(motion.importance0[None]),
             self._tensor(motion.importance1[None]),
         )
-        return self._network.draw(self._side(motion.analysis0), self._side(motion.analysis1), moved, t)
+        sides = self._side(motion.analysis0), self._side(motion.analysis1)
+        return self._network.draw(*sides, moved, t, torch.from_numpy(where)[None, None].to(self.device))
 
     def _warp(self, motion: Motion, t: float) -> tuple[Warped, Warped]:
         mode = self.config.splat
@@ -301,9 +307,7 @@ class Interpolator:
         """Where a moving pixel of either frame arrives at time t: bool (H, W)."""
         arrives = np.zeros(motion.flow01.shape[1:], np.bool_)
         for flow, share in ((motion.flow01, t), (motion.flow10, 1 - t)):
-            moving = self._tensor((np.hypot(*flow) > STILL)[None].astype(np.float32))
-            landed = splat(moving, share * self._tensor(flow), mode="sum").warped
-            arrives |= (landed[0, 0] > 0).cpu().numpy()
+            mark_landings(flow, share, STILL, arrives)
         return arrives
 
     def _planes(self, frame: Frame) -> Tensor:

@@ -13,11 +13,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from animeinterp.jit import compiled
 from animeinterp.sgm.guidance import Guidance
 from animeinterp.sgm.pieces import Pieces
 
 ERROR_CAP = 60.0  # of 255; beyond this a colour is simply wrong
 ERROR_OUTSIDE = 30.0  # of 255; what lies outside the other frame cannot be judged
+NEAR_SLIDE = 6.0  # px; what DIS moves farther from a slide does not tell its exact length
+LINE = 8  # levels of the Laplacian; what is flat does not tell it either
+STRAYS, MAX_APART = 3.0, 50.0  # px; pieces nearer than that to a slide on the mean go with it already
+AS_WELL, AS_WELL_LEVELS = 1.1, 1.0  # times the best cost, and levels beyond that, that a slide may cost
 BLUR = 1.5  # px; lets a piece's rim see its neighbours
 # Importance falls by e per 5 px of forward-backward error and per 25/255 of colour error.
 PER_PIXEL_OF_INCONSISTENCY = 0.2
@@ -62,38 +67,115 @@ def backward_warp(image: NDArray[Any], flow: NDArray[np.float32]) -> NDArray[Any
 
 def color_error(frame: NDArray[np.uint8], other: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mean absolute difference over the channels between `frame` and `other` warped back by `flow`, 0..255."""
-    warped = backward_warp(other, flow)
-    return np.asarray(cv2.absdiff(warped, frame).mean(axis=2, dtype=np.float32))
+    return np.asarray(_channel_mean(cv2.absdiff(backward_warp(other, flow), frame)))
 
 
-def fuse(direction: Direction) -> NDArray[np.float32]:
-    """The best candidate for each piece: flow float32 (2, H, W), x first, px."""
+@compiled()
+def _channel_mean(image):  # type: ignore[no-untyped-def]
+    """(H, W, 3) uint8 → (H, W) float32. Equal to numpy's mean, which takes twenty times as long."""
+    height, width, _ = image.shape
+    mean = np.empty((height, width), np.float32)
+    for y in range(height):
+        for x in range(width):
+            total = np.int32(image[y, x, 0]) + np.int32(image[y, x, 1]) + np.int32(image[y, x, 2])
+            mean[y, x] = np.float32(total) / np.float32(3)
+    return mean
+
+
+def fuse(direction: Direction, slide: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+    """The best candidate for each piece: flow float32 (2, H, W), x first, px.
+
+    slide: float32 (2,), x first, px, how a ground that repeats itself moves (`repeats.slide_of_repeats`).
+    """
     frame, other, pieces, guidance = direction
-    free = dis_flow(frame, other)
+    candidates = np.empty((4, 2, *pieces.labels.shape), np.float32)
+    free, guided, tracked, camera = candidates
+    free[:] = dis_flow(frame, other)
     known = (guidance.confidence > 0)[pieces.labels]
-    guided = np.where(known, guidance.flow, free)
-    camera = np.empty_like(free)
-    camera[:] = np.median(free, axis=(1, 2))[:, None, None]
-    candidates = [free, guided, dis_flow(frame, other, start=guided), camera]
-    costs = [_cost_per_piece(frame, other, pieces, flow) for flow in candidates]
-    # A piece without a match would have `guided` equal to `free`: the first of equals counts.
-    best = np.argmin(costs, axis=0).astype(np.uint8)[pieces.labels]
-    flow = np.empty_like(free)
-    for index, candidate in enumerate(candidates):
-        np.copyto(flow, candidate, where=best == index)
-    return flow
+    guided[:] = np.where(known, guidance.flow, free)
+    tracked[:] = dis_flow(frame, other, start=guided)
+    # Every fourth pixel tells the dominant motion as well as all of them.
+    camera[:] = np.median(free[:, ::2, ::2], axis=(1, 2))[:, None, None]
+    costs = _sum_per_piece(pieces.labels, np.stack([_cost(frame, other, flow) for flow in candidates]), len(pieces))
+    # Of equals the first counts: in a piece without a match `guided` is `free`, except for its neighbours' blur.
+    flow = np.asarray(_choose(pieces.labels, (costs / pieces.area[:, None]).argmin(axis=1), candidates))
+    return flow if slide is None else _slid(direction, flow, slide)
 
 
-def _cost_per_piece(
+def _slid(direction: Direction, flow: NDArray[np.float32], slide: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The flow, in which every piece goes with a sliding ground that fits it as well: a period is no reason to stay."""
+    frame, other, pieces, _ = direction
+    candidates = np.empty((3, *flow.shape), np.float32)
+    chosen, carried, steady = candidates
+    chosen[:] = flow
+    steady[:] = slide[:, None, None]
+    carried[:] = dis_flow(frame, other, start=steady)
+    gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    with_it = (np.hypot(*(carried - steady)) < NEAR_SLIDE) & (np.abs(cv2.Laplacian(gray, cv2.CV_16S)) > LINE)
+    if with_it.any():
+        steady[:] = np.median(carried[:, with_it], axis=1)[:, None, None]
+    costs = np.stack([_mean_cost_inside(frame, other, pieces, candidate) for candidate in candidates], 1)
+    apart = np.minimum(np.hypot(*(flow - steady)), MAX_APART)[None].astype(np.float32)
+    strays = _sum_per_piece(pieces.labels, apart, len(pieces))[:, 0] > STRAYS * pieces.area
+    fits = costs[:, 1:].min(axis=1) <= AS_WELL * costs[:, 0] + AS_WELL_LEVELS
+    best = np.where(strays & fits, 1 + costs[:, 1:].argmin(axis=1), 0)
+    return np.asarray(_choose(pieces.labels, best, candidates))
+
+
+def _mean_cost_inside(
     frame: NDArray[np.uint8], other: NDArray[np.uint8], pieces: Pieces, flow: NDArray[np.float32]
 ) -> NDArray[np.float64]:
+    """How badly flow fits each piece, 0..60, by those of its pixels alone that stay in the frame; 0 if none does."""
     height, width = flow.shape[1:]
-    error = np.minimum(color_error(frame, other, flow), ERROR_CAP)
     x = flow[0] + np.arange(width, dtype=np.float32)
     y = flow[1] + np.arange(height, dtype=np.float32)[:, None]
-    error[(x < -0.5) | (x > width - 0.5) | (y < -0.5) | (y > height - 0.5)] = ERROR_OUTSIDE
-    error = np.asarray(cv2.GaussianBlur(error, (0, 0), BLUR))
-    return np.bincount(pieces.labels.ravel(), error.ravel(), len(pieces)) / pieces.area
+    inside = ((x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)).astype(np.float32)
+    error = inside * np.minimum(color_error(frame, other, flow), ERROR_CAP)
+    planes = np.stack([inside * cv2.GaussianBlur(error, (0, 0), BLUR), inside])
+    total, count = _sum_per_piece(pieces.labels, planes, len(pieces)).T
+    return np.asarray(total / np.maximum(count, 1))
+
+
+def _cost(frame: NDArray[np.uint8], other: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How badly a flow fits each pixel and its surroundings, 0..60."""
+    error = color_error(frame, other, flow)
+    _limit(error, flow)
+    return np.asarray(cv2.GaussianBlur(error, (0, 0), BLUR))
+
+
+@compiled()
+def _limit(error, flow):  # type: ignore[no-untyped-def]
+    """Cap the error; where flow leaves the frame it cannot be judged."""
+    height, width = error.shape
+    for y in range(height):
+        for x in range(width):
+            u, v = x + flow[0, y, x], y + flow[1, y, x]
+            outside = (u < -0.5) | (u > width - 0.5) | (v < -0.5) | (v > height - 0.5)
+            error[y, x] = ERROR_OUTSIDE if outside else min(error[y, x], ERROR_CAP)
+
+
+@compiled()
+def _sum_per_piece(labels, planes, count):  # type: ignore[no-untyped-def]
+    """The sums of planes (N, H, W) over each of `count` pieces: (count, N) float64."""
+    number, height, width = planes.shape
+    total = np.zeros((count, number))
+    for y in range(height):
+        for x in range(width):
+            for n in range(number):
+                total[labels[y, x], n] += planes[n, y, x]
+    return total
+
+
+@compiled()
+def _choose(labels, best, candidates):  # type: ignore[no-untyped-def]
+    """For each pixel the candidate, of (N, 2, H, W), that is the best of its piece: (2, H, W)."""
+    _, _, height, width = candidates.shape
+    flow = np.empty((2, height, width), np.float32)
+    for axis in range(2):
+        for y in range(height):
+            for x in range(width):
+                flow[axis, y, x] = candidates[best[labels[y, x]], axis, y, x]
+    return flow
 
 
 def importance(direction: Direction, flow: NDArray[np.float32], back: NDArray[np.float32]) -> NDArray[np.float32]:
