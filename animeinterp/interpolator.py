@@ -173,7 +173,8 @@ class Interpolator:
             fused = self._network is None or self._network.fused
             slide = slide_of_repeats(*pictures, analysis0.pieces, analysis1.pieces) if fused else None
             slides = slide, None if slide is None else -slide
-            small = [fuse(directions[i], slides[i]) if fused else guidances[i].flow for i in (0, 1)]
+            effort = self.config.free_flow
+            small = [fuse(directions[i], slides[i], effort) if fused else guidances[i].flow for i in (0, 1)]
         with _timed(seconds, "importance"):
             trust = [importance(directions[i], small[i], small[1 - i]) for i in (0, 1)]
         size = analysis0.frame.shape[:2]

@@ -49,6 +49,7 @@ class ModelConfig:
     seen_share: share of a frame's pixels that `refined` and `chosen` look at; they draw from the frame as it is.
     seen_pixels: at least (if there are as many) and at most so many.
     working_share: of `Options.working_pixels`, for segmentation, matching and DIS.
+    free_flow: how closely DIS looks that begins from nothing: OpenCV's `medium` or `fast`.
     """
 
     name: str
@@ -66,6 +67,7 @@ class ModelConfig:
     seen_share: float = 1.0
     seen_pixels: tuple[int, int] = (0, 2_200_000)
     working_share: float = 1.0
+    free_flow: Literal["medium", "fast"] = "medium"
 
 
 PAPER = ModelConfig(
@@ -91,7 +93,9 @@ CEL = ModelConfig(
     seen_pixels=(480 * 270, 2_200_000),
 )
 # The weights of `cel`; it looks at half the width and height, pieces are only shifted, and all is matched in less.
-CEL_FAST = replace(CEL, name="cel-fast", deformation="none", seen_share=0.25, working_share=0.5)
+CEL_FAST = replace(
+    CEL, name="cel-fast", deformation="none", iterations=3, seen_share=0.25, working_share=0.4, free_flow="fast"
+)
 
 
 @dataclass(frozen=True, slots=True)

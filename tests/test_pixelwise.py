@@ -99,6 +99,22 @@ def test_pixels_that_are_not_asked_for_change_no_other():
     assert not some[~asked].any()
 
 
+def test_the_chooser_looks_only_around_what_is_drawn():
+    frames, flows = scene(size=(200, 330))
+    where = torch.zeros(1, 1, 200, 330, dtype=torch.bool)
+    where[..., 90:100, 150:170] = True
+    network, t = network_for(seen_share=1.0), torch.tensor([0.3])
+    looked = []
+    network.chooser.register_forward_pre_hook(lambda _, given: looked.append(given[0].shape))
+    some, all_of_it = (both_ways(network, frames, flows, t, asked)[0] for asked in (where, None))
+    # Two cells of 16 px in each direction, and four around them; the evidence has half the size.
+    assert looked[0][-2:] == (80, 80)
+    assert looked[2][-2:] == (104, 168)
+    asked = where.expand_as(some)
+    torch.testing.assert_close(some[asked], all_of_it[asked], atol=2e-3, rtol=0)
+    assert not torch.equal(some[asked], torch.zeros_like(some[asked]))
+
+
 def test_results_do_not_depend_on_threads():
     frames, flows = scene(size=(61, 40))
     network, threads = network_for(seen_share=0.25), torch.get_num_threads()

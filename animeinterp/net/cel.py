@@ -174,7 +174,7 @@ class Cel(nn.Module):
         flow01, flow10 = (scale_flow(flow, seen, "bilinear") for flow in (flows.flow01, flows.flow10))
         arrived0 = arrive(first, levels0, flow01, resize(flows.z0, seen), share, self.config)
         arrived1 = arrive(second, levels1, flow10, resize(flows.z1, seen), 1 - share, self.config)
-        decision = decide(self.chooser, first, second, arrived0, arrived1, share)
+        decision = decide(self.chooser, first, second, arrived0, arrived1, share, where)
         if lands_compiled(frame0):
             ways = (flows.flow01, flows.flow10), (flows.z0, flows.z1)
             return blend((frame0, frame1), *ways, share, decision, self.config.splat, where)

@@ -25,6 +25,7 @@ from animeinterp.net.splatting import splat
 from animeinterp.options import ModelConfig
 
 OFFERS = 6
+_CELL, _MARGIN = 8, 4  # px of evidence that the U-net takes as a step; so many steps around what is drawn it also sees
 
 
 class Arrived(NamedTuple):
@@ -128,9 +129,18 @@ class Decision(NamedTuple):
 
 
 def decide(
-    chooser: Chooser, frame0: Tensor, frame1: Tensor, arrived0: Arrived, arrived1: Arrived, share: Tensor
+    chooser: Chooser,
+    frame0: Tensor,
+    frame1: Tensor,
+    arrived0: Arrived,
+    arrived1: Arrived,
+    share: Tensor,
+    where: Tensor | None = None,
 ) -> Decision:
-    """Look at what arrived. frame0, frame1: (N, C, H, W), the first three planes RGB."""
+    """Look at what arrived. frame0, frame1: (N, C, H, W), the first three planes RGB.
+
+    where: bool (N, 1, h, w) at any size, the pixels that will be drawn; the decision may be 0 elsewhere.
+    """
     if arrived0.features is None or arrived1.features is None:
         raise UsageError("decide: frames must arrive with their features")
     if lands_compiled(frame0):
@@ -139,10 +149,41 @@ def decide(
     else:
         evidence = evidence_of(frame0, frame1, arrived0, arrived1, share)
     height, width = frame0.shape[-2:]
-    decided = chooser(evidence, arrived0.features, arrived1.features)
+    features = arrived0.features, arrived1.features
+    if where is None:
+        decided = chooser(evidence, *features)
+    else:
+        decided = _within(_window(where, tuple(evidence.shape[-2:])), chooser, evidence, features)
     logits, change, residual = (plane[..., :height, :width] for plane in decided)
     # 4: pixels are a handy unit for the motions of animation, and the last layer begins at 0.
     return Decision(4 * logits, 4 * change, residual)
+
+
+def _window(where: Tensor, size: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """The part of the evidence to look at, top, bottom, left and right, whole multiples of what a U-net divides by."""
+    cells = F.adaptive_max_pool2d(where.float(), (size[0] // _CELL, size[1] // _CELL)).amax((0, 1))
+    edges: list[int] = []
+    for axis in (1, 0):
+        marked = cells.amax(axis).nonzero()
+        first, last = (int(marked[0]), int(marked[-1]) + 1) if len(marked) else (0, 1)
+        edges += [max(0, first - _MARGIN) * _CELL, min(cells.shape[1 - axis], last + _MARGIN) * _CELL]
+    top, bottom, left, right = edges
+    return top, bottom, left, right
+
+
+def _within(
+    window: tuple[int, int, int, int], chooser: Chooser, evidence: Tensor, features: tuple[Levels, Levels]
+) -> list[Tensor]:
+    """What the chooser says of a part of its evidence, 0 of the rest: drawings stand still around what moves."""
+    top, bottom, left, right = window
+
+    def cut(planes: Tensor, step: int) -> Tensor:
+        return planes[..., top // step : bottom // step, left // step : right // step]
+
+    cuts = [Levels(*(cut(plane, step) for plane, step in zip(level, (1, 2, 4), strict=True))) for level in features]
+    height, width = evidence.shape[-2:]
+    around = (2 * left, 2 * (width - right), 2 * top, 2 * (height - bottom))
+    return [F.pad(plane, around) for plane in chooser(cut(evidence, 1), *cuts)]
 
 
 def evidence_of(frame0: Tensor, frame1: Tensor, arrived0: Arrived, arrived1: Arrived, share: Tensor) -> Tensor:

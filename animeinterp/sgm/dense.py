@@ -7,7 +7,7 @@ other frame. This stands in for the recurrent refinement of the paper (§4.2) in
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -30,6 +30,9 @@ PER_COLOR_STEP = 0.04
 MAX_INCONSISTENCY = 10.0  # px
 MIN_IMPORTANCE = 1e-4
 
+Effort = Literal["medium", "fast"]
+_PRESETS = {"medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM, "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST}
+
 
 class Direction(NamedTuple):
     """What is known of one direction of a pair, from `frame` to `other`.
@@ -44,13 +47,16 @@ class Direction(NamedTuple):
 
 
 def dis_flow(
-    frame: NDArray[np.uint8], other: NDArray[np.uint8], start: NDArray[np.float32] | None = None
+    frame: NDArray[np.uint8],
+    other: NDArray[np.uint8],
+    start: NDArray[np.float32] | None = None,
+    effort: Effort = "medium",
 ) -> NDArray[np.float32]:
     """DIS optical flow from `frame` to `other`, float32 (2, H, W), x first, px.
 
-    frame, other: uint8 (H, W, 3) RGB. start: flow to begin with, of the same form.
+    frame, other: uint8 (H, W, 3) RGB. start: flow to begin with, of the same form. effort: OpenCV's preset.
     """
-    dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    dis: Any = cv2.DISOpticalFlow.create(_PRESETS[effort])
     gray, gray_there = (cv2.cvtColor(f, cv2.COLOR_RGB2GRAY) for f in (frame, other))
     # DIS writes into the flow it is given.
     begin = None if start is None else np.array(start.transpose(1, 2, 0), np.float32, order="C")
@@ -82,15 +88,18 @@ def _channel_mean(image):  # type: ignore[no-untyped-def]
     return mean
 
 
-def fuse(direction: Direction, slide: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+def fuse(
+    direction: Direction, slide: NDArray[np.float32] | None = None, effort: Effort = "medium"
+) -> NDArray[np.float32]:
     """The best candidate for each piece: flow float32 (2, H, W), x first, px.
 
-    slide: float32 (2,), x first, px, how a ground that repeats itself moves (`repeats.slide_of_repeats`).
+    effort: of DIS that begins from nothing. slide: float32 (2,), x first, px, how a ground that repeats itself moves
+    (`repeats.slide_of_repeats`).
     """
     frame, other, pieces, guidance = direction
     candidates = np.empty((4, 2, *pieces.labels.shape), np.float32)
     free, guided, tracked, camera = candidates
-    free[:] = dis_flow(frame, other)
+    free[:] = dis_flow(frame, other, effort=effort)
     known = (guidance.confidence > 0)[pieces.labels]
     guided[:] = np.where(known, guidance.flow, free)
     tracked[:] = dis_flow(frame, other, start=guided)
