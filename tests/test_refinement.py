@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from animeinterp.net.refinement import HIDDEN, Refinement, Step, _halved
-from animeinterp.options import CEL
+from animeinterp.net.refinement import HIDDEN, Step, _halved
 
 
 def test_a_step_with_the_context_worked_out_once_is_a_gru():
@@ -29,19 +28,3 @@ def test_a_step_with_the_context_worked_out_once_is_a_gru():
 def test_halved_is_the_mean_of_four():
     planes = torch.rand(2, 3, 8, 10)
     torch.testing.assert_close(_halved(planes), F.avg_pool2d(planes, 2))
-
-
-def test_motion_out_of_the_frame_stays_as_it_came():
-    torch.manual_seed(0)
-    refinement = Refinement(CEL).eval()
-    torch.nn.init.normal_(refinement.step.head2.weight, std=0.2)
-    coarse = torch.zeros(2, 2, 64, 96)
-    coarse[0, 0] = 40  # of the first frame what is right of 55 leaves
-    coarse[1, 0] = -40
-    features, frames = torch.randn(2, CEL.widths[2], 8, 12), torch.rand(2, 3, 64, 96)
-    with torch.no_grad():
-        refined = refinement(features, frames, coarse, torch.ones(2, 1, 64, 96))
-    assert refined.change[0, :, :, :48].abs().mean() > 0.05
-    assert not refined.change[0, :, :, 60:].any()
-    assert not refined.change[1, :, :, :36].any()
-    assert refined.change[1, :, :, 48:].abs().mean() > 0.05

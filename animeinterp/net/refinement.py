@@ -118,8 +118,6 @@ class Refinement(nn.Module):
         # What fits better is kept: the rule, changed by what the steps know.
         rule = _PER_COLOR * (after - before)[:, :1]
         keep = (rule + self.keep(torch.cat([hidden, before, after], 1)).float()).sigmoid()
-        # What leaves the other frame cannot be found there: any change would be a guess.
-        keep = torch.where(_leaves(coarse, small), 1, keep)
         change = (1 - resize(keep, size)) * (refined - coarse)
         return Refined(coarse + change, change, steps)
 
@@ -141,15 +139,6 @@ def _misfit(frames: Tensor, flow: Tensor, size: tuple[int, ...]) -> Tensor:
     color = (found[:, :3] - frames).abs().mean(1, keepdim=True).clamp(max=0.25)
     apart = (found[:, 3:] + flow).square().sum(1, keepdim=True).sqrt().clamp(max=5)
     return resize_area(torch.cat([10 * color, apart / 5], 1), size)
-
-
-def _leaves(flow: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Where flow (N, 2, H, W) leads some of the pixels out of the frame: bool (N, 1, h, w) at `size` = (h, w)."""
-    height, width = flow.shape[-2:]
-    x = flow[:, :1] + torch.arange(width, device=flow.device)
-    y = flow[:, 1:] + torch.arange(height, device=flow.device)[:, None]
-    outside = (x < 0) | (x > width - 1) | (y < 0) | (y > height - 1)
-    return F.max_pool2d(outside.float(), width // size[1]) > 0
 
 
 def _halved(planes: Tensor) -> Tensor:
