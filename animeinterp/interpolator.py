@@ -30,7 +30,7 @@ from animeinterp.net.descriptors import PieceDescriptor, load_vgg
 from animeinterp.net.landing import mark_landings
 from animeinterp.net.model import AnimeInterp
 from animeinterp.networks import Moved, Side, build_network, wrap
-from animeinterp.options import DEFAULT_PRESET, PRESETS, LineStyle, ModelConfig, Options
+from animeinterp.options import DEFAULT_PRESET, PRESETS, LineStyle, ModelConfig, Options, at_share
 from animeinterp.resizing import at_working_size, resize, resize_flow
 from animeinterp.sgm import appearance
 from animeinterp.sgm.contours import line_map
@@ -223,7 +223,7 @@ class Interpolator:
     ) -> tuple[Pieces, NDArray[np.float32]]:
         with _timed(seconds, "contours"):
             style = style or resolve_style(picture, self.options.style)
-            fillable = line_map(picture, style)
+            fillable = line_map(picture, at_share(style, self.config.working_share))
         with _timed(seconds, "pieces"):
             pieces = pieces_between(picture, fillable, style)
         with _timed(seconds, "descriptors"):

@@ -24,6 +24,12 @@ class LineStyle:
     high: float
 
 
+def at_share(style: LineStyle, share: float) -> LineStyle:
+    """The style for pictures with `share` of the usual pixels: the filter's px shrink with them."""
+    diameter, color, space = style.bilateral
+    return replace(style, bilateral=(max(3, round(diameter * share**0.5)), color, space * share**0.5))
+
+
 WESTERN = LineStyle(bilateral=(30, 40, 30), low=1, high=20)
 JAPANESE = LineStyle(bilateral=(10, 10, 10), low=2, high=20)
 

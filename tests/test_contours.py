@@ -6,7 +6,7 @@ import pytest
 from drawings import draw, drawings, golden_frames
 from hypothesis import given, settings
 
-from animeinterp.options import JAPANESE, WESTERN, LineStyle
+from animeinterp.options import JAPANESE, WESTERN, LineStyle, at_share
 from animeinterp.sgm.contours import choose_style, line_map, line_strength
 
 STYLES = pytest.mark.parametrize("style", [WESTERN, JAPANESE], ids=["western", "japanese"])
@@ -69,3 +69,9 @@ def test_texture_on_less_than_half_of_the_frame_is_not_grain():
     frame = np.full((80, 80, 3), 128, np.uint8)
     frame[:35] = np.random.default_rng(0).integers(0, 256, (35, 80, 3))
     assert choose_style(frame) is JAPANESE
+
+
+def test_the_filter_shrinks_with_the_picture():
+    assert at_share(WESTERN, 1.0) == WESTERN
+    assert at_share(JAPANESE, 0.25).bilateral == (5, 10, 5.0)
+    assert at_share(JAPANESE, 0.01).bilateral[0] == 3, "a filter of one px would do nothing"
