@@ -63,7 +63,7 @@ CEL_FAST = replace(
     name="cel-fast",
     summary="`cel` with less than half the work: pieces are only shifted, and motion is looked for in a smaller frame",
     scores=(
-        Score("development set", "PSNR", 28.42, "measured"),
+        Score("development set", "PSNR", 28.44, "measured"),
         Score("development set", "SSIM", 0.949, "measured"),
     ),
 )
