@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from animeinterp.sgm.dense import color_error, dis_flow
 from animeinterp.sgm.pieces import Pieces
 
 _PIXELS = 240 * 135  # of the small pictures
@@ -88,13 +89,19 @@ def _side(frame: NDArray[np.uint8], pieces: Pieces, size: tuple[int, int]) -> _S
     )
 
 
+def _room(picture: NDArray[np.uint8]) -> tuple[int, int]:
+    """Twice the size: what leaves on one side must not come in on the other."""
+    return cv2.getOptimalDFTSize(2 * picture.shape[0]), cv2.getOptimalDFTSize(2 * picture.shape[1])
+
+
 def _correlation(first: _Side, second: _Side, reach: tuple[float, float] = _REACH) -> _Floats:
     """How well slopes agree after each translation, per px of overlap: (2 down + 1, 2 across + 1), 0 in the middle."""
     height, width = first.picture.shape[:2]
-    room = cv2.getOptimalDFTSize(2 * height), cv2.getOptimalDFTSize(2 * width)
     product = sum(np.conj(a) * b for a, b in zip(first.spectra, second.spectra, strict=True))
     across, down = round(reach[0] * width), round(reach[1] * height)
-    turned = np.roll(np.fft.irfft2(product, room), (down, across), (0, 1))[: 2 * down + 1, : 2 * across + 1]
+    turned = np.roll(np.fft.irfft2(product, _room(first.picture)), (down, across), (0, 1))[
+        : 2 * down + 1, : 2 * across + 1
+    ]
     y, x = np.mgrid[-down : down + 1, -across : across + 1]
     return np.asarray(turned / ((1 - np.abs(x) / width) * (1 - np.abs(y) / height)), np.float32)
 
@@ -178,14 +185,9 @@ def _votes(here: _Side, there: _Side, slide: Translation, other: Translation) ->
 
 def _figure(here: _Side, there: _Side, slide: Translation, other: Translation) -> _Floats:
     """1 in pieces which a motion of their own, or rest, explains much better than both of these, going back."""
-    dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    flow = dis.calc(*(cv2.cvtColor(side.picture, cv2.COLOR_RGB2GRAY) for side in (here, there)), None)
-    own = np.stack([_per_piece(here.labels, flow[..., i])[here.labels] for i in (0, 1)], 2).astype(np.float32)
-    y, x = np.mgrid[: own.shape[0], : own.shape[1]].astype(np.float32)
-    found = cv2.remap(
-        there.picture, x + own[..., 0], y + own[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    alone = cv2.absdiff(found, here.picture).mean(axis=2, dtype=np.float32)
+    flow = dis_flow(here.picture, there.picture)
+    own = np.stack([_per_piece(here.labels, plane)[here.labels] for plane in flow]).astype(np.float32)
+    alone = color_error(here.picture, there.picture, own)
     errors = [_error(here, there, (-x, -y)) for x, y in (slide, other, (0.0, 0.0))]
     costs = [_per_piece(here.labels, np.nan_to_num(error)) for error in [*errors, alone]]
     figure = np.minimum(costs[2], costs[3]) < _OWN * np.minimum(costs[0], costs[1])
