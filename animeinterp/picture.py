@@ -13,8 +13,6 @@ alpha).
 from __future__ import annotations
 
 import io
-import os
-import secrets
 import struct
 import threading
 import zlib
@@ -31,6 +29,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from animeinterp.errors import AnimeInterpError, FileError, FrameError, UsageError
 from animeinterp.frame import Frame, channels, check_size, describe, has_alpha
+from animeinterp.io.files import check_target, write_bytes
 
 FORMATS = {".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
@@ -203,15 +202,7 @@ def _upright(pixels: Frame, orientation: int) -> Frame:
     return np.ascontiguousarray(_UPRIGHT.get(orientation, np.asarray)(pixels))
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder, and those above it, where it is not there yet; FileError if that cannot be."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"cannot make the folder {path}: {error.strerror}; choose another") from error
-
-
-def check_target(path: Path, frame: Frame, force: bool) -> None:
+def check_picture_target(path: Path, frame: Frame, force: bool) -> None:
     """Raise unless such a frame can be written to `path`: ask before the long work.
 
     Raises UsageError if the suffix is unknown, the format cannot hold the frame, or the file exists and not
@@ -224,35 +215,19 @@ def check_target(path: Path, frame: Frame, force: bool) -> None:
         raise UsageError(f"JPEG holds no alpha, but the frames are {describe(frame)}; write to PNG, WebP or TIFF")
     if FORMATS[suffix] in ("JPEG", "WEBP") and frame.dtype == np.uint16:
         raise UsageError(f"{suffix} holds 8 bits, but the frames are {describe(frame)}; write to PNG or TIFF")
-    if path.exists() and not path.is_file():
-        raise FileError(f"{path} is not an ordinary file; choose another name")
-    if path.exists() and not force:
-        raise UsageError(f"{path} exists already; choose another name or give --force to overwrite it")
-    if not path.parent.is_dir():
-        raise FileError(f"cannot write {path}: {path.parent} is no folder; create it or choose another")
-    if not os.access(path.parent, os.W_OK):
-        raise FileError(f"cannot write {path}: no permission to write in {path.parent}; choose another folder")
+    check_target(path, force)
 
 
 def write_picture(path: Path, frame: Frame, like: Picture | None = None, *, force: bool = False) -> None:
     """Write a frame in the format that the suffix names, with the ICC profile and resolution of `like`.
 
     WebP is lossless, JPEG has quality 95 and full-size colour (4:4:4). The file appears whole or not at all.
-    Raises as `check_target`, and FileError if writing fails, when the disk is full for one.
+    Raises as `check_picture_target`, and FileError if writing fails, when the disk is full for one.
     """
-    check_target(path, frame, force)
+    check_picture_target(path, frame, force)
     icc, dpi = (like.icc, like.dpi) if like else (None, None)
     data = _encode(frame, FORMATS[path.suffix.lower()], icc, dpi)
-    part = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        try:
-            with part.open("xb") as file:
-                file.write(data)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror}; free some space or choose another folder") from error
+    write_bytes(path, data, force=force)
 
 
 def _encode(frame: Frame, format: str, icc: bytes | None, dpi: tuple[float, float] | None) -> bytes:

@@ -47,7 +47,8 @@ from animeinterp.evaluation.evaluate import Evaluation, beside
 from animeinterp.evaluation.predictions import read_prediction
 from animeinterp.evaluation.results import stamp
 from animeinterp.evaluation.scores import COLUMNS, TripletScores, cells, write_rows, write_whole
-from animeinterp.picture import make_folder, write_picture
+from animeinterp.io.files import make_folder
+from animeinterp.picture import write_picture
 
 IN_A_ROW = 3  # failures after which a program is given up
 PLACES = ("frame0", "frame1", "input", "output", "here")

@@ -280,6 +280,6 @@ def fill_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Path.open
 
     def open_full(self, mode="r", *args, **kwargs):
-        return Full(self, mode.replace("b", "")) if "x" in mode else whole(self, mode, *args, **kwargs)
+        return Full(self, mode.replace("b", "")) if mode[0] in "wx" else whole(self, mode, *args, **kwargs)
 
     monkeypatch.setattr(Path, "open", open_full)

@@ -104,7 +104,7 @@ def crops(
     """
     from animeinterp.data.crops import SHARD, write_crops
     from animeinterp.data.sources import open_triplets, recognize
-    from animeinterp.picture import make_folder
+    from animeinterp.io.files import make_folder
 
     found = recognize(source, kind)
     triplets = open_triplets(source, found, backgrounds)

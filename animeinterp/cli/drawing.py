@@ -106,7 +106,7 @@ def demo(
 ) -> None:
     """Draw three in-betweens and the sheet of stages for a bundled pair of frames."""
     from animeinterp.demo import FRAME0, FRAME1
-    from animeinterp.picture import make_folder
+    from animeinterp.io.files import make_folder
 
     make_folder(output)
     picture_a, picture_b = _read_pair(FRAME0, FRAME1, DEFAULTS.max_pixels)
@@ -159,7 +159,7 @@ def _read_pair(a: Path, b: Path, max_pixels: int) -> tuple[Picture, Picture]:
 
 
 def _targets(output: str | Path | None, a: Path, b: Path, count: int) -> list[Path]:
-    from animeinterp.picture import make_folder
+    from animeinterp.io.files import make_folder
 
     path = Path(output or ".")
     if str(output).endswith(("/", os.sep)):
@@ -173,18 +173,18 @@ def _targets(output: str | Path | None, a: Path, b: Path, count: int) -> list[Pa
 
 
 def _check_targets(targets: Sequence[Path], like: Picture, force: bool) -> None:
-    from animeinterp.picture import check_target
+    from animeinterp.picture import check_picture_target
 
     for target in targets:
-        check_target(target, like.pixels, force)
+        check_picture_target(target, like.pixels, force)
 
 
 def _check_sheet(path: Path, force: bool) -> None:
     import numpy as np
 
-    from animeinterp.picture import check_target
+    from animeinterp.picture import check_picture_target
 
-    check_target(path, np.zeros((1, 1, 3), np.uint8), force)
+    check_picture_target(path, np.zeros((1, 1, 3), np.uint8), force)
 
 
 def build_interpolator(

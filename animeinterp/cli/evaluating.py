@@ -331,7 +331,8 @@ def _keeper(folder: Path, models: Sequence[str], files: Sequence[TripletFiles], 
     import numpy as np
 
     from animeinterp.frame import Frame
-    from animeinterp.picture import check_target, make_folder, write_picture
+    from animeinterp.io.files import make_folder
+    from animeinterp.picture import check_picture_target, write_picture
 
     def target(model: str, triplet: str) -> Path:
         return folder / model / f"{triplet}.png"
@@ -339,7 +340,7 @@ def _keeper(folder: Path, models: Sequence[str], files: Sequence[TripletFiles], 
     for model in models:
         make_folder(folder / model)
         for one in files:
-            check_target(target(model, one.name), np.zeros((1, 1, 3), np.uint8), force)
+            check_picture_target(target(model, one.name), np.zeros((1, 1, 3), np.uint8), force)
 
     def keep(model: str, triplet: str, frame: Frame) -> None:
         write_picture(target(model, triplet), frame, force=force)

@@ -36,7 +36,8 @@ from animeinterp.data.build_record import (
 from animeinterp.data.build_sheet import strip, write_sheet
 from animeinterp.data.build_triplets import BuildOptions, Found, chosen
 from animeinterp.errors import AnimeInterpError, FileError, UsageError
-from animeinterp.picture import make_folder, write_picture
+from animeinterp.io.files import make_folder
+from animeinterp.picture import write_picture
 from animeinterp.threads import one_thread
 from animeinterp.video.drawings import CadenceReport, Drawing, drawings
 from animeinterp.video.film import Film

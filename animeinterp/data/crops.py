@@ -34,7 +34,7 @@ from animeinterp.data.true_time import fitted_time
 from animeinterp.data.witness import witnessed_flow
 from animeinterp.errors import FileError, UsageError
 from animeinterp.interpolator import Interpolator, load_interpolator
-from animeinterp.picture import make_folder
+from animeinterp.io.files import make_folder
 
 Arrays = dict[str, NDArray[Any]]
 Source = Callable[[Sequence[int]], Iterable[Triplet]]

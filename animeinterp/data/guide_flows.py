@@ -28,8 +28,8 @@ from animeinterp.data.atd12k import FLOW_NAMES, TripletFiles, read_triplet
 from animeinterp.data.build_record import beside, flows_of, write_text, writing
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.interpolator import Interpolator, load_interpolator
+from animeinterp.io.files import make_folder
 from animeinterp.options import Options
-from animeinterp.picture import make_folder
 from animeinterp.sgm.guidance import PUBLISHED, QUICK, coarse_flow
 from animeinterp.sgm.matching import match
 from animeinterp.threads import one_thread_each

@@ -13,7 +13,7 @@ from torch import Tensor
 from animeinterp.data.sample import Samples
 from animeinterp.data.scenes.source import Scenes
 from animeinterp.explain import flow_to_color
-from animeinterp.picture import check_target, write_picture
+from animeinterp.picture import check_picture_target, write_picture
 
 _GAP, _HEAD = 6, 22
 _PAPER, _INK, _GREY = "#f7f7f9", "#1c1c24", 96
@@ -30,7 +30,7 @@ def preview(source: _Source, out: Path, count: int = 8, seed: int = 0, *, force:
 
     Raises UsageError if `out` exists and `force` is not set, FileError if it cannot be written.
     """
-    check_target(out, np.zeros((1, 1, 3), np.uint8), force)
+    check_picture_target(out, np.zeros((1, 1, 3), np.uint8), force)
     write_picture(out, contact_sheet(source.samples(count, seed)), force=force)
 
 

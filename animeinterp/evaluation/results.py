@@ -37,7 +37,8 @@ from animeinterp.evaluation.scores import (
     write_whole,
 )
 from animeinterp.frame import Frame
-from animeinterp.picture import make_folder, write_picture
+from animeinterp.io.files import make_folder
+from animeinterp.picture import write_picture
 
 Settings = Mapping[str, Any]  # what JSON can hold
 _TABLE, _HEADER = "scores.csv", "scores.json"

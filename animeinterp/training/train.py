@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from animeinterp.data.sample import Samples
 from animeinterp.errors import AnimeInterpError, UsageError
-from animeinterp.picture import make_folder
+from animeinterp.io.files import make_folder
 from animeinterp.training import losses
 from animeinterp.training.checkpoint import State, restore, save
 from animeinterp.training.config import FRAME_LOSSES, LossConfig, TrainingConfig

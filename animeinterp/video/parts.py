@@ -20,7 +20,7 @@ import av
 
 from animeinterp.errors import FileError, UsageError
 from animeinterp.frame import Frame, with_colour
-from animeinterp.picture import make_folder
+from animeinterp.io.files import make_folder
 from animeinterp.video.colour import ColourPath
 from animeinterp.video.encoding import Encoder, SegmentWriter
 from animeinterp.video.film import Film
