@@ -16,15 +16,14 @@ import av
 from av.video.reformatter import VideoReformatter
 
 from animeinterp.errors import FileError, UsageError
-from animeinterp.frame import Frame, channels, check_size, describe, has_alpha
+from animeinterp.frame import check_size
 from animeinterp.options import Options
-from animeinterp.picture import FORMATS, read_picture
 from animeinterp.video.colour import ColourPath
 from animeinterp.video.film import Colour, Film, Shown
+from animeinterp.video.folder import FOLDER_RATE, folder_frames, probe_folder
 
 _LOOKED_AT = 12  # frames, to see whether a film is interlaced
 _PATIENCE = 100  # times in a row that nothing can be read
-_FOLDER_RATE = Fraction(24)
 _ROUNDED = Fraction(1, 1_000_000)
 _MAX_PIXELS = Options().max_pixels
 _DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
@@ -39,7 +38,7 @@ def probe(
     pictures that are not to be deinterlaced, and sizes that cannot be worked on.
     """
     if path.is_dir():
-        return _probe_folder(path, rate or _FOLDER_RATE, max_pixels)
+        return probe_folder(path, rate, max_pixels)
     if rate is not None:
         raise UsageError(f"{path} has a frame rate of its own; leave out the one for folders of frames")
     with open_film(path) as container:
@@ -93,19 +92,10 @@ class Reader:
 
     def __iter__(self) -> Iterator[Shown]:
         """Frames with rising times. Raises FileError if not one of them can be read."""
-        yield from self._of_folder() if self.film.is_folder else self._of_file()
-
-    def _of_folder(self) -> Iterator[Shown]:
-        film = self.film
-        first: Frame | None = None
-        for number, path in enumerate(_pictures(film.path)):
-            if (number + 1) / film.rate <= self._start:
-                continue
-            frame = read_picture(path, self._max_pixels).pixels
-            first = frame if first is None else first
-            if frame.shape != first.shape or frame.dtype != first.dtype:
-                raise FileError(f"{path} is {describe(frame)}, those before are {describe(first)}; make them alike")
-            yield Shown(number, number / film.rate, frame)
+        if self.film.is_folder:
+            yield from folder_frames(self.film, self._start, self._max_pixels)
+        else:
+            yield from self._of_file()
 
     def _of_file(self) -> Iterator[Shown]:
         film, path = self.film, ColourPath(self.film)
@@ -214,7 +204,7 @@ def _first_frames(container: Any, stream: Any, path: Path) -> list[Any]:
 
 
 def _describe(path: Path, stream: Any, first: Any) -> Film:
-    rate = _exact_rate(Fraction(stream.average_rate or stream.guessed_rate or _FOLDER_RATE))
+    rate = _exact_rate(Fraction(stream.average_rate or stream.guessed_rate or FOLDER_RATE))
     start = Fraction(0) if first.pts is None else first.pts * first.time_base
     duration = _claimed_duration(stream)
     if duration is None:
@@ -255,31 +245,3 @@ def _claimed_duration(stream: Any) -> Fraction | None:
         return None
     hours, minutes, seconds = (Fraction(part) for part in found.groups())
     return 3600 * hours + 60 * minutes + seconds
-
-
-def _pictures(folder: Path) -> list[Path]:
-    """The pictures of a folder in the order of the numbers in their names."""
-    paths = [path for path in folder.iterdir() if path.suffix.lower() in FORMATS and not path.name.startswith(".")]
-    return sorted(paths, key=lambda p: [int(s) if s.isdigit() else s for s in re.split(r"(\d+)", p.name)])
-
-
-def _probe_folder(folder: Path, rate: Fraction, max_pixels: int) -> Film:
-    paths = _pictures(folder)
-    if not paths:
-        raise FileError(f"{folder} holds no pictures; expected frames as {', '.join(FORMATS)}, so give another folder")
-    frame = read_picture(paths[0], max_pixels).pixels
-    height, width = frame.shape[:2]
-    depth = 8 * frame.dtype.itemsize
-    rgb = channels(frame) > 2
-    return Film(
-        path=folder,
-        width=width,
-        height=height,
-        rate=rate,
-        start=Fraction(0),
-        duration=len(paths) / rate,
-        frames=len(paths),
-        pix_fmt=("gbrap" if has_alpha(frame) else "gbrp" if rgb else "gray") + ("16le" if depth == 16 else ""),
-        depth=depth,
-        alpha=has_alpha(frame),
-    )
