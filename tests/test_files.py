@@ -169,3 +169,18 @@ def test_a_folder_is_held_by_one_process(tmp_path):
         held = subprocess.run(other, capture_output=True, text=True)
         assert "in use by another run" in held.stderr
     assert subprocess.run(other, capture_output=True, text=True).stdout == "held\n"
+
+
+def test_a_lock_leaves_nothing_behind_and_clears_what_killed_runs_left(tmp_path):
+    kept = [tmp_path / ".mine.part", tmp_path / "0123456789abcdef.part"]
+    for path in kept:
+        path.touch()
+    (tmp_path / ".0123456789abcdef.part").mkdir()
+    (tmp_path / ".0123456789abcdef.part" / "frame1.png").touch()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "precious").touch()
+    (tmp_path / ".fedcba9876543210.part").symlink_to(tmp_path / "elsewhere")
+    with lock_folder(tmp_path):
+        assert (tmp_path / "lock").exists()
+    assert sorted(tmp_path.iterdir()) == sorted([*kept, tmp_path / "elsewhere"])
+    assert (tmp_path / "elsewhere" / "precious").exists()

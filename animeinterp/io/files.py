@@ -26,6 +26,7 @@ from animeinterp.errors import AnimeInterpError, FileError, UsageError
 # Windows keeps these for devices, with any suffix.
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
+_PART = re.compile(r"\.[0-9a-f]{16}\.part")
 _UNSYNCABLE = (errno.EINVAL, errno.ENOTSUP, errno.EROFS)
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -218,7 +219,8 @@ def ffmpeg_url(path: Path) -> str:
 def lock_folder(folder: Path) -> Iterator[None]:
     """Hold a folder for this process until the block ends, or the process does.
 
-    The lock is the file `lock` in the folder; the system releases it when the process dies.
+    The lock is the file `lock` in the folder; the system releases it when the process dies. What remains of killed
+    runs, temporary files of `atomic_path` and `atomic_folder`, is removed first.
 
     Raises:
         UsageError: Another process holds it.
@@ -229,12 +231,32 @@ def lock_folder(folder: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise UsageError(f"{folder} is in use by another run; wait for it to end, or write to another name") from None
-    except OSError as error:
-        raise FileError(f"cannot lock {folder}: {error.strerror or error}; choose another folder") from error
+    except (OSError, NotImplementedError) as error:  # some network drives have no locks
+        said = getattr(error, "strerror", None) or error
+        raise FileError(f"cannot lock {folder}: {said}; choose another folder") from error
     try:
+        with writing(folder):
+            _remove_parts(folder)
         yield
     finally:
+        # Before the release: filelock checks that the file it has locked is still there. Windows refuses, and keeps it.
+        with suppress(OSError):
+            Path(lock.lock_file).unlink()
         lock.release()
+
+
+def _remove_parts(folder: Path) -> None:
+    for path in folder.glob(".*.part"):
+        if _PART.fullmatch(path.name):
+            if path.is_dir() and not is_link(path):
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def is_link(path: Path) -> bool:
+    """Whether a path is a symbolic link or, on Windows, a junction: removing what is in it would reach elsewhere."""
+    return path.is_symlink() or (hasattr(path, "is_junction") and path.is_junction())
 
 
 def _exists(target: Path) -> UsageError:
