@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -135,3 +136,44 @@ def pitch_of(wave: np.ndarray, rate: int) -> float:
     """The loudest frequency, Hz."""
     part = wave[rate // 4 : rate // 4 + rate // 2]
     return float(np.abs(np.fft.rfft(part * np.hanning(len(part)))).argmax() * rate / len(part))
+
+
+def with_edits(source: Path, target: Path, *edits: list[tuple[float, float]]) -> Path:
+    """A copy of an MP4 whose tracks are played by edit lists, one for each track or one for all.
+
+    edits: (start in the track, length), s; a start of -1 is an empty edit.
+    """
+    data = source.read_bytes()
+    moov = dict(_boxes(data))[b"moov"]
+    (scale,) = struct.unpack_from(">I", dict(_boxes(moov))[b"mvhd"], 12)
+    parts, track = [], 0
+    for name, content in _boxes(moov):
+        if name == b"trak":
+            media = dict(_boxes(dict(_boxes(content))[b"mdia"]))[b"mdhd"]
+            (tick,) = struct.unpack_from(">I", media, 12)
+            old = dict(_boxes(content)).get(b"edts")
+            base = 0 if old is None else max(0, struct.unpack_from(">i", old, 8 + 8 + 4)[0])
+            pieces = edits[min(track, len(edits) - 1)]
+            entries = b"".join(
+                struct.pack(">IiHH", round(length * scale), -1 if start < 0 else base + round(start * tick), 1, 0)
+                for start, length in pieces
+            )
+            edit = _box(b"edts", _box(b"elst", struct.pack(">II", 0, len(pieces)) + entries))
+            kept = [_box(n, c) for n, c in _boxes(content) if n != b"edts"]
+            content, track = kept[0] + edit + b"".join(kept[1:]), track + 1
+        parts.append(_box(name, content))
+    others = [_box(n, c) for n, c in _boxes(data) if n != b"moov"]
+    target.write_bytes(b"".join(others) + _box(b"moov", b"".join(parts)))
+    return target
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = 0
+    while at < len(data):
+        size, name = struct.unpack_from(">I4s", data, at)
+        yield name, data[at + 8 : at + size]
+        at += size
+
+
+def _box(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), name) + content

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ _COVERS = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png
 LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 _TAG = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")
 _GIVEN_UP = 100  # errors in a row
+_PRIMING = Fraction(1, 10)  # s; AAC needs up to 2112 samples, Opus 80 ms
 _PREROLL = 30  # s read before a span, for subtitles that reach into it
 _HEADER = b"""[Script Info]
 ScriptType: v4.00+
@@ -195,11 +197,13 @@ def selected(container: Any, stream: Any, span: Span) -> Iterator[tuple[Fraction
             container.seek(int((span.begin - _PREROLL) / stream.time_base), stream=stream)
     heard = stream.type == "audio"
     begun = stream.type != "video"
-    for packet in demuxed(container, stream):
-        stamp = packet.dts if packet.pts is None else packet.pts
+    for packet in _audible(container, stream) if heard else demuxed(container, stream):
+        if packet.is_discard and not heard:
+            continue
+        stamp = _stamp(packet)
         if stamp is None:
             continue
-        time = stamp * packet.time_base - span.begin
+        time = stamp - span.begin
         end = time + (packet.duration or 0) * packet.time_base
         if span.length is not None and time >= span.length:
             if heard:
@@ -208,6 +212,33 @@ def selected(container: Any, stream: Any, span: Span) -> Iterator[tuple[Fraction
         begun = begun or (packet.is_keyframe and time >= 0)
         if begun and (span.whole or end > 0 or not heard):
             yield time, end, packet
+
+
+def _audible(container: Any, stream: Any) -> Iterator[Any]:
+    """A sound stream's packets without those that an edit list hides.
+
+    Hidden packets right before the first audible one stay, because decoders start with them; they have times before it.
+    """
+    priming: deque[Any] = deque(maxlen=64)
+    begun = False
+    for packet in demuxed(container, stream):
+        if packet.is_discard:
+            if not begun:
+                priming.append(packet)
+            continue
+        if not begun:
+            begun, first = True, _stamp(packet)
+            for hidden in priming:
+                stamp = _stamp(hidden)
+                if first is not None and stamp is not None and first - _PRIMING <= stamp < first:
+                    yield hidden
+        yield packet
+
+
+def _stamp(packet: Any) -> Fraction | None:
+    """When a packet is presented, s on its file's clock."""
+    stamp = packet.dts if packet.pts is None else packet.pts
+    return None if stamp is None else Fraction(stamp * packet.time_base)
 
 
 def demuxed(container: Any, stream: Any) -> Iterator[Any]:
