@@ -38,3 +38,7 @@ class WeightsError(AnimeInterpError):
 
 class MissingExtraError(AnimeInterpError, ImportError):
     """An optional dependency is not installed."""
+
+
+class CacheWarning(UserWarning):
+    """Compiled code cannot be kept where it should be; work goes on, but starts may take longer."""

@@ -1,4 +1,4 @@
-"""Just-in-time compilation of the sequential parts, with a cache on disk where there is a place for one."""
+"""Just-in-time compilation of the sequential parts, by numba, with the cache of `animeinterp.kernel_cache`."""
 
 from __future__ import annotations
 
@@ -6,22 +6,29 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
+from numba.core.dispatcher import Dispatcher
+
+from animeinterp.kernel_cache import KernelCache
 
 Function = Callable[..., Any]
 
 
 def compiled(**options: Any) -> Callable[[Function], Function]:
-    """`numba.njit` that leaves the interpreter's lock, cached; without a writable cache, compiled anew per process.
+    """`numba.njit` that leaves the interpreter's lock, cached; without a place for a cache, compiled anew per process.
 
-    Where neither the package's directory nor the user's cache directory can be written, as in a read-only
-    container, numba raises RuntimeError when decorating: that must not keep the package from importing.
+    Args:
+        **options: Those of `numba.njit`, but `nogil` and `cache`.
+
+    Returns:
+        The decorator.
     """
 
     def decorate(function: Function) -> Function:
-        try:
-            kernel: Function = numba.njit(nogil=True, cache=True, **options)(function)
-        except RuntimeError:
-            kernel = numba.njit(nogil=True, **options)(function)
+        kernel: Function = numba.njit(nogil=True, **options)(function)
+        if isinstance(kernel, Dispatcher):  # a plain function where NUMBA_DISABLE_JIT is set
+            dispatcher: Any = kernel
+            # What `cache=True` sets to numba's own cache, which offers no other way to replace it.
+            dispatcher._cache = KernelCache(function)
         return kernel
 
     return decorate
