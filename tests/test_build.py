@@ -161,7 +161,7 @@ def test_a_run_that_was_broken_off_goes_on_to_the_same_bytes(films, made, tmp_pa
 
     with pytest.raises(KeyboardInterrupt):
         build(films, tmp_path / "mine", OPTIONS, report=stop)
-    (tmp_path / "mine" / ".ones_000099.part").mkdir()
+    (tmp_path / "mine" / ".0123456789abcdef.part").mkdir()
     assert not read_record(tmp_path / "mine").films["ones"].finished
     built = build(films, tmp_path / "mine", OPTIONS)
     assert built.kept == ("on_twos",)

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from animeinterp.errors import FileError
-from animeinterp.io.reading import number, read_json, read_text, read_toml
+from animeinterp.io.reading import finite_number, read_json, read_text, read_toml
 
 
 @pytest.mark.parametrize(
@@ -72,5 +72,5 @@ def test_a_named_pipe_does_not_hang(tmp_path):
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1, 101, 10**400, -(10**400), True, "1", None, [1]])
 def test_numbers_have_a_range(value):
     with pytest.raises(ValueError, match="size is not"):
-        number(value, "size", 0, 100)
-    assert number(7, "size", 0, 100) == 7.0
+        finite_number(value, "size", 0, 100)
+    assert finite_number(7, "size", 0, 100) == 7.0

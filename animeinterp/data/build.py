@@ -12,7 +12,7 @@ The same films and options give the same files, whether a run is broken off or n
 from __future__ import annotations
 
 import json
-import shutil
+import os
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from animeinterp.ahead import ahead
 from animeinterp.data.atd12k import LEVELS
@@ -27,16 +28,18 @@ from animeinterp.data.build_record import (
     FilmRecord,
     Record,
     annotations_of,
+    check_options,
     fingerprint,
+    flows_of,
     open_record,
     read_record,
-    remove_triplets,
-    writing,
 )
 from animeinterp.data.build_sheet import strip, write_sheet
 from animeinterp.data.build_triplets import BuildOptions, Found, chosen
+from animeinterp.data.removal import plan_annotation, plan_removal, remove
 from animeinterp.errors import AnimeInterpError, FileError, UsageError
-from animeinterp.io.files import make_folder
+from animeinterp.io.files import atomic_folder, lock_folder, make_folder, remove_parts, write_bytes, write_text
+from animeinterp.io.reading import MEGABYTE, read_text
 from animeinterp.picture import write_picture
 from animeinterp.threads import one_thread
 from animeinterp.video.drawings import CadenceReport, Drawing, drawings
@@ -83,63 +86,89 @@ def build(
 ) -> Built:
     """Make triplets of films, or go on with it: films that are finished are not read again.
 
-    films: video files or folders of frames. force: begin anew if the options differ from those of the data set that is
-    there. report: called after every drawing. Films that cannot be read are left out and told of. Raises UsageError for
-    a folder that holds other things or was made with other options, FileError if it cannot be written.
+    Args:
+        films: Video files or folders of frames; those that cannot be read are left out and told of.
+        folder: The data set.
+        options: What makes a triplet.
+        force: Begin anew: what the data set holds is deleted.
+        report: Called after every drawing.
+
+    Raises:
+        UsageError: The folder holds other things, was made with other options or is in use.
+        FileError: It cannot be written, or there is none of the films.
     """
-    folder = Path(folder)
-    record = open_record(folder, options or BuildOptions(), force)
+    folder, options = Path(folder), options or BuildOptions()
+    check_options(folder, options, force)
+    if films and not any(Path(path).exists() for path in films):
+        raise FileError(f"expected films, found nothing at {', '.join(map(str, films[:3]))}; check the names")
     for place in (folder, annotations_of(folder)):
         make_folder(place)
-        with writing(place):
-            for part in place.glob(".*.part"):
-                shutil.rmtree(part)
+    with lock_folder(folder), one_thread():
+        remove_parts(annotations_of(folder))
+        record = open_record(folder, options, force)
+        return _build(record, films, options, report)
+
+
+def _build(
+    record: Record, films: Sequence[Path], options: BuildOptions, report: Callable[[Step], object] | None
+) -> Built:
     made: dict[str, FilmRecord] = {}
     kept, faults = [], []
-    with one_thread():
-        for number, path in enumerate(films):
-            try:
-                label, film = _begin(record, Path(path), options or BuildOptions())
-            except AnimeInterpError as error:
-                faults.append((Path(path), str(error)))
-                continue
-            made[label] = record.films[label]
-            if film is None:
-                kept += [label] if label not in kept else []
-                continue
-            record.write()
-            fault = _make(record, label, film, options or BuildOptions(), _reporter(report, number, label, film))
-            faults += [(Path(path), fault)] if fault else []
-            record.write()
-    sheets = write_sheet(folder)
+    record.write()
+    for number, path in enumerate(films):
+        try:
+            label, film = _begin(record, Path(path), options)
+        except AnimeInterpError as error:
+            faults.append((Path(path), str(error)))
+            continue
+        made[label] = record.films[label]
+        if film is None:
+            kept += [label] if label not in kept else []
+            continue
+        record.write()
+        fault = _make(record, label, film, options, _reporter(report, number, label, film))
+        faults += [(Path(path), fault)] if fault else []
+        record.write()
+    sheets = write_sheet(record.folder)
     return Built(made, tuple(kept), tuple(faults), tuple(sheets))
 
 
 def prune(folder: Path, rejected: Path) -> int:
     """Take triplets out of a data set that was built, for good: a run that goes on does not make them again.
 
-    rejected: text, a triplet's name a line, as the contact sheet saves it. Returns how many were not rejected before.
-    Raises FileError for files that cannot be read, UsageError for names that are not in the data set; nothing is taken
-    out then.
+    Args:
+        folder: The data set.
+        rejected: A text file with the name of a triplet in each line, as the contact sheet saves it.
+
+    Returns:
+        How many were not rejected before.
+
+    Raises:
+        FileError: A file cannot be read, or the manifest is damaged or names other folders.
+        UsageError: Names are not in the data set, or a folder holds other things; nothing is taken out then.
     """
-    record = read_record(Path(folder))
-    try:
-        lines = rejected.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(f"cannot read {rejected} ({error}); expected a list that the contact sheet saved") from error
-    names = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
-    known = {name for film in record.films.values() for name in film.triplets}
-    strange = [name for name in names if name not in known]
-    if strange:
-        raise UsageError(
-            f"{rejected} names {strange[0]!r}, {len(strange)} of {len(names)} names that are not in {folder}; expected "
-            "the list that its own contact sheet saved"
-        )
-    new = [name for name in names if name not in record.rejected]
-    record.rejected += new
-    record.write()
-    remove_triplets(record.folder, names)
-    write_sheet(record.folder)
+    folder = Path(folder)
+    read_record(folder)
+    if not folder.is_dir():
+        raise FileError(f"{folder} is not a folder; expected a data set that was built")
+    lines = read_text(rejected, "a list that the contact sheet saved", 16 * MEGABYTE).splitlines()
+    wanted = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    with lock_folder(folder):
+        record = read_record(folder)
+        known = {normalize("NFC", name): name for film in record.films.values() for name in film.triplets}
+        strange = [name for name in wanted if normalize("NFC", name) not in known]
+        if strange:
+            raise UsageError(
+                f"{rejected} names {strange[0][:100]!r}, {len(strange)} of {len(wanted)} names that are not in "
+                f"{folder}; expected the list that its own contact sheet saved"
+            )
+        names = [known[normalize("NFC", name)] for name in wanted]
+        plan = plan_removal(folder, annotations_of(folder), flows_of(folder), names)
+        new = [name for name in names if name not in record.rejected]
+        record.rejected += new
+        record.write()
+        remove(plan)
+        write_sheet(folder)
     return len(new)
 
 
@@ -150,7 +179,9 @@ def _begin(record: Record, path: Path, options: BuildOptions) -> tuple[str, Film
     if label in record.films and record.films[label].finished:
         return label, None
     film = probe(path, deinterlace=options.deinterlace)
-    record.films[label] = FilmRecord(path.resolve().name, known)
+    # A name that is not Unicode cannot be written into the manifest.
+    name = path.resolve().name.encode("utf-8", "replace").decode()
+    record.films[label] = FilmRecord(name, known)
     return label, film
 
 
@@ -187,30 +218,24 @@ def _stopping(
         yield from items
     except AnimeInterpError as error:
         yield error
+    except (OSError, ValueError, ArithmeticError, LookupError, TypeError, RuntimeError) as error:
+        # What decoders raise on damaged films; it must not end the work on the next film.
+        yield FileError(f"{type(error).__name__}: {error}; it may be damaged, so leave it out or convert it first")
 
 
 def _write(folder: Path, name: str, file: str, triplet: Found) -> None:
     """Put a triplet on disk, whole or not at all; one that is there stays."""
-    target, notes = folder / name, annotations_of(folder) / name
-    if target.exists():
+    target, notes = folder / name, annotations_of(folder)
+    if os.path.lexists(target):
         return
-    part, notes_part = (place.with_name(f".{name}.part") for place in (target, notes))
-    with writing(target):
-        try:
-            for place in (part, notes_part):
-                place.mkdir()
-            for number, frame in enumerate(triplet.frames, 1):
-                write_picture(part / f"frame{number}.png", frame)
+    remove(plan_annotation(notes, name))
+    with atomic_folder(target) as part:
+        for number, frame in enumerate(triplet.frames, 1):
+            write_picture(part / f"frame{number}.png", frame)
+        with atomic_folder(notes / name) as notes_part:
             text = json.dumps(_annotation(file, triplet), indent=1, ensure_ascii=False)
-            (notes_part / f"{name}.json").write_text(text + "\n", encoding="utf-8", newline="\n")
-            (notes_part / f"{name}.jpg").write_bytes(strip(triplet.frames))
-            if notes.exists():
-                shutil.rmtree(notes)
-            notes_part.rename(notes)
-            part.rename(target)
-        finally:
-            for place in (part, notes_part):
-                shutil.rmtree(place, ignore_errors=True)
+            write_text(notes_part / f"{name}.json", text + "\n")
+            write_bytes(notes_part / f"{name}.jpg", strip(triplet.frames))
 
 
 def _annotation(file: str, triplet: Found) -> dict[str, Any]:

@@ -10,22 +10,23 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import secrets
-import shutil
 import unicodedata
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from animeinterp import __version__
 from animeinterp.data.build_triplets import BuildOptions
+from animeinterp.data.removal import plan_removal, remove
 from animeinterp.errors import FileError, UsageError
+from animeinterp.io.files import check_name, check_source, write_text, writing
+from animeinterp.io.reading import MEGABYTE, read_json, said
 
 _KIND = "animeinterp triplets 1"
 _ENDS = 1 << 20  # bytes of each end of a film that it is known by
 _LONGEST = 80  # characters of a film in a triplet's name
+_LONGEST_BYTES = 200  # of the same; file systems take 255, with number and suffix
+_MOST = 64 * MEGABYTE  # of a manifest
 
 
 @dataclass(slots=True)
@@ -60,7 +61,7 @@ class Record:
         """Put it on disk, whole or not at all. Raises FileError if that cannot be."""
         films = {label: asdict(self.films[label]) for label in sorted(self.films)}
         content = {"kind": _KIND, "options": self.options, "films": films, "rejected": sorted(self.rejected)}
-        write_text(manifest_of(self.folder), json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        write_text(manifest_of(self.folder), json.dumps(content, indent=1, ensure_ascii=False) + "\n", force=True)
 
     def label_of(self, film: Path, fingerprint: str) -> str:
         """How a film is called in names: as its file, with its folder or a number where another has that name."""
@@ -75,47 +76,83 @@ class Record:
         return next(name for name in names if name.casefold() not in taken)
 
 
-def open_record(folder: Path, options: BuildOptions, force: bool) -> Record:
-    """The manifest of a data set that is to be made or gone on with.
-
-    force: what was made with other options goes, and so does everything else that is recorded. Raises UsageError if the
-    options differ or the folder holds other things.
-    """
-    settings: dict[str, Any] = {**asdict(options), "version": __version__}
-    settings["size"] = None if options.size is None else list(options.size)
+def check_options(folder: Path, options: BuildOptions, force: bool) -> None:
+    """Raise what `open_record` would raise, without touching anything."""
     if not manifest_of(folder).exists():
         _check_empty(folder)
+        return
+    _check_same(read_record(folder), _settings(options), force)
+
+
+def open_record(folder: Path, options: BuildOptions, force: bool) -> Record:
+    """The manifest of a data set that is to be made or gone on with; the folder is locked meanwhile.
+
+    force: what was made of the films in the manifest is deleted, whatever the options, and the manifest itself. Raises
+    UsageError if the options differ, FileError for a manifest that is damaged.
+    """
+    settings = _settings(options)
+    if not manifest_of(folder).exists():
         return Record(folder, settings)
     record = read_record(folder)
     if force:
         with writing(folder):
             _remove_all(record)
         return Record(folder, settings)
-    if record.options != settings:
-        names = sorted(record.options.keys() | settings.keys())
-        pairs = [(name, record.options.get(name), settings.get(name)) for name in names]
-        differ = ", ".join(f"{name} {was}, now {now}" for name, was, now in pairs if was != now)
-        raise UsageError(
-            f"{folder} was made with other options ({differ}); give the same, another folder, or --force to begin anew"
-        )
+    _check_same(record, settings, force)
     return record
 
 
+def _settings(options: BuildOptions) -> dict[str, Any]:
+    """What the manifest keeps of the options, as JSON has it."""
+    size = None if options.size is None else list(options.size)
+    return {**asdict(options), "version": __version__, "size": size}
+
+
+def _check_same(record: Record, settings: dict[str, Any], force: bool) -> None:
+    if force or record.options == settings:
+        return
+    names = sorted(record.options.keys() | settings.keys())
+    pairs = [(name, record.options.get(name), settings.get(name)) for name in names]
+    differ = ", ".join(f"{name} {str(was)[:40]}, now {now}" for name, was, now in pairs if was != now)[:400]
+    raise UsageError(
+        f"{record.folder} was made with other options ({differ}); give the same, another folder, or --force to begin "
+        "anew"
+    )
+
+
 def read_record(folder: Path) -> Record:
-    """The manifest of a data set that was built. Raises FileError if there is none or it is damaged."""
+    """Read the manifest of a data set that was built.
+
+    Raises:
+        FileError: There is none, it is damaged, or it holds names that lead elsewhere.
+    """
     path = manifest_of(folder)
+    content = read_json(path, "the manifest of a data set that was built here", _MOST)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
         if content["kind"] != _KIND:
-            raise ValueError(f"kind {content['kind']}")
-        films = {str(label): FilmRecord(**film) for label, film in content["films"].items()}
-        return Record(folder, dict(content["options"]), films, list(content["rejected"]))
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}; expected a data set that was built here") from error
+            raise ValueError(f"kind {str(content['kind'])[:40]!r}")
+        films = {check_name(label, str(path)): _film(path, film) for label, film in content["films"].items()}
+        return Record(folder, dict(content["options"]), films, _names(path, content["rejected"]))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise FileError(
-            f"{path} is damaged ({type(error).__name__}: {error}); take it and {folder} away and build anew"
-        ) from error
+        raise FileError(f"{path} is damaged ({said(error)}); take it and {folder} away and build anew") from error
+
+
+def _film(path: Path, content: Any) -> FilmRecord:
+    """A film out of a manifest. Raises FileError, or what reading odd data raises."""
+    film = FilmRecord(**content)
+    texts, counts = (film.file, film.fingerprint), (film.drawings, film.shots, film.damaged, *film.left_out.values())
+    if not all(isinstance(text, str) for text in texts) or not isinstance(film.finished, bool):
+        raise ValueError("a film without name, fingerprint or end")
+    if not all(isinstance(count, int) and count >= 0 for count in counts):
+        raise ValueError("counts that are not numbers")
+    film.triplets = _names(path, film.triplets)
+    return film
+
+
+def _names(path: Path, content: Any) -> list[str]:
+    if not isinstance(content, list):
+        raise ValueError("a list of triplets that is not a list")
+    return [check_name(name, str(path)) for name in content]
 
 
 def manifest_of(folder: Path) -> Path:
@@ -151,65 +188,44 @@ def fingerprint(film: Path) -> str:
             entries = sorted((path.name, path.stat().st_size) for path in film.iterdir() if path.is_file())
             digest.update(repr(entries).encode())
         else:
+            check_source(film, "a film")
             size = film.stat().st_size
             digest.update(str(size).encode())
             with film.open("rb") as file:
                 digest.update(file.read(_ENDS))
                 file.seek(max(0, size - _ENDS))
                 digest.update(file.read())
+    except FileError:
+        raise
     except OSError as error:
         raise FileError(f"cannot read {film}: {error.strerror}; give the name of a film") from error
     return digest.hexdigest()
 
 
-def remove_triplets(folder: Path, names: Sequence[str]) -> None:
-    """Take triplets away, with their annotations and flows."""
-    with writing(folder):
-        for name in names:
-            for place in (folder, annotations_of(folder), flows_of(folder)):
-                if (place / name).is_dir():
-                    shutil.rmtree(place / name)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text, whole or not at all. Raises FileError if that cannot be."""
-    part = path.with_name(f".{secrets.token_hex(8)}.part")
-    with writing(path):
-        try:
-            part.write_text(text, encoding="utf-8", newline="\n")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """What the system says of writing, as FileError."""
-    try:
-        yield
-    except FileError:
-        raise
-    except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror}; free some space or choose another folder") from error
-
-
 def _check_empty(folder: Path) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    """Raise UsageError unless a data set can begin in `folder`. A lock is what a run that was killed leaves."""
+    if folder.exists() and (not folder.is_dir() or any(path.name != "lock" for path in folder.iterdir())):
         raise UsageError(f"{folder} holds other things; expected a new folder or a data set that was built there")
-    if annotations_of(folder).exists():
-        raise UsageError(f"{annotations_of(folder)} is there, but no data set of ours; choose another folder")
+    notes = annotations_of(folder)
+    if notes.exists() and (not notes.is_dir() or any(notes.iterdir())):
+        raise UsageError(f"{notes} is there, but no data set of ours; choose another folder")
 
 
 def _remove_all(record: Record) -> None:
-    for place in (record.folder, annotations_of(record.folder), flows_of(record.folder)):
-        for path in list(place.iterdir()) if place.is_dir() else []:
+    """Delete what was made of the films of the record; other things stay. Raises as `plan_removal`."""
+    places = record.folder, annotations_of(record.folder), flows_of(record.folder)
+    names = set()
+    for place in places:
+        for path in place.iterdir() if place.is_dir() else ():
             label, _, number = path.name.rpartition("_")
-            if (label in record.films and number.isdigit()) or path.name.endswith(".part"):
-                shutil.rmtree(path)
+            if label in record.films and re.fullmatch("[0-9]+", number):
+                names.add(path.name)
+    remove(plan_removal(*places, sorted(names)))
     manifest_of(record.folder).unlink()
 
 
 def _plain(name: str) -> str:
     """A name that every file system takes and no data set's reader passes over."""
     letters = unicodedata.normalize("NFC", name)
-    return re.sub(r"[^\w.-]+", "_", letters).strip("._ ")[:_LONGEST].rstrip("._ ") or "film"
+    plain = re.sub(r"[^\w.-]+", "_", letters).strip("._ ")[:_LONGEST].encode()[:_LONGEST_BYTES]
+    return plain.decode(errors="ignore").rstrip("._ ") or "film"

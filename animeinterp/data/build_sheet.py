@@ -8,9 +8,8 @@ made again at any time without the films.
 from __future__ import annotations
 
 import base64
-import json
+import html
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animeinterp.data.atd12k import LEVELS
-from animeinterp.data.build_record import annotations_of, beside, write_text, writing
+from animeinterp.data.build_record import annotations_of, beside
+from animeinterp.errors import FileError
+from animeinterp.io.files import write_text, writing
+from animeinterp.io.reading import MEGABYTE, finite_number, read_bytes, read_json
 
 _WIDTH = 288  # px of each of the three pictures
 _QUALITY = 80
 _PAGE = 500  # triplets
+_FAR = 1e6  # px; what annotations may hold
 
 _STYLE = """
 :root { color-scheme: dark light }
@@ -81,7 +84,7 @@ def write_sheet(folder: Path) -> list[Path]:
     pages = [names[i : i + _PAGE] for i in range(0, len(names), _PAGE)] or [[]]
     paths = [beside(folder, f"_sheet{f'_{number}' if number > 1 else ''}.html") for number in range(1, len(pages) + 1)]
     for number, (path, page) in enumerate(zip(paths, pages, strict=True)):
-        write_text(path, _page(folder, paths, number, page))
+        write_text(path, _page(folder, paths, number, page), force=True)
     number = len(paths) + 1
     with writing(folder):
         while (old := beside(folder, f"_sheet_{number}.html")).exists():
@@ -114,24 +117,12 @@ def _page(folder: Path, paths: Sequence[Path], number: int, names: Sequence[str]
 
 
 def _card(place: Path, name: str) -> str:
-    """One triplet; nothing where its strip or annotation was taken away."""
+    """One triplet; nothing where its strip or annotation was taken away or is damaged."""
     try:
-        note: dict[str, Any] = json.loads((place / f"{name}.json").read_text(encoding="utf-8"))
-        picture = base64.b64encode((place / f"{name}.jpg").read_bytes()).decode()
-        level = LEVELS[note["level"]]
-        (width, height), region = note["image_size"], note["motion_RoI"]
-        shares = region["x"] / width, region["y"] / height, region["width"] / width, region["height"] / height
-        box = "left:{:.2%};top:{:.2%};width:{:.2%};height:{:.2%}".format(*shares)
-        source, measured = note["source"], note["measured"]
-        minutes, seconds = divmod(float(source["time"]), 60)
-        told = (
-            f"{source['film']} at {int(minutes)}:{seconds:05.2f}",
-            level,
-            f"{measured['displacement']:.1f} px, {measured['occluded']:.0%} occluded",
-            "SSIM " + ", ".join(f"{value:.3f}" for value in measured["ssim"]),
-        )
-        shape = f"aspect-ratio:{width:g}/{height:g}"
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        note = read_json(place / f"{name}.json", "an annotation")
+        picture = base64.b64encode(read_bytes(place / f"{name}.jpg", "a JPEG file", 4 * MEGABYTE)).decode()
+        level, shape, box, told = _facts(note)
+    except (FileError, ValueError, KeyError, TypeError, IndexError, AttributeError):
         return ""
     return (
         f'<label data-level="{level}"><div class="strip" style="--p:url(data:image/jpeg;base64,{picture})">'
@@ -139,3 +130,30 @@ def _card(place: Path, name: str) -> str:
         f'<input type="checkbox" name="{escape(name)}"> {escape(name)}<br>'
         f"<small>{escape(' · '.join(told))}</small></label>"
     )
+
+
+def _facts(note: dict[str, Any]) -> tuple[str, str, str, tuple[str, ...]]:
+    """Level, CSS shape of the frames and box of the region, and what is told. Raises ValueError and its like."""
+    level = LEVELS[int(finite_number(note["level"], "level", 0, len(LEVELS) - 1))]
+    width, height = (finite_number(value, "image_size", 1, _FAR) for value in note["image_size"])
+    x, y, wide, high = (
+        finite_number(note["motion_RoI"][key], key, -_FAR, _FAR) for key in ("x", "y", "width", "height")
+    )
+    shares = x / width, y / height, wide / width, high / height
+    box = "left:{:.2%};top:{:.2%};width:{:.2%};height:{:.2%}".format(*shares)
+    source, measured = note["source"], note["measured"]
+    minutes, seconds = divmod(finite_number(source["time"], "time", 0, 1e9), 60)
+    displacement, occluded = (finite_number(measured[key], key, 0, _FAR) for key in ("displacement", "occluded"))
+    similar = [finite_number(value, "ssim", -1, 1) for value in measured["ssim"]][:2]
+    told = (
+        f"{str(source['film'])[:255]} at {int(minutes)}:{seconds:05.2f}",
+        level,
+        f"{displacement:.1f} px, {occluded:.0%} occluded",
+        "SSIM " + ", ".join(f"{value:.3f}" for value in similar),
+    )
+    return level, f"aspect-ratio:{width:g}/{height:g}", box, told
+
+
+def escape(text: str) -> str:
+    """Text as it may stand in HTML; names that are not Unicode get question marks."""
+    return html.escape(text.encode("utf-8", "replace").decode())

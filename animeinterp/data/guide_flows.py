@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 
 from animeinterp import __version__
 from animeinterp.data.atd12k import FLOW_NAMES, TripletFiles, read_triplet
-from animeinterp.data.build_record import beside, flows_of, write_text, writing
+from animeinterp.data.build_record import beside, flows_of
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.interpolator import Interpolator, load_interpolator
-from animeinterp.io.files import make_folder
+from animeinterp.io.files import make_folder, write_text, writing
 from animeinterp.options import Options
 from animeinterp.sgm.guidance import PUBLISHED, QUICK, coarse_flow
 from animeinterp.sgm.matching import match

@@ -235,8 +235,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
         said = getattr(error, "strerror", None) or error
         raise FileError(f"cannot lock {folder}: {said}; choose another folder") from error
     try:
-        with writing(folder):
-            _remove_parts(folder)
+        remove_parts(folder)
         yield
     finally:
         # Before the release: filelock checks that the file it has locked is still there. Windows refuses, and keeps it.
@@ -245,13 +244,15 @@ def lock_folder(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _remove_parts(folder: Path) -> None:
-    for path in folder.glob(".*.part"):
-        if _PART.fullmatch(path.name):
-            if path.is_dir() and not is_link(path):
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+def remove_parts(folder: Path) -> None:
+    """Remove the temporary files and folders of killed runs from a folder that is locked. Raises FileError."""
+    with writing(folder):
+        for path in folder.glob(".*.part"):
+            if _PART.fullmatch(path.name):
+                if path.is_dir() and not is_link(path):
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
 
 
 def is_link(path: Path) -> bool:

@@ -85,7 +85,7 @@ def read_toml(path: Path, expected: str, limit: int = MEGABYTE) -> dict[str, Any
         raise FileError(f"{path} is not TOML ({said(error)}); expected {expected}") from error
 
 
-def number(value: object, name: str, low: float, high: float) -> float:
+def finite_number(value: object, name: str, low: float, high: float) -> float:
     """A number within [low, high].
 
     Raises:
