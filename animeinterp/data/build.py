@@ -99,7 +99,7 @@ def build(
     """
     folder, options = Path(folder), options or BuildOptions()
     check_options(folder, options, force)
-    if films and not any(Path(path).exists() for path in films):
+    if films and not any(map(os.path.exists, films)):
         raise FileError(f"expected films, found nothing at {', '.join(map(str, films[:3]))}; check the names")
     for place in (folder, annotations_of(folder)):
         make_folder(place)
