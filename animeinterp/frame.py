@@ -14,6 +14,7 @@ nobody can see and which premultiplication loses.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from numbers import Real
 
 import cv2
@@ -25,8 +26,33 @@ from animeinterp.errors import FrameError, UsageError
 Frame = NDArray[np.uint8] | NDArray[np.uint16]
 
 MIN_SIDE = 16  # px; smaller frames have no pieces worth matching and no 1/8-size features
+MAX_SIDE = 32_766  # px; OpenCV's remap counts sides in 16 bits
 _MODES = {1: "grey", 2: "grey+alpha", 3: "RGB", 4: "RGBA"}
 _MID_GREY = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """What the pixels of a frame hold.
+
+    Attributes:
+        color: Whether they are RGB; otherwise gray.
+        alpha: Whether they have alpha.
+        depth: Bits of a channel, 8 or 16.
+    """
+
+    color: bool
+    alpha: bool
+    depth: int
+
+    def __or__(self, other: Mode) -> Mode:
+        """The poorest mode that holds both."""
+        return Mode(self.color or other.color, self.alpha or other.alpha, max(self.depth, other.depth))
+
+    @property
+    def channels(self) -> int:
+        """How many channels a frame of this mode has: 1, 2, 3 or 4."""
+        return (3 if self.color else 1) + self.alpha
 
 
 def channels(frame: Frame) -> int:
@@ -37,6 +63,11 @@ def channels(frame: Frame) -> int:
 def has_alpha(frame: Frame) -> bool:
     """Whether the last channel of a frame is alpha."""
     return channels(frame) in (2, 4)
+
+
+def mode_of(frame: Frame) -> Mode:
+    """The mode of a frame."""
+    return Mode(channels(frame) > 2, has_alpha(frame), 8 * frame.dtype.itemsize)
 
 
 def describe(frame: Frame) -> str:
@@ -51,6 +82,8 @@ def check_size(width: int, height: int, max_pixels: int, name: str = "the frame"
         raise FrameError(
             f"{name} is {width}x{height}; expected at least {MIN_SIDE}x{MIN_SIDE} pixels, so give a larger drawing"
         )
+    if max(width, height) > MAX_SIDE:
+        raise FrameError(f"{name} is {width}x{height}; expected at most {MAX_SIDE:,} px a side, so cut it into parts")
     if width * height > max_pixels:
         raise FrameError(
             f"{name} is {width}x{height}, {width * height:,} pixels; the limit is {max_pixels:,}, "
@@ -113,6 +146,26 @@ def with_colour(frame: Frame) -> Frame:
     planes = frame.reshape(*frame.shape[:2], channels(frame))
     colored: Frame = planes[..., [0, 0, 0, *range(1, planes.shape[2])]]
     return colored
+
+
+def widened(frame: Frame, mode: Mode) -> Frame:
+    """A frame in a richer mode, without loss: gray is replicated, missing alpha is opaque, 8 bits become 16.
+
+    Args:
+        frame: The frame.
+        mode: Holds at least what the frame has, such as `mode_of(frame) | mode_of(other)`.
+
+    Returns:
+        A frame of the same size; `frame` itself if it has this mode already.
+    """
+    if mode.color:
+        frame = with_colour(frame)
+    if mode.depth == 16 and frame.dtype == np.uint8:
+        frame = frame.astype(np.uint16) * np.uint16(257)
+    if mode.alpha and not has_alpha(frame):
+        opaque = np.full((*frame.shape[:2], 1), np.iinfo(frame.dtype).max, frame.dtype)
+        frame = np.concatenate([frame.reshape(*frame.shape[:2], -1), opaque], axis=2)
+    return frame
 
 
 def to_planes(frame: Frame) -> NDArray[np.float32]:

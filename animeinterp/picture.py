@@ -14,28 +14,24 @@ from __future__ import annotations
 
 import io
 import struct
-import threading
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image
 
-from animeinterp.errors import AnimeInterpError, FileError, FrameError, UsageError
-from animeinterp.frame import Frame, channels, check_size, describe, has_alpha
+from animeinterp.errors import FileError, FrameError, UsageError
+from animeinterp.frame import Frame, Mode, channels, describe, has_alpha, mode_of, widened
 from animeinterp.io.files import check_target, write_bytes
+from animeinterp.picture_header import FORMATS, bits_in, mode_in, opened, png_color_type, read_header
 
-FORMATS = {".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".jpg": "JPEG", ".jpeg": "JPEG"}
-
-_MODES_8BIT = ("L", "LA", "RGB", "RGBA")
 _EXPANDED = {"1": "L", "PA": "RGBA", "RGBa": "RGBA", "La": "LA"}
-_TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_PLANAR, _TIFF_EXTRA_SAMPLES = 258, 262, 284, 338
+_TIFF_PHOTOMETRIC, _TIFF_PLANAR, _TIFF_EXTRA_SAMPLES = 262, 284, 338
 _PNG_COLOR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}  # by number of channels
 _INCH = 0.0254  # m
 _UPRIGHT: dict[int, Callable[[Frame], Frame]] = {
@@ -47,7 +43,6 @@ _UPRIGHT: dict[int, Callable[[Frame], Frame]] = {
     7: lambda a: np.rot90(np.fliplr(a), -1),
     8: lambda a: np.rot90(a, 1),
 }
-_pillow_limit = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,59 +65,40 @@ def read_picture(path: Path, max_pixels: int) -> Picture:
     max_pixels: larger pictures are refused by their header, before any pixel is decoded.
     Raises FileError if the file cannot be read, FrameError if what it holds cannot be worked on.
     """
-    if path.exists() and not path.is_file():
-        raise FileError(f"{path} is {'a folder' if path.is_dir() else 'no ordinary file'}; expected a picture file")
-    with _one_line_errors(path), path.open("rb") as file:
-        if not file.read(1):
-            raise FileError(f"{path} is empty; expected a picture, so export it again")
-        image = _open(file)
-        check_size(*image.size, max_pixels, str(path))
-        count = getattr(image, "n_frames", 1)
-        if image.format != "JPEG" and count > 1:
-            raise FrameError(f"{path} holds {count} pictures; expected one, so export the two frames you want")
-        pixels = _read_16bit(image, file, path) if _bits(image, file) == 16 else _read_8bit(image, path)
+    with opened(path, max_pixels) as (image, file):
+        mode_in(image, file, path)
+        pixels = _read_16bit(image, file, path) if bits_in(image, file) == 16 else _read_8bit(image)
         return Picture(pixels, str(image.format), image.info.get("icc_profile") or None, _dpi(image))
 
 
-@contextmanager
-def _one_line_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (AnimeInterpError, MemoryError):
-        raise
-    except UnidentifiedImageError:
-        raise FileError(
-            f"{path} is no picture that can be read; expected PNG, WebP, TIFF or JPEG, so convert it first"
-        ) from None
-    except OSError as error:
-        if error.errno is not None:
-            raise FileError(f"cannot read {path}: {error.strerror}") from error
-        raise FileError(f"{path} is damaged or cut short ({error}); export or copy it again") from error
-    except Exception as error:  # decoders raise anything at all on damaged data
-        raise FileError(f"{path} is damaged ({type(error).__name__}); export or copy it again") from error
+def read_pair(path0: Path, path1: Path, max_pixels: int) -> tuple[Picture, Picture]:
+    """Read two pictures of one size and widen both to the richest mode and depth of the two.
+
+    Args:
+        path0, path1: The files.
+        max_pixels: Larger pictures are refused.
+
+    Returns:
+        Two pictures of one size, mode and depth. Where one of them was gray and became RGB, its ICC profile, which is
+        of gray, is replaced by that of the other.
+
+    Raises:
+        FileError: A file cannot be read.
+        FrameError: One cannot be worked on, or the sizes differ.
+    """
+    headers = [read_header(path, max_pixels) for path in (path0, path1)]
+    sizes = [f"{header.width}x{header.height}" for header in headers]
+    if sizes[0] != sizes[1]:
+        raise FrameError(f"{path0} is {sizes[0]} but {path1} is {sizes[1]}; expected the same size, so make them alike")
+    first, second = (read_picture(path, max_pixels) for path in (path0, path1))
+    mode = mode_of(first.pixels) | mode_of(second.pixels)
+    return _widened(first, mode, second), _widened(second, mode, first)
 
 
-def _open(file: io.BufferedReader) -> Image.Image:
-    # Pillow's own limit is a constant of the module, below what max_pixels may admit, and without our advice
-    with _pillow_limit:
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            image = Image.open(file, formats=sorted(set(FORMATS.values())))
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
-    if image.format == "MPO":  # a JPEG with further pictures behind it, from cameras
-        image.format = "JPEG"
-    return image
-
-
-def _bits(image: Image.Image, file: io.BufferedReader) -> int:
-    """Bits per sample as the file has them; Pillow's mode hides it."""
-    if image.format == "PNG":
-        file.seek(24)
-        return file.read(1)[0]
-    if image.format == "TIFF":
-        return int(max(image.tag_v2.get(_TIFF_BITS, (1,))))  # type: ignore[attr-defined]
-    return 8
+def _widened(picture: Picture, mode: Mode, other: Picture) -> Picture:
+    gray = mode.color and not mode_of(picture.pixels).color
+    icc = other.icc if gray else picture.icc
+    return replace(picture, pixels=widened(picture.pixels, mode), icc=icc)
 
 
 def _dpi(image: Image.Image) -> tuple[float, float] | None:
@@ -130,7 +106,7 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
     return (x, y) if 0 < x < 1e6 and 0 < y < 1e6 else None
 
 
-def _read_8bit(image: Image.Image, path: Path) -> Frame:
+def _read_8bit(image: Image.Image) -> Frame:
     image.load()
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     transparent = "transparency" in image.info
@@ -140,10 +116,6 @@ def _read_8bit(image: Image.Image, path: Path) -> Frame:
         image = image.convert("RGBA" if image.mode == "RGB" else "LA")
     elif image.mode in _EXPANDED:
         image = image.convert(_EXPANDED[image.mode])
-    if image.mode not in _MODES_8BIT:
-        raise FrameError(
-            f"{path} is in {image.mode}; expected 8- or 16-bit grey, RGB or RGBA, so convert it to RGB first"
-        )
     return _upright(np.array(image), orientation)
 
 
@@ -186,9 +158,7 @@ def _decode_with_opencv(data: bytes) -> NDArray[np.uint16] | None:
 
 def _png_channels(pixels: Frame, image: Image.Image, file: io.BufferedReader) -> Frame:
     """The channels as the PNG has them: OpenCV has no grey + alpha and its own idea of key colours."""
-    file.seek(25)
-    color_type = file.read(1)[0]
-    if color_type == _PNG_COLOR_TYPE[2]:
+    if png_color_type(file) == _PNG_COLOR_TYPE[2]:
         return pixels[..., [0, 3]]
     key = image.info.get("transparency")
     if key is None:

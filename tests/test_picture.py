@@ -182,7 +182,7 @@ def test_other_colour_models_are_refused(tmp_path, mode):
 def test_animations_and_pages_are_refused(tmp_path, suffix):
     images = [Image.fromarray(noise("RGB")) for _ in range(3)]
     images[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=images[1:])
-    with pytest.raises(FrameError, match="holds 3 pictures"):
+    with pytest.raises(FrameError, match="holds several pictures" if suffix == ".tif" else "holds 3 pictures"):
         read_picture(tmp_path / f"a{suffix}", LIMIT)
 
 

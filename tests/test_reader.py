@@ -173,13 +173,13 @@ def test_interlaced_films_are_refused_with_advice_or_made_whole(tmp_path):
 
 
 def test_a_folder_of_frames_is_a_film_in_the_order_of_its_numbers(tmp_path):
-    for number in (1, 2, 10):
+    for number in (8, 9, 10):
         write_picture(tmp_path / f"f{number}.png", figure(number))
     film = probe(tmp_path, rate=Fraction(12))
     assert (film.rate, film.frames, film.duration) == (12, 3, Fraction(1, 4))
     shown = list(Reader(film))
     assert [frame.time for frame in shown] == [0, Fraction(1, 12), Fraction(1, 6)]
-    assert all(np.array_equal(frame.frame, figure(k)) for frame, k in zip(shown, (1, 2, 10), strict=True))
+    assert all(np.array_equal(frame.frame, figure(k)) for frame, k in zip(shown, (8, 9, 10), strict=True))
 
 
 def test_folders_without_frames_or_with_unlike_ones_are_refused(tmp_path):
@@ -188,7 +188,7 @@ def test_folders_without_frames_or_with_unlike_ones_are_refused(tmp_path):
     write_picture(tmp_path / "1.png", figure(0))
     write_picture(tmp_path / "2.png", figure(0, (96, 80)))
     with pytest.raises(FileError, match="make them alike"):
-        list(Reader(probe(tmp_path)))
+        probe(tmp_path)
 
 
 def test_a_film_has_a_rate_of_its_own(tmp_path):

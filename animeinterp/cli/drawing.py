@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Frame0 = Annotated[Path, typer.Argument(metavar="A", readable=False, help="The first frame: PNG, WebP, TIFF or JPEG.")]
 Frame1 = Annotated[
     Path,
-    typer.Argument(metavar="B", readable=False, help="The second frame, of the same size, mode and depth."),
+    typer.Argument(metavar="B", readable=False, help="The second frame, of the same size."),
 ]
 
 
@@ -56,7 +56,9 @@ def tween(
 
     One picture gets the name given by -o. Several are numbered in order of time: mid.png becomes mid_1.png,
     mid_2.png, … (mid_01.png from ten on). In a folder (out/ is made if absent), or without -o in the current
-    one, the name is A-B with A's suffix. Bit depth, mode, size, ICC profile and resolution are those of A.
+    one, the name is A-B with A's suffix. Where A and B differ in mode or depth (gray, RGB, alpha, 8 and 16
+    bits), both are widened to the richest; the in-betweens have that mode and depth, and the size, ICC profile and
+    resolution of A.
     """
     times = _times(count, at, timing)
     picture_a, picture_b = _read_pair(a, b, max_pixels)
@@ -150,12 +152,9 @@ def _times(count: int | None, at: str | None, timing: str | None) -> tuple[Fract
 
 
 def _read_pair(a: Path, b: Path, max_pixels: int) -> tuple[Picture, Picture]:
-    from animeinterp.frame import check_pair
-    from animeinterp.picture import read_picture
+    from animeinterp.picture import read_pair
 
-    picture_a, picture_b = read_picture(a, max_pixels), read_picture(b, max_pixels)
-    check_pair(picture_a.pixels, picture_b.pixels, (str(a), str(b)))
-    return picture_a, picture_b
+    return read_pair(a, b, max_pixels)
 
 
 def _targets(output: str | Path | None, a: Path, b: Path, count: int) -> list[Path]:

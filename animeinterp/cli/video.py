@@ -178,6 +178,7 @@ def _summarise(tally: Tally, target: Path) -> None:
         lines.append(f"{tally.lost} damaged packets of sound or subtitles were left out")
     if tally.shrunk:
         lines.append(f"memory ran out {tally.shrunk} times; motion was looked for at a smaller size since")
+    lines += [f"note: {what}" for what in tally.notes]
     lines += [f"not in the new file: {what}" for what in tally.dropped]
     for line in lines:
         out.print(line, markup=False)

@@ -134,7 +134,7 @@ def check_target(target: Path, force: bool) -> None:
     """
     try:
         kind = kind_of(target)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         kind = ""
     except (OSError, ValueError) as error:
         advice = _advice(error) if isinstance(error, OSError) else "choose another name"

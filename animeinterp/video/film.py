@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from animeinterp.frame import Frame
+from animeinterp.frame import Frame, Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,8 @@ class Film:
     pictures, s, as the file claims. frames: how many, about. pix_fmt: FFmpeg's name of its pixels. depth: 8 or
     16 bits that a frame in memory has. alpha: whether it is partly transparent. colour: see `Colour`. aspect: width of
     a pixel by its height. rotation: degrees, counterclockwise, that players turn it by. mastering, light: HDR10's
-    static metadata, FFmpeg's side data as they are in memory.
+    static metadata, FFmpeg's side data as they are in memory. notes: what was assumed about it, as sentences.
+    mode: of the frames of a folder.
     """
 
     path: Path
@@ -49,6 +50,8 @@ class Film:
     rotation: int = 0
     mastering: bytes | None = None
     light: bytes | None = None
+    notes: tuple[str, ...] = ()
+    mode: Mode | None = None
 
     @property
     def is_folder(self) -> bool:

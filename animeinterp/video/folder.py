@@ -1,56 +1,74 @@
-"""Folders of frames as films: what they are, and their frames one by one."""
+"""Folders of frames as films: what they are, and their frames one by one.
+
+The headers of all frames are read before the work. Frames of one film may be saved in the poorest mode that holds each
+(ImageMagick and optipng do so): all are widened to the richest one.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
 from animeinterp.errors import FileError
-from animeinterp.frame import Frame, channels, describe, has_alpha
-from animeinterp.picture import FORMATS, read_picture
+from animeinterp.frame import mode_of, widened
+from animeinterp.picture import read_picture
+from animeinterp.picture_header import FORMATS, Header, read_header
 from animeinterp.video.film import Film, Shown
+from animeinterp.video.numbering import Numbering, number_frames, same_sequence
 
 FOLDER_RATE = Fraction(24)
+# Pictures that other programs write as frames and that are not read here.
+_UNREAD = (
+    ".avif", ".bmp", ".cin", ".dpx", ".exr", ".gif", ".hdr", ".heic", ".jp2", ".jxl", ".ppm", ".psd", ".sgi", ".svg",
+    ".tga",
+)  # fmt: skip
 
 
 def probe_folder(folder: Path, rate: Fraction | None, max_pixels: int) -> Film:
-    """Describe a folder of frames as a film.
+    """Describe a folder of frames as a film, by the headers of all of them.
 
     Args:
         folder: The folder.
-        rate: Frames per second; None = 24.
+        rate: Frames per second that the numbers in the names count; None = 24.
         max_pixels: Larger frames are refused.
 
     Raises:
-        FileError: There are no frames, or one cannot be read.
+        FileError: There are no frames, one cannot be read, they differ in size or are not one sequence.
         FrameError: A frame cannot be worked on.
     """
     rate = rate or FOLDER_RATE
-    paths = _pictures(folder)
-    if not paths:
-        raise FileError(f"{folder} holds no pictures; expected frames as {', '.join(FORMATS)}, so give another folder")
-    frame = read_picture(paths[0], max_pixels).pixels
-    height, width = frame.shape[:2]
-    depth = 8 * frame.dtype.itemsize
-    rgb = channels(frame) > 2
+    numbering = _numbering(folder, rate)
+    headers = [_header(path, max_pixels) for _, path in numbering.frames]
+    first = headers[0]
+    for header, (_, path) in zip(headers, numbering.frames, strict=True):
+        if (header.width, header.height) != (first.width, first.height):
+            raise FileError(
+                f"{path} is {header.width}x{header.height}, but {numbering.frames[0][1].name} is "
+                f"{first.width}x{first.height}; expected frames of one size, so make them alike"
+            )
+    mode = reduce(or_, (header.mode for header in headers))
+    name = "gbrap" if mode.alpha else "gbrp" if mode.color else "gray"
     return Film(
         path=folder,
-        width=width,
-        height=height,
+        width=first.width,
+        height=first.height,
         rate=rate,
         start=Fraction(0),
-        duration=len(paths) / rate,
-        frames=len(paths),
-        pix_fmt=("gbrap" if has_alpha(frame) else "gbrp" if rgb else "gray") + ("16le" if depth == 16 else ""),
-        depth=depth,
-        alpha=has_alpha(frame),
+        duration=numbering.length / rate,
+        frames=numbering.length,
+        pix_fmt=name + ("16le" if mode.depth == 16 else ""),
+        depth=mode.depth,
+        alpha=mode.alpha,
+        notes=numbering.notes,
+        mode=mode,
     )
 
 
 def folder_frames(film: Film, start: Fraction, max_pixels: int) -> Iterator[Shown]:
-    """Yield the frames of a folder in order.
+    """Yield the frames of a folder in order, all of one mode.
 
     Args:
         film: The folder, as `probe_folder` describes it.
@@ -58,20 +76,40 @@ def folder_frames(film: Film, start: Fraction, max_pixels: int) -> Iterator[Show
         max_pixels: Larger frames are refused.
 
     Raises:
-        FileError: A frame cannot be read or differs from those before.
+        FileError: A frame cannot be read, or has changed since the folder was described.
     """
-    first: Frame | None = None
-    for number, path in enumerate(_pictures(film.path)):
-        if (number + 1) / film.rate <= start:
+    frames = _numbering(film.path, film.rate).frames
+    ends = [place for place, _ in frames[1:]]
+    for (place, path), end in zip(frames, [*ends, None], strict=True):
+        if end is not None and end / film.rate <= start:
             continue
         frame = read_picture(path, max_pixels).pixels
-        first = frame if first is None else first
-        if frame.shape != first.shape or frame.dtype != first.dtype:
-            raise FileError(f"{path} is {describe(frame)}, those before are {describe(first)}; make them alike")
-        yield Shown(number, number / film.rate, frame)
+        mode = film.mode or mode_of(frame)
+        if frame.shape[:2] != (film.height, film.width) or mode_of(frame) | mode != mode:
+            raise FileError(f"{path} has changed since the run began; begin anew")
+        yield Shown(place, place / film.rate, widened(frame, mode))
 
 
-def _pictures(folder: Path) -> list[Path]:
-    """The pictures of a folder in the order of the numbers in their names."""
-    paths = [path for path in folder.iterdir() if path.suffix.lower() in FORMATS and not path.name.startswith(".")]
-    return sorted(paths, key=lambda p: [int(s) if s.isdigit() else s for s in re.split(r"(\d+)", p.name)])
+def _numbering(folder: Path, rate: Fraction) -> Numbering:
+    try:
+        files = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and not path.is_dir())
+    except OSError as error:
+        raise FileError(f"cannot read {folder}: {error.strerror}; expected a folder of frames") from error
+    frames = [path for path in files if path.suffix.lower() in FORMATS]
+    unread = [path for path in files if path.suffix.lower() in _UNREAD]
+    if not frames:
+        found = f", found {unread[0].name}" if unread else ""
+        raise FileError(
+            f"{folder} holds no pictures; expected frames as {', '.join(FORMATS)}{found}, so give another folder"
+        )
+    for path in unread:
+        if same_sequence(path, frames[0]):
+            raise FileError(f"{path} cannot be read; expected frames as {', '.join(FORMATS)}, so convert it first")
+    return number_frames(frames, rate)
+
+
+def _header(path: Path, max_pixels: int) -> Header:
+    header = read_header(path, max_pixels)
+    if not header.complete:
+        read_picture(path, max_pixels)  # raises if it is damaged, now and not after hours
+    return header

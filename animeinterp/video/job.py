@@ -74,7 +74,8 @@ class Tally:
     frames: of the new film that are finished; total: of all, about. drawn: those that are new. shown: drawings as
     they are. held: of these, before a cut. cuts, ones, twos, threes, longer: of the source, as far as it was read.
     damaged: its frames that could not be decoded. shrunk: how often memory ran out. kept: frames of an earlier run.
-    dropped: what the new file cannot hold. lost: packets of sound that are damaged. seconds: so far.
+    dropped: what the new file cannot hold. notes: what was assumed about the source. lost: packets of sound that are
+    damaged. seconds: so far.
     """
 
     frames: int = 0
@@ -92,6 +93,7 @@ class Tally:
     shrunk: int = 0
     lost: int = 0
     dropped: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -150,7 +152,9 @@ class _Job:
         )
         check_free(target, options.force)
         self.parts = Parts(target, self._output.film, self.grid.rate, self._output.encoder)
-        self.tally = Tally(total=self.grid.count(self.film.duration), dropped=self._output.dropped)
+        self.tally = Tally(
+            total=self.grid.count(self.film.duration), dropped=self._output.dropped, notes=list(self.film.notes)
+        )
 
     def begin(self, maker: Inbetweener) -> None:
         """Open the parts, those of an earlier run if it is to go on."""
