@@ -14,16 +14,17 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from animeinterp.errors import AnimeInterpError
-    from animeinterp.interpolator import Analysis, Interpolator, Motion, load_interpolator
+    from animeinterp.interpolator import Interpolator, load_interpolator
+    from animeinterp.motion import Analysis, Motion
     from animeinterp.options import Options
     from animeinterp.video.job import VideoOptions, interpolate_video
     from animeinterp.weights import available_models
 
 _HOME = {
-    "Analysis": "animeinterp.interpolator",
+    "Analysis": "animeinterp.motion",
     "AnimeInterpError": "animeinterp.errors",
     "Interpolator": "animeinterp.interpolator",
-    "Motion": "animeinterp.interpolator",
+    "Motion": "animeinterp.motion",
     "Options": "animeinterp.options",
     "VideoOptions": "animeinterp.video.job",
     "available_models": "animeinterp.weights",

@@ -22,7 +22,8 @@ from PIL import Image, ImageDraw, ImageFont
 from animeinterp.frame import Frame, describe, has_alpha, rgb8
 
 if TYPE_CHECKING:
-    from animeinterp.interpolator import Analysis, Interpolator, Motion
+    from animeinterp.interpolator import Interpolator
+    from animeinterp.motion import Analysis, Motion
 
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB
 

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +22,8 @@ from torch import Tensor
 
 from animeinterp.errors import UsageError, WeightsError
 from animeinterp.frame import Frame, check_frame, check_pair, check_time, from_planes, rgb8, to_planes
+from animeinterp.mattes import Region, crop, find_window, mix, moving_hull, surround
+from animeinterp.motion import Analysis, Motion
 from animeinterp.net.cel import Cel
 from animeinterp.net.compose import Warped, compose, warp
 from animeinterp.net.descriptors import PieceDescriptor, load_vgg
@@ -46,47 +46,6 @@ CoarseFlows = tuple[NDArray[np.float32], NDArray[np.float32]]
 _Guided = tuple[list[NDArray[np.int64]], list[Guidance]]  # matches and flow, there and back
 _DEFORMATIONS = {"published": PUBLISHED, "quick": QUICK, "none": None}
 STILL = 0.5  # px; slower pixels do not count as moving when untouched pixels are kept
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Analysis:
-    """What one frame is made of.
-
-    frame: as given, see `animeinterp.frame`. picture: what was segmented, uint8 (h, w, 3) RGB at working size.
-    pieces: its colour pieces. descriptors: float32 (K, N), one row per piece; where no pieces were looked for, the
-    whole frame is one, and N = 0. features: the network's, None in presets without one. seconds: wall time by stage.
-    """
-
-    frame: Frame
-    picture: NDArray[np.uint8]
-    pieces: Pieces
-    descriptors: NDArray[np.float32]
-    features: Any
-    seconds: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Motion:
-    """How two frames move into each other.
-
-    match01, match10: int64 (K0,) and (K1,), each piece's match in the other frame, -1 = none.
-    coarse01, coarse10: float32 (2, h, w), x first, px at working size: what SGM alone says, 0 = nothing.
-    flow01, flow10: float32 (2, H, W), x first, px of the frame: refined.
-    importance0, importance1: float32 (H, W) > 0: how far each pixel's flow can be trusted; up to 1 without a network.
-    seconds: wall time by stage.
-    """
-
-    analysis0: Analysis
-    analysis1: Analysis
-    match01: NDArray[np.int64]
-    match10: NDArray[np.int64]
-    coarse01: NDArray[np.float32]
-    coarse10: NDArray[np.float32]
-    flow01: NDArray[np.float32]
-    flow10: NDArray[np.float32]
-    importance0: NDArray[np.float32]
-    importance1: NDArray[np.float32]
-    seconds: dict[str, float]
 
 
 class Interpolator:
@@ -126,6 +85,9 @@ class Interpolator:
         check_pair(frame0, frame1)
         if t in (0, 1) or np.array_equal(frame0, frame1):
             return (frame1 if t == 1 else frame0).copy()
+        window = find_window(frame0, frame1) if coarse is None else None
+        if window is not None:
+            return surround(self(crop(frame0, window), crop(frame1, window), t), window, frame0, frame1, t)
         analysis0, analysis1 = (self.analyze(frame, segment=coarse is None) for frame in (frame0, frame1))
         return self.render(self.motion(analysis0, analysis1, coarse), t)
 
@@ -164,6 +126,32 @@ class Interpolator:
             (match01, match10), guidances = self._match(analysis0, analysis1, seconds)
         else:
             (match01, match10), guidances = self._given(analysis0, analysis1, coarse)
+        frames = analysis0.frame, analysis1.frame
+        window, inner = find_window(*frames), None
+        if window is None:
+            flows, importances = self._flows(analysis0, analysis1, guidances, seconds)
+        else:
+            inner = self._within(window, frames, coarse)
+            flows = [_placed(flow, window, frames[0], 0) for flow in (inner.flow01, inner.flow10)]
+            importances = [_placed(plane, window, frames[0], 1) for plane in (inner.importance0, inner.importance1)]
+            seconds |= inner.seconds
+        return Motion(
+            analysis0, analysis1, match01, match10, guidances[0].flow, guidances[1].flow,
+            flows[0], flows[1], importances[0], importances[1], moving_hull(*frames), seconds, inner, window,
+        )  # fmt: skip
+
+    def _within(self, window: Region, frames: tuple[Frame, Frame], coarse: CoarseFlows | None) -> Motion:
+        """The motion of the picture inside a matte, analyzed as if the image ended there."""
+        if coarse is not None:
+            there, back = (resize_flow(flow, frames[0].shape[:2])[:, *window] for flow in coarse)
+            coarse = np.ascontiguousarray(there), np.ascontiguousarray(back)
+        first, second = (self.analyze(crop(frame, window), segment=coarse is None) for frame in frames)
+        return self.motion(first, second, coarse)
+
+    def _flows(
+        self, analysis0: Analysis, analysis1: Analysis, guidances: list[Guidance], seconds: dict[str, float]
+    ) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]]:
+        """Dense flow there and back at the size of the frame, (2, H, W), and the importance of its pixels, (H, W)."""
         pictures = analysis0.picture, analysis1.picture
         directions = (
             Direction(*pictures, analysis0.pieces, guidances[0]),
@@ -186,35 +174,43 @@ class Interpolator:
                 small = [resize_flow(flow, pictures[0].shape[:2]) for flow in flows]
                 learned = [resize(importance(directions[i], small[i], small[1 - i]), size) for i in (0, 1)]
             importances = learned
-        return Motion(
-            analysis0, analysis1, match01, match10, guidances[0].flow, guidances[1].flow,
-            flows[0], flows[1], importances[0], importances[1], seconds,
-        )  # fmt: skip
+        return flows, importances
 
     def render(self, motion: Motion, t: float) -> Frame:
         """Draw the frame at time t in [0, 1], in the size, mode and depth of the frames.
 
         t = 0 and t = 1 give the frames themselves. Where both frames are equal and nothing that moves passes, the
-        result is equal too. Raises UsageError for a t outside [0, 1].
+        result is equal too; beyond all that moves, frames that are nearly equal are cross-faded. Raises UsageError for
+        a t outside [0, 1].
         """
         t = check_time(t)
         frame0, frame1 = motion.analysis0.frame, motion.analysis1.frame
         if t in (0, 1) or np.array_equal(frame0, frame1):
             return (frame1 if t == 1 else frame0).copy()
-        new = self._something_moves(motion, t)
+        if motion.inner is not None and motion.window is not None:
+            return surround(self.render(motion.inner, t), motion.window, frame0, frame1, t)
+        new = self._something_moves(motion, t) & motion.moving
         differs = frame0 != frame1
         new |= differs if differs.ndim == 2 else np.logical_or.reduce(differs, 2)
         with self._inference():
-            planes = self._draw(motion, t, new)
-        drawn = from_planes(planes[0].float().cpu().numpy(), frame0)
+            planes = self._draw(motion, t, new)[0].float().cpu().numpy()
+        faded = new & ~motion.moving
+        if faded.any():
+            np.copyto(planes, mix(frame0, frame1, t), where=faded)
+        drawn = from_planes(planes, frame0)
         np.copyto(drawn, frame0, where=~(new if frame0.ndim == 2 else new[..., None]))
         return drawn
 
     def warped(self, motion: Motion, t: float) -> tuple[Frame, Frame]:
         """Each frame alone, moved to time t; black (transparent, if there is alpha) where nothing arrives."""
+        frame = motion.analysis0.frame
+        if motion.inner is not None and motion.window is not None:
+            moved = frame.copy(), motion.analysis1.frame.copy()
+            for whole, part in zip(moved, self.warped(motion.inner, t), strict=True):
+                whole[motion.window] = part
+            return moved
         with self._inference():
             warped = self._warp(motion, check_time(t))
-        frame = motion.analysis0.frame
         first, second = (from_planes(w.planes[0].float().cpu().numpy(), frame) for w in warped)
         return first, second
 
@@ -368,6 +364,13 @@ def _device(name: str) -> str:
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"expected a device that torch can use, such as cpu, got {name!r}; use auto") from error
     return name
+
+
+def _placed(plane: NDArray[np.float32], window: Region, frame: Frame, rest: float) -> NDArray[np.float32]:
+    """(…, h, w) of a window → (…, H, W) of the frame."""
+    whole = np.full((*plane.shape[:-2], *frame.shape[:2]), rest, np.float32)
+    whole[..., *window] = plane
+    return whole
 
 
 def _array(planes: Tensor) -> NDArray[np.float32]:

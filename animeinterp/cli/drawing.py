@@ -17,7 +17,8 @@ from animeinterp.errors import UsageError
 from animeinterp.options import Options
 
 if TYPE_CHECKING:
-    from animeinterp.interpolator import Interpolator, Motion
+    from animeinterp.interpolator import Interpolator
+    from animeinterp.motion import Motion
     from animeinterp.picture import Picture
 
 Frame0 = Annotated[Path, typer.Argument(metavar="A", readable=False, help="The first frame: PNG, WebP, TIFF or JPEG.")]

@@ -18,13 +18,16 @@ import numpy as np
 
 from animeinterp.errors import AnimeInterpError
 from animeinterp.frame import Frame, rgb8
-from animeinterp.interpolator import Analysis, Interpolator, Motion
+from animeinterp.interpolator import Interpolator
+from animeinterp.mattes import Region, crop, find_window, largest_difference, surround
+from animeinterp.motion import Analysis, Motion
 
 Result = TypeVar("Result")
-Region = tuple[slice, slice]
 
 # Of 255, on frames at a quarter of their size: above what a codec changes from frame to frame of one drawing.
 _CHANGED = 6
+# Of 255, of single pixels, plus so many times the median difference: snow, a cursor, the dot of an eye.
+_SPECK, _SPECK_NOISE = 24, 9
 _MARGIN = 64  # px around what changes: the motion there has to be seen whole
 # Of a frame: a part costs analyses of its own, twice a pair where whole drawings cost one.
 _PART = 0.85
@@ -37,12 +40,18 @@ class Key:
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
         self._future: Future[Analysis] | None = None
+        self._region: Region | None = None
 
-    def analysis(self, maker: Inbetweener) -> Future[Analysis]:
-        """The analysis of the whole frame, begun now if it was not before."""
-        if self._future is None:
-            self._future = maker.submit(lambda: maker.interpolator.analyze(self.frame))
+    def analysis(self, maker: Inbetweener, region: Region | None = None) -> Future[Analysis]:
+        """The analysis of the frame, or of the picture within its bars, begun now if it was not before."""
+        if self._future is None or region != self._region:
+            self._region = region
+            self._future = maker.submit(lambda: maker.interpolator.analyze(self.crop(region)))
         return self._future
+
+    def crop(self, region: Region | None) -> Frame:
+        """A part of the frame, or all of it."""
+        return self.frame if region is None else crop(self.frame, region)
 
     def forget(self) -> None:
         """Let go of the analysis, so that it is made anew."""
@@ -91,10 +100,15 @@ class Pair:
     def __init__(self, maker: Inbetweener, key0: Key, key1: Key) -> None:
         self._maker, self._keys = maker, (key0, key1)
         self._motion: Motion | None = None
-        self._region = changed_region(key0.frame, key1.frame)
-        if self._region is None:
+        self._window = find_window(key0.frame, key1.frame)
+        self._region = self._window
+        part = changed_region(key0.crop(self._window), key1.crop(self._window))
+        self._is_part = part is not None
+        if part is not None:
+            self._region = _within(self._window, part)
+        else:
             for key in self._keys:
-                key.analysis(maker)
+                key.analysis(maker, self._window)
 
     def draw(self, t: Fraction) -> Frame:
         """The frame at t in (0, 1)."""
@@ -120,17 +134,14 @@ class Pair:
         if self._region is None:
             return drawn
         key0, key1 = self._keys
-        frame = (key0 if t < 0.5 else key1).frame.copy()
-        frame[self._region] = drawn
-        return frame
+        return surround(drawn, self._region, key0.frame, key1.frame, t)
 
     def _find(self) -> Motion:
         interpolator = self._maker.interpolator
-        if self._region is None:
-            first, second = (key.analysis(self._maker).result() for key in self._keys)
+        if self._is_part:
+            first, second = (interpolator.analyze(key.crop(self._region)) for key in self._keys)
         else:
-            crops: Any = [np.ascontiguousarray(key.frame[self._region]) for key in self._keys]
-            first, second = map(interpolator.analyze, crops)
+            first, second = (key.analysis(self._maker, self._window).result() for key in self._keys)
         return interpolator.motion(first, second)
 
 
@@ -138,18 +149,30 @@ def changed_region(frame0: Frame, frame1: Frame) -> Region | None:
     """Rows and columns around all that differs between two frames; None if that is most of them."""
     height, width = frame0.shape[:2]
     size = -(-width // 4), -(-height // 4)
-    small0, small1 = (cv2.resize(rgb8(frame), size, interpolation=cv2.INTER_AREA) for frame in (frame0, frame1))
-    changed = cv2.absdiff(small0, small1).max(axis=2) > _CHANGED
-    if not changed.any():
-        return None
+    plain0, plain1 = rgb8(frame0), rgb8(frame1)
+    reduced: Any = [cv2.resize(plain, size, interpolation=cv2.INTER_AREA) for plain in (plain0, plain1)]
+    changed = largest_difference(*reduced) > _CHANGED
+    difference = largest_difference(plain0, plain1)
+    specks = difference > _SPECK + _SPECK_NOISE * np.median(difference[::8, ::8])
     sides = []
     for axis, length in ((1, height), (0, width)):
-        places: Any = np.flatnonzero(changed.any(axis=axis))
-        low, high = 4 * int(places[0]) - _MARGIN, 4 * int(places[-1]) + 4 + _MARGIN
+        found = 4 * np.flatnonzero(changed.any(axis=axis)), np.flatnonzero(specks.any(axis=axis))
+        places: Any = np.concatenate(found)
+        if not places.size:
+            return None
+        low, high = int(places.min()) - _MARGIN, int(places.max()) + 4 + _MARGIN
         sides.append(slice(max(0, low), min(length, max(high, low + 2 * _MARGIN))))
     rows, columns = sides
     part = (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
     return (rows, columns) if part <= _PART else None
+
+
+def _within(window: Region | None, part: Region) -> Region:
+    """A part of a window as rows and columns of the frame."""
+    if window is None:
+        return part
+    rows, columns = (slice(w.start + p.start, w.start + p.stop) for w, p in zip(window, part, strict=True))
+    return rows, columns
 
 
 def _out_of_memory(error: Exception) -> bool:

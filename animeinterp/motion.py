@@ -1,0 +1,59 @@
+"""Plain results of the interpolator: what one frame is made of, and how two frames move into each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animeinterp.frame import Frame
+from animeinterp.mattes import Region
+from animeinterp.sgm.pieces import Pieces
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analysis:
+    """What one frame is made of.
+
+    frame: as given, see `animeinterp.frame`. picture: what was segmented, uint8 (h, w, 3) RGB at working size.
+    pieces: its colour pieces. descriptors: float32 (K, N), one row per piece; where no pieces were looked for, the
+    whole frame is one, and N = 0. features: the network's, None in presets without one. seconds: wall time by stage.
+    """
+
+    frame: Frame
+    picture: NDArray[np.uint8]
+    pieces: Pieces
+    descriptors: NDArray[np.float32]
+    features: Any
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Motion:
+    """How two frames move into each other.
+
+    match01, match10: int64 (K0,) and (K1,), each piece's match in the other frame, -1 = none.
+    coarse01, coarse10: float32 (2, h, w), x first, px at working size: what SGM alone says, 0 = nothing.
+    flow01, flow10: float32 (2, H, W), x first, px of the frame: refined.
+    importance0, importance1: float32 (H, W) > 0: how far each pixel's flow can be trusted; up to 1 without a network.
+    moving: bool (H, W), outside of which nothing moves, see `mattes.moving_hull`.
+    seconds: wall time by stage.
+    inner: the motion of the part within `window`, rows and columns of the frame, where a fixed matte surrounds it.
+    """
+
+    analysis0: Analysis
+    analysis1: Analysis
+    match01: NDArray[np.int64]
+    match10: NDArray[np.int64]
+    coarse01: NDArray[np.float32]
+    coarse10: NDArray[np.float32]
+    flow01: NDArray[np.float32]
+    flow10: NDArray[np.float32]
+    importance0: NDArray[np.float32]
+    importance1: NDArray[np.float32]
+    moving: NDArray[np.bool_]
+    seconds: dict[str, float]
+    inner: Motion | None = None
+    window: Region | None = None
