@@ -1,110 +1,84 @@
-"""The command line: parse, call, show. Nothing is computed here. One file per group of verbs.
+"""The command line: parse, call, show. Nothing is computed here.
 
-Whatever goes wrong ends in one line on stderr and an exit code: 2 where the call asks for something that
-cannot be, 130 after Ctrl-C, 1 for the rest. With --debug before the command, or ANIMEINTERP_DEBUG set, the
-traceback follows. Modules that load torch are imported where they are used, so that --help and mistakes
-answer at once.
+Whatever goes wrong ends in one line on stderr and an exit code: 2 where the call asks for something that cannot be,
+130 after Ctrl-C, 143 after SIGTERM, 1 for the rest. With --debug before the command, or ANIMEINTERP_DEBUG set, the
+traceback comes first. This module loads next to nothing, so that signals are handled from the beginning; the verbs
+are in `animeinterp.cli.app`.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-import traceback
-import warnings
-from collections.abc import Callable, Sequence
-from typing import Annotated
+from collections.abc import Sequence
 
-import typer
-from typer.exceptions import TyperException
-
-from animeinterp import __version__
-from animeinterp.cli import datasets, drawing, evaluating, training, video
-from animeinterp.cli.terminal import out
-from animeinterp.errors import AnimeInterpError
-
-_SETTINGS = {"help_option_names": ["-h", "--help"]}
-
-app = typer.Typer(
-    name="animeinterp",
-    help="Draws the frames between two frames of a 2D animation.",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings=_SETTINGS,
-)
-dataset = typer.Typer(help="Data sets: build them, look at them, cut training crops.", context_settings=_SETTINGS)
-weights = typer.Typer(help="Weights of training runs.", context_settings=_SETTINGS)
-_VERBS: dict[typer.Typer, tuple[Callable[..., None], ...]] = {
-    app: (
-        drawing.tween,
-        video.video,
-        drawing.explain,
-        drawing.demo,
-        drawing.models,
-        evaluating.evaluate,
-        training.train,
-    ),
-    dataset: (datasets.preview, datasets.crops, datasets.build, datasets.prune, datasets.flows),
-    weights: (training.export,),
-}
-for group, verbs in _VERBS.items():
-    for verb in verbs:
-        group.command()(verb)
-app.add_typer(dataset, name="dataset")
-app.add_typer(weights, name="weights")
-
-
-@dataset.callback(invoke_without_command=True)
-@weights.callback(invoke_without_command=True)
-def _show_help(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-
-
-@app.callback(invoke_without_command=True)
-def _root(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
-) -> None:
-    if debug:
-        os.environ["ANIMEINTERP_DEBUG"] = "1"
-    if version:
-        out.print(f"animeinterp {__version__}")
-    elif context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+from animeinterp.cli.signals import StopSignals, stop_signals
+from animeinterp.cli.streams import Stream, printable, standard_streams
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and leave with its exit code."""
-    if not os.environ.get("ANIMEINTERP_DEBUG"):
-        warnings.simplefilter("ignore")  # libraries' remarks on odd files; ours are errors
+    """Run the command line and leave with its exit code.
+
+    Args:
+        arguments: The words after the program's name; None takes those of this process.
+    """
+    with standard_streams() as stdout, stop_signals() as stops:
+        code = _run(sys.argv[1:] if arguments is None else list(arguments), stdout, stops)
+        if arguments is None:
+            stops.leave(code)
+            if stops.number is not None:
+                _leave(code)
+    sys.exit(code)
+
+
+def _run(arguments: list[str], stdout: Stream, stops: StopSignals) -> int:
     try:
-        code = app(args=arguments, prog_name="animeinterp", standalone_mode=False)
-        sys.stdout.flush()
-    except TyperException as error:
-        code = _fail(error.format_message(), 2, error)
-    except AnimeInterpError as error:
-        code = _fail(str(error), error.exit_code, error)
-    except BrokenPipeError:
-        # whoever read our output has gone; keep the interpreter from flushing into the void
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
-    except (KeyboardInterrupt, typer.Abort) as error:
-        code = _fail("stopped", 130, error)
-    except MemoryError as error:
-        code = _fail("memory ran out; make the frames smaller, or close other programs", 1, error)
-    except Exception as error:
-        code = _fail(
-            f"unexpected {type(error).__name__}: {error}; please report it with the output of --debug",
-            1,
-            error,
-        )
-    sys.exit(code if isinstance(code, int) else 0)
+        os.getcwd()  # noqa: PTH109 (torch's libraries end the process if it is gone)
+        from animeinterp.cli.app import run
+
+        code = run(arguments)
+        stdout.flush()
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else 1
+    except BaseException as error:
+        return _fail(error, arguments, stops)
+    if stdout.error is None or isinstance(stdout.error, BrokenPipeError):
+        return code  # a reader that has seen enough is no failure
+    said = getattr(stdout.error, "strerror", None) or stdout.error
+    _say(f"cannot write to standard output: {said}; files that the command names are written")
+    return code or 1
 
 
-def _fail(message: str, code: int, error: BaseException) -> int:
+def _leave(code: int) -> None:
+    """End at once: while Python shuts down, a second signal would end it with another code or a traceback."""
+    if "multiprocessing" in sys.modules:
+        from multiprocessing import active_children
+
+        for process in active_children():
+            process.terminate()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _fail(error: BaseException, arguments: list[str], stops: StopSignals) -> int:
+    """Say what went wrong in one line; returns the exit code."""
+    from animeinterp.cli.failures import described, stopped
+
     if os.environ.get("ANIMEINTERP_DEBUG"):
+        import traceback
+
         traceback.print_exception(error)
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    if isinstance(error, KeyboardInterrupt):
+        message, code = stopped(arguments), 130
+    else:
+        message, code = described(error, arguments)
+        if stops.number is not None:  # libraries may turn the exception into one of their own
+            message, code = stopped(arguments, getattr(error, "hint", "")), stops.code
+    _say(message)
     return code
+
+
+def _say(message: str) -> None:
+    print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)
+    sys.stderr.flush()

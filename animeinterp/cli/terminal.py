@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, TypeVar
+from time import monotonic
+from typing import Annotated, Any, TypeVar
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
 from rich.table import Table
 
+from animeinterp.cli.streams import printable
 from animeinterp.errors import FileError, UsageError
 from animeinterp.options import Options
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(highlight=False, soft_wrap=True, stderr=True)
+LOG_EVERY = 10.0  # s
+
+
+class SafeConsole(Console):
+    """A console that prints what is in names and metadata, but lets none of it command the terminal."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of what is printed, without control characters in their text."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+
+out = SafeConsole(highlight=False, soft_wrap=True)
+err = SafeConsole(highlight=False, soft_wrap=True, stderr=True)
 Item = TypeVar("Item")
 
 Model = Annotated[str, typer.Option("--model", help="A preset out of `animeinterp models`.")]
@@ -48,11 +64,59 @@ def check_new(path: Path, force: bool) -> None:
 
 def show_table(table: Table) -> None:
     """Print a table; into a file or pipe as wide as it needs to be read."""
-    Console(highlight=False, width=None if out.is_terminal else 140).print(table)
+    SafeConsole(highlight=False, width=None if out.is_terminal else 140).print(table)
 
 
 def progress(items: Iterable[Item], label: str, total: int) -> Iterator[Item]:
-    """The items, with a progress bar on stderr while it is a terminal."""
+    """The items, with a progress bar on stderr; where that is no terminal, with a line now and then."""
+    if not err.is_terminal:
+        with LogLines(label, total) as log:
+            for item in items:
+                yield item
+                log.advance()
+        return
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as bar:
+    with Progress(*columns, console=err, transient=True) as bar:
         yield from bar.track(items, total, description=label)
+
+
+class LogLines:
+    """A line on stderr every `LOG_EVERY` seconds while the block lasts: how much is done, how fast, what is left."""
+
+    def __init__(self, label: str, total: int) -> None:
+        """label: what is done. total: how many items there are."""
+        self._label, self._total, self._done = label, total, 0
+        self._begin = monotonic()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def __enter__(self) -> LogLines:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def advance(self) -> None:
+        """Count one more item as done."""
+        self._done += 1
+
+    def _work(self) -> None:
+        while not self._ended.wait(LOG_EVERY):
+            err.print(self._line(), markup=False)
+
+    def _line(self) -> str:
+        done, seconds = self._done, monotonic() - self._begin
+        if not done:
+            return f"{self._label}: 0/{self._total}, {clock(seconds)} so far"
+        rate = done / seconds
+        speed = f"{rate:.1f}/s" if rate >= 1 else f"{1 / rate:.1f} s each"
+        return f"{self._label}: {done}/{self._total}, {speed}, {clock((self._total - done) / rate)} left"
+
+
+def clock(seconds: float) -> str:
+    """A duration as people read it: 1:02:03 or 2:03."""
+    minutes, rest = divmod(round(max(seconds, 0)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -15,6 +15,8 @@ The guidance is found on the whole frame, as it is when frames are drawn, and cu
 from __future__ import annotations
 
 import multiprocessing
+import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache, partial
@@ -26,7 +28,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from animeinterp.data.sample import Samples
 from animeinterp.data.triplet import Triplet
@@ -34,7 +36,7 @@ from animeinterp.data.true_time import fitted_time
 from animeinterp.data.witness import witnessed_flow
 from animeinterp.errors import FileError, UsageError
 from animeinterp.interpolator import Interpolator, load_interpolator
-from animeinterp.io.files import make_folder
+from animeinterp.io.files import make_folder, write_bytes
 
 Arrays = dict[str, NDArray[Any]]
 Source = Callable[[Sequence[int]], Iterable[Triplet]]
@@ -144,13 +146,22 @@ def write_crops(
         return
     # OpenCV's and torch's threads do not outlive a fork.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _one_thread) as pool:
-        yield from pool.map(write, missing)
+    with ProcessPoolExecutor(workers, context, _begin_worker) as pool:
+        try:
+            yield from pool.map(write, missing)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list((getattr(pool, "_processes", None) or {}).values()):
+                process.terminate()  # what is in hand may take minutes
+            raise
 
 
-def _one_thread() -> None:
+def _begin_worker() -> None:
+    """Work in one thread, and leave it to the first process to answer Ctrl-C; ended by it, clean up."""
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
 
 def _write_shard(source: Source, seed: int, size: int, per_triplet: int, path: Path) -> Path:
@@ -166,13 +177,7 @@ def _write_shard(source: Source, seed: int, size: int, per_triplet: int, path: P
     if not held:
         raise UsageError(f"expected triplets in which something moves for {path}, got none; give another source")
     arrays = {name: np.concatenate([part[name] for part in parts])[:SHARD] for name in parts[0]}
-    beside = path.with_suffix(".part")
-    try:
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, beside)
-        beside.replace(path)
-    except (OSError, SafetensorError) as error:
-        beside.unlink(missing_ok=True)
-        raise FileError(f"expected to write {path}, but {error}; see that there is space") from error
+    write_bytes(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}), force=True)
     return path
 
 

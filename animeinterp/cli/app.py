@@ -1,0 +1,91 @@
+"""The verbs and their groups. One file per group of verbs.
+
+Modules that load torch are imported where they are used, so that --help and mistakes answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from animeinterp import __version__
+from animeinterp.cli import datasets, drawing, evaluating, training, video
+from animeinterp.cli.terminal import err, out
+from animeinterp.errors import CacheWarning, UsageError
+
+_SETTINGS = {"help_option_names": ["-h", "--help"]}
+
+app = typer.Typer(
+    name="animeinterp",
+    help="Draws the frames between two frames of a 2D animation.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings=_SETTINGS,
+)
+dataset = typer.Typer(help="Data sets: build them, look at them, cut training crops.", context_settings=_SETTINGS)
+weights = typer.Typer(help="Weights of training runs.", context_settings=_SETTINGS)
+_VERBS: dict[typer.Typer, tuple[Callable[..., None], ...]] = {
+    app: (
+        drawing.tween,
+        video.video,
+        drawing.explain,
+        drawing.demo,
+        drawing.models,
+        evaluating.evaluate,
+        training.train,
+    ),
+    dataset: (datasets.preview, datasets.crops, datasets.build, datasets.prune, datasets.flows),
+    weights: (training.export,),
+}
+for group, verbs in _VERBS.items():
+    for verb in verbs:
+        group.command()(verb)
+app.add_typer(dataset, name="dataset")
+app.add_typer(weights, name="weights")
+
+
+@dataset.callback(invoke_without_command=True)
+@weights.callback(invoke_without_command=True)
+def _show_help(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
+) -> None:
+    if debug:
+        os.environ["ANIMEINTERP_DEBUG"] = "1"
+    if version:
+        out.print(f"animeinterp {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line; returns the exit code. Raises what a verb raises, UsageError for mistaken calls."""
+    with warnings.catch_warnings():
+        if not os.environ.get("ANIMEINTERP_DEBUG"):
+            warnings.simplefilter("ignore")  # libraries' remarks on odd files; ours are errors
+        warnings.simplefilter("always", CacheWarning)
+        warnings.showwarning = _show_warning
+        try:
+            code = app(args=list(arguments), prog_name="animeinterp", standalone_mode=False)
+        except TyperException as error:
+            raise UsageError(error.format_message()) from error
+        except typer.Abort:
+            raise KeyboardInterrupt from None
+        return code if isinstance(code, int) else 0
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
+    text = message if issubclass(category, CacheWarning) else f"{category.__name__}: {message}"
+    err.print(f"note: {text}", markup=False)
