@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
@@ -86,6 +86,6 @@ def run(arguments: Sequence[str]) -> int:
         return code if isinstance(code, int) else 0
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     text = message if issubclass(category, CacheWarning) else f"{category.__name__}: {message}"
     err.print(f"note: {text}", markup=False)
