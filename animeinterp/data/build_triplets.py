@@ -27,6 +27,7 @@ from animeinterp.frame import check_size, rgb8
 from animeinterp.options import Options
 from animeinterp.video.drawings import Drawing
 from animeinterp.video.film import Film
+from animeinterp.video.geometry import upright, upright_film
 
 Picture = NDArray[np.uint8]
 
@@ -45,7 +46,8 @@ class BuildOptions:
     max_unexplained: share of the middle frame's changed pixels that neither end explains. max_span: s, from the last
     source frame that shows the first drawing to the first that shows the third. spacing: s, at least, between the
     beginnings of triplets. limit: triplets of one film, spread over it. size: (width, height) px of the frames, the
-    middle of the picture cut out to that shape; None keeps the film's. deinterlace: make whole frames of fields first.
+    middle of the picture cut out to that shape; None keeps the film's as players show it, pixels
+    made square. deinterlace: make whole frames of fields first.
     """
 
     step: int = 1
@@ -127,9 +129,8 @@ class _Seen:
 
     @cached_property
     def frame(self) -> Picture:
-        upright = np.rot90(rgb8(self.drawing.frame), self._film.rotation // 90)
-        aspect = self._film.aspect if self._film.rotation % 180 == 0 else 1 / self._film.aspect
-        return fitted(np.ascontiguousarray(upright), self._size, float(aspect))
+        frame: Any = upright(rgb8(self.drawing.frame), self._film, square=self._size is None)
+        return fitted(frame, self._size, float(upright_film(self._film, square=False).aspect))
 
     @cached_property
     def grey(self) -> Picture:
@@ -204,7 +205,7 @@ def fitted(picture: Picture, size: tuple[int, int] | None, aspect: float = 1.0) 
     aspect: width of its pixels by their height; those of the new size are square. No size leaves it as it is.
     """
     height, width = picture.shape[:2]
-    if size is None or size == (width, height):
+    if size is None or (size == (width, height) and aspect == 1):
         return picture
     scale = max(size[0] / (width * aspect), size[1] / height)
     wide, tall = min(width, round(size[0] / scale / aspect)), min(height, round(size[1] / scale))

@@ -30,9 +30,9 @@ class Film:
     second. start: when its first frame is shown, in s of the file's clock, which its sound shares. duration: of its
     pictures, s, as the file claims. frames: how many, about. pix_fmt: FFmpeg's name of its pixels. depth: 8 or
     16 bits that a frame in memory has. alpha: whether it is partly transparent. colour: see `Colour`. aspect: width of
-    a pixel by its height. rotation: degrees, counterclockwise, that players turn it by. mastering, light: HDR10's
-    static metadata, FFmpeg's side data as they are in memory. notes: what was assumed about it, as sentences.
-    mode: of the frames of a folder.
+    a pixel by its height. rotation: degrees, counterclockwise, that players turn it by. mirrored: whether they
+    mirror it left to right afterwards. mastering, light: HDR10's static metadata, FFmpeg's side data as they are in
+    memory. notes: what was assumed about it, as sentences. mode: of the frames of a folder.
     """
 
     path: Path
@@ -48,6 +48,7 @@ class Film:
     colour: Colour = Colour()
     aspect: Fraction = Fraction(1)
     rotation: int = 0
+    mirrored: bool = False
     mastering: bytes | None = None
     light: bytes | None = None
     notes: tuple[str, ...] = ()

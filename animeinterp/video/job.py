@@ -147,9 +147,7 @@ class _Job:
         self._cuts = None if options.cuts is None else parse_cuts(options.cuts)
         self._reader = Reader(self.film, deinterlace=options.deinterlace, start=self.grid.begin)
         self._cadence = CadenceReport()
-        self._output = output_of(
-            target, self.film, self.grid, options.encoding, self._sound(), wide=options.compare == "side"
-        )
+        self._output = output_of(target, self.film, self.grid, options.encoding, self._sound(), compare=options.compare)
         check_free(target, options.force)
         self.parts = Parts(target, self._output.film, self.grid.rate, self._output.encoder)
         self.tally = Tally(
@@ -183,8 +181,10 @@ class _Job:
                 self.tally.drawn += cel.following is not None
                 self.tally.shown += cel.following is None
                 self.tally.held += cel.cut
+                frame = self._output.shaped(frame)
                 if self.options.compare is not None:
-                    frame = beside(cel.drawing.frame, frame, cel.number / self.grid.rate, self.options.compare)
+                    source = self._output.shaped(cel.drawing.frame)
+                    frame = beside(source, frame, cel.number / self.grid.rate, self.options.compare)
                 yield frame
 
     def finish(self) -> None:

@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from animeinterp.errors import FileError, UsageError
-from animeinterp.video.encoding import ANIMATED, Encoder, Encoding, choose_encoder
+from animeinterp.frame import Frame, check_size
+from animeinterp.options import Options
+from animeinterp.video.compare import Compare
+from animeinterp.video.encoding import ANIMATED, Encoder, Encoding, choose_encoder, container_of
 from animeinterp.video.film import Film
+from animeinterp.video.geometry import upright, upright_film
 from animeinterp.video.muxing import check_streams, join
 from animeinterp.video.parts import Parts
 from animeinterp.video.pictures import animate, check_animation
@@ -21,15 +25,27 @@ Sound = Literal["copy", "stretch", "drop"]
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """How a target is made. film: what its frames look like. encoder: of the parts; None for a folder of frames.
-    dropped: what of the source it cannot hold, as sentences."""
+    """How a target is made. film: what its frames look like. turned, square: whether frames are turned upright, and
+    their pixels made square, see `shaped`. encoder: of the parts; None for a folder of frames. dropped: what of the
+    source it cannot hold, as sentences."""
 
     target: Path
+    source: Film
     film: Film
+    turned: bool
+    square: bool
     grid: Grid
     encoder: Encoder | None
     sound: Sound
     dropped: list[str] = field(default_factory=list)
+
+    def shaped(self, frame: Frame) -> Frame:
+        """A frame of the source's shape as the target holds it.
+
+        Folders and animated pictures cannot say how they are to be turned and how wide a pixel is; and two frames side
+        by side, with labels, have to be upright.
+        """
+        return upright(frame, self.source, square=self.square) if self.turned else frame
 
     def make(self, parts: Parts, end: Fraction) -> int:
         """Make the target. end: when the source ends, s. Returns how many damaged packets of sound are left out."""
@@ -54,20 +70,27 @@ class Output:
         return 0
 
 
-def output_of(target: Path, film: Film, grid: Grid, encoding: Encoding, sound: Sound, *, wide: bool = False) -> Output:
-    """How to make `target`. wide: frames are twice as wide as the film's.
+def output_of(
+    target: Path, source: Film, grid: Grid, encoding: Encoding, sound: Sound, *, compare: Compare | None = None
+) -> Output:
+    """How to make `target` of a film. compare: whether the source is shown too, see `compare.beside`.
 
-    Raises UsageError for a name or an encoding that cannot be.
+    Raises UsageError for a name or an encoding that cannot be, FrameError for frames that are too large.
     """
-    film = replace(film, width=2 * film.width) if wide else film
-    if not target.suffix:
-        return Output(target, film, grid, None, "drop")
-    encoder = choose_encoder(target, film, encoding)
-    if encoder.container in ANIMATED:
+    bare = not target.suffix or container_of(target) in ANIMATED
+    turned = bare or source.mirrored or compare is not None
+    film = upright_film(source, square=bare) if turned else source
+    check_size(film.width, film.height, max(Options().max_pixels, source.width * source.height), f"a frame of {target}")
+    film = replace(film, width=2 * film.width) if compare == "side" else film
+    encoder = choose_encoder(target, film, encoding) if target.suffix else None
+    if encoder is not None and encoder.container in ANIMATED:
         check_animation(target, film.width, film.height, grid.rate)
-    if film.is_folder or encoder.container in ANIMATED:
-        return Output(target, film, grid, encoder, "drop")
-    return Output(target, film, grid, encoder, sound, check_streams(film.path, target, sound=sound, stretch=grid.slow))
+    dropped: list[str] = []
+    if bare or source.is_folder:
+        sound = "drop"
+    else:
+        dropped = check_streams(source.path, target, sound=sound, stretch=grid.slow)
+    return Output(target, source, film, turned, bare, grid, encoder, sound, dropped)
 
 
 def check_free(target: Path, force: bool) -> None:

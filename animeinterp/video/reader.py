@@ -21,6 +21,7 @@ from animeinterp.options import Options
 from animeinterp.video.colour import ColourPath
 from animeinterp.video.film import Colour, Film, Shown
 from animeinterp.video.folder import FOLDER_RATE, folder_frames, probe_folder
+from animeinterp.video.geometry import orientation_of
 
 _LOOKED_AT = 12  # frames, to see whether a film is interlaced
 _PATIENCE = 100  # times in a row that nothing can be read
@@ -209,6 +210,7 @@ def _describe(path: Path, stream: Any, first: Any) -> Film:
     duration = _claimed_duration(stream)
     if duration is None:
         duration = stream.frames / rate
+    rotation, mirrored = orientation_of(first)
     side = {str(data.type).rsplit(".", 1)[-1]: bytes(data) for data in first.side_data}
     return Film(
         path=path,
@@ -223,7 +225,8 @@ def _describe(path: Path, stream: Any, first: Any) -> Film:
         alpha=any(component.is_alpha for component in first.format.components),
         colour=Colour(*(int(c) for c in (first.color_primaries, first.color_trc, first.colorspace, first.color_range))),
         aspect=Fraction(stream.sample_aspect_ratio or 1),
-        rotation=int(first.rotation),
+        rotation=rotation,
+        mirrored=mirrored,
         mastering=side.get("MASTERING_DISPLAY_METADATA"),
         light=side.get("CONTENT_LIGHT_LEVEL"),
     )
