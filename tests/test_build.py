@@ -258,7 +258,8 @@ def test_a_folder_whose_frames_break_off_keeps_what_was_found(tmp_path):
     frames.mkdir()
     for number, frame in enumerate(strut(24)):
         cv2.imwrite(str(frames / f"{number}.png"), frame[..., ::-1])
-    (frames / "21.png").write_bytes(b"no picture")
+    whole = (frames / "21.png").read_bytes()
+    (frames / "21.png").write_bytes(whole.replace(b"IDATx", b"IDATy"))  # its header is in order
     built = build([frames], tmp_path / "mine", OPTIONS)
     assert "21.png" in built.faults[0][1]
     assert names(tmp_path / "mine") == ["frames_000000"]
