@@ -162,7 +162,7 @@ def test_colours_are_tagged_as_the_films(tmp_path, colour):
 
 def test_rgb_becomes_what_players_expect(tmp_path):
     encoder, _ = written(tmp_path / "0.mkv", film(pix_fmt="gbrp"), "a.mp4")
-    assert encoder.colour == Colour(1, 1, 1, 1)
+    assert encoder.colour == Colour(1, 1, 6, 1)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ import cv2
 
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.frame import Frame
-from animeinterp.video.colour import ColourPath
+from animeinterp.video.colour import ColourPath, assumed_matrix, is_of_rgb, is_rgb, matrix_of
 from animeinterp.video.film import Colour, Film
 from animeinterp.video.hdr import hdr_options, is_hdr
 
@@ -38,10 +38,9 @@ _NAMES = {
 _THREADS = "8"  # x264's packets depend on their number; and so a run may go on where there are more cores
 _AVX512 = 256  # OpenCV's number for what x264 means by it
 _LIMITED, _FULL = 1, 2
-_UNSPECIFIED, _BT709 = 2, 1
+_IDENTITY, _BT709, _UNSPECIFIED, _BT601 = 0, 1, 2, 6
 _UNKNOWN = -1
 _MAX_RATE = 500  # per second; segments count in ms
-_RGB = ("rgb", "bgr", "gbr", "argb", "abgr", "pal8", "0rgb", "0bgr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ class _Kind:
 _X26 = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
 _STEPS = tuple(str(step) for step in range(14))
 _KINDS = {
-    "libx264": _Kind(16, 51, "medium", _X26),
+    "libx264": _Kind(16, 51, "medium", _X26, lossless=(("qp", "0"),)),
     "libx264rgb": _Kind(16, 51, "medium", _X26, lossless=(("qp", "0"),)),
     "libx265": _Kind(
         18, 51, "medium", _X26,
@@ -125,7 +124,8 @@ def choose_encoder(target: Path, film: Film, encoding: Encoding) -> Encoder:
     name = _encoder_name(encoding, container, film)
     available = _formats(name)
     options = _options(name, encoding, film)
-    wishes = _rgb_pixels(film) if encoding.lossless or name == "ffv1" else [*_wishes(film), *_rgb_pixels(film)]
+    bitwise = (encoding.lossless or name == "ffv1") and not film.headroom
+    wishes = _rgb_pixels(film) if bitwise else [*_wishes(film), *_rgb_pixels(film)]
     fitting = [wish for wish in wishes if wish in available]
     if not fitting:
         raise UsageError(_no_pixels(name, film, encoding))
@@ -215,11 +215,6 @@ def put_in_place(part: Path, path: Path) -> None:
     part.replace(path)
 
 
-def is_rgb(pix_fmt: str) -> bool:
-    """Whether pixels of this name are red, green and blue."""
-    return pix_fmt.startswith(_RGB)
-
-
 def _asked(encoding: Encoding, container: str) -> Encoding:
     if container in ANIMATED:
         if encoding.codec != "auto":
@@ -233,8 +228,9 @@ def _asked(encoding: Encoding, container: str) -> Encoding:
 def _encoder_name(encoding: Encoding, container: str, film: Film) -> str:
     name = _NAMES.get(encoding.codec, encoding.codec)
     if name == "auto":
-        return _usual(container, film, encoding.lossless)
-    return "libx264rgb" if name == "libx264" and encoding.lossless else name
+        name = _usual(container, film, encoding.lossless)
+    rgb = encoding.lossless and not film.headroom
+    return "libx264rgb" if name == "libx264" and rgb else name
 
 
 def _usual(container: str, film: Film, lossless: bool) -> str:
@@ -242,7 +238,7 @@ def _usual(container: str, film: Film, lossless: bool) -> str:
     if container in ANIMATED or (container == "matroska" and (lossless or (film.alpha and deep))):
         return "ffv1"
     if lossless:
-        return "libvpx-vp9" if container == "webm" else "libx264rgb"
+        return "libvpx-vp9" if container == "webm" else "libx264"
     if film.alpha and container != "mp4":
         return "prores_ks" if container == "mov" else "libvpx-vp9"
     if container == "webm":
@@ -335,13 +331,21 @@ def _no_pixels(name: str, film: Film, encoding: Encoding) -> str:
 
 
 def _colour(film: Film, name: str, pix_fmt: str) -> Colour:
-    """Tags of the new file. RGB becomes BT.709, which players take it for without tags."""
-    colour = film.colour
+    """Tags of the new file: the film's, so that players read both alike.
+
+    What was RGB is tagged in full. A matrix is tagged, too, where the film has none and players would assume another
+    for the new size.
+    """
+    colour, matrix = film.colour, matrix_of(film)
     if is_rgb(pix_fmt):
-        return replace(colour, matrix=0, range=_FULL)
-    if is_rgb(film.pix_fmt) or colour.matrix == 0:
+        return replace(colour, matrix=_IDENTITY, range=_FULL)
+    tag = {5: _BT601}.get(matrix, matrix)
+    if is_of_rgb(film):
         said = [_BT709 if code == _UNSPECIFIED else code for code in (colour.primaries, colour.transfer)]
-        return Colour(said[0], said[1], _BT709, _LIMITED)
+        return Colour(said[0], said[1], tag, _LIMITED)
+    untagged = colour.matrix == _UNSPECIFIED and matrix != assumed_matrix(colour, film.width, film.height)
+    if untagged or colour.matrix == _IDENTITY:
+        colour = replace(colour, matrix=tag)
     if name == "prores_ks":  # has no way to say "full"
         return replace(colour, range=_LIMITED)
     return replace(colour, range=_FULL) if film.pix_fmt.startswith("yuvj") else colour

@@ -27,6 +27,7 @@ from animeinterp.video.compare import Compare, beside
 from animeinterp.video.cuts import parse_cuts
 from animeinterp.video.drawings import CadenceReport, drawings
 from animeinterp.video.encoding import Encoding
+from animeinterp.video.examine import examined
 from animeinterp.video.output import check_free, output_of
 from animeinterp.video.parts import Parts
 from animeinterp.video.reader import Reader, probe
@@ -143,6 +144,7 @@ class _Job:
         self.grid = grid_of(
             self.film.rate, fps=options.fps, times=options.times, slow=options.slow, preview=options.preview
         )
+        self.film = examined(self.film, target, options.encoding, begin=self.grid.begin, end=self.grid.end)
         self._holds = Holds(options.cadence, Fraction(options.max_hold))
         self._cuts = None if options.cuts is None else parse_cuts(options.cuts)
         self._reader = Reader(self.film, deinterlace=options.deinterlace, start=self.grid.begin)

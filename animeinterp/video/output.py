@@ -11,6 +11,7 @@ from typing import Literal
 from animeinterp.errors import FileError, UsageError
 from animeinterp.frame import Frame, check_size
 from animeinterp.options import Options
+from animeinterp.video.colour import matrix_of
 from animeinterp.video.compare import Compare
 from animeinterp.video.encoding import ANIMATED, Encoder, Encoding, choose_encoder, container_of
 from animeinterp.video.film import Film
@@ -82,6 +83,7 @@ def output_of(
     film = upright_film(source, square=bare) if turned else source
     check_size(film.width, film.height, max(Options().max_pixels, source.width * source.height), f"a frame of {target}")
     film = replace(film, width=2 * film.width) if compare == "side" else film
+    film = replace(film, matrix=matrix_of(source)) if turned else film  # another size must not change it
     encoder = choose_encoder(target, film, encoding) if target.suffix else None
     if encoder is not None and encoder.container in ANIMATED:
         check_animation(target, film.width, film.height, grid.rate)

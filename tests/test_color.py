@@ -1,0 +1,342 @@
+"""Colors: players show the new film as they show the old one, whatever the tags, the size and the range."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from animeinterp import load_interpolator
+from animeinterp.errors import UsageError
+from animeinterp.video.colour import ColourPath, is_rgb, matrix_of
+from animeinterp.video.encoding import Encoding, choose_encoder
+from animeinterp.video.examine import examined
+from animeinterp.video.film import Colour, Film
+from animeinterp.video.job import VideoOptions, interpolate_video
+from animeinterp.video.output import output_of
+from animeinterp.video.reader import Reader, probe
+from animeinterp.video.timeline import grid_of
+
+BT601, BT709, BT2020 = 5, 1, 9
+UNTAGGED = Colour()
+Planes = Sequence[np.ndarray]
+
+
+def flat(size: tuple[int, int], *levels: Sequence[int], kind: Any = np.uint8) -> list[np.ndarray]:
+    """Vertical stripes of Y, Cb, Cr with chroma of half the size, (h, w) each."""
+    width, height = size
+    edges = np.linspace(0, width, len(levels) + 1).astype(int)
+    planes = [np.empty((height, width), kind), *(np.empty((height // 2, width // 2), kind) for _ in range(2))]
+    for (first, last), level in zip(pairwise(edges), levels, strict=True):
+        for plane, value, share in zip(planes, level, (1, 2, 2), strict=True):
+            plane[:, first // share : last // share] = value
+    return planes
+
+
+def yuv_picture(planes: Planes, pix_fmt: str = "yuv420p", colour: Colour = UNTAGGED) -> av.VideoFrame:
+    picture = av.VideoFrame(planes[0].shape[1], planes[0].shape[0], pix_fmt)
+    for plane, values in zip(picture.planes, planes, strict=False):
+        samples = np.frombuffer(plane, values.dtype).reshape(-1, plane.line_size // values.itemsize)
+        samples[: values.shape[0], : values.shape[1]] = values
+    picture.color_primaries, picture.color_trc = colour.primaries, colour.transfer
+    picture.colorspace, picture.color_range = colour.matrix, colour.range
+    return picture
+
+
+def planes_of(picture: av.VideoFrame) -> list[np.ndarray]:
+    kind = np.uint8 if picture.format.components[0].bits == 8 else np.uint16
+    size = np.dtype(kind).itemsize
+    return [
+        np.frombuffer(plane, kind).reshape(-1, plane.line_size // size)[: plane.height, : plane.width].copy()
+        for plane in picture.planes
+    ]
+
+
+def yuv_film(
+    path: Path, frames: Sequence[Planes], pix_fmt: str = "yuv420p", colour: Colour = UNTAGGED, **options: str
+) -> Path:
+    """A film, FFV1, of exactly these numbers and tags."""
+    with av.open(path, "w") as container:
+        stream: Any = container.add_stream("ffv1", rate=12, options=options)
+        stream.height, stream.width = frames[0][0].shape
+        stream.pix_fmt = pix_fmt
+        context = stream.codec_context
+        context.color_primaries, context.color_trc = colour.primaries, colour.transfer
+        context.colorspace, context.color_range = colour.matrix, colour.range
+        for number, planes in enumerate(frames):
+            picture = yuv_picture(planes, pix_fmt, colour)
+            picture.pts, picture.time_base = number, Fraction(1, 12)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    return path
+
+
+def film(**known: Any) -> Film:
+    usual = {"rate": Fraction(24), "start": Fraction(0), "duration": Fraction(1), "frames": 24, "pix_fmt": "yuv420p"}
+    return Film(**{"path": Path("film.mkv"), "width": 96, "height": 64} | usual | known)
+
+
+@pytest.mark.parametrize(
+    ("size", "tags", "expected"),
+    [
+        ((720, 576), Colour(), BT601),
+        ((1278, 718), Colour(), BT601),
+        ((960, 720), Colour(), BT709),
+        ((1280, 536), Colour(), BT709),
+        ((1920, 1080), Colour(5, 6, 2, 1), BT709),
+        ((640, 480), Colour(1, 2, 2, 1), BT709),
+        ((640, 480), Colour(2, 1, 2, 1), BT709),
+        ((640, 480), Colour(9, 2, 2, 1), BT2020),
+        ((3840, 2160), Colour(2, 16, 2, 1), BT2020),
+        ((1920, 1080), Colour(2, 18, 2, 1), BT2020),
+        ((1920, 1080), Colour(1, 1, 6, 1), BT601),
+        ((1920, 1080), Colour(9, 16, 5, 1), BT601),
+        ((640, 480), Colour(6, 6, 1, 1), BT709),
+        ((640, 480), Colour(2, 2, 4, 1), 4),
+        ((640, 480), Colour(2, 2, 7, 1), 7),
+        ((1920, 1080), Colour(9, 16, 10, 1), BT2020),
+        ((1920, 1080), Colour(2, 2, 0, 1), BT709),
+        ((1920, 1080), Colour(2, 2, 8, 1), BT709),
+        ((640, 480), Colour(2, 2, 14, 1), BT601),
+        ((640, 480), Colour(2, 2, 200, 1), BT601),
+        ((640, 480), Colour(1, 2, 12, 1), BT709),
+    ],
+)
+def test_the_matrix_is_the_one_that_players_take(size, tags, expected):
+    assert matrix_of(film(width=size[0], height=size[1], colour=tags)) == expected
+
+
+@pytest.mark.parametrize("size", [(1280, 64), (96, 720), (96, 64)])
+def test_untagged_is_read_as_the_size_says(tmp_path, size):
+    planes = flat(size, (140, 90, 180), (60, 150, 100))
+    tag = BT709 if max(size[0] / 1280, size[1] / 720) >= 1 else 6
+    tagged, untagged = (
+        next(iter(Reader(probe(yuv_film(tmp_path / f"{matrix}.mkv", [planes], colour=Colour(matrix=matrix)))))).frame
+        for matrix in (tag, 2)
+    )
+    np.testing.assert_array_equal(tagged, untagged)
+    gain = (1.5748, 0.4681, 0.1873) if tag == BT709 else (1.402, 0.7141, 0.3441)
+    red = 255 / 219 * (140 - 16) + 255 / 224 * gain[0] * (180 - 128)
+    green = 255 / 219 * (140 - 16) - 255 / 224 * (gain[1] * (180 - 128) + gain[2] * (90 - 128))
+    assert untagged[16, 16, :2] == pytest.approx([red, green], abs=0.7)
+
+
+@pytest.mark.parametrize(
+    ("size", "tags", "side", "expected"),
+    [
+        ((640, 64), Colour(), False, Colour()),
+        ((1280, 64), Colour(), False, Colour()),
+        ((640, 64), Colour(), True, Colour(matrix=6)),  # players would take 1280 px for HD
+        ((320, 64), Colour(), True, Colour()),
+        ((1280, 64), Colour(), True, Colour()),
+        ((640, 64), Colour(1, 1, 2, 1), True, Colour(1, 1, 2, 1)),
+        ((640, 64), Colour(6, 6, 6, 1), True, Colour(6, 6, 6, 1)),
+        ((640, 64), Colour(2, 2, 0, 1), False, Colour(2, 2, 6, 1)),
+    ],
+)
+def test_the_new_film_is_read_as_the_old_one(tmp_path, size, tags, side, expected):
+    old = probe(yuv_film(tmp_path / "old.mkv", [flat(size, (140, 90, 180))], colour=tags))
+    assert old.colour == tags
+    output = output_of(Path("new.mp4"), old, grid_of(old.rate), Encoding(), "drop", compare="side" if side else None)
+    assert output.encoder is not None
+    assert output.encoder.colour == expected
+    assert matrix_of(dataclasses.replace(output.film, colour=expected, matrix=0)) == matrix_of(old)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((96, 64), 6), ((1278, 718), 6), ((1280, 64), 1), ((96, 720), 1), ((1920, 1080), 1)]
+)
+@pytest.mark.parametrize("known", [{"pix_fmt": "gbrp"}, {"pix_fmt": "bgra", "colour": Colour(1, 13, 0, 2)}])
+def test_rgb_is_tagged_with_the_matrix_that_was_used(size, expected, known):
+    old = film(width=size[0], height=size[1], **known)
+    colour = choose_encoder(Path("a.mp4"), old, Encoding()).colour
+    assert (colour.primaries, colour.matrix, colour.range) == (1, expected, 1)
+    assert matrix_of(old) == matrix_of(film(width=size[0], height=size[1], colour=colour))
+
+
+@pytest.mark.parametrize("pix_fmt", ["gbrp", "bgra", "rgb24", "bgr0", "0rgb", "gbrap16le", "x2rgb10le", "pal8", "bgr8"])
+def test_rgb_is_told_from_yuv(pix_fmt):
+    assert is_rgb(pix_fmt)
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuvj444p", "gray", "ya8", "nv12", "yuva444p10le"])
+def test_yuv_is_told_from_rgb(pix_fmt):
+    assert not is_rgb(pix_fmt)
+
+
+@pytest.mark.parametrize("tags", [Colour(range=2), Colour(1, 1, 1, 2), Colour(1, 1, 5, 2)])
+def test_chroma_of_the_full_range_comes_back_exactly(tags):
+    levels = [(y, u, v) for y, u, v in np.random.default_rng(0).integers([90, 110, 110], [160, 146, 146], (24, 3))]
+    picture = yuv_picture(flat((384, 32), *levels), colour=tags)
+    path = ColourPath(film(width=384, height=32, colour=tags))
+    back = path.to_picture(path.to_frame(picture), "yuv420p")
+    for new, old in zip(planes_of(back), planes_of(picture), strict=True):
+        share = old.shape[1] // 24  # chroma is interpolated between the stripes
+        middle = slice(share // 2, None, share)
+        np.testing.assert_array_equal(new[:, middle], old[:, middle])
+
+
+def test_gray_of_the_limited_range_is_not_squeezed(tmp_path):
+    ramp = np.tile(np.arange(16, 236, dtype=np.uint8), (64, 1))
+    old = probe(yuv_film(tmp_path / "a.mkv", [[ramp]], "gray", Colour(range=1)))
+    frame = next(iter(Reader(old))).frame
+    assert (frame[0, 0, 0], frame[0, -1, 0]) == (0, 255)
+    luma = planes_of(ColourPath(old).to_picture(frame, "yuv420p"))[0]
+    np.testing.assert_array_equal(luma, ramp)
+    full = probe(yuv_film(tmp_path / "b.mkv", [[ramp]], "gray", Colour(range=2)))
+    np.testing.assert_array_equal(next(iter(Reader(full))).frame[..., 0], ramp)
+
+
+def test_tags_that_change_within_a_film_are_heeded():
+    old = film(colour=Colour(1, 1, 1, 1))
+    path = ColourPath(old)
+    planes = flat((96, 64), (140, 90, 180))
+    expected = ColourPath(film(colour=Colour(6, 6, 6, 1))).to_frame(yuv_picture(planes))
+    np.testing.assert_array_equal(path.to_frame(yuv_picture(planes, colour=Colour(6, 6, 6, 1))), expected)
+    assert np.abs(path.to_frame(yuv_picture(planes)).astype(int) - expected).max() > 5
+    full = path.to_frame(yuv_picture(flat((96, 64), (255, 128, 128)), colour=Colour(1, 1, 1, 2)))
+    assert full.min() == 255
+
+
+LEVELS = (5, 128, 128), (60, 120, 140), (200, 128, 128), (250, 126, 131)
+SCALES = {"yuv420p": 1, "yuv420p10le": 4}
+
+
+@pytest.fixture(scope="module")
+def interpolator():
+    return load_interpolator("classical", "cpu")
+
+
+def moving(pix_fmt: str = "yuv420p", count: int = 4) -> list[list[np.ndarray]]:
+    """Stripes far outside the limited range, and a square that moves in one of them."""
+    scale = SCALES[pix_fmt]
+    kind = np.uint8 if scale == 1 else np.uint16
+    frames = []
+    for number in range(count):
+        planes = flat((96, 64), *(np.array(level) * scale for level in LEVELS), kind=kind)
+        planes[0][20:36, 30 + 3 * number : 40 + 3 * number] = 100 * scale
+        frames.append(planes)
+    return frames
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "target", "asked"),
+    [
+        ("yuv420p", "new.mkv", Encoding("ffv1")),
+        ("yuv420p10le", "new.mkv", Encoding("ffv1")),
+        ("yuv420p", "new.mkv", Encoding(lossless=True)),
+        ("yuv420p10le", "new.mkv", Encoding(lossless=True)),
+        ("yuv420p", "new.mp4", Encoding(lossless=True)),
+        ("yuv420p10le", "new.mp4", Encoding("h264", crf=0)),
+        ("yuv420p", "new.mov", Encoding("prores")),
+        ("yuv420p10le", "new.mov", Encoding("prores")),
+        ("yuv420p", "new.webm", Encoding("vp9", lossless=True)),
+        ("yuv420p10le", "new.mkv", Encoding("mpeg4")),
+    ],
+)
+def test_luma_outside_the_range_survives_in_shown_and_drawn_frames(tmp_path, interpolator, pix_fmt, target, asked):
+    source = yuv_film(tmp_path / "old.mkv", moving(pix_fmt), pix_fmt, Colour(1, 1, 1, 1))
+    tally = interpolate_video(
+        source, tmp_path / target, VideoOptions(encoding=asked, cuts="1000"), interpolator=interpolator
+    )
+    assert tally.drawn >= 3
+    with av.open(tmp_path / target) as container:
+        pictures = list(container.decode(video=0))
+    assert int(pictures[0].color_range) == 1
+    scale = 1 << (pictures[0].format.components[0].bits - 8)
+    allowed = scale // 4 if asked.lossless or asked.codec == "ffv1" else 3  # 1 of 1023 is swscale's
+    for picture in pictures:
+        planes = planes_of(picture)
+        for stripe, level in enumerate(LEVELS):
+            for plane, value in zip(planes, level, strict=True):
+                width = plane.shape[1] // 4
+                middle = plane[2:8, stripe * width + width // 3 : stripe * width + 2 * width // 3]
+                assert np.abs(middle.astype(int) - value * scale).max() <= allowed
+
+
+def test_a_film_within_the_range_takes_the_usual_way(tmp_path):
+    planes = flat((96, 64), (16, 128, 128), (60, 120, 140), (235, 128, 128))
+    planes[0][::32, ::48] = 11  # what encoders do at outlines
+    old = probe(yuv_film(tmp_path / "a.mkv", [planes] * 3, colour=Colour(1, 1, 1, 1)))
+    assert examined(old, Path("new.mp4"), Encoding()) == old
+
+
+@pytest.mark.parametrize(
+    ("level", "colour", "pix_fmt", "expected"),
+    [
+        (246, Colour(), "yuv420p", True),
+        (6, Colour(1, 1, 1, 1), "yuv420p", True),
+        (246, Colour(1, 1, 1, 2), "yuv420p", False),
+        (246, Colour(range=1), "gray", True),
+        (246, Colour(), "gray", False),
+    ],
+)
+def test_headroom_is_made_for_films_that_need_it(tmp_path, level, colour, pix_fmt, expected):
+    usual, planes = flat((96, 64), (100, 120, 140)), flat((96, 64), (100, 120, 140))
+    planes[0][10:15, 10:15] = level  # in one frame alone, and not the first
+    source = yuv_film(tmp_path / "a.mkv", [usual, usual, planes, usual], pix_fmt, colour)
+    assert examined(probe(source), Path("new.mp4"), Encoding()).headroom is expected
+    assert not examined(probe(source), Path("new.gif"), Encoding()).headroom
+    assert not examined(probe(source), Path("folder"), Encoding()).headroom
+    if expected:
+        assert examined(probe(source), Path("new.mkv"), Encoding("ffv1"), end=Fraction(1, 6)).headroom is False
+
+
+def test_long_films_are_looked_at_by_their_keyframes(tmp_path):
+    usual, bright = flat((32, 32), (100, 120, 140)), flat((32, 32), (250, 120, 140))
+    frames = [bright if 500 <= number < 510 else usual for number in range(600)]
+    for distance in ("10", "600"):
+        source = yuv_film(tmp_path / f"{distance}.mkv", frames, level="3", g=distance)
+        assert examined(probe(source), Path("new.mp4"), Encoding()).headroom
+
+
+def rgba_film(path: Path, transparent: Sequence[int] = ()) -> Path:
+    """Six frames with alpha, opaque but for one pixel of those that are transparent."""
+    with av.open(path, "w") as container:
+        pix_fmt, codec = {".mkv": ("bgra", "ffv1"), ".mov": ("yuva444p10le", "prores_ks")}[path.suffix]
+        stream: Any = container.add_stream(codec, rate=12)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, pix_fmt
+        for number in range(6):
+            frame = np.full((64, 96, 4), 255, np.uint8)
+            frame[10:30, 10 + 4 * number : 30 + 4 * number, :3] = 60
+            if number in transparent:
+                frame[40:56, 40:56, 3] = 0
+            picture = av.VideoFrame.from_ndarray(frame, format="rgba")
+            picture.pts, picture.time_base = number, Fraction(1, 12)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mov"])
+def test_opaque_alpha_is_no_alpha(tmp_path, suffix, interpolator):
+    old = probe(rgba_film(tmp_path / f"old{suffix}"))
+    assert old.alpha
+    for target in ("new.mp4", "new.mkv", "new.webm"):
+        assert not examined(old, Path(target), Encoding()).alpha
+    assert examined(old, Path("new.webp"), Encoding()).alpha
+    interpolate_video(old.path, tmp_path / "new.mp4", interpolator=interpolator)
+    new = probe(tmp_path / "new.mp4")
+    assert (new.alpha, new.frames) == (False, 12)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mov"])
+def test_the_first_transparent_frame_is_named(tmp_path, suffix):
+    old = probe(rgba_film(tmp_path / f"old{suffix}", transparent=[5]))
+    with pytest.raises(UsageError, match=r"alpha.*frame 5, at 0\.417 s"):
+        examined(old, Path("new.mp4"), Encoding())
+    assert examined(old, Path("new.webm"), Encoding()).alpha
+    assert not examined(old, Path("new.mp4"), Encoding(), end=Fraction(5, 12)).alpha
+
+
+def test_an_encoder_that_does_not_exist_is_said_before_the_look(tmp_path):
+    old = dataclasses.replace(probe(rgba_film(tmp_path / "old.mkv")), path=tmp_path / "gone.mkv")
+    with pytest.raises(UsageError, match="libnothing"):
+        examined(old, Path("new.mp4"), Encoding("libnothing"))
