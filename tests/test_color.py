@@ -327,6 +327,35 @@ def test_opaque_alpha_is_no_alpha(tmp_path, suffix, interpolator):
     assert (new.alpha, new.frames) == (False, 12)
 
 
+@pytest.mark.parametrize(("alpha", "expected"), [(65280, False), (65278, True)])
+def test_opaque_in_16_bits_is_255_in_8(tmp_path, alpha, expected):
+    frame = np.full((64, 96, 4), alpha, np.uint16)
+    path = tmp_path / "a.mkv"
+    with av.open(path, "w") as container:
+        stream: Any = container.add_stream("ffv1", rate=12)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "gbrap16le"
+        picture = av.VideoFrame.from_ndarray(frame, format="gbrap16le")
+        picture.pts, picture.time_base = 0, Fraction(1, 12)
+        container.mux([*stream.encode(picture), *stream.encode(None)])
+    assert examined(probe(path), Path("new.mkv"), Encoding()).alpha is expected
+
+
+@pytest.mark.parametrize("codec", ["h264", "h265", "vp9", "av1"])
+@pytest.mark.parametrize("tags", [Colour(2, 2, 200, 1), Colour(2, 2, 3, 1), Colour(22, 18, 9, 1), Colour(200, 2, 6, 1)])
+def test_tags_that_an_encoder_refuses_do_not_stop_it(codec, tags):
+    encoder = choose_encoder(Path("a.mkv"), film(colour=tags), Encoding(codec))
+    assert encoder.pix_fmt == "yuv420p"
+    assert encoder.colour.matrix == (2 if tags.matrix in (3, 200) else tags.matrix)
+
+
+@pytest.mark.parametrize(("matrix", "expected"), [(8, 1), (14, 1), (1, 0), (2, 0), (10, 0), (0, 0)])
+def test_a_matrix_that_cannot_become_rgb_is_said(tmp_path, matrix, expected):
+    old = probe(yuv_film(tmp_path / "a.mkv", [flat((96, 64), (140, 90, 180))], colour=Colour(matrix=matrix)))
+    assert len(examined(old, Path("new.gif"), Encoding()).notes) == expected
+    assert len(examined(old, Path("new.mkv"), Encoding(lossless=True)).notes) == expected
+    assert len(examined(old, Path("new.mp4"), Encoding()).notes) == 0
+
+
 @pytest.mark.parametrize("suffix", [".mkv", ".mov"])
 def test_the_first_transparent_frame_is_named(tmp_path, suffix):
     old = probe(rgba_film(tmp_path / f"old{suffix}", transparent=[5]))

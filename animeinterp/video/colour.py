@@ -34,7 +34,7 @@ _BT709, _BT601, _BT2020 = 1, 5, 9
 # H.273's code → swscale's; 170M has the numbers of 601, and swscale has no constant luminance.
 _MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 _DERIVED = (12, 13)  # from the primaries
-_IDENTITY = 0
+_IDENTITY, _UNSPECIFIED = 0, 2
 _TRANSFERS_2020 = (14, 15, 16, 18)  # BT.2020 of 10 and 12 bits, PQ, HLG
 _HD = 1280, 720  # px
 _LIMITED, _FULL = 1, 2
@@ -155,6 +155,12 @@ def matrix_of(film: Film) -> int:
         wide = colour.primaries == _BT2020 or colour.transfer in _TRANSFERS_2020
         return assumed_matrix(colour if wide else Colour(), film.width, film.height)
     return _MATRICES.get(colour.matrix) or assumed_matrix(colour, film.width, film.height)
+
+
+def is_readable(film: Film) -> bool:
+    """Whether RGB images of a film have its colors: not with matrices that swscale does not know, such as YCgCo."""
+    readable = {_IDENTITY, _UNSPECIFIED, *_DERIVED, *_MATRICES}
+    return is_of_rgb(film) or film.colour.matrix in readable or film.pix_fmt.startswith("gray")
 
 
 def assumed_matrix(colour: Colour, width: int, height: int) -> int:

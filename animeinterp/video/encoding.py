@@ -22,7 +22,8 @@ import cv2
 
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.frame import Frame
-from animeinterp.video.colour import ColourPath, assumed_matrix, is_of_rgb, is_rgb, matrix_of
+from animeinterp.video.color_tags import tags_of
+from animeinterp.video.colour import ColourPath, is_rgb
 from animeinterp.video.film import Colour, Film
 from animeinterp.video.hdr import hdr_options, is_hdr
 
@@ -37,8 +38,6 @@ _NAMES = {
 }  # fmt: skip
 _THREADS = "8"  # x264's packets depend on their number; and so a run may go on where there are more cores
 _AVX512 = 256  # OpenCV's number for what x264 means by it
-_LIMITED, _FULL = 1, 2
-_IDENTITY, _BT709, _UNSPECIFIED, _BT601 = 0, 1, 2, 6
 _UNKNOWN = -1
 _MAX_RATE = 500  # per second; segments count in ms
 
@@ -131,8 +130,9 @@ def choose_encoder(target: Path, film: Film, encoding: Encoding) -> Encoder:
         raise UsageError(_no_pixels(name, film, encoding))
     muxer = "matroska" if container in ANIMATED else container
     encoders = [
-        Encoder(name, container, pix_fmt, _colour(film, name, pix_fmt), _of_pixels(name, pix_fmt, options))
+        Encoder(name, container, pix_fmt, colour, _of_pixels(name, pix_fmt, options))
         for pix_fmt in fitting
+        for colour in tags_of(film, name, pix_fmt)
     ]
     for encoder in encoders:
         if _works(encoder, muxer, film.width, film.height):
@@ -328,27 +328,6 @@ def _no_pixels(name: str, film: Film, encoding: Encoding) -> str:
     if encoding.lossless and film.depth == 16:
         return f"{name} cannot hold more than 8 bits without loss; choose --codec ffv1 and write to .mkv"
     return f"{name} takes no pixels that this film could be kept in ({film.pix_fmt}); choose another --codec"
-
-
-def _colour(film: Film, name: str, pix_fmt: str) -> Colour:
-    """Tags of the new file: the film's, so that players read both alike.
-
-    What was RGB is tagged in full. A matrix is tagged, too, where the film has none and players would assume another
-    for the new size.
-    """
-    colour, matrix = film.colour, matrix_of(film)
-    if is_rgb(pix_fmt):
-        return replace(colour, matrix=_IDENTITY, range=_FULL)
-    tag = {5: _BT601}.get(matrix, matrix)
-    if is_of_rgb(film):
-        said = [_BT709 if code == _UNSPECIFIED else code for code in (colour.primaries, colour.transfer)]
-        return Colour(said[0], said[1], tag, _LIMITED)
-    untagged = colour.matrix == _UNSPECIFIED and matrix != assumed_matrix(colour, film.width, film.height)
-    if untagged or colour.matrix == _IDENTITY:
-        colour = replace(colour, matrix=tag)
-    if name == "prores_ks":  # has no way to say "full"
-        return replace(colour, range=_LIMITED)
-    return replace(colour, range=_FULL) if film.pix_fmt.startswith("yuvj") else colour
 
 
 def _set_up(context: Any, encoder: Encoder, width: int, height: int, rate: Fraction, aspect: Fraction) -> None:

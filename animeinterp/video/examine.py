@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from animeinterp.errors import UsageError
 from animeinterp.frame import has_alpha
-from animeinterp.video.colour import is_rgb
+from animeinterp.video.colour import is_readable, is_rgb
 from animeinterp.video.encoding import ANIMATED, Encoding, choose_encoder, container_of
 from animeinterp.video.film import Film
 from animeinterp.video.reader import Reader, open_film, pictures_of
 from animeinterp.video.tracks import demuxed
 
 _FULL = 2
-_OPAQUE = 254.5 / 255  # of alpha; swscale turns 12 bits of 4095 into 16 of 65520
+_OPAQUE = 255  # of 8 bits; FFmpeg makes 65280 of it in 16
 _SHORT = 250  # frames; of shorter films, and for each keyframe, all are looked at
 _BLACK, _WHITE = 16, 235  # of 8 bits
 # Encoders overshoot at outlines by a few levels in up to 0.06 % of a clean cartoon's pixels (12 clips), by 8 in none.
@@ -50,9 +50,11 @@ def examined(
         FileError: The film cannot be read.
     """
     if not target.suffix or container_of(target) in ANIMATED:
-        return film
+        return film if is_readable(film) else _with_note(film)
     opaque = replace(film, alpha=False)
-    choose_encoder(target, opaque, encoding)  # refuses before the long look
+    encoder = choose_encoder(target, opaque, encoding)  # refuses before the long look
+    if is_rgb(encoder.pix_fmt) and not is_readable(film):
+        film, opaque = _with_note(film), _with_note(opaque)
     if film.alpha:
         first = _first_transparent(film, begin, end)
         if first is None:
@@ -63,6 +65,11 @@ def examined(
     if _may_exceed_range(film) and not is_rgb(choose_encoder(target, wider, encoding).pix_fmt):
         film = wider if _exceeds_range(film, begin, end) else film
     return film
+
+
+def _with_note(film: Film) -> Film:
+    note = f"colors are approximate, because the film's matrix (code {film.colour.matrix} of H.273) cannot become RGB"
+    return replace(film, notes=(*film.notes, note))
 
 
 def _check_holds_alpha(target: Path, film: Film, encoding: Encoding, first: Fraction) -> None:
@@ -79,7 +86,7 @@ def _first_transparent(film: Film, begin: Fraction, end: Fraction | None) -> Fra
         if end is not None and shown.time >= end:
             break
         frame = shown.frame
-        if has_alpha(frame) and frame[..., -1].min() < _OPAQUE * np.iinfo(frame.dtype).max:
+        if has_alpha(frame) and frame[..., -1].min() < (_OPAQUE if frame.dtype == np.uint8 else _OPAQUE << 8):
             return shown.time
     return None
 

@@ -144,13 +144,13 @@ class _Job:
         self.grid = grid_of(
             self.film.rate, fps=options.fps, times=options.times, slow=options.slow, preview=options.preview
         )
+        check_free(target, options.force)
         self.film = examined(self.film, target, options.encoding, begin=self.grid.begin, end=self.grid.end)
         self._holds = Holds(options.cadence, Fraction(options.max_hold))
         self._cuts = None if options.cuts is None else parse_cuts(options.cuts)
         self._reader = Reader(self.film, deinterlace=options.deinterlace, start=self.grid.begin)
         self._cadence = CadenceReport()
         self._output = output_of(target, self.film, self.grid, options.encoding, self._sound(), compare=options.compare)
-        check_free(target, options.force)
         self.parts = Parts(target, self._output.film, self.grid.rate, self._output.encoder)
         self.tally = Tally(
             total=self.grid.count(self.film.duration), dropped=self._output.dropped, notes=list(self.film.notes)
