@@ -188,14 +188,20 @@ def mode_in(image: Image.Image, file: io.BufferedReader, path: Path) -> Mode:
     return Mode(color, alpha or transparent, 8)
 
 
-def _open(file: io.BufferedReader) -> Image.Image:
-    # Pillow's own limit is a constant of the module, below what max_pixels may admit, and without our advice
+@contextmanager
+def without_pillow_limit() -> Iterator[None]:
+    """Lift Pillow's limit on sizes, which is a constant of the module, below what max_pixels may admit."""
     with _pillow_limit:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            image = Image.open(file, formats=sorted(set(FORMATS.values())))
+            yield
         finally:
             Image.MAX_IMAGE_PIXELS = limit
+
+
+def _open(file: io.BufferedReader) -> Image.Image:
+    with without_pillow_limit():
+        image = Image.open(file, formats=sorted(set(FORMATS.values())))
     if image.format == "MPO":  # a JPEG with further pictures behind it, from cameras
         image.format = "JPEG"
     return image

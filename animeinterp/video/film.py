@@ -32,9 +32,9 @@ class Film:
     16 bits that a frame in memory has. alpha: whether it is partly transparent. colour: see `Colour`. aspect: width of
     a pixel by its height. rotation: degrees, counterclockwise, that players turn it by. mirrored: whether they
     mirror it left to right afterwards. mastering, light: HDR10's static metadata, FFmpeg's side data as they are in
-    memory. notes: what was assumed about it, as sentences. mode: of the frames of a folder. matrix: the one that is
-    used whatever the tags and the size say, as swscale numbers it; 0 = see `colour.matrix_of`. headroom: whether luma
-    outside the limited range is kept, see `animeinterp.video.colour`.
+    memory. notes: what was assumed about it, as sentences. mode: of the frames of a folder. webp: whether it is an
+    animated WebP. matrix: the one that is used whatever the tags and the size say, as swscale numbers it; 0 = see
+    `colour.matrix_of`. headroom: whether luma outside the limited range is kept, see `animeinterp.video.colour`.
     """
 
     path: Path
@@ -55,6 +55,7 @@ class Film:
     light: bytes | None = None
     notes: tuple[str, ...] = ()
     mode: Mode | None = None
+    webp: bool = False
     matrix: int = 0
     headroom: bool = False
 
@@ -62,6 +63,11 @@ class Film:
     def is_folder(self) -> bool:
         """Whether it is a folder of frames."""
         return self.path.is_dir()
+
+    @property
+    def has_streams(self) -> bool:
+        """Whether it is a file that FFmpeg reads, which may hold sound and more beside the frames."""
+        return not self.is_folder and not self.webp
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -62,7 +62,7 @@ class Output:
                 self.film,
                 self.grid.rate,
                 self.encoder,
-                source=None if self.film.is_folder else self.film.path,
+                source=self.film.path if self.film.has_streams else None,
                 stretch=self.grid.slow,
                 sound=self.sound,
                 start=self.grid.begin,
@@ -88,7 +88,7 @@ def output_of(
     if encoder is not None and encoder.container in ANIMATED:
         check_animation(target, film.width, film.height, grid.rate)
     dropped: list[str] = []
-    if bare or source.is_folder:
+    if bare or not source.has_streams:
         sound = "drop"
     else:
         dropped = check_streams(source.path, target, sound=sound, stretch=grid.slow)

@@ -22,6 +22,7 @@ from animeinterp.video.colour import ColourPath
 from animeinterp.video.film import Colour, Film, Shown
 from animeinterp.video.folder import FOLDER_RATE, folder_frames, probe_folder
 from animeinterp.video.geometry import orientation_of
+from animeinterp.video.webp import is_webp_file, probe_webp, webp_frames
 
 _LOOKED_AT = 12  # frames, to see whether a film is interlaced
 _PATIENCE = 100  # times in a row that nothing can be read
@@ -42,6 +43,8 @@ def probe(
         return probe_folder(path, rate, max_pixels)
     if rate is not None:
         raise UsageError(f"{path} has a frame rate of its own; leave out the one for folders of frames")
+    if path.is_file() and is_webp_file(path):
+        return probe_webp(path, max_pixels)
     with open_film(path) as container:
         stream = pictures_of(container, path)
         first = _first_frames(container, stream, path)
@@ -95,8 +98,13 @@ class Reader:
         """Frames with rising times. Raises FileError if not one of them can be read."""
         if self.film.is_folder:
             yield from folder_frames(self.film, self._start, self._max_pixels)
+        elif self.film.webp:
+            yield from webp_frames(self.film, self._start, self._max_pixels, self._lose)
         else:
             yield from self._of_file()
+
+    def _lose(self, count: int) -> None:
+        self.damaged += count
 
     def _of_file(self) -> Iterator[Shown]:
         film, path = self.film, ColourPath(self.film)
