@@ -91,8 +91,8 @@ def folder_frames(film: Film, start: Fraction, max_pixels: int) -> Iterator[Show
             raise FileError(f"{path} has changed since the run began; begin anew")
         frame = widened(frame, mode)
         if has_alpha(frame) and not film.alpha:  # all of them are opaque
-            frame = np.ascontiguousarray(frame[..., :-1]).reshape(*frame.shape[:2], *((3,) if mode.color else ()))
-        yield Shown(place, place / film.rate, frame)
+            frame = frame[..., :3] if mode.color else frame[..., 0]
+        yield Shown(place, place / film.rate, np.ascontiguousarray(frame))
 
 
 def _numbering(folder: Path, rate: Fraction) -> Numbering:
