@@ -12,8 +12,6 @@ from functools import reduce
 from operator import or_
 from pathlib import Path
 
-import numpy as np
-
 from animeinterp.errors import FileError
 from animeinterp.frame import has_alpha, mode_of, widened
 from animeinterp.picture import read_picture
@@ -92,7 +90,7 @@ def folder_frames(film: Film, start: Fraction, max_pixels: int) -> Iterator[Show
         frame = widened(frame, mode)
         if has_alpha(frame) and not film.alpha:  # all of them are opaque
             frame = frame[..., :3] if mode.color else frame[..., 0]
-        yield Shown(place, place / film.rate, np.ascontiguousarray(frame))
+        yield Shown(place, place / film.rate, frame)
 
 
 def _numbering(folder: Path, rate: Fraction) -> Numbering:
