@@ -150,7 +150,7 @@ def test_exported_weights_begin_another_run(tmp_path):
 
 
 def test_what_is_no_checkpoint_is_refused(tmp_path):
-    with pytest.raises(FileError, match="no file"):
+    with pytest.raises(FileError, match="found nothing"):
         run(tmp_path, tmp_path / "none.pt")
     (tmp_path / "text.pt").write_text("text")
     with pytest.raises(WeightsError, match="damaged"):
@@ -252,15 +252,15 @@ def test_a_config_is_read_and_kept(tmp_path):
     [
         ({"setps": 3}, "has no setps"),
         ({"steps": "3"}, "expected int for steps"),
-        ({"steps": 0}, "1 or more"),
+        ({"steps": 0}, "steps from 1 to"),
         ({"size": 100}, "multiple of 16"),
         ({"precision": "fp8"}, "expected one of auto, fp32, bf16"),
         ({"source": []}, "at least one"),
         ({"source": [{"kind": "crops"}]}, "source lacks something"),
         ({"loss": {"lpips": 1}}, "loss.vgg"),
-        ({"loss": {"line": -1}}, "0 or more"),
+        ({"loss": {"line": -1}}, "loss.line from 0"),
         ({"loss": {"flow": 0, "frames_from": 10}}, "nothing is learned"),
-        ({"guidance": {"given": 2}}, "probabilities"),
+        ({"guidance": {"given": 2}}, "guidance.given from 0 to 1"),
         ({"loss": 3}, "expected a table for loss"),
     ],
 )

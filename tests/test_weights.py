@@ -90,14 +90,16 @@ def test_names_and_shapes_that_do_not_fit_are_told(tmp_path: Path) -> None:
     state["second.weight"] = torch.zeros(2, 5)
     torch.save(state, tmp_path / "other.pth")
     message = refused(tmp_path / "other.pth")
-    assert "missing: first.bias;" in message
-    assert "left over: extra.0, extra.1, extra.2 and 2 more;" in message
+    assert "expected 4 tensors, found 8; 1 missing: first.bias (4,);" in message
+    assert "5 left over: extra.0 (1,), extra.1 (1,), extra.2 (1,) and 2 more;" in message
     assert "second.weight (2, 5) for (2, 4)" in message
 
 
 def test_a_foreign_model_is_refused(tmp_path: Path) -> None:
     torch.save(nn.Conv2d(3, 8, 3).state_dict(), tmp_path / "foreign.pth")
-    assert "missing: first.bias, first.weight, second.bias and 1 more" in refused(tmp_path / "foreign.pth")
+    assert "4 missing: first.bias (4,), first.weight (4, 3), second.bias (2,) and 1 more" in refused(
+        tmp_path / "foreign.pth"
+    )
 
 
 class Malicious:
@@ -147,9 +149,9 @@ def test_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:
 
 
 def test_missing_files_and_directories_are_told(tmp_path: Path) -> None:
-    assert "does not exist" in refused(tmp_path / "none.pth", FileError)
+    assert "found nothing" in refused(tmp_path / "none.pth", FileError)
     (tmp_path / "folder.pth").mkdir()
-    assert "is a directory" in refused(tmp_path / "folder.pth", FileError)
+    assert "is a folder" in refused(tmp_path / "folder.pth", FileError)
 
 
 def flax_vgg16() -> dict[str, dict[str, dict[str, np.ndarray]]]:

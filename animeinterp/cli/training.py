@@ -62,7 +62,7 @@ def export(
     check_new(output, force)
     from animeinterp.training.checkpoint import export as export_weights
 
-    about = export_weights(checkpoint, output, half=not full)
+    about = export_weights(checkpoint, output, half=not full, force=force)
     out.print(f"weights    {output}, of {about['name']} after {about['steps']} steps", markup=False)
 
 

@@ -99,7 +99,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def write_bytes(target: Path, data: bytes, *, force: bool = False) -> None:
+def write_bytes(target: Path, data: bytes | memoryview, *, force: bool = False) -> None:
     """Write a file whole or not at all. Raises as `atomic_path`."""
     with atomic_path(target, force=force) as part:
         part.write_bytes(data)

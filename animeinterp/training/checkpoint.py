@@ -6,17 +6,20 @@ Nothing random is kept: all of it follows from the seed and the step.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from animeinterp.errors import FileError, WeightsError
+from animeinterp.io.files import write_bytes
+from animeinterp.io.reading import said
 from animeinterp.training.config import TrainingConfig, from_json, to_json
+from animeinterp.weights.containers import check_container
 from animeinterp.weights.loading import load_into
 
 MAX_WEIGHTS = 16 * 10**6  # bytes
@@ -45,7 +48,10 @@ def save(state: State, config: TrainingConfig, path: Path) -> None:
         "average": state.average.state_dict(),
         "optimizer": state.optimizer.state_dict(),
     }
-    _write(path, lambda part: torch.save(content, part))
+    # In memory first: torch reports a full disk as an error of its own that has no cause.
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_bytes(path, buffer.getbuffer(), force=True)
 
 
 def restore(state: State, path: Path) -> None:
@@ -55,15 +61,27 @@ def restore(state: State, path: Path) -> None:
     load_into(state.average, content["average"], "the network", path)
     try:
         state.optimizer.load_state_dict(content["optimizer"])
-    except (ValueError, KeyError) as error:
-        raise WeightsError(f"{path.name} trained other parameters than this run: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise WeightsError(f"{path.name} trained other parameters than this run: {said(error)}") from error
     state.step, state.seconds = content["step"], content["seconds"]
 
 
-def export(checkpoint: Path, out: Path, half: bool = True) -> dict[str, str]:
-    """Write a checkpoint's averaged weights as safetensors, in half precision or float32; returns the metadata.
+def export(checkpoint: Path, out: Path, half: bool = True, *, force: bool = False) -> dict[str, str]:
+    """Write a checkpoint's averaged weights as safetensors.
 
-    Raises FileError, and WeightsError where it is no checkpoint or the file would be above `MAX_WEIGHTS`.
+    Args:
+        checkpoint: Of a training run.
+        out: The weights' file.
+        half: Whether they are stored in half precision, not in float32.
+        force: Whether an existing file is replaced.
+
+    Returns:
+        The metadata of the file.
+
+    Raises:
+        FileError: A file cannot be read or written.
+        UsageError: `out` exists and not `force`.
+        WeightsError: It is no checkpoint, or the file would be above `MAX_WEIGHTS`.
     """
     content = _read(checkpoint)
     config = from_json(content["config"])
@@ -73,23 +91,26 @@ def export(checkpoint: Path, out: Path, half: bool = True) -> dict[str, str]:
         "steps": str(content["step"]),
         "config_sha256": hashlib.sha256(content["config"].encode()).hexdigest(),
     }
-    weights = {key: _stored(value, half) for key, value in content["average"].items()}
-    size = sum(value.nbytes for value in weights.values())
+    # Before anything is copied: a tensor may claim more elements than the file has.
+    size = sum(value.numel() * (2 if half else 4) for value in content["average"].values())
     if size > MAX_WEIGHTS:
         raise WeightsError(f"{checkpoint.name} holds {size:,} bytes of weights; expected {MAX_WEIGHTS:,} or less")
-    _write(out, lambda part: save_file(weights, part, metadata))
+    weights = {key: _stored(value, half) for key, value in content["average"].items()}
+    write_bytes(out, safetensors.torch.save(weights, metadata), force=force)
     return metadata
 
 
 def _stored(value: Tensor, half: bool) -> Tensor:
-    return (value.half() if half and value.is_floating_point() else value).contiguous()
+    # A copy: tensors that share memory cannot be written.
+    return (value.half() if half and value.is_floating_point() else value).contiguous().clone()
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise FileError(f"{path} is no file; expected the checkpoint of a training run")
+    if check_container(path) != "torch":
+        raise WeightsError(f"{path.name} holds weights alone; expected the checkpoint of a training run, last.pt")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:  # given a name, torch goes by its suffix
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
     except Exception as error:
@@ -97,15 +118,9 @@ def _read(path: Path) -> dict[str, Any]:
         raise WeightsError(f"{path.name} is damaged or no checkpoint; go on from another") from error
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise WeightsError(f"{path.name} is no checkpoint of a training run; weights go into `init_from`")
+    kinds = {"config": str, "step": int, "seconds": float, "network": dict, "average": dict, "optimizer": dict}
+    wrong = [key for key, kind in kinds.items() if not isinstance(content.get(key), kind)]
+    tensors = [value for key in ("network", "average") if key not in wrong for value in content[key].values()]
+    if wrong or content["step"] < 0 or not all(isinstance(value, Tensor) for value in tensors):
+        raise WeightsError(f"{path.name} is a damaged checkpoint ({', '.join(wrong) or 'odd entries'}); use another")
     return content
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    part = path.with_name(f".{path.name}.part")
-    try:
-        write(part)
-        part.replace(path)
-    except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror or error}; free some space or choose another") from error
-    finally:
-        part.unlink(missing_ok=True)

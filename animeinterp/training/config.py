@@ -7,14 +7,19 @@ A file looks like the ones in configs/. Keys are the fields below; tables are `[
 from __future__ import annotations
 
 import json
-import tomllib
 import types
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from animeinterp.errors import FileError, UsageError
+from animeinterp.errors import UsageError
+from animeinterp.io.reading import parse_json, read_toml
+from animeinterp.training.limits import check
+
+_LONGEST = 4096  # characters of a path
+_SHOWN = 120  # characters of names in a message
+_HUGE = 10**300
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +33,6 @@ class SourceConfig:
     kind: Literal["crops", "scenes"]
     path: str
     weight: float = 1.0
-
-
-FRAME_LOSSES = ("charbonnier", "laplacian", "census", "log_error", "line")
-LOSSES = ("flow", *FRAME_LOSSES, "lpips")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,27 +114,26 @@ class TrainingConfig:
     guidance: GuidanceConfig = GuidanceConfig()
 
     def __post_init__(self) -> None:
-        _check(self)
+        check(self)
 
 
 def read_config(path: Path) -> TrainingConfig:
     """The run that a TOML file describes, its paths made absolute.
 
-    Raises FileError where the file cannot be read, UsageError where it is no such description.
+    Raises FileError where the file cannot be read or is not TOML, UsageError where it is no such description.
     """
+    content = read_toml(path, "the TOML file of a training run")
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}; expected the TOML file of a training run") from error
-    except ValueError as error:
-        raise UsageError(f"{path} is no TOML: {error}") from error
-    return config_from(content, path.parent)
+        return config_from(content, path.parent)
+    except RecursionError:
+        raise UsageError(f"{path} is nested too deeply; expected the TOML file of a training run") from None
 
 
 def config_from(content: Mapping[str, Any], base: Path) -> TrainingConfig:
     """The run that nested data describes; relative paths begin at `base`. Raises UsageError."""
     content = dict(content)
-    content["source"] = [_located(source, base, "path") for source in content.get("source", [])]
+    if isinstance(content.get("source", ()), list | tuple):  # else refused by type later
+        content["source"] = [_located(source, base, "path") for source in content.get("source", ())]
     if "loss" in content:
         content["loss"] = _located(content["loss"], base, "vgg")
     config = _build(TrainingConfig, _located(content, base, "folder", "init_from"), "")
@@ -147,26 +147,33 @@ def to_json(config: TrainingConfig) -> str:
 
 
 def from_json(text: str) -> TrainingConfig:
-    """What `to_json` wrote. Raises UsageError."""
-    return config_from(json.loads(text), Path())
+    """What `to_json` wrote. Raises FileError for what is not JSON, else UsageError."""
+    content = parse_json(text, "the config of the checkpoint", "that of a training run")
+    if not isinstance(content, Mapping):
+        raise UsageError(f"expected the config of a training run, got a {type(content).__name__}; use another file")
+    return config_from(content, Path())
 
 
 def _located(table: Any, base: Path, *keys: str) -> Any:
     if not isinstance(table, Mapping):
         return table  # refused by type later
-    paths = {key: str((base / table[key]).resolve()) for key in keys if isinstance(table.get(key), str) and table[key]}
-    return {**table, **paths}
+    named = [key for key in keys if isinstance(table.get(key), str) and table[key]]
+    wrong = [key for key in named if "\x00" in table[key] or len(table[key]) > _LONGEST]
+    if wrong:
+        raise UsageError(f"expected a path for {wrong[0]}, got {table[wrong[0]]!r:.60}; change it")
+    return {**table, **{key: str((base / table[key]).resolve()) for key in named}}
 
 
 def _build(kind: type, table: Any, where: str) -> Any:
     """A dataclass from a table; every key must be a field of the right type."""
     if not isinstance(table, Mapping):
-        raise UsageError(f"expected a table for {where}, got {table!r}")
+        raise UsageError(f"expected a table for {where}, got {table!r:.60}")
     hints = get_type_hints(kind)
     known = [f.name for f in fields(kind)]
     unknown = sorted(table.keys() - set(known))
     if unknown:
-        raise UsageError(f"{where or 'the training run'} has no {', '.join(unknown)}; expected {', '.join(known)}")
+        names = ", ".join(unknown)[:_SHOWN]
+        raise UsageError(f"{where or 'the training run'} has no {names}; expected {', '.join(known)}")
     values = {key: _value(hints[key], value, f"{where}{'.' if where else ''}{key}") for key, value in table.items()}
     try:
         return kind(**values)
@@ -180,38 +187,17 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     origin = get_origin(hint)
     if origin is tuple:
         if not isinstance(value, list | tuple):
-            raise UsageError(f"expected a list for {where}, got {value!r}")
+            raise UsageError(f"expected a list for {where}, got {value!r:.60}")
         return tuple(_value(get_args(hint)[0], item, where) for item in value)
     if origin is Literal:
-        if value not in get_args(hint):
-            raise UsageError(f"expected one of {', '.join(get_args(hint))} for {where}, got {value!r}")
+        if not isinstance(value, str) or value not in get_args(hint):
+            raise UsageError(f"expected one of {', '.join(get_args(hint))} for {where}, got {value!r:.60}")
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return float(min(max(value, -_HUGE), _HUGE))  # beyond every range, so refused later
+    if origin is not None and isinstance(value, Mapping) and get_args(hint)[-1] is float:
+        return {str(key): _value(float, item, f"{where}.{key}") for key, item in value.items()}
     plain = Mapping if origin is not None and not isinstance(origin, types.UnionType) else hint
     if not isinstance(value, plain) or (isinstance(value, bool) and hint is not bool):
-        raise UsageError(f"expected {getattr(plain, '__name__', plain)} for {where}, got {value!r}")
+        raise UsageError(f"expected {getattr(plain, '__name__', plain)} for {where}, got {value!r:.60}")
     return value
-
-
-def _check(config: TrainingConfig) -> None:
-    counts = ("steps", "batch", "log_every", "save_every", "sheet_every")
-    low = [f"{key} = {getattr(config, key)}" for key in counts if getattr(config, key) < 1]
-    if low:
-        raise UsageError(f"expected 1 or more, got {', '.join(low)}")
-    if config.size < 32 or config.size % 16:
-        raise UsageError(f"expected a size of 32 px or more, a multiple of 16, got {config.size}")
-    if not config.source or min(s.weight for s in config.source) < 0 or sum(s.weight for s in config.source) <= 0:
-        raise UsageError("expected at least one [[source]] with a weight above 0; add one")
-    wrong = [f.name for f in fields(GuidanceConfig) if not 0 <= getattr(config.guidance, f.name) <= 1]
-    if wrong:
-        raise UsageError(f"expected probabilities from 0 to 1 in [guidance], got others for {', '.join(wrong)}")
-    if not 0 <= config.ema < 1:
-        raise UsageError(f"expected ema from 0 to below 1, got {config.ema}")
-    weights = [getattr(config.loss, name) for name in LOSSES]
-    if min(weights) < 0 or not any(weights):
-        raise UsageError("expected weights of 0 or more in [loss], and at least one above 0")
-    if config.loss.frames_from > 0 and not config.loss.flow:
-        raise UsageError("nothing is learned before loss.frames_from with loss.flow = 0; give flow a weight")
-    if config.loss.lpips > 0 and not config.loss.vgg:
-        raise UsageError("the lpips loss needs loss.vgg, the path of VGG-16's weights; give it or set lpips = 0")

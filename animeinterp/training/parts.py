@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from animeinterp.errors import UsageError
 from animeinterp.options import PRESETS, ModelConfig
 from animeinterp.training.config import SourceConfig, TrainingConfig
 from animeinterp.training.mixture import Source
 
 
 def model_config(config: TrainingConfig) -> ModelConfig:
-    """The preset with the fields that the run changes. Raises UsageError for names that are unknown."""
-    if config.preset not in PRESETS:
-        raise UsageError(f"there is no preset {config.preset!r}; expected one of {', '.join(PRESETS)}")
-    known = [field.name for field in fields(ModelConfig)]
-    unknown = sorted(config.model.keys() - set(known))
-    if unknown:
-        raise UsageError(f"a model has no {', '.join(unknown)}; expected {', '.join(known)}")
+    """The preset with the fields that the run changes; their names and values were checked with the config."""
     # TOML has lists where the presets have tuples.
     changes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config.model.items()}
     return replace(PRESETS[config.preset], **changes)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from animeinterp.data.sample import Samples
 from animeinterp.picture import write_picture
-from animeinterp.training.config import LOSSES
+from animeinterp.training.limits import LOSSES
 
 _ROWS = 4
 _FIRST = ("step", "loss", "learning_rate", "samples_per_second", "seconds", "gradient")

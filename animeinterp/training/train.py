@@ -26,8 +26,9 @@ from animeinterp.errors import AnimeInterpError, UsageError
 from animeinterp.io.files import make_folder
 from animeinterp.training import losses
 from animeinterp.training.checkpoint import State, restore, save
-from animeinterp.training.config import FRAME_LOSSES, LossConfig, TrainingConfig
+from animeinterp.training.config import LossConfig, TrainingConfig
 from animeinterp.training.guidance_noise import corrupt_guidance
+from animeinterp.training.limits import FRAME_LOSSES
 from animeinterp.training.mixture import Ahead, Source
 from animeinterp.training.parts import build_lpips, build_network, build_sources
 from animeinterp.training.record import Progress, cut_log, write_row, write_sheet
