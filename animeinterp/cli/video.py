@@ -174,6 +174,8 @@ def _summarise(tally: Tally, target: Path) -> None:
         lines.append(f"drawings: {', '.join(f'{n / stood:.0%} on {name}' for name, n in shares)}; {tally.cuts} cuts")
     if tally.damaged:
         lines.append(f"{tally.damaged} frames could not be decoded; those before them were held")
+    if tally.doubled:
+        lines.append(f"{tally.doubled} frames were left out, because the file gives them the time of another")
     if tally.lost:
         lines.append(f"{tally.lost} damaged packets of sound or subtitles were left out")
     if tally.shrunk:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 from animeinterp.frame import Frame, Mode
+from animeinterp.video.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +27,16 @@ class Colour:
 class Film:
     """A film as its file describes it, without its frames.
 
-    path: the file, or a folder of frames. width, height: px, as stored, before rotation. rate: average frames per
-    second. start: when its first frame is shown, in s of the file's clock, which its sound shares. duration: of its
-    pictures, s, as the file claims. frames: how many, about. pix_fmt: FFmpeg's name of its pixels. depth: 8 or
+    path: the file, or a folder of frames. width, height: px, as stored, before rotation. rate: frames per second of
+    the clock that its frames stand on. start: when its first frame is shown, in s of its clock, which its sound shares.
+    duration: of its pictures, s. frames: how many, about. pix_fmt: FFmpeg's name of its pixels. depth: 8 or
     16 bits that a frame in memory has. alpha: whether it is partly transparent. colour: see `Colour`. aspect: width of
     a pixel by its height. rotation: degrees, counterclockwise, that players turn it by. mirrored: whether they
     mirror it left to right afterwards. mastering, light: HDR10's static metadata, FFmpeg's side data as they are in
     memory. notes: what was assumed about it, as sentences. mode: of the frames of a folder. webp: whether it is an
     animated WebP. matrix: the one that is used whatever the tags and the size say, as swscale numbers it; 0 = see
     `colour.matrix_of`. headroom: whether luma outside the limited range is kept, see `animeinterp.video.colour`.
+    clock: how times in the file are to be read.
     """
 
     path: Path
@@ -58,6 +60,7 @@ class Film:
     webp: bool = False
     matrix: int = 0
     headroom: bool = False
+    clock: Clock = field(default_factory=Clock, compare=False)
 
     @property
     def is_folder(self) -> bool:

@@ -74,9 +74,9 @@ class Tally:
 
     frames: of the new film that are finished; total: of all, about. drawn: those that are new. shown: drawings as
     they are. held: of these, before a cut. cuts, ones, twos, threes, longer: of the source, as far as it was read.
-    damaged: its frames that could not be decoded. shrunk: how often memory ran out. kept: frames of an earlier run.
-    dropped: what the new file cannot hold. notes: what was assumed about the source. lost: packets of sound that are
-    damaged. seconds: so far.
+    damaged: its frames that could not be decoded. doubled: those left out because another has the same time. shrunk:
+    how often memory ran out. kept: frames of an earlier run. dropped: what the new file cannot hold. notes: what was
+    assumed about the source. lost: packets of sound that are damaged. seconds: so far.
     """
 
     frames: int = 0
@@ -91,6 +91,7 @@ class Tally:
     threes: int = 0
     longer: int = 0
     damaged: int = 0
+    doubled: int = 0
     shrunk: int = 0
     lost: int = 0
     dropped: list[str] = field(default_factory=list)
@@ -200,6 +201,7 @@ class _Job:
         tally.frames = tally.kept + tally.drawn + tally.shown
         tally.cuts, tally.damaged, tally.shrunk = cadence.cuts, self._reader.damaged, maker.shrunk
         tally.ones, tally.twos, tally.threes, tally.longer = cadence.ones, cadence.twos, cadence.threes, cadence.longer
+        tally.doubled = self._reader.dropped
         tally.total = max(tally.total, tally.frames)
         tally.seconds = time.monotonic() - self._began
         if self._report is not None:

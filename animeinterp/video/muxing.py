@@ -17,9 +17,9 @@ import av
 
 from animeinterp.errors import FileError, UsageError
 from animeinterp.video import matroska
+from animeinterp.video.container import open_film, pictures_of
 from animeinterp.video.encoding import Encoder, container_of, put_in_place, writing
 from animeinterp.video.film import Film
-from animeinterp.video.reader import open_film, pictures_of
 from animeinterp.video.sound import encoded, sound_stream
 from animeinterp.video.tracks import (
     Sound,
@@ -89,7 +89,8 @@ def join(
         raise UsageError("sound cannot be copied into slow motion; stretch or drop it")
     if not segments:
         raise FileError(f"there is no segment to make {target} of; run it again")
-    span = Span(film.start + start, None if end is None else end - start, stretch, not start and end is None)
+    length = None if end is None else end - start
+    span = Span(film.start + start, length, stretch, not start and end is None, film.clock)
     part = target.with_name(f".{target.name}.part")
     try:
         with writing(target):

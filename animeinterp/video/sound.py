@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
@@ -38,11 +39,12 @@ def encoded(container: Any, stream: Any, new: Any, span: Span) -> Iterator[Any]:
 
     Gaps, and what cannot be decoded, become silence, so that nothing moves.
     """
-    if not span.whole:
-        container.seek(int((span.begin - _SEEK) / stream.time_base), stream=stream)
+    if not span.whole and not span.clock.recordings:
+        with suppress(av.FFmpegError, OverflowError):
+            container.seek(int((span.begin - _SEEK) / stream.time_base), stream=stream)
     graph, end = None, Fraction(0)
     shift = round(span.begin / stream.time_base)
-    for frame in _decoded(container, stream):
+    for frame in _decoded(container, stream, span):
         if frame.pts is None:
             continue
         graph = graph or _graph(frame, new, span)
@@ -98,8 +100,8 @@ def _graph(frame: Any, new: Any, span: Span) -> Any:
     return graph
 
 
-def _decoded(container: Any, stream: Any) -> Iterator[Any]:
-    for packet in demuxed(container, stream):
+def _decoded(container: Any, stream: Any, span: Span) -> Iterator[Any]:
+    for packet in demuxed(container, stream, span.clock):
         try:
             yield from stream.codec_context.decode(packet)
         except av.FFmpegError:

@@ -14,11 +14,9 @@ from typing import Literal
 from animeinterp.errors import UsageError
 
 Cadence = Literal["auto", "keep", "off"]
-# Rates of television are written short: 29.97 is 30000/1001.
-_SHORT = {
-    Fraction(text): Fraction(1000 * round(float(text)), 1001)
-    for text in ("23.976", "23.98", "29.97", "59.94", "119.88")
-}
+# Rates of television, n * 1000 / 1001, are written short (29.97, 23.976), and short ones doubled (47.96 is 2 x 23.98).
+_SHORT = re.compile(r"\d+\.(\d*?[1-9])0*")
+_NEAR = Fraction(1, 5000)  # relative
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)s?")
 MAX_RATE = 1000
 # After a long hold the figure starts as late as it would have moved at this many drawings per second, "on twos".
@@ -113,7 +111,14 @@ def grid_of(
 def parse_rate(text: str) -> Fraction:
     """`60`, `24000/1001`, `23.976`: frames per second. Raises UsageError for anything else."""
     rate = _positive(text, "a frame rate")
-    return _SHORT.get(rate, rate)
+    short = _SHORT.fullmatch(text.strip())
+    exact = Fraction(1000 * round(rate * 1001 / 1000), 1001)
+    if short is None or not exact:
+        return rate
+    digits = len(short[1])
+    # Two digits and more may be cut off instead of rounded: 23.97.
+    room = Fraction(1, 10**digits) if digits > 1 else Fraction(1, 20)
+    return exact if abs(rate - exact) <= max(room, _NEAR * exact) else rate
 
 
 def parse_span(text: str) -> tuple[Fraction, Fraction]:

@@ -7,14 +7,15 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
 import av
 
-from animeinterp.video.reader import open_film, pictures_of
+from animeinterp.video.clock import Clock
+from animeinterp.video.container import open_film, packets_of, pictures_of
 
 Sound = Literal["copy", "stretch", "drop"]
 Way = Literal["copy", "sound", "text", "attach", "cover", "drop"]
@@ -26,7 +27,6 @@ _LOSSLESS_SOUND = ("pcm_", "flac", "alac", "truehd", "mlp", "wavpack", "tta")
 _COVERS = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 _TAG = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")
-_GIVEN_UP = 100  # errors in a row
 _PRIMING = Fraction(1, 10)  # s; AAC needs up to 2112 samples, Opus 80 ms
 _PREROLL = 30  # s read before a span, for subtitles that reach into it
 _HEADER = b"""[Script Info]
@@ -47,13 +47,15 @@ Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 @dataclass(frozen=True, slots=True)
 class Span:
     """Which time of the source becomes the new file's. begin: on the source's clock, s, what becomes 0. length: s of
-    it, None = to its end. stretch: how many times as long it takes in the new file. whole: whether that is all.
+    it, None = to its end. stretch: how many times as long it takes in the new file. whole: whether that is all. clock:
+    the film's.
     """
 
     begin: Fraction
     length: Fraction | None = None
     stretch: Fraction = Fraction(1)
     whole: bool = True
+    clock: Clock = field(default_factory=Clock)
 
     def clip(self, time: Fraction, end: Fraction) -> tuple[Fraction, Fraction] | None:
         """Where (s of the new file) what stands from time to end (s after `begin`) is seen; None if nowhere."""
@@ -192,12 +194,12 @@ def selected(container: Any, stream: Any, span: Span) -> Iterator[tuple[Fraction
 
     Of sound the packet on the edge comes too, as decoders need it. What cannot be read is left out.
     """
-    if not span.whole:
-        with suppress(av.FFmpegError):
+    if not span.whole and not span.clock.recordings:
+        with suppress(av.FFmpegError, OverflowError):
             container.seek(int((span.begin - _PREROLL) / stream.time_base), stream=stream)
     heard = stream.type == "audio"
     begun = stream.type != "video"
-    for packet in _audible(container, stream) if heard else demuxed(container, stream):
+    for packet in _audible(container, stream, span) if heard else demuxed(container, stream, span.clock):
         if packet.is_discard and not heard:
             continue
         stamp = _stamp(packet)
@@ -214,14 +216,14 @@ def selected(container: Any, stream: Any, span: Span) -> Iterator[tuple[Fraction
             yield time, end, packet
 
 
-def _audible(container: Any, stream: Any) -> Iterator[Any]:
+def _audible(container: Any, stream: Any, span: Span) -> Iterator[Any]:
     """A sound stream's packets without those that an edit list hides.
 
     Hidden packets right before the first audible one stay, because decoders start with them; they have times before it.
     """
     priming: deque[Any] = deque(maxlen=64)
     begun = False
-    for packet in demuxed(container, stream):
+    for packet in demuxed(container, stream, span.clock):
         if packet.is_discard:
             if not begun:
                 priming.append(packet)
@@ -241,17 +243,8 @@ def _stamp(packet: Any) -> Fraction | None:
     return None if stamp is None else Fraction(stamp * packet.time_base)
 
 
-def demuxed(container: Any, stream: Any) -> Iterator[Any]:
-    """A stream's packets, over what is damaged."""
-    for other in container.streams:
-        other.discard = av.stream.Discard.default if other.index == stream.index else av.stream.Discard.all
-    failures = 0
-    while failures < _GIVEN_UP:
-        try:
-            for packet in container.demux(stream):
-                if packet.size:
-                    failures = 0
-                    yield packet
-            return
-        except av.FFmpegError:
-            failures += 1
+def demuxed(container: Any, stream: Any, clock: Clock | None = None) -> Iterator[Any]:
+    """A stream's packets, over what is damaged, with times of the film's clock if that is given."""
+    for packet in packets_of(container, stream):
+        if packet is not None and packet.size:
+            yield packet if clock is None else clock.steady(packet)

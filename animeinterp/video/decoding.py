@@ -1,0 +1,89 @@
+"""Decode a film's pictures, over what is damaged, with the times at which they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from animeinterp.video.clock import Clock
+from animeinterp.video.container import open_film, packets_of, pictures_of
+
+_MOST = 64  # pictures of one packet; a decoder that goes on would not end
+
+
+def decoding_limit(max_pixels: int) -> int:
+    """The limit for decoders, px: above what is accepted, because they count whole blocks around a picture."""
+    return max_pixels + max_pixels // 4 + 65536
+
+
+def decoded(
+    path: Path,
+    clock: Clock,
+    *,
+    max_pixels: int,
+    lost: Callable[[], None],
+    start: Fraction | None = None,
+    deinterlace: bool = False,
+) -> Iterator[Any]:
+    """Yield the pictures of a film in the order of showing, with times of its clock as `pts`.
+
+    Args:
+        path: The film.
+        clock: Its clock.
+        max_pixels: Larger pictures are not decoded.
+        lost: Called for each picture that cannot be decoded.
+        start: Pictures before this time of the clock, s, may be left out; None = all are wanted.
+        deinterlace: Whether fields are made whole frames.
+
+    Raises:
+        FileError: The film cannot be opened.
+    """
+    with open_film(path, decoding_limit(max_pixels)) as container:
+        stream = pictures_of(container, path)
+        stream.codec_context.options = {"max_pixels": str(decoding_limit(max_pixels))}
+        stream.thread_type = "AUTO"
+        if start is not None and clock.may_seek:
+            container.seek(int(start / stream.time_base), stream=stream)
+        packets = clock.timed(packets_of(container, stream))
+        pictures = clock.in_order(_pictures(packets, lost), stream.codec_context)
+        yield from _deinterlaced(pictures, stream) if deinterlace else pictures
+
+
+def _pictures(packets: Iterable[Any | None], lost: Callable[[], None]) -> Iterator[Any]:
+    for packet in packets:
+        if packet is None:
+            lost()
+            continue
+        try:
+            pictures = packet.decode()
+        except av.FFmpegError:
+            lost()
+            continue
+        for picture in pictures[:_MOST]:
+            if picture.is_corrupt:
+                lost()
+            else:
+                yield picture
+
+
+def _deinterlaced(pictures: Iterator[Any], stream: Any) -> Iterator[Any]:
+    graph = av.filter.Graph()
+    chain = graph.add_buffer(template=stream), graph.add("bwdif", "mode=send_frame"), graph.add("buffersink")
+    graph.link_nodes(*chain).configure()
+    for picture in pictures:
+        graph.vpush(picture)
+        yield from _pulled(graph)
+    graph.vpush(None)
+    yield from _pulled(graph)
+
+
+def _pulled(graph: Any) -> Iterator[Any]:
+    while True:
+        try:
+            yield graph.vpull()
+        except (av.BlockingIOError, av.EOFError):
+            return
