@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ def decoded(
         stream.codec_context.options = {"max_pixels": str(decoding_limit(max_pixels))}
         stream.thread_type = "AUTO"
         if start is not None and clock.may_seek:
-            container.seek(int(start / stream.time_base), stream=stream)
+            with suppress(av.FFmpegError, OverflowError):  # not every container can seek
+                container.seek(int(start / stream.time_base), stream=stream)
         packets = clock.timed(packets_of(container, stream))
         pictures = clock.in_order(_pictures(packets, lost), stream.codec_context)
         yield from _deinterlaced(pictures, stream) if deinterlace else pictures

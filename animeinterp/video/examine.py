@@ -7,6 +7,7 @@ encoders begin every shot; in short films, and where keyframes are rare, in ever
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -19,9 +20,12 @@ from numpy.typing import NDArray
 from animeinterp.errors import UsageError
 from animeinterp.frame import has_alpha
 from animeinterp.video.colour import is_readable, is_rgb
+from animeinterp.video.container import open_film, pictures_of
+from animeinterp.video.decoding import decoding_limit
 from animeinterp.video.encoding import ANIMATED, Encoding, choose_encoder, container_of
 from animeinterp.video.film import Film
-from animeinterp.video.reader import Reader, open_film, pictures_of
+from animeinterp.video.probe import MAX_PIXELS
+from animeinterp.video.reader import Reader
 from animeinterp.video.tracks import demuxed
 
 _FULL = 2
@@ -115,13 +119,14 @@ def _exceeds_range(film: Film, begin: Fraction, end: Fraction | None) -> bool:
 
 def _pictures(film: Film, begin: Fraction, end: Fraction | None, *, keyframes: bool = False) -> Iterator[Any]:
     """Decode a span of a film, over what is damaged."""
-    with open_film(film.path) as container:
+    with open_film(film.path, decoding_limit(max(MAX_PIXELS, film.width * film.height))) as container:
         stream = pictures_of(container, film.path)
         stream.thread_type = "AUTO"
         if keyframes:
             stream.codec_context.skip_frame = "NONKEY"
-        if begin > 0:
-            container.seek(int((film.start + begin) / stream.time_base), stream=stream)
+        if begin > 0 and film.clock.may_seek:
+            with suppress(av.FFmpegError, OverflowError):  # not every container can seek
+                container.seek(int((film.start + begin) / stream.time_base), stream=stream)
         for picture in _decoded(container, stream):
             late = end is not None and picture.pts is not None and picture.pts * stream.time_base - film.start >= end
             if late:
