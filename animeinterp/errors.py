@@ -40,5 +40,13 @@ class MissingExtraError(AnimeInterpError, ImportError):
     """An optional dependency is not installed."""
 
 
-class CacheWarning(UserWarning):
+class AnimeInterpWarning(UserWarning):
+    """Root of the warnings of this package: work goes on, but not as it was meant to. The command line prints them."""
+
+
+class CacheWarning(AnimeInterpWarning):
     """Compiled code cannot be kept where it should be; work goes on, but starts may take longer."""
+
+
+class DeviceWarning(AnimeInterpWarning):
+    """A GPU is there but cannot draw; the CPU does."""

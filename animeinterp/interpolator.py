@@ -10,8 +10,9 @@ frame of at most `Options.working_pixels`; rendering works on the frame as it is
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from time import perf_counter
 
@@ -20,7 +21,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from animeinterp.errors import UsageError, WeightsError
+from animeinterp.device import choose_device
+from animeinterp.errors import DeviceWarning, UsageError, WeightsError
 from animeinterp.frame import Frame, check_frame, check_pair, check_time, from_planes, rgb8, to_planes
 from animeinterp.mattes import Region, crop, find_window, mix, moving_hull, surround
 from animeinterp.motion import Analysis, Motion
@@ -29,7 +31,7 @@ from animeinterp.net.compose import Warped, compose, warp
 from animeinterp.net.descriptors import PieceDescriptor, load_vgg
 from animeinterp.net.landing import mark_landings
 from animeinterp.net.model import AnimeInterp
-from animeinterp.networks import Moved, Side, build_network, wrap
+from animeinterp.networks import Moved, Side, build_network, try_out, wrap
 from animeinterp.options import DEFAULT_PRESET, PRESETS, LineStyle, ModelConfig, Options, at_share
 from animeinterp.resizing import at_working_size, resize, resize_flow
 from animeinterp.sgm import appearance
@@ -319,7 +321,9 @@ class Interpolator:
         precision = self.options.precision
         gpu = self.device.type == "cuda"
         bf16 = precision == "bf16" or (precision == "auto" and gpu and torch.cuda.is_bf16_supported())
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+        # Not every device has autocast, even if it is not enabled.
+        precise = nullcontext() if not bf16 else torch.autocast(self.device.type, torch.bfloat16)
+        with torch.inference_mode(), precise:
             yield
 
 
@@ -341,7 +345,7 @@ def load_interpolator(
     name = DEFAULT_PRESET if model == "default" else model
     if name not in PRESETS:
         raise UsageError(f"expected a model out of {', '.join(PRESETS)}, got {model!r}")
-    config, place = PRESETS[name], _device(device)
+    config, place = PRESETS[name], choose_device(device)
     network = build_network(config)
     if network is not None:
         weights = weights or shipped_weights(name)
@@ -353,17 +357,13 @@ def load_interpolator(
     elif weights is not None:
         raise UsageError(f"model {name!r} has no weights, got {weights}; leave them out or choose another model")
     descriptor = None if vgg is None else PieceDescriptor(load_vgg(vgg).to(place))
+    refusal = try_out(network, config.splat, place)
+    if refusal and device == "auto":
+        warnings.warn(f"the GPU ({place}) cannot draw: {refusal}; the CPU does", DeviceWarning, stacklevel=2)
+        return load_interpolator(model, "cpu", weights=weights, vgg=vgg, options=options)
+    if refusal:
+        raise UsageError(f"device {device!r} cannot draw: {refusal}; use --device cpu")
     return Interpolator(config, options, network, descriptor, place)
-
-
-def _device(name: str) -> str:
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"expected a device that torch can use, such as cpu, got {name!r}; use auto") from error
-    return name
 
 
 def _placed(plane: NDArray[np.float32], window: Region, frame: Frame, rest: float) -> NDArray[np.float32]:

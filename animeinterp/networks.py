@@ -15,10 +15,12 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from animeinterp.device import explain_refusal
 from animeinterp.net.cel import Cel, Flows
+from animeinterp.net.compose import compose, warp
 from animeinterp.net.encoder import Levels
 from animeinterp.net.model import AnimeInterp, Features
-from animeinterp.options import ModelConfig
+from animeinterp.options import ModelConfig, SplatMode
 
 
 class Side(NamedTuple):
@@ -129,6 +131,41 @@ def build_network(config: ModelConfig) -> AnimeInterp | Cel | None:
 def wrap(network: AnimeInterp | Cel) -> Network:
     """The network behind the verbs of this page."""
     return CelNetwork(network) if isinstance(network, Cel) else PaperNetwork(network)
+
+
+def try_out(network: AnimeInterp | Cel | None, mode: SplatMode, device: str) -> str:
+    """Draw an empty frame with all operations of a network, or of the presets without one, unless on the CPU.
+
+    Args:
+        network: What draws, on `device`; None for the operations that need no network.
+        mode: How `warp` splats.
+        device: Where; some lack operations that others have.
+
+    Returns:
+        Why the device cannot draw; empty if it can.
+    """
+    if device.startswith("cpu"):
+        return ""
+    try:
+        with torch.inference_mode():
+            _draw_empty(None if network is None else wrap(network), mode, device)
+    except (RuntimeError, TypeError, AssertionError) as error:
+        return explain_refusal(error)
+    return ""
+
+
+def _draw_empty(network: Network | None, mode: SplatMode, device: str) -> None:
+    planes, flow = torch.rand(1, 3, 64, 64), torch.ones(1, 2, 64, 64)
+    planes, flow = planes.to(device), flow.to(device)
+    trust = torch.ones_like(flow[:, :1])
+    if network is None:
+        compose(planes, planes, warp(planes, flow, trust, 0.5, mode), warp(planes, flow, trust, 0.5, mode), 0.5).cpu()
+        return
+    side = Side(planes, network.see(planes))
+    moved = network.flows(side, side, (flow, flow), (trust, trust))
+    if moved.importance0 is None:
+        moved = moved._replace(importance0=trust, importance1=trust)
+    network.draw(side, side, moved, 0.5, trust > 0).cpu()
 
 
 def has_alpha(planes: Tensor) -> bool:

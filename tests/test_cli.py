@@ -92,6 +92,8 @@ def test_timing_chart_sets_the_times(files, core, capsys):
 
 
 def test_options_reach_the_core(files, core):
+    for name in ("w.ckpt", "v.pth"):
+        (files / name).write_bytes(b"")
     run(
         *(
             "tween",

@@ -16,7 +16,7 @@ from typer.exceptions import TyperException
 from animeinterp import __version__
 from animeinterp.cli import datasets, drawing, evaluating, training, video
 from animeinterp.cli.terminal import err, out
-from animeinterp.errors import CacheWarning, UsageError
+from animeinterp.errors import AnimeInterpWarning, UsageError
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 
@@ -75,7 +75,7 @@ def run(arguments: Sequence[str]) -> int:
     with warnings.catch_warnings():
         if not os.environ.get("ANIMEINTERP_DEBUG"):
             warnings.simplefilter("ignore")  # libraries' remarks on odd files; ours are errors
-        warnings.simplefilter("always", CacheWarning)
+        warnings.simplefilter("always", AnimeInterpWarning)
         warnings.showwarning = _show_warning
         try:
             code = app(args=list(arguments), prog_name="animeinterp", standalone_mode=False)
@@ -87,5 +87,5 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-    text = message if issubclass(category, CacheWarning) else f"{category.__name__}: {message}"
+    text = message if issubclass(category, AnimeInterpWarning) else f"{category.__name__}: {message}"
     err.print(f"note: {text}", markup=False)

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from animeinterp.cli.terminal import DEFAULTS, Device, Force, MaxPixels, Model, Style, Vgg, Weights, out, show_table
 from animeinterp.errors import UsageError
-from animeinterp.options import Options
+from animeinterp.options import PRESETS, Options
 
 if TYPE_CHECKING:
     from animeinterp.interpolator import Interpolator
@@ -62,6 +62,7 @@ def tween(
     resolution of A.
     """
     times = _times(count, at, timing)
+    check_model_options(model, weights, vgg, device, style)
     picture_a, picture_b = _read_pair(a, b, max_pixels)
     targets = _targets(output, a, b, len(times))
     _check_targets(targets, picture_a, force)
@@ -91,6 +92,7 @@ def explain(
     times = _times(None, at, None)
     if len(times) != 1:
         raise UsageError(f"expected one time for the sheet, got --at {at}; draw one sheet for each")
+    check_model_options(model, weights, vgg, device, style)
     picture_a, picture_b = _read_pair(a, b, max_pixels)
     _check_sheet(output, force)
     interpolator = build_interpolator(model, weights, vgg, device, style, max_pixels)
@@ -111,6 +113,7 @@ def demo(
     from animeinterp.demo import FRAME0, FRAME1
     from animeinterp.io.files import make_folder
 
+    check_model_options(model, weights, vgg, device, "auto")
     make_folder(output)
     picture_a, picture_b = _read_pair(FRAME0, FRAME1, DEFAULTS.max_pixels)
     targets = _targets(output / "mid.png", FRAME0, FRAME1, 3)
@@ -187,12 +190,31 @@ def _check_sheet(path: Path, force: bool) -> None:
     check_picture_target(path, np.zeros((1, 1, 3), np.uint8), force)
 
 
+def check_model_options(model: str, weights: Path | None, vgg: Path | None, device: str, style: str) -> None:
+    """Refuse, without torch, what `build_interpolator` would refuse after loading it.
+
+    Raises:
+        UsageError: An unknown model, style or device.
+        FileError: Weights that are not a file.
+    """
+    from animeinterp.device import check_device_name
+    from animeinterp.io.files import check_source
+
+    if style not in ("auto", "western", "japanese"):
+        raise UsageError(f"expected --style auto, western or japanese, got {style}")
+    if model != "default" and model not in PRESETS:
+        raise UsageError(f"expected a model out of {', '.join(PRESETS)}, got {model!r}")
+    check_device_name(device)
+    for path in (weights, vgg):
+        if path is not None:
+            check_source(path, "a weights file (.pth, .ckpt, .safetensors)")
+
+
 def build_interpolator(
     model: str, weights: Path | None, vgg: Path | None, device: str, style: str, max_pixels: int
 ) -> Interpolator:
     """What draws, as the options of a verb say. Raises UsageError, FileError or WeightsError."""
-    if style not in ("auto", "western", "japanese"):
-        raise UsageError(f"expected --style auto, western or japanese, got {style}")
+    check_model_options(model, weights, vgg, device, style)
     from animeinterp.interpolator import load_interpolator
 
     options = Options(style=style, max_pixels=max_pixels)  # type: ignore[arg-type]

@@ -254,14 +254,13 @@ def _open(folder: Path, files: Sequence[TripletFiles], setup: _Setup, lpips: Per
 
 def _settings(setup: _Setup, lpips: Perceived | None) -> dict[str, Any]:
     """What the scores depend on."""
-    import torch
-
     from animeinterp import __version__
+    from animeinterp.device import choose_device
     from animeinterp.evaluation.results import sha256
     from animeinterp.weights import shipped_weights
 
     found = {label: (preset, weights or shipped_weights(preset)) for label, (preset, weights) in setup.models.items()}
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if setup.device == "auto" else setup.device
+    device = choose_device(setup.device)
     return {
         "version": __version__,
         "models": {label: {"preset": name, "sha256": path and sha256(path)} for label, (name, path) in found.items()},

@@ -22,6 +22,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from animeinterp.data.sample import Samples
+from animeinterp.device import choose_device
 from animeinterp.errors import AnimeInterpError, UsageError
 from animeinterp.io.files import make_folder
 from animeinterp.training import losses
@@ -277,9 +278,9 @@ def _moved(plane: Tensor, device: torch.device) -> Tensor:
 
 
 def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(name)
+    if name == "auto" and not torch.cuda.is_available():
+        name = "cpu"  # training on Apple's GPU is not tried out
+    device = torch.device(choose_device(name))
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", device.index or 0)))
         torch.cuda.set_device(device)
