@@ -19,6 +19,7 @@ from animeinterp.video.cuts import AHEAD, BEHIND, CutList, begins_shot, goes_on,
 from animeinterp.video.film import Shown
 from animeinterp.video.looks import Change, Look, change, look
 from animeinterp.video.pans import slid
+from animeinterp.video.specks import largest_speck, speck_limit
 
 Item = TypeVar("Item")
 
@@ -116,6 +117,7 @@ def drawings(
 def _stills(frames: Iterable[Shown], holds: bool, cuts: CutList | None) -> Iterator[_Still]:
     """The frames that are not repeats; where there are no holds, all."""
     still: _Still | None = None
+    before: Look | None = None
     around: deque[float] = deque(maxlen=_AROUND_BEHIND)
     begins_shot = None if cuts is None else cuts.follow()
     for this, after in _with_next(_compared(frames), _AROUND_AHEAD):
@@ -124,13 +126,14 @@ def _stills(frames: Iterable[Shown], holds: bool, cuts: CutList | None) -> Itera
         duration = min((b - a for a, b in pairwise(times)), default=Fraction(0))
         begins = begins_shot is not None and begins_shot(shown.number, shown.time, duration)
         ahead = max(change.most for _, _, change in after) if len(after) == _AROUND_AHEAD else float("inf")
-        if still is not None and holds and not begins and _repeats(still, this, min(ahead, max(around))):
+        if still is not None and holds and not begins and _repeats(still, before, this, min(ahead, max(around))):
             still.last, still.end = shown.time, shown.number
         else:
             if still is not None:
                 yield still
             still = _Still(shown, seen, moved, shown.time, shown.number, begins)
         around.append(moved.most)
+        before = seen
     if still is not None:
         yield still
 
@@ -147,16 +150,19 @@ def _compared(frames: Iterable[Shown]) -> Iterator[tuple[Shown, Look, Change]]:
         before = seen
 
 
-def _repeats(still: _Still, this: tuple[Shown, Look, Change], around: float) -> bool:
+def _repeats(still: _Still, before: Look | None, this: tuple[Shown, Look, Change], around: float) -> bool:
     """Whether a frame repeats a still.
 
-    around: the largest change on the quieter side, before or after.
+    before: of the frame before it. around: the largest change on the quieter side, before or after.
     """
-    limit = max(_SAME, min(_POOR, _POOR_SHARE * around))
-    if this[2].most > limit:
+    _, seen, moved = this
+    limit, least = max(_SAME, min(_POOR, _POOR_SHARE * around)), speck_limit(around, seen.full)
+    if moved.most > limit or (before is not None and largest_speck(before.full, seen.full) > least):
         return False
+    if before is still.look:
+        return True
     # Against the first as well, so that slow motion does not pass in small steps.
-    return still.last == still.shown.time or change(still.look, this[1]).most <= limit
+    return change(still.look, seen).most <= limit and largest_speck(still.look.full, seen.full) <= least
 
 
 def _with_cuts(stills: Iterable[_Still]) -> Iterator[_Still]:

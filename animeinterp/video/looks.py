@@ -1,8 +1,8 @@
 """What is compared of frames: reduced copies, and how much two differ.
 
 Two sizes. The fine copy (short side 360 to 719 px) still shows a small mouth that moves a few px, and is compared tile
-by tile: codec noise differs a little everywhere, motion much in few tiles. The coarse copy (about 160x90) is what
-`outlines` follows from frame to frame, to tell shots apart.
+by tile: codec noise differs a little everywhere, motion much in few tiles; `specks` finds what is smaller. The coarse
+copy (about 160x90) is what `outlines` follows from frame to frame, to tell shots apart.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animeinterp.frame import Frame, rgb8
+from animeinterp.video.specks import full_gray
 
 Floats = NDArray[np.float32]
 
@@ -38,6 +39,7 @@ class Look:
     fine: uint8 (h, w, 3), slightly smoothed. grey: uint8 (h, w) of it. slope: float32 (h / 8, w / 8), mean gradient of
     each tile in levels per px. colour: float32 (y, x, 3) in 0 to 255, the coarse copy; coarse: uint8 (y, x), its grey.
     gradient: float32 (y, x), levels per px. outlines: float32 (y, x), 0 to 20, how much each pixel counts as outline.
+    full: uint8 (H, W), the frame's gray at its full size, see `specks`.
     """
 
     fine: NDArray[np.uint8]
@@ -47,6 +49,7 @@ class Look:
     coarse: NDArray[np.uint8]
     gradient: Floats
     outlines: Floats
+    full: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ def look(frame: Frame) -> Look:
     colour = np.asarray(cv2.GaussianBlur(small, (0, 0), 0.7), np.float32)
     steep = gradient(colour).max(axis=2)
     outlines: Floats = np.where(steep > _OUTLINE, np.minimum(steep, _STRONGEST), np.float32(0))
-    return Look(fine, grey, per_tile(gradient(grey)), colour, coarse, steep, outlines)
+    return Look(fine, grey, per_tile(gradient(grey)), colour, coarse, steep, outlines, full_gray(frame))
 
 
 def gradient(picture: NDArray[np.uint8] | Floats) -> Floats:
