@@ -144,6 +144,33 @@ def test_mp4_takes_what_it_can_and_says_what_not(full, tmp_path):
     assert lengths == {Fraction(1024, 48000)}  # Matroska's ms are not taken over
 
 
+def test_mov_says_that_it_has_no_cover(full, tmp_path):
+    notes = check_streams(full, tmp_path / "new.mov")
+    assert any("png" in note and "left out" in note for note in notes)
+    assert not any("MY_TAG" in note for note in notes)
+    with av.open(made(full, tmp_path / "new.mov", count=24)) as container:
+        assert [s.name for s in container.streams.video] == ["h264"]
+        assert container.metadata["MY_TAG"] == "mine"
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_chapters_beyond_the_end_do_not_make_a_film_longer(tmp_path, suffix):
+    source = tmp_path / "old.mkv"
+    with av.open(source, "w") as container:
+        stream = video(container)
+        container.set_chapters(
+            [
+                {"id": n, "start": start, "end": end, "time_base": MS, "metadata": {"title": str(n)}}
+                for n, (start, end) in enumerate([(0, 500), (500, 5000), (6000, 7000)])
+            ]
+        )
+        container.mux(list(pictures(stream, 24)))
+    with av.open(made(source, tmp_path / f"new{suffix}", count=48)) as container:
+        chapters = [(c["start"] * c["time_base"], c["end"] * c["time_base"]) for c in container.chapters()]
+        assert chapters == [(0, Fraction(1, 2)), (Fraction(1, 2), pytest.approx(Fraction(1), abs=0.05))]
+        assert container.duration / av.time_base == pytest.approx(1, abs=0.1)
+
+
 def test_words_come_back_from_mp4(full, tmp_path):
     new = made(made(full, tmp_path / "new.mp4"), tmp_path / "back.mkv")
     with av.open(new) as container:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,7 @@ def _write(
         if source is not None:
             _tag(pictures, pictures_of(old, source))
             out.metadata.update(_kept(old.metadata))
-            out.set_chapters(_chapters(old, span))
+            out.set_chapters(_chapters(old, film, span))
             for track in plan(old, source, encoder.container, sound, span.stretch):
                 others.append((track, _add(out, old, source, track, span)))
         if display is not None:
@@ -143,7 +144,8 @@ def _container_options(encoder: Encoder, old: Any) -> dict[str, str]:
     if encoder.container not in _MP4:
         return _OPTIONS
     # free tags take the place of those that hold a cover
-    free = old is not None and _free_tags(old) and not any(is_cover(stream) for stream in old.streams)
+    covered = encoder.container == "mp4" and old is not None and any(is_cover(stream) for stream in old.streams)
+    free = old is not None and _free_tags(old) and not covered
     return _OPTIONS | {"movflags": "+faststart" + ("+use_metadata_tags" if free else "")}
 
 
@@ -224,7 +226,13 @@ def _kept(tags: dict[str, str]) -> dict[str, str]:
     return {n: v for n, v in tags.items() if n.lower() not in _OLD_TAGS and not n.lower().startswith(_STATISTICS)}
 
 
-def _chapters(old: Any, span: Span) -> list[Any]:
+def _chapters(old: Any, film: Film, span: Span) -> list[Any]:
+    """The source's chapters up to its end: those beyond it would make an MP4 longer than all else in it."""
+    ends = [film.start + film.duration]
+    if old.duration is not None:
+        ends.append(Fraction((old.start_time or 0) + old.duration, av.time_base))
+    length = max(ends) - span.begin
+    span = replace(span, length=length if span.length is None else min(span.length, length))
     chapters = []
     for chapter in old.chapters():
         tick = chapter["time_base"]

@@ -25,6 +25,7 @@ _WORDS = ("subrip", "srt", "mov_text", "webvtt", "text")
 _WORDS_IN = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip", "webm": "webvtt"}
 _LOSSLESS_SOUND = ("pcm_", "flac", "alac", "truehd", "mlp", "wavpack", "tta")
 _COVERS = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
+_COVERLESS = ("webm", "mov")  # FFmpeg writes covers of MP4 alone, and says nothing
 LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 _TAG = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")
 _PRIMING = Fraction(1, 10)  # s; AAC needs up to 2112 samples, Opus 80 ms
@@ -89,7 +90,7 @@ def _way(stream: Any, format: str, path: Path, sound: Sound, stretch: Fraction) 
     if stream.type == "audio":
         return _way_of_sound(stream, fits, format, sound, stretch)
     if is_cover(stream):
-        known = stream.name in _COVERS and (fits or format == "matroska") and format != "webm"
+        known = stream.name in _COVERS and (fits or format == "matroska") and format not in _COVERLESS
         return Track(index, "cover") if known else _dropped(stream, format)
     if stream.type == "attachment":
         return Track(index, "attach") if format == "matroska" else _dropped(stream, format)
