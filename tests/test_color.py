@@ -300,8 +300,14 @@ def test_long_films_are_looked_at_by_their_keyframes(tmp_path):
 def rgba_film(path: Path, transparent: Sequence[int] = ()) -> Path:
     """Six frames with alpha, opaque but for one pixel of those that are transparent."""
     with av.open(path, "w") as container:
-        pix_fmt, codec = {".mkv": ("bgra", "ffv1"), ".mov": ("yuva444p10le", "prores_ks")}[path.suffix]
+        pix_fmt, codec = {
+            ".mkv": ("bgra", "ffv1"),
+            ".mov": ("yuva444p10le", "prores_ks"),
+            ".webm": ("yuva420p", "libvpx-vp9"),
+        }[path.suffix]
         stream: Any = container.add_stream(codec, rate=12)
+        if path.suffix == ".webm":
+            stream.metadata["alpha_mode"] = "1"
         stream.width, stream.height, stream.pix_fmt = 96, 64, pix_fmt
         for number in range(6):
             frame = np.full((64, 96, 4), 255, np.uint8)
@@ -315,7 +321,7 @@ def rgba_film(path: Path, transparent: Sequence[int] = ()) -> Path:
     return path
 
 
-@pytest.mark.parametrize("suffix", [".mkv", ".mov"])
+@pytest.mark.parametrize("suffix", [".mkv", ".mov", ".webm"])
 def test_opaque_alpha_is_no_alpha(tmp_path, suffix, interpolator):
     old = probe(rgba_film(tmp_path / f"old{suffix}"))
     assert old.alpha
@@ -356,7 +362,7 @@ def test_a_matrix_that_cannot_become_rgb_is_said(tmp_path, matrix, expected):
     assert len(examined(old, Path("new.mp4"), Encoding()).notes) == 0
 
 
-@pytest.mark.parametrize("suffix", [".mkv", ".mov"])
+@pytest.mark.parametrize("suffix", [".mkv", ".mov", ".webm"])
 def test_the_first_transparent_frame_is_named(tmp_path, suffix):
     old = probe(rgba_film(tmp_path / f"old{suffix}", transparent=[5]))
     with pytest.raises(UsageError, match=r"alpha.*frame 5, at 0\.417 s"):

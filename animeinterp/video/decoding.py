@@ -13,6 +13,7 @@ import av
 from animeinterp.video.clock import Clock
 from animeinterp.video.container import open_film, packets_of, pictures_of
 
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _MOST = 64  # pictures of one packet; a decoder that goes on would not end
 
 
@@ -51,17 +52,31 @@ def decoded(
             with suppress(av.FFmpegError, OverflowError):  # not every container can seek
                 container.seek(int(start / stream.time_base), stream=stream)
         packets = clock.timed(packets_of(container, stream))
-        pictures = clock.in_order(_pictures(packets, lost), stream.codec_context)
+        pictures = clock.in_order(_pictures(packets, lost, _alpha_decoder(stream)), stream.codec_context)
         yield from _deinterlaced(pictures, stream) if deinterlace else pictures
 
 
-def _pictures(packets: Iterable[Any | None], lost: Callable[[], None]) -> Iterator[Any]:
+def _alpha_decoder(stream: Any) -> Any:
+    """A decoder of VP8 or VP9 with alpha, which FFmpeg's own ones leave out; None where the stream's own will do."""
+    tags = {name.lower(): value for name, value in stream.metadata.items()}
+    name = _ALPHA_DECODERS.get(stream.name)
+    if name is None or tags.get("alpha_mode") != "1":
+        return None
+    try:
+        decoder = av.CodecContext.create(name, "r")
+    except (av.FFmpegError, ValueError):
+        return None
+    decoder.options = dict(stream.codec_context.options)
+    return decoder
+
+
+def _pictures(packets: Iterable[Any | None], lost: Callable[[], None], decoder: Any = None) -> Iterator[Any]:
     for packet in packets:
         if packet is None:
             lost()
             continue
         try:
-            pictures = packet.decode()
+            pictures = packet.decode() if decoder is None else _decode(decoder, packet)
         except av.FFmpegError:
             lost()
             continue
@@ -70,6 +85,13 @@ def _pictures(packets: Iterable[Any | None], lost: Callable[[], None]) -> Iterat
                 lost()
             else:
                 yield picture
+
+
+def _decode(decoder: Any, packet: Any) -> list[Any]:
+    pictures = decoder.decode(packet if packet.size else None)
+    for picture in pictures:
+        picture.time_base = packet.stream.time_base
+    return list(pictures)
 
 
 def _deinterlaced(pictures: Iterator[Any], stream: Any) -> Iterator[Any]:
