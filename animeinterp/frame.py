@@ -87,7 +87,7 @@ def check_size(width: int, height: int, max_pixels: int, name: str = "the frame"
     if width * height > max_pixels:
         raise FrameError(
             f"{name} is {width}x{height}, {width * height:,} pixels; the limit is {max_pixels:,}, "
-            "so make it smaller or raise max_pixels (--max-pixels) if there is memory for it"
+            "so make it smaller or raise max_pixels (--max-pixels of tween, explain, video)"
         )
 
 

@@ -178,6 +178,7 @@ def check_picture_target(path: Path, frame: Frame, force: bool) -> None:
     Raises UsageError if the suffix is unknown, the format cannot hold the frame, or the file exists and not
     `force`; FileError if the folder is missing or may not be written to.
     """
+    check_target(path, force)
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
         raise UsageError(f"{path} has no known picture suffix; expected one of {', '.join(FORMATS)}")
@@ -185,7 +186,6 @@ def check_picture_target(path: Path, frame: Frame, force: bool) -> None:
         raise UsageError(f"JPEG holds no alpha, but the frames are {describe(frame)}; write to PNG, WebP or TIFF")
     if FORMATS[suffix] in ("JPEG", "WEBP") and frame.dtype == np.uint16:
         raise UsageError(f"{suffix} holds 8 bits, but the frames are {describe(frame)}; write to PNG or TIFF")
-    check_target(path, force)
 
 
 def write_picture(path: Path, frame: Frame, like: Picture | None = None, *, force: bool = False) -> None:

@@ -162,9 +162,11 @@ def _read_pair(a: Path, b: Path, max_pixels: int) -> tuple[Picture, Picture]:
 
 
 def _targets(output: str | Path | None, a: Path, b: Path, count: int) -> list[Path]:
-    from animeinterp.io.files import make_folder
+    from animeinterp.io.files import check_no_pattern, make_folder
 
     path = Path(output or ".")
+    if not path.is_dir():
+        check_no_pattern(path, "in-betweens are numbered by themselves, so give a plain name, as mid.png")
     if str(output).endswith(("/", os.sep)):
         make_folder(path)
     if path.is_dir():

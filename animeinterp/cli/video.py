@@ -13,7 +13,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from animeinterp.cli.drawing import build_interpolator
-from animeinterp.cli.terminal import DEFAULTS, Device, Force, Model, Style, Vgg, Weights, err, out
+from animeinterp.cli.terminal import DEFAULTS, Device, Force, MaxPixels, Model, Style, Vgg, Weights, err, out
 
 if TYPE_CHECKING:
     from animeinterp.video.job import Tally
@@ -95,6 +95,7 @@ def video(
     vgg: Vgg = None,
     device: Device = "auto",
     style: Style = "auto",
+    max_pixels: MaxPixels = DEFAULTS.max_pixels,
     force: Force = False,
 ) -> None:
     """Make a smoother film of a film.
@@ -108,21 +109,35 @@ def video(
     encoding = Encoding(codec, crf, preset, lossless)
     options = VideoOptions(
         *(fps, times, slow, preview, cadence, max_hold, cuts, loop, sound, encoding, flow_scale, compare, deinterlace),
-        *(rate, resume, force),
+        *(rate, resume, force, max_pixels),
     )
-    target = output or source.with_name(f"{source.stem}_smooth{source.suffix}")
+    target = output or _default_target(source)
     with _kept(target), _shown(as_json) as report:
         tally = interpolate_video(
             source,
             target,
             options,
-            interpolator=lambda: build_interpolator(model, weights, vgg, device, style, DEFAULTS.max_pixels),
+            interpolator=lambda: build_interpolator(model, weights, vgg, device, style, max_pixels),
             report=report,
         )
     if as_json:
         out.print(json.dumps({"target": str(target), **asdict(tally)}), markup=False)
     else:
         _summarise(tally, target)
+
+
+def _default_target(source: Path) -> Path:
+    """IN_smooth in the source's format, or as Matroska where that cannot be written; a folder for a folder."""
+    from animeinterp.video.encoding import CONTAINERS
+
+    whole = source.absolute()
+    if source.is_dir():
+        whole = source.resolve()  # `.` has no name
+        return (
+            source / ".." if source.name in ("", "..") else source.parent
+        ) / f"{whole.name.replace('.', '_')}_smooth"
+    suffix = whole.suffix if whole.suffix.lower() in CONTAINERS else ".mkv"
+    return source.with_name(f"{whole.stem}_smooth{suffix}")
 
 
 @contextmanager

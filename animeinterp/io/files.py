@@ -27,6 +27,8 @@ from animeinterp.errors import AnimeInterpError, FileError, UsageError
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
 _PART = re.compile(r"\.[0-9a-f]{16}\.part")
+_STREAMS = re.compile(r"/dev/(stdin|stdout|stderr|fd/\d+)|/proc/.*")
+_PATTERN = re.compile(r"%\d*[di]|#{2,}|\{:?\d*d?\}|\*")  # of FFmpeg and printf, of other programs, of shells
 _UNSYNCABLE = (errno.EINVAL, errno.ENOTSUP, errno.EROFS)
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -83,6 +85,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         UsageError: `target` exists.
         FileError: The system refused to create, write or rename the folder.
     """
+    _check_no_stream(target)
     part = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with writing(target):
@@ -129,9 +132,10 @@ def check_target(target: Path, force: bool) -> None:
         force: Whether an existing file may be replaced.
 
     Raises:
-        UsageError: The file exists and not `force`.
+        UsageError: The file exists and not `force`, or the name stands for a stream (`-`, `/dev/stdout`).
         FileError: The name is too long or belongs to something else, or its folder is missing or not writable.
     """
+    _check_no_stream(target)
     try:
         kind = kind_of(target)
     except (FileNotFoundError, NotADirectoryError):
@@ -150,8 +154,26 @@ def check_target(target: Path, force: bool) -> None:
         raise FileError(f"cannot write {target}: no permission to write in {parent}; choose another folder")
 
 
+def check_no_pattern(target: Path, advice: str) -> None:
+    """Raise UsageError for a pattern of names, such as FFmpeg's `seq_%04d.png`, which is not filled in.
+
+    Args:
+        target: The file to write.
+        advice: What to give instead; ends before a name that is like this one, without the pattern.
+    """
+    begin, *rest = _PATTERN.split(target.name)
+    if rest:
+        raise UsageError(f"{target} is a pattern of names; {advice} {begin.strip('_-. ') or 'frames'}")
+
+
 def make_folder(path: Path) -> None:
-    """Make a folder, and those above it, unless it exists. Raises FileError if it cannot be made."""
+    """Make a folder, and those above it, unless it exists.
+
+    Raises:
+        UsageError: The name stands for a stream (`-`, `/dev/stdout`).
+        FileError: The folder cannot be made.
+    """
+    _check_no_stream(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -258,6 +280,11 @@ def remove_parts(folder: Path) -> None:
 def is_link(path: Path) -> bool:
     """Whether a path is a symbolic link or, on Windows, a junction: removing what is in it would reach elsewhere."""
     return path.is_symlink() or (hasattr(path, "is_junction") and path.is_junction())
+
+
+def _check_no_stream(target: Path) -> None:
+    if str(target) == "-" or _STREAMS.fullmatch(target.absolute().as_posix()):
+        raise UsageError(f"cannot write to {target}: pipes and standard output are not supported; give a file name")
 
 
 def _exists(target: Path) -> UsageError:

@@ -22,6 +22,7 @@ from animeinterp.ahead import ahead
 from animeinterp.errors import UsageError
 from animeinterp.frame import Frame
 from animeinterp.interpolator import Interpolator, load_interpolator
+from animeinterp.options import Options
 from animeinterp.video.between import Inbetweener, Key, Pair
 from animeinterp.video.compare import Compare, beside
 from animeinterp.video.cuts import parse_cuts
@@ -48,6 +49,7 @@ class VideoOptions:
     `encoding.Encoding`. flow_scale: motion is looked for at so many times the usual size. compare: `side` or `wipe`
     shows the source too. deinterlace: make whole frames of fields first. rate: frames per second of a folder of
     frames. resume: go on with a run that was broken off. force: overwrite what is there.
+    max_pixels: films of larger frames are refused.
     """
 
     fps: str | None = None
@@ -66,6 +68,7 @@ class VideoOptions:
     rate: str | None = None
     resume: bool = False
     force: bool = False
+    max_pixels: int = Options().max_pixels
 
 
 @dataclass(slots=True)
@@ -141,7 +144,7 @@ class _Job:
             raise UsageError("sound cannot be copied into slow motion; stretch or drop it")
         self.target, self.options, self._report, self._began = target, options, report, time.monotonic()
         rate = None if options.rate is None else parse_rate(options.rate)
-        self.film = probe(source, rate=rate, deinterlace=options.deinterlace)
+        self.film = probe(source, rate=rate, deinterlace=options.deinterlace, max_pixels=options.max_pixels)
         self.grid = grid_of(
             self.film.rate, fps=options.fps, times=options.times, slow=options.slow, preview=options.preview
         )
@@ -149,9 +152,19 @@ class _Job:
         self.film = examined(self.film, target, options.encoding, begin=self.grid.begin, end=self.grid.end)
         self._holds = Holds(options.cadence, Fraction(options.max_hold))
         self._cuts = None if options.cuts is None else parse_cuts(options.cuts)
-        self._reader = Reader(self.film, deinterlace=options.deinterlace, start=self.grid.begin)
+        self._reader = Reader(
+            self.film, deinterlace=options.deinterlace, start=self.grid.begin, max_pixels=options.max_pixels
+        )
         self._cadence = CadenceReport()
-        self._output = output_of(target, self.film, self.grid, options.encoding, self._sound(), compare=options.compare)
+        self._output = output_of(
+            target,
+            self.film,
+            self.grid,
+            options.encoding,
+            self._sound(),
+            compare=options.compare,
+            max_pixels=options.max_pixels,
+        )
         self.parts = Parts(target, self._output.film, self.grid.rate, self._output.encoder)
         self.tally = Tally(
             total=self.grid.count(self.film.duration), dropped=self._output.dropped, notes=list(self.film.notes)
@@ -160,7 +173,9 @@ class _Job:
     def begin(self, maker: Inbetweener) -> None:
         """Open the parts, those of an earlier run if it is to go on."""
         options, film = self.options, self.film
-        settings = {name: value for name, value in asdict(options).items() if name not in ("resume", "force")}
+        settings = {
+            name: value for name, value in asdict(options).items() if name not in ("resume", "force", "max_pixels")
+        }
         status = film.path.stat()
         settings |= {
             "source": [str(film.path.resolve()), status.st_size, status.st_mtime_ns],

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
-from animeinterp.errors import FileError, UsageError
+from animeinterp.errors import UsageError
 from animeinterp.frame import Frame, check_size
+from animeinterp.io.files import check_no_pattern, check_target
 from animeinterp.options import Options
 from animeinterp.video.colour import matrix_of
 from animeinterp.video.compare import Compare
@@ -72,16 +72,27 @@ class Output:
 
 
 def output_of(
-    target: Path, source: Film, grid: Grid, encoding: Encoding, sound: Sound, *, compare: Compare | None = None
+    target: Path,
+    source: Film,
+    grid: Grid,
+    encoding: Encoding,
+    sound: Sound,
+    *,
+    compare: Compare | None = None,
+    max_pixels: int = Options().max_pixels,
 ) -> Output:
     """How to make `target` of a film. compare: whether the source is shown too, see `compare.beside`.
 
     Raises UsageError for a name or an encoding that cannot be, FrameError for frames that are too large.
     """
+    plain = target.with_suffix("").name.split("%")[0].strip("_-. #*{}") or "frames"
+    check_no_pattern(
+        target, f"frames are numbered by themselves in a folder, so give a name without suffix, as {plain}"
+    )
     bare = not target.suffix or container_of(target) in ANIMATED
     turned = bare or source.mirrored or compare is not None
     film = upright_film(source, square=bare) if turned else source
-    check_size(film.width, film.height, max(Options().max_pixels, source.width * source.height), f"a frame of {target}")
+    check_size(film.width, film.height, max_pixels, f"a frame of {target}")
     film = replace(film, width=2 * film.width) if compare == "side" else film
     film = replace(film, matrix=matrix_of(source)) if turned else film  # another size must not change it
     encoder = choose_encoder(target, film, encoding) if target.suffix else None
@@ -97,10 +108,6 @@ def output_of(
 
 def check_free(target: Path, force: bool) -> None:
     """Raise unless the target can be written: UsageError if it exists and not `force`, FileError for its folder."""
-    if target.exists() and (target.is_dir() or not force):
-        advice = "choose another name" if target.is_dir() else "choose another name or give --force to overwrite it"
-        raise UsageError(f"{target} exists already; {advice}")
-    if not target.parent.is_dir():
-        raise FileError(f"cannot write {target}: {target.parent} is no folder; create it or choose another")
-    if not os.access(target.parent, os.W_OK):
-        raise FileError(f"cannot write {target}: no permission to write in {target.parent}; choose another folder")
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder that exists already; choose another name")
+    check_target(target, force)
