@@ -166,7 +166,7 @@ def _targets(output: str | Path | None, a: Path, b: Path, count: int) -> list[Pa
 
     path = Path(output or ".")
     if not path.is_dir():
-        check_no_pattern(path, "in-betweens are numbered by themselves, so give a plain name, as mid.png")
+        check_no_pattern(path, "in-betweens are numbered by themselves, so leave the number out of")
     if str(output).endswith(("/", os.sep)):
         make_folder(path)
     if path.is_dir():

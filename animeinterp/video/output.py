@@ -85,10 +85,7 @@ def output_of(
 
     Raises UsageError for a name or an encoding that cannot be, FrameError for frames that are too large.
     """
-    plain = target.with_suffix("").name.split("%")[0].strip("_-. #*{}") or "frames"
-    check_no_pattern(
-        target, f"frames are numbered by themselves in a folder, so give a name without suffix, as {plain}"
-    )
+    check_no_pattern(target, "frames are numbered by themselves in a folder, so give a name without suffix, as")
     bare = not target.suffix or container_of(target) in ANIMATED
     turned = bare or source.mirrored or compare is not None
     film = upright_film(source, square=bare) if turned else source
