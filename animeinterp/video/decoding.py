@@ -30,6 +30,7 @@ def decoded(
     lost: Callable[[], None],
     start: Fraction | None = None,
     deinterlace: bool = False,
+    keyframes: bool = False,
 ) -> Iterator[Any]:
     """Yield the pictures of a film in the order of showing, with times of its clock as `pts`.
 
@@ -40,6 +41,7 @@ def decoded(
         lost: Called for each picture that cannot be decoded.
         start: Pictures before this time of the clock, s, may be left out; None = all are wanted.
         deinterlace: Whether fields are made whole frames.
+        keyframes: Whether all other pictures are skipped.
 
     Raises:
         FileError: The film cannot be opened.
@@ -48,6 +50,8 @@ def decoded(
         stream = pictures_of(container, path)
         stream.codec_context.options = {"max_pixels": str(decoding_limit(max_pixels))}
         stream.thread_type = "AUTO"
+        if keyframes:
+            stream.codec_context.skip_frame = "NONKEY"
         if start is not None and clock.may_seek:
             with suppress(av.FFmpegError, OverflowError):  # not every container can seek
                 container.seek(int(start / stream.time_base), stream=stream)

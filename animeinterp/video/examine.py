@@ -7,26 +7,22 @@ encoders begin every shot; in short films, and where keyframes are rare, in ever
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
 from animeinterp.errors import UsageError
 from animeinterp.frame import has_alpha
 from animeinterp.video.colour import is_readable, is_rgb
-from animeinterp.video.container import open_film, pictures_of
-from animeinterp.video.decoding import decoding_limit
+from animeinterp.video.decoding import decoded
 from animeinterp.video.encoding import ANIMATED, Encoding, choose_encoder, container_of
 from animeinterp.video.film import Film
 from animeinterp.video.probe import MAX_PIXELS
 from animeinterp.video.reader import Reader
-from animeinterp.video.tracks import demuxed
 
 _FULL = 2
 _OPAQUE = 255  # of 8 bits; FFmpeg makes 65280 of it in 16
@@ -97,7 +93,7 @@ def _first_transparent(film: Film, begin: Fraction, end: Fraction | None) -> Fra
 
 def _may_exceed_range(film: Film) -> bool:
     """Whether a film's luma could leave the limited range: not RGB, and not of the full range."""
-    if film.is_folder or is_rgb(film.pix_fmt) or film.pix_fmt.startswith(("yuvj", "ya", "mono", "xyz")):
+    if film.is_folder or film.webp or is_rgb(film.pix_fmt) or film.pix_fmt.startswith(("yuvj", "ya", "mono", "xyz")):
         return False
     return film.colour.range != _FULL and not (film.colour.range == 0 and film.pix_fmt.startswith("gray"))
 
@@ -119,31 +115,20 @@ def _exceeds_range(film: Film, begin: Fraction, end: Fraction | None) -> bool:
 
 def _pictures(film: Film, begin: Fraction, end: Fraction | None, *, keyframes: bool = False) -> Iterator[Any]:
     """Decode a span of a film, over what is damaged."""
-    with open_film(film.path, decoding_limit(max(MAX_PIXELS, film.width * film.height))) as container:
-        stream = pictures_of(container, film.path)
-        stream.thread_type = "AUTO"
-        if keyframes:
-            stream.codec_context.skip_frame = "NONKEY"
-        if begin > 0 and film.clock.may_seek:
-            with suppress(av.FFmpegError, OverflowError):  # not every container can seek
-                container.seek(int((film.start + begin) / stream.time_base), stream=stream)
-        for picture in _decoded(container, stream):
-            late = end is not None and picture.pts is not None and picture.pts * stream.time_base - film.start >= end
-            if late:
+    pictures = decoded(
+        film.path,
+        film.clock,
+        max_pixels=MAX_PIXELS,
+        lost=lambda: None,
+        start=film.start + begin if begin else None,
+        keyframes=keyframes,
+    )
+    for picture in pictures:
+        if picture.pts is not None:
+            time = picture.pts * picture.time_base - film.start
+            if end is not None and time >= end:
                 return
-            yield picture
-
-
-def _decoded(container: Any, stream: Any) -> Iterator[Any]:
-    for packet in demuxed(container, stream):
-        try:
-            yield from packet.decode()
-        except av.FFmpegError:
-            continue
-    try:
-        yield from stream.codec_context.decode(None)
-    except av.FFmpegError:
-        return
+        yield picture
 
 
 def _is_outside(picture: Any) -> bool:
