@@ -202,8 +202,14 @@ class _Job:
                 frame = self._output.shaped(frame)
                 if self.options.compare is not None:
                     source = self._output.shaped(cel.drawing.frame)
-                    frame = beside(source, frame, cel.number / self.grid.rate, self.options.compare)
+                    time = cel.number / self.grid.rate
+                    frame = beside(source, frame, time, self.options.compare, self._labels())
                 yield frame
+
+    def _labels(self) -> tuple[str, str]:
+        rates = (f"{float(rate):.6g} fps" for rate in (self.film.rate, self.grid.rate))
+        source, new = (f"{name} {rate}" for name, rate in zip(("source", "new"), rates, strict=True))
+        return source, new
 
     def finish(self) -> None:
         """Make the target of the parts, and leave nothing else."""
