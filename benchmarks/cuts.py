@@ -221,7 +221,8 @@ def _read(path: Path) -> np.ndarray:
 def pairs(folder: Path) -> Iterator[tuple[str, Film]]:
     """Each frame stands for three, so that every detector has the neighbours it wants."""
     manifest = {
-        entry["name"]: entry for entry in json.loads((folder.parent / f"{folder.name}_manifest.json").read_text())
+        entry["name"]: entry
+        for entry in json.loads((folder.parent / f"{folder.name}_manifest.json").read_text(encoding="utf-8"))
     }
     frames = {
         name: [

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from memory import peak_bytes
 from torch import Tensor, nn
 
 from animeinterp.net.gridnet import GridNet
@@ -193,7 +193,7 @@ def run(variant: str, width: int, height: int, repeats: int, output: Path) -> di
         with torch.autocast("cpu", torch.bfloat16, enabled=variant == "bf16"):
             cpu, wall, drawn = timed(lambda: model(*inputs, 0.5), repeats)
     np.save(output, drawn.float().numpy())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    peak = peak_bytes() / 2**20
     return {"cpu": cpu, "wall": wall, "peak_mb": peak}
 
 
@@ -231,7 +231,7 @@ def main(given: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
         for variant in VARIANTS[args.skip_reference :]:
             output = Path(folder, variant + ".npy")
             command = [sys.executable, __file__, *given, "--variant", variant, "--output", str(output)]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            done = subprocess.run(command, check=True, capture_output=True, encoding="utf-8")
             results[variant] = json.loads(done.stdout.splitlines()[-1])
             frames[variant] = np.load(output)
     first = next(iter(results))

@@ -163,7 +163,7 @@ def machine() -> str:
     processor = platform.processor() or platform.machine()
     listed = Path("/proc/cpuinfo")
     if listed.exists():
-        known = dict(line.split(":", 1) for line in listed.read_text().splitlines() if ":" in line)
+        known = dict(line.split(":", 1) for line in listed.read_text(encoding="utf-8").splitlines() if ":" in line)
         processor = next((text.strip() for key, text in known.items() if key.strip() == "model name"), processor)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
@@ -207,7 +207,7 @@ def evaluated(arguments: Sequence[str], quiet: bool = False) -> tuple[list[Tripl
         table = Path(folder, "scores.csv")
         command = [sys.executable, "-m", "animeinterp", "evaluate", *arguments, "--csv", str(table)]
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} if quiet else {}
-        done = subprocess.run(command, text=True, **streams)
+        done = subprocess.run(command, encoding="utf-8", **streams)
         if not table.exists():
             raise FileError(f"`animeinterp evaluate` gave no scores; {(done.stderr or 'see above').strip()}")
         skipped = "some triplets were skipped; see what evaluate said" if done.returncode else ""

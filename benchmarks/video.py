@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import resource
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -27,6 +26,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from memory import peak_bytes
 
 from animeinterp import VideoOptions, interpolate_video, load_interpolator
 from animeinterp.video.encoding import Encoding, SegmentWriter, choose_encoder
@@ -81,7 +81,7 @@ def ours(source: Path, target: Path, begin: Fraction, end: Fraction) -> int:
 def _measured(way: Callable[..., int], *arguments: Any) -> tuple[float, float, float, int]:
     wall, cpu = time.perf_counter(), time.process_time()
     frames = way(*arguments)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    memory = peak_bytes() / 2**30
     return time.perf_counter() - wall, time.process_time() - cpu, memory, frames
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import pickle
-import resource
 import struct
 import subprocess
 import sys
@@ -122,6 +121,7 @@ def test_pixel_limit_is_adjustable(folder, core, capsys):
 
 
 def test_huge_picture_is_refused_before_memory_runs_out(folder):
+    resource = pytest.importorskip("resource")
     # 30000 x 30000 x 3 bytes are 2.7 GB; a fresh program may take 1.5 GB of memory here
     limit = 1_500_000_000
     done = subprocess.run(
@@ -226,6 +226,7 @@ def test_demo_folder_that_cannot_be_made(folder, core, capsys):
 
 def test_full_disk(folder):
     """A limit on file size stands in for the end of the disk: the file breaks off in the middle."""
+    resource = pytest.importorskip("resource")
     limit = 200
     script = """if True:
         import signal, sys, types

@@ -28,7 +28,7 @@ from animeinterp.data.atd12k import FLOW_NAMES, TripletFiles, read_triplet
 from animeinterp.data.build_record import beside, flows_of
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.interpolator import Interpolator, load_interpolator
-from animeinterp.io.files import make_folder, write_text, writing
+from animeinterp.io.files import atomic_folder, make_folder, write_text
 from animeinterp.options import Options
 from animeinterp.sgm.guidance import PUBLISHED, QUICK, coarse_flow
 from animeinterp.sgm.matching import match
@@ -124,7 +124,7 @@ def _check_settings(folder: Path, settings: FlowSettings) -> None:
 
 
 def _write_flows(folder: Path, settings: FlowSettings, files: TripletFiles) -> Flowed:
-    target, part = folder / files.name, folder / f".{files.name}.part"
+    target = folder / files.name
     if target.exists():
         return Flowed(files.name)
     try:
@@ -132,14 +132,9 @@ def _write_flows(folder: Path, settings: FlowSettings, files: TripletFiles) -> F
         flows = guide_flows(triplet.frame0, triplet.frame1, settings)
     except (FileError, FrameError) as error:
         return Flowed(files.name, fault=str(error))
-    with writing(target):
-        try:
-            part.mkdir()
-            for name, flow in zip(FLOW_NAMES, flows, strict=True):
-                np.save(part / name, flow)
-            part.rename(target)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+    with atomic_folder(target) as part:
+        for name, flow in zip(FLOW_NAMES, flows, strict=True):
+            np.save(part / name, flow)
     return Flowed(files.name, written=True)
 
 

@@ -210,7 +210,7 @@ def writing(path: Path) -> Iterator[None]:
 
 def put_in_place(part: Path, path: Path) -> None:
     """Give a finished file its name; after a power cut it is there whole or not at all."""
-    with part.open("rb") as file:
+    with part.open("rb+") as file:  # Windows refuses to flush what is open for reading only
         os.fsync(file.fileno())
     part.replace(path)
 
