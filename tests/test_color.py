@@ -261,6 +261,21 @@ def test_luma_outside_the_range_survives_in_shown_and_drawn_frames(tmp_path, int
                 assert np.abs(middle.astype(int) - value * scale).max() <= allowed
 
 
+@pytest.mark.parametrize("pix_fmt", SCALES)
+@pytest.mark.parametrize("level", [(250, 120, 140), (254, 100, 128), (240, 90, 160), (2, 110, 150), (8, 140, 120)])
+@pytest.mark.parametrize("matrix", [1, 6, 9])
+def test_tinted_luma_outside_the_range_survives_too(pix_fmt, level, matrix):
+    scale = SCALES[pix_fmt]
+    kind = np.uint8 if scale == 1 else np.uint16
+    colour = Colour(matrix=matrix, range=1)
+    path = ColourPath(film(pix_fmt=pix_fmt, colour=colour, headroom=True, depth=8 if scale == 1 else 16))
+    picture = yuv_picture(flat((96, 64), np.array(level) * scale, kind=kind), pix_fmt, colour)
+    luma, *chroma = planes_of(path.to_picture(path.to_frame(picture), pix_fmt))
+    assert np.abs(luma.astype(int) - level[0] * scale).max() <= scale
+    for plane, value in zip(chroma, level[1:], strict=True):  # less of the tint, but none of another
+        assert abs(plane[10, 10] / scale - 128) <= abs(value - 128) + 1
+
+
 def test_a_film_within_the_range_takes_the_usual_way(tmp_path):
     planes = flat((96, 64), (16, 128, 128), (60, 120, 140), (235, 128, 128))
     planes[0][::32, ::48] = 11  # what encoders do at outlines

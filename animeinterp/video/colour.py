@@ -11,7 +11,8 @@ both directions: a film stays as it is, but RGB images of it have wrong colors.
 Headroom (`Film.headroom`): luma outside the limited range (16 to 235 of 8 bits) does not fit into RGB. Films that use
 it are read and written as if they were of the full range, which leaves 16 levels below black and 20 above white. Shown
 and drawn frames take the same way, so nothing flickers; in between, the contrast is 14 % lower. Films that keep to the
-range do not take this way, and RGB targets never.
+range do not take this way, and RGB targets never. Tinted pixels outside the range that still do not fit keep their luma
+and lose some of their tint.
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ _EXACT = (
 _BT709, _BT601, _BT2020 = 1, 5, 9
 # H.273's code → swscale's; 170M has the numbers of 601, and swscale has no constant luminance.
 _MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
+_LUMA = {  # what red, green and blue add to luma, by swscale's number
+    1: (0.2126, 0.7152, 0.0722), 4: (0.3, 0.59, 0.11), 5: (0.299, 0.587, 0.114), 7: (0.212, 0.701, 0.087),
+    9: (0.2627, 0.678, 0.0593),
+}  # fmt: skip
+_BLACK, _WHITE, _GRADUAL = 16, 235, 4  # levels of 8 bits
 _DERIVED = (12, 13)  # from the primaries
 _IDENTITY, _UNSPECIFIED = 0, 2
 _TRANSFERS_2020 = (14, 15, 16, 18)  # BT.2020 of 10 and 12 bits, PQ, HLG
@@ -69,10 +75,13 @@ class ColourPath:
             src_color_range=_FULL if full or not expanded else _LIMITED,
             dst_color_range=_FULL,
         )
-        frame: Any = converted.to_ndarray()
+        values: Any = np.ascontiguousarray(converted.to_ndarray())
+        frame: Frame = values
         if self._film.headroom and expanded:
             frame = _into_limited_range(frame)
-        return np.ascontiguousarray(frame)
+        elif self._film.headroom and _YUV.match(picture.format.name):
+            _keep_luma(frame, picture, matrix)
+        return frame
 
     def to_picture(self, frame: Frame, pix_fmt: str) -> av.VideoFrame:
         """Convert a frame to a picture of the given pixels. Alpha that the film does not have is left out."""
@@ -178,6 +187,35 @@ def assumed_matrix(colour: Colour, width: int, height: int) -> int:
     if _BT709 in (colour.primaries, colour.transfer) or width >= _HD[0] or height >= _HD[1]:
         return _BT709
     return _BT601
+
+
+def _keep_luma(frame: Frame, picture: av.VideoFrame, matrix: int) -> None:
+    """Restore the luma of tinted pixels outside the limited range, where a channel was clipped: mix in white or black.
+
+    Args:
+        frame: (H, W, 3 or 4) with headroom; changed in place.
+        picture: What it was made of, planar YUV.
+        matrix: Between the two, as swscale numbers it.
+    """
+    top = int(np.iinfo(frame.dtype).max)
+    level = (top + 1) // 256
+    bits = picture.format.components[0].bits
+    codes = _samples(picture.planes[0], 1 if bits == 8 else 2).astype(np.float32)
+    luma = codes * (level / (1 << (bits - 8)))
+    outside = np.maximum(_BLACK * level - luma, luma - _WHITE * level)
+    color = frame[..., :3]
+    places = np.nonzero((outside > 0) & ((color.min(axis=2) == 0) | (color.max(axis=2) >= top - level + 1)))
+    if not places[0].size:
+        return
+    values = color[places].astype(np.float32)
+    had = values @ np.array(_LUMA[matrix], np.float32)
+    # Little by little, so that grain around the limit makes no steps.
+    wanted = had + np.minimum(outside[places] / (_GRADUAL * level), 1) * (luma[places] - had)
+    brighter = np.maximum(wanted - had, 0) / np.maximum(top - had, 1)
+    darker = np.minimum(wanted / np.maximum(had, 1), 1)
+    values = values * darker[:, None]
+    values += (top - values) * brighter[:, None]
+    color[places] = np.clip(np.rint(values), 0, top).astype(frame.dtype)
 
 
 def _into_limited_range(frame: Frame) -> Frame:
