@@ -83,21 +83,21 @@ class Clock:
             yield from _flushed(waiting, times, ahead + _MARGIN if ahead else 0)
         yield from _flushed(waiting, times, 0)
 
-    def steady(self, packet: Any) -> Any:
-        """A packet of another stream with times of this clock."""
+    def steady(self, packet: Any, position: int) -> Any:
+        """A packet of another stream, which begins at a byte of the file, with times of this clock."""
         stamp = packet.dts if packet.pts is None else packet.pts
         if len(self.recordings) < 2 or stamp is None:
             return packet
-        shift = round(self._recording(stamp * packet.time_base, packet.pos).shift / packet.time_base)
+        shift = round(self._recording(stamp * packet.time_base, position).shift / packet.time_base)
         packet.pts = None if packet.pts is None else packet.pts + shift
         packet.dts = None if packet.dts is None else packet.dts + shift
         return packet
 
-    def _recording(self, time: Fraction, position: int | None) -> Recording:
+    def _recording(self, time: Fraction, position: int) -> Recording:
         """To which recording a packet belongs: the one that it lies in, or a neighbor whose times are nearer."""
         here = 0
         for number, recording in enumerate(self.recordings):
-            if position is not None and position >= recording.position:
+            if position >= recording.position:
                 here = number
         nearest = sorted(range(len(self.recordings)), key=lambda number: abs(number - here))
         fitting = [n for n in nearest if self.recordings[n].distance(time) <= AHEAD]
@@ -109,3 +109,12 @@ def _flushed(waiting: deque[Any], times: list[int], kept: int) -> Iterator[Any]:
         picture = waiting.popleft()
         picture.pts = heapq.heappop(times)
         yield picture
+
+
+def placed(packets: Iterable[Any | None]) -> Iterator[tuple[Any, int]]:
+    """Packets that hold data, with the byte at which they begin, or where the last one did of which that is known."""
+    position = 0
+    for packet in packets:
+        if packet is not None and packet.size:
+            position = position if packet.pos is None or packet.pos < 0 else packet.pos
+            yield packet, position

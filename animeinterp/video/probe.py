@@ -21,6 +21,7 @@ from animeinterp.video.decoding import decoded, decoding_limit
 from animeinterp.video.film import Colour, Film
 from animeinterp.video.folder import probe_folder
 from animeinterp.video.geometry import orientation_of
+from animeinterp.video.rates import rounding
 from animeinterp.video.scan import read_clock
 from animeinterp.video.truncation import missing_length
 from animeinterp.video.webp import is_webp_file, probe_webp
@@ -59,8 +60,8 @@ def probe(path: Path, *, rate: Fraction | None = None, deinterlace: bool = False
         pictures = decoded(path, clock, max_pixels=max_pixels, lost=lambda: None)
         first = list(islice(pictures, _LOOKED_AT))
         if not first:
-            limit = f"no frame of at most {max_pixels:,} pixels"
-            raise FileError(f"{path} holds {limit} that can be decoded, not one frame; give another file")
+            limit = f"of at most {max_pixels:,} pixels"
+            raise FileError(f"{path} holds not one frame {limit} that can be decoded; give another file")
         if not deinterlace and 2 * sum(frame.interlaced_frame for frame in first) > len(first):
             raise UsageError(f"{path} is interlaced; give --deinterlace to make whole frames of its fields first")
         check_size(first[0].width, first[0].height, max_pixels, str(path))
@@ -103,7 +104,7 @@ def _duration(path: Path, format: str, clock: Clock, start: Fraction, claimed: F
     """How long the pictures last, s: as measured, or as claimed where the end of the file is missing."""
     measured = max(clock.end - start, 1 / clock.rate)
     regular = round(measured * clock.rate) / clock.rate
-    if abs(measured - regular) <= clock.tick:
+    if abs(measured - regular) <= rounding(clock.rate, clock.tick):
         measured = regular
     if clock.recordings:
         return measured

@@ -2,7 +2,8 @@
 
 A film stands on a regular clock more often than its average rate says: a drawing that is held, a dropped frame and a
 pause of a screen capture are multiples of the clock's interval. The rate is the clock's where there is one, else the
-average. Containers round times to their own ticks, so that an interval may be off by one tick.
+average. Containers round times to their own ticks, so that an interval may be off by one tick; films that were Matroska
+once keep its milliseconds in finer ticks.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ _LONG = 12  # intervals of the clock; how a longer pause ends says nothing about
 _TICKS = 8  # a fraction of an interval is believed if it is this many ticks long, or exact
 _JITTER = 0.3  # of an interval
 _NEAR = Fraction(1, 200)  # relative
-_ROUNDED = Fraction(1, 1_000_000)  # relative
+_ROUNDED = Fraction(1, 100_000)  # relative
+_MILLISECOND = Fraction(1, 1000)  # s
 
 
 def frame_rate(times: Sequence[int], tick: Fraction, hints: Iterable[Fraction], *, summed: bool = False) -> Fraction:
@@ -45,9 +47,11 @@ def frame_rate(times: Sequence[int], tick: Fraction, hints: Iterable[Fraction], 
     counts = Counter(interval for interval in intervals if interval > 0)
     if not counts:
         return declared[0] if declared else Fraction(24)
-    interval = _clock(counts, tick)
-    if interval is not None:
-        low, high = _bounds(intervals, interval, summed)
+    for slack in dict.fromkeys((Fraction(1), max(Fraction(1), _MILLISECOND / tick))):
+        interval = _clock(counts, tick, slack)
+        if interval is None:
+            continue
+        low, high = _bounds(intervals, interval, slack, summed)
         return _choose(1 / (high * tick), 1 / (interval * tick), 1 / (low * tick), declared)
     return _average(counts, tick, declared)
 
@@ -60,19 +64,28 @@ def exact_rate(rate: Fraction) -> Fraction:
     return rate
 
 
+def rounding(rate: Fraction, tick: Fraction) -> Fraction:
+    """By how much, s, a file's ticks may move a frame off its clock, a millisecond of Matroska's before included."""
+    return max(tick, min(_MILLISECOND, 1 / (8 * rate)))
+
+
 def _standard(rate: Fraction) -> list[Fraction]:
     """The rates of films and television nearest to a rate: whole, NTSC, halves."""
     found = [Fraction(round(rate)), round(rate / _NTSC) * _NTSC, Fraction(round(2 * rate), 2)]
     return [rate for rate in found if rate]
 
 
-def _clock(counts: Counter[int], tick: Fraction) -> Fraction | None:
-    """The longest interval, in ticks, of which all intervals that are not long are multiples; None if there is none."""
+def _clock(counts: Counter[int], tick: Fraction, slack: Fraction) -> Fraction | None:
+    """The longest interval, in ticks, of which all intervals that are not long are multiples; None if there is none.
+
+    slack: ticks by which an interval may be off.
+    """
     total = counts.total()
-    shortest = next((i for i in sorted(counts) if _within(counts, i, i + 2) >= max(_COMMON * total, 1)), min(counts))
+    span = math.floor(2 * slack)
+    shortest = next((i for i in sorted(counts) if _within(counts, i, i + span) >= max(_COMMON * total, 1)), min(counts))
     usual = Fraction(
-        sum(i * count for i, count in counts.items() if shortest <= i <= shortest + 2),
-        _within(counts, shortest, shortest + 2),
+        sum(i * count for i, count in counts.items() if shortest <= i <= shortest + span),
+        _within(counts, shortest, shortest + span),
     )
     for parts in range(1, _FINEST + 1):
         # Whole intervals may be exact where their mean is not, beside a neighbor that is one tick longer.
@@ -81,10 +94,10 @@ def _clock(counts: Counter[int], tick: Fraction) -> Fraction | None:
             if 1 / (interval * tick) > _MOST and parts > 1:
                 continue
             exact = all(i % interval == 0 for i in counts if i <= _LONG * interval)
-            if parts > 1 and interval < _TICKS and not exact:
+            if parts > 1 and interval < _TICKS * slack and not exact:
                 continue
             refined = interval if exact else _refined(counts, interval)
-            if refined is not None and _misses(counts, refined) <= _STRAY * total:
+            if refined is not None and _misses(counts, refined, slack) <= _STRAY * total:
                 return refined
     return None
 
@@ -101,9 +114,9 @@ def _refined(counts: Counter[int], interval: Fraction) -> Fraction | None:
     return Fraction(ticks, steps) if steps else None
 
 
-def _misses(counts: Counter[int], interval: Fraction) -> int:
+def _misses(counts: Counter[int], interval: Fraction, slack: Fraction) -> int:
     """How many intervals, long ones aside, are not multiples to within the rounding."""
-    room = min(Fraction(11, 10), interval / 3) if interval >= 2 else interval / 2
+    room = min(slack * Fraction(11, 10), interval / 3) if interval >= 2 else interval / 2
     return sum(
         count
         for i, count in counts.items()
@@ -111,7 +124,7 @@ def _misses(counts: Counter[int], interval: Fraction) -> int:
     )
 
 
-def _bounds(intervals: Iterable[int], interval: Fraction, summed: bool) -> tuple[Fraction, Fraction]:
+def _bounds(intervals: Iterable[int], interval: Fraction, slack: Fraction, summed: bool) -> tuple[Fraction, Fraction]:
     """Between which lengths, in ticks, the interval lies, from the longest row of intervals that fit it."""
     best, low, high, row, ticks, steps = 0, interval, interval, 0, 0, 0
     for one in [*intervals, 0]:
@@ -120,7 +133,7 @@ def _bounds(intervals: Iterable[int], interval: Fraction, summed: bool) -> tuple
             ticks, steps, row = ticks + one, steps + n, row + 1
             continue
         if steps > best:
-            error = Fraction(row, 2) if summed else Fraction(1)
+            error = Fraction(row, 2) if summed else slack
             best, low, high = steps, (ticks - error) / steps, (ticks + error) / steps
         ticks = steps = row = 0
     return max(low, interval / 2), max(high, interval)

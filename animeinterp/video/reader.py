@@ -19,6 +19,7 @@ from animeinterp.video.decoding import decoded
 from animeinterp.video.film import Film, Shown
 from animeinterp.video.folder import folder_frames
 from animeinterp.video.probe import MAX_PIXELS, probe
+from animeinterp.video.rates import rounding
 from animeinterp.video.scan import lasting
 from animeinterp.video.webp import webp_frames
 
@@ -85,7 +86,7 @@ class Reader:
         self.end = last + usual
         missing = film.duration - self.end
         if missing > 1 / film.rate:
-            self.damaged += round(missing * film.rate)
+            self.damaged = lost + round(missing * film.rate)
             self.end = film.duration
 
     def _lose(self, count: int = 1) -> None:
@@ -96,11 +97,11 @@ def _exact(picture: Any, film: Film) -> Fraction:
     """A picture's time, s since the first one, without the rounding of the file's clock.
 
     Matroska counts ms: at 24 per second the second picture stands at 0.042 and not at 1/24, and next to a picture that
-    exists a new one would be drawn.
+    exists a new one would be drawn. Films that were Matroska once keep the rounding in finer ticks.
     """
     time = Fraction(picture.pts * picture.time_base) - film.start
     regular = round(time * film.rate) / film.rate
-    return regular if abs(time - regular) <= picture.time_base else time
+    return regular if abs(time - regular) <= rounding(film.rate, Fraction(picture.time_base)) else time
 
 
 def _of_size(picture: Any, film: Film) -> Any:

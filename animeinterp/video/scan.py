@@ -17,15 +17,16 @@ from typing import Any
 
 from av.format import Flags
 
-from animeinterp.video.clock import AHEAD, REORDERED, Clock, Recording
+from animeinterp.video.clock import AHEAD, REORDERED, Clock, Recording, placed
 from animeinterp.video.container import open_film, packets_of
-from animeinterp.video.rates import frame_rate
+from animeinterp.video.rates import frame_rate, rounding
 
 _BACK = Fraction(1, 10)  # s; a step back by more is a jump (FFmpeg's own limit)
 _FORTH = 10  # s; a step on by more is a jump where clocks may jump (FFmpeg's own limit)
-_FORTH_STEADY = 3600  # s; the same where they may not: a held drawing or a pause is shorter
+_FORTH_STEADY = 3600  # s; the same where they may not and there is no sound: held drawings are shorter
 _FORTH_USUAL = 20  # usual intervals that a jump is longer than
 _JUMPING = ("flv", "live_flv", "rm", "asf", "nsv")  # recordings of broadcasts, which FFmpeg takes for steady
+_SLOW = 10  # s; frames that all stand longer than this have a wrong clock if the codec declares a rate
 _TICK = Fraction(1, 90_000)  # s, where a file has none
 
 
@@ -49,22 +50,23 @@ def read_clock(container: Any, stream: Any, path: Path) -> Clock:
         path: Its file.
     """
     every = [
-        _Packet(packet.pts, packet.dts, packet.duration or 0, packet.pos or 0, bool(packet.is_discard))
-        for packet in packets_of(container, stream)
-        if packet is not None and packet.size
+        _Packet(packet.pts, packet.dts, packet.duration or 0, position, bool(packet.is_discard))
+        for packet, position in placed(packets_of(container, stream))
     ]
     packets = [packet for packet in every if not packet.hidden]
     context, tick = stream.codec_context, Fraction(stream.time_base or _TICK)
     name = container.format.name
     hints = [Fraction(rate) for rate in (context.framerate, stream.average_rate, stream.base_rate) if rate]
     times = _own_times(packets, name)
+    if times is not None and hints and _usual(times) * tick > _SLOW and hints[0] >= 1:
+        times = None  # the codec knows better
     recordings: list[Recording] = []
     if times is None:
         rate = frame_rate([], tick, hints)
         stamps = [round(number / rate / tick) for number in range(len(packets))]
     else:
         usual = _usual(times)
-        starts = _jumps(packets, times, tick, usual, _may_jump(container), path)
+        starts = _jumps(packets, times, tick, usual, stream, path)
         recordings = _recordings(packets, times, starts, tick, usual)
         stamps = _spread(_closed(times, starts, recordings, tick), usual)
         # FFmpeg guesses rates of GIF.
@@ -87,13 +89,34 @@ def _own_times(packets: Sequence[_Packet], name: str) -> list[int | None] | None
     """When packets are shown by their own account, in ticks; None if they do not tell."""
     presented = [packet.pts for packet in packets]
     decoded = [packet.dts for packet in packets if packet.dts is not None]
-    told = len({pts for pts in presented if pts is not None})
+    told = _told(packets)
     if name != "avi" and 2 * told > len(packets):
         return presented
     # AVI knows only the order of decoding; FFmpeg's guess at the rest is wrong for H.264.
     if len(decoded) == len(packets) and all(before < after for before, after in pairwise(decoded)):
         return list(decoded)
-    return presented if 2 * told > len(packets) else None
+    if 2 * told > len(packets):
+        return presented
+    filled: list[int | None] = []
+    for packet in packets:
+        known = packet.dts is not None or not filled or filled[-1] is None
+        filled.append(packet.dts if known else filled[-1] + packet.duration)  # type: ignore[operator]
+    return filled if len({*filled}) > len(packets) // 2 else None
+
+
+def _told(packets: Sequence[_Packet]) -> int:
+    """How many packets have a time of their own. They may come again in a recording that follows."""
+    seen: set[int] = set()
+    told, last = 0, None
+    for packet in packets:
+        if packet.dts is not None:
+            if last is not None and packet.dts < last:
+                seen.clear()
+            last = packet.dts
+        if packet.pts is not None and packet.pts not in seen:
+            seen.add(packet.pts)
+            told += 1
+    return told
 
 
 def _usual(times: Sequence[int | None]) -> int:
@@ -107,38 +130,69 @@ def _may_jump(container: Any) -> bool:
 
 
 def _jumps(
-    packets: Sequence[_Packet], times: Sequence[int | None], tick: Fraction, usual: int, may_jump: bool, path: Path
+    packets: Sequence[_Packet], times: Sequence[int | None], tick: Fraction, usual: int, stream: Any, path: Path
 ) -> list[int]:
     """The numbers of the packets with which the clock jumps."""
-    series: list[tuple[int, int]] = [(n, packet.dts) for n, packet in enumerate(packets) if packet.dts is not None]
-    back: Fraction = max(_BACK / tick, Fraction(usual))
-    if 2 * len(series) < len(packets):
-        series = [(n, time) for n, time in enumerate(times) if time is not None]
-        back = max(_BACK / tick, Fraction((REORDERED + 1) * usual))
-    steps = [(n, after - time, before) for (before, time), (n, after) in pairwise(series)]
-    backwards = [n for n, step, _ in steps if step < -back]
-    limit = max((_FORTH if may_jump or backwards else _FORTH_STEADY) / tick, Fraction(_FORTH_USUAL * usual))
+    container, ahead = stream.container, REORDERED if stream.codec_context.reorder_depth else 0
+    decoded = [(n, packet.dts) for n, packet in enumerate(packets) if packet.dts is not None]
+    # Matroska stores no times of decoding; FFmpeg's follow behind.
+    if 2 * len(decoded) >= len(packets) and not container.format.name.startswith("matroska"):
+        steps = [(n, before, time, after) for (before, time), (n, after) in pairwise(decoded)]
+    else:
+        steps = _steps([(n, time) for n, time in enumerate(times) if time is not None], ahead)
+    back = max(_BACK / tick, Fraction(usual))
+    backwards = [n for n, _, time, after in steps if time - after > back]
+    limit = max(_FORTH / tick, Fraction(_FORTH_USUAL * usual))
+    likely = bool(backwards) or _may_jump(container)
     forwards = [
-        n for n, step, before in steps if step > limit and not _goes_on(path, packets[before], packets[n], tick)
+        n
+        for n, before, time, after in steps
+        if after - time > limit and _is_jump(path, (packets[before], packets[n]), (time * tick, after * tick), likely)
     ]
     return sorted(backwards + forwards)
 
 
-def _goes_on(path: Path, before: _Packet, after: _Packet, tick: Fraction) -> bool:
-    """Whether sound goes on between two pictures, so that the first is only held for long."""
-    if before.dts is None or after.dts is None:
-        return False
-    begin, end = before.dts * tick + AHEAD, after.dts * tick - AHEAD
+def _steps(shown: Sequence[tuple[int, int]], ahead: int) -> list[tuple[int, int, int, int]]:
+    """Steps of times of showing: numbers of the later and the earlier packet, time of the earlier, of the later.
+
+    ahead: by how many packets one that is shown later may come earlier; within that, steps back are none.
+    """
+    steps = []
+    latest: list[tuple[int, int]] = []  # time and number of the latest picture, up to each packet of the recording
+    for place, (number, time) in enumerate(shown):
+        settled = latest[-ahead - 1] if len(latest) > ahead else None
+        if settled is not None and time < settled[0]:
+            steps.append((number, settled[1], settled[0], time))
+            latest = []
+        elif latest and time > latest[-1][0]:
+            behind = (following for _, following in shown[place + 1 : place + 1 + ahead])
+            if not any(latest[-1][0] < other < time for other in behind):
+                steps.append((number, latest[-1][1], latest[-1][0], time))
+        latest.append(max(latest[-1], (time, number)) if latest else (time, number))
+    return steps
+
+
+def _is_jump(path: Path, packets: tuple[_Packet, _Packet], times: tuple[Fraction, Fraction], likely: bool) -> bool:
+    """Whether the clock jumps between two pictures; otherwise the first is held for long. Sound tells.
+
+    times: of the two, s. likely: whether the clock jumps unless sound goes on meanwhile; otherwise it does so only if
+    sound stops and goes on behind, or nobody would hold a picture for so long.
+    """
+    begin, end = times[0] + AHEAD, times[1] - AHEAD
+    first, last = packets[0].position, packets[1].position
+    resumed = False
     with open_film(path) as container:
         for stream in container.streams.audio[:1]:
-            for packet in packets_of(container, stream):
-                if packet is None or packet.dts is None or packet.pos is None or packet.pos < before.position:
+            for packet, position in placed(packets_of(container, stream)):
+                stamp = packet.dts if packet.pts is None else packet.pts
+                if stamp is None:
                     continue
-                if packet.pos > after.position:
+                # Where clocks jump more than once, times alone do not tell which packets lie between.
+                between = not likely or first <= position <= last
+                if between and begin < stamp * packet.time_base < end:
                     return False
-                if begin < packet.dts * packet.time_base < end:
-                    return True
-    return False
+                resumed = resumed or stamp * packet.time_base >= end
+    return likely or resumed or times[1] - times[0] > _FORTH_STEADY
 
 
 def _recordings(
@@ -207,7 +261,7 @@ def _end(packets: Sequence[_Packet], stamps: Sequence[int], rate: Fraction, tick
 
 def lasting(duration: Fraction, rate: Fraction, tick: Fraction) -> Fraction:
     """How long a last picture stands, s, given what its file says: an interval if that is rounded, 0 or absurd."""
-    rounded = abs(duration - 1 / rate) <= tick
+    rounded = abs(duration - 1 / rate) <= rounding(rate, tick)
     return 1 / rate if rounded or not 0 < duration <= _FORTH_STEADY else duration
 
 

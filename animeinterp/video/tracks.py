@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import av
 
-from animeinterp.video.clock import Clock
+from animeinterp.video.clock import Clock, placed
 from animeinterp.video.container import open_film, packets_of, pictures_of
 
 Sound = Literal["copy", "stretch", "drop"]
@@ -246,6 +246,5 @@ def _stamp(packet: Any) -> Fraction | None:
 
 def demuxed(container: Any, stream: Any, clock: Clock | None = None) -> Iterator[Any]:
     """A stream's packets, over what is damaged, with times of the film's clock if that is given."""
-    for packet in packets_of(container, stream):
-        if packet is not None and packet.size:
-            yield packet if clock is None else clock.steady(packet)
+    for packet, position in placed(packets_of(container, stream)):
+        yield packet if clock is None else clock.steady(packet, position)
