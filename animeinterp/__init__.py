@@ -13,21 +13,57 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from animeinterp.errors import AnimeInterpError
-    from animeinterp.interpolator import Interpolator, load_interpolator
+    from animeinterp.errors import (
+        AnimeInterpError,
+        AnimeInterpWarning,
+        CacheWarning,
+        DeviceWarning,
+        FileError,
+        FrameError,
+        MissingExtraError,
+        UsageError,
+        WeightsError,
+    )
+    from animeinterp.explain import explain_motion
+    from animeinterp.frame import Frame
+    from animeinterp.interpolator import CoarseFlows, Interpolator, load_interpolator
     from animeinterp.motion import Analysis, Motion
-    from animeinterp.options import Options
-    from animeinterp.video.job import VideoOptions, interpolate_video
+    from animeinterp.options import LineStyle, ModelConfig, Options
+    from animeinterp.video.compare import Compare
+    from animeinterp.video.encoding import Encoding
+    from animeinterp.video.job import Sound, Tally, VideoOptions, interpolate_video
+    from animeinterp.video.timeline import Cadence
     from animeinterp.weights import available_models
+    from animeinterp.weights.records import ModelRecord, Score
 
 _HOME = {
     "Analysis": "animeinterp.motion",
     "AnimeInterpError": "animeinterp.errors",
+    "AnimeInterpWarning": "animeinterp.errors",
+    "CacheWarning": "animeinterp.errors",
+    "Cadence": "animeinterp.video.timeline",
+    "CoarseFlows": "animeinterp.interpolator",
+    "Compare": "animeinterp.video.compare",
+    "DeviceWarning": "animeinterp.errors",
+    "Encoding": "animeinterp.video.encoding",
+    "FileError": "animeinterp.errors",
+    "Frame": "animeinterp.frame",
+    "FrameError": "animeinterp.errors",
     "Interpolator": "animeinterp.interpolator",
+    "LineStyle": "animeinterp.options",
+    "MissingExtraError": "animeinterp.errors",
+    "ModelConfig": "animeinterp.options",
+    "ModelRecord": "animeinterp.weights.records",
     "Motion": "animeinterp.motion",
     "Options": "animeinterp.options",
+    "Score": "animeinterp.weights.records",
+    "Sound": "animeinterp.video.job",
+    "Tally": "animeinterp.video.job",
+    "UsageError": "animeinterp.errors",
     "VideoOptions": "animeinterp.video.job",
+    "WeightsError": "animeinterp.errors",
     "available_models": "animeinterp.weights",
+    "explain_motion": "animeinterp.explain",
     "interpolate_video": "animeinterp.video.job",
     "load_interpolator": "animeinterp.interpolator",
 }
@@ -35,11 +71,31 @@ _HOME = {
 __all__ = [
     "Analysis",
     "AnimeInterpError",
+    "AnimeInterpWarning",
+    "CacheWarning",
+    "Cadence",
+    "CoarseFlows",
+    "Compare",
+    "DeviceWarning",
+    "Encoding",
+    "FileError",
+    "Frame",
+    "FrameError",
     "Interpolator",
+    "LineStyle",
+    "MissingExtraError",
+    "ModelConfig",
+    "ModelRecord",
     "Motion",
     "Options",
+    "Score",
+    "Sound",
+    "Tally",
+    "UsageError",
     "VideoOptions",
+    "WeightsError",
     "available_models",
+    "explain_motion",
     "interpolate_video",
     "load_interpolator",
 ]

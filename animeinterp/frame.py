@@ -16,14 +16,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Real
+from typing import cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import TypeVar
 
 from animeinterp.errors import FrameError, UsageError
 
 Frame = NDArray[np.uint8] | NDArray[np.uint16]
+# A frame of 8 or 16 bits whose type the result shares.
+AnyFrame = TypeVar("AnyFrame", bound=Frame)
+AnyFrame_co = TypeVar("AnyFrame_co", bound=Frame, default=Frame, covariant=True)
 
 MIN_SIDE = 16  # px; smaller frames have no pieces worth matching and no 1/8-size features
 MAX_SIDE = 32_766  # px; OpenCV's remap counts sides in 16 bits
@@ -53,6 +58,11 @@ class Mode:
     def channels(self) -> int:
         """How many channels a frame of this mode has: 1, 2, 3 or 4."""
         return (3 if self.color else 1) + self.alpha
+
+
+def copied(frame: AnyFrame) -> AnyFrame:
+    """A copy of a frame, of its type."""
+    return cast(AnyFrame, frame.copy())
 
 
 def channels(frame: Frame) -> int:
@@ -178,7 +188,7 @@ def to_planes(frame: Frame) -> NDArray[np.float32]:
     return planes
 
 
-def from_planes(planes: NDArray[np.floating], like: Frame) -> Frame:
+def from_planes(planes: NDArray[np.floating], like: AnyFrame) -> AnyFrame:
     """The frame that planes stand for, in the depth, mode and size of `like`.
 
     planes: (C, H, W), premultiplied if `like` has alpha; values outside [0, 1] are clipped. Rounds to the
@@ -196,5 +206,4 @@ def from_planes(planes: NDArray[np.floating], like: Frame) -> Frame:
         np.minimum(values[:-1], 1, out=values[:-1])
     values *= np.iinfo(like.dtype).max
     whole = np.rint(values, out=values).astype(like.dtype)
-    frame: Frame = cv2.merge(list(whole)).reshape(like.shape)
-    return frame
+    return cast(AnyFrame, cv2.merge(list(whole)).reshape(like.shape))

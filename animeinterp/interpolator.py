@@ -23,7 +23,7 @@ from torch import Tensor
 
 from animeinterp.device import choose_device
 from animeinterp.errors import DeviceWarning, UsageError, WeightsError
-from animeinterp.frame import Frame, check_frame, check_pair, check_time, from_planes, rgb8, to_planes
+from animeinterp.frame import AnyFrame, Frame, check_frame, check_pair, check_time, copied, from_planes, rgb8, to_planes
 from animeinterp.mattes import Region, crop, find_window, mix, moving_hull, surround
 from animeinterp.motion import Analysis, Motion
 from animeinterp.net.cel import Cel
@@ -76,7 +76,9 @@ class Interpolator:
         """Whether flow can be given in place of matching: where a network refines what matching alone says."""
         return self._network is not None and not self._network.fused
 
-    def __call__(self, frame0: Frame, frame1: Frame, t: float = 0.5, coarse: CoarseFlows | None = None) -> Frame:
+    def __call__(
+        self, frame0: AnyFrame, frame1: AnyFrame, t: float = 0.5, coarse: CoarseFlows | None = None
+    ) -> AnyFrame:
         """The frame at time t in [0, 1] between two frames of one size, mode and depth. coarse: see `motion`.
 
         Raises UsageError for a t outside [0, 1], FrameError for frames that cannot be worked on.
@@ -86,14 +88,14 @@ class Interpolator:
             check_frame(frame, self.options.max_pixels, name)
         check_pair(frame0, frame1)
         if t in (0, 1) or np.array_equal(frame0, frame1):
-            return (frame1 if t == 1 else frame0).copy()
+            return copied(frame1 if t == 1 else frame0)
         window = find_window(frame0, frame1) if coarse is None else None
         if window is not None:
             return surround(self(crop(frame0, window), crop(frame1, window), t), window, frame0, frame1, t)
         analysis0, analysis1 = (self.analyze(frame, segment=coarse is None) for frame in (frame0, frame1))
         return self.render(self.motion(analysis0, analysis1, coarse), t)
 
-    def analyze(self, frame: Frame, style: LineStyle | None = None, *, segment: bool = True) -> Analysis:
+    def analyze(self, frame: AnyFrame, style: LineStyle | None = None, *, segment: bool = True) -> Analysis[AnyFrame]:
         """Find and describe the colour pieces of a frame. style: instead of that of the options.
 
         segment: False looks for none, which is enough where `motion` is given the coarse flow. Raises FrameError for
@@ -112,7 +114,9 @@ class Interpolator:
                 features = self._network.see(self._planes(frame))
         return Analysis(frame, picture, pieces, descriptors, features, seconds)
 
-    def motion(self, analysis0: Analysis, analysis1: Analysis, coarse: CoarseFlows | None = None) -> Motion:
+    def motion(
+        self, analysis0: Analysis[AnyFrame], analysis1: Analysis[AnyFrame], coarse: CoarseFlows | None = None
+    ) -> Motion[AnyFrame]:
         """Match the pieces of two frames and find the flow between them.
 
         coarse: flow from frame 0 to 1 and back, known before, in place of matching, for models that `takes_coarse`:
@@ -142,7 +146,9 @@ class Interpolator:
             flows[0], flows[1], importances[0], importances[1], moving_hull(*frames), seconds, inner, window,
         )  # fmt: skip
 
-    def _within(self, window: Region, frames: tuple[Frame, Frame], coarse: CoarseFlows | None) -> Motion:
+    def _within(
+        self, window: Region, frames: tuple[AnyFrame, AnyFrame], coarse: CoarseFlows | None
+    ) -> Motion[AnyFrame]:
         """The motion of the picture inside a matte, analyzed as if the image ended there."""
         if coarse is not None:
             there, back = (resize_flow(flow, frames[0].shape[:2])[:, *window] for flow in coarse)
@@ -178,7 +184,7 @@ class Interpolator:
             importances = learned
         return flows, importances
 
-    def render(self, motion: Motion, t: float) -> Frame:
+    def render(self, motion: Motion[AnyFrame], t: float) -> AnyFrame:
         """Draw the frame at time t in [0, 1], in the size, mode and depth of the frames.
 
         t = 0 and t = 1 give the frames themselves. Where both frames are equal and nothing that moves passes, the
@@ -188,7 +194,7 @@ class Interpolator:
         t = check_time(t)
         frame0, frame1 = motion.analysis0.frame, motion.analysis1.frame
         if t in (0, 1) or np.array_equal(frame0, frame1):
-            return (frame1 if t == 1 else frame0).copy()
+            return copied(frame1 if t == 1 else frame0)
         if motion.inner is not None and motion.window is not None:
             return surround(self.render(motion.inner, t), motion.window, frame0, frame1, t)
         new = self._something_moves(motion, t) & motion.moving
@@ -203,11 +209,11 @@ class Interpolator:
         np.copyto(drawn, frame0, where=~(new if frame0.ndim == 2 else new[..., None]))
         return drawn
 
-    def warped(self, motion: Motion, t: float) -> tuple[Frame, Frame]:
+    def warped(self, motion: Motion[AnyFrame], t: float) -> tuple[AnyFrame, AnyFrame]:
         """Each frame alone, moved to time t; black (transparent, if there is alpha) where nothing arrives."""
         frame = motion.analysis0.frame
         if motion.inner is not None and motion.window is not None:
-            moved = frame.copy(), motion.analysis1.frame.copy()
+            moved = copied(frame), copied(motion.analysis1.frame)
             for whole, part in zip(moved, self.warped(motion.inner, t), strict=True):
                 whole[motion.window] = part
             return moved

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.frame import MIN_SIDE, Frame, from_planes, has_alpha, to_planes
+from animeinterp.frame import MIN_SIDE, AnyFrame, Frame, from_planes, has_alpha, to_planes
 
 Region = tuple[slice, slice]
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
@@ -79,10 +79,9 @@ def moving_hull(frame0: Frame, frame1: Frame, limits: MatteLimits = LIMITS) -> N
     return hull.astype(np.bool_)
 
 
-def crop(frame: Frame, window: Region) -> Frame:
+def crop(frame: AnyFrame, window: Region) -> AnyFrame:
     """Copy the part of a frame within rows and columns."""
-    part: Frame = frame[window].copy()
-    return part
+    return cast(AnyFrame, frame[window].copy())
 
 
 def mix(frame0: Frame, frame1: Frame, t: float) -> NDArray[np.float32]:
@@ -92,7 +91,7 @@ def mix(frame0: Frame, frame1: Frame, t: float) -> NDArray[np.float32]:
     return planes
 
 
-def surround(inner: Frame, window: Region, frame0: Frame, frame1: Frame, t: float) -> Frame:
+def surround(inner: AnyFrame, window: Region, frame0: AnyFrame, frame1: AnyFrame, t: float) -> AnyFrame:
     """Put a picture at time t back into what surrounds it.
 
     Args:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.frame import Frame
+from animeinterp.frame import AnyFrame_co
 from animeinterp.mattes import Region
 from animeinterp.sgm.pieces import Pieces
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Analysis:
+class Analysis(Generic[AnyFrame_co]):
     """What one frame is made of.
 
     frame: as given, see `animeinterp.frame`. picture: what was segmented, uint8 (h, w, 3) RGB at working size.
@@ -22,7 +22,7 @@ class Analysis:
     whole frame is one, and N = 0. features: the network's, None in presets without one. seconds: wall time by stage.
     """
 
-    frame: Frame
+    frame: AnyFrame_co
     picture: NDArray[np.uint8]
     pieces: Pieces
     descriptors: NDArray[np.float32]
@@ -31,7 +31,7 @@ class Analysis:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Motion:
+class Motion(Generic[AnyFrame_co]):
     """How two frames move into each other.
 
     match01, match10: int64 (K0,) and (K1,), each piece's match in the other frame, -1 = none.
@@ -43,8 +43,8 @@ class Motion:
     inner: the motion of the part within `window`, rows and columns of the frame, where a fixed matte surrounds it.
     """
 
-    analysis0: Analysis
-    analysis1: Analysis
+    analysis0: Analysis[AnyFrame_co]
+    analysis1: Analysis[AnyFrame_co]
     match01: NDArray[np.int64]
     match10: NDArray[np.int64]
     coarse01: NDArray[np.float32]
@@ -55,5 +55,5 @@ class Motion:
     importance1: NDArray[np.float32]
     moving: NDArray[np.bool_]
     seconds: dict[str, float]
-    inner: Motion | None = None
+    inner: Motion[AnyFrame_co] | None = None
     window: Region | None = None
