@@ -8,6 +8,9 @@ Matrix: the tagged one; where a file names none, what players assume (`assumed_m
 tags, and both are read alike. Matrices that swscale does not know (YCgCo, ICtCp) are replaced by the assumed one in
 both directions: a film stays as it is, but RGB images of it have wrong colors.
 
+Chroma siting (`Film.sited`): swscale heeds where a source's chroma lies, but takes the center on the way out, because
+PyAV cannot tell it. For YUV targets the center is taken both ways, or chroma would move by half a pixel.
+
 Headroom (`Film.headroom`): luma outside the limited range (16 to 235 of 8 bits) does not fit into RGB. Films that use
 it are read and written as if they were of the full range, which leaves 16 levels below black and 20 above white. Shown
 and drawn frames take the same way, so nothing flickers; in between, the contrast is 14 % lower. Films that keep to the
@@ -67,7 +70,7 @@ class ColourPath:
             return self._of_gray(picture, expanded)
         matrix = _MATRICES.get(int(picture.colorspace), self._matrix)
         converted = self._in.reformat(
-            picture,
+            picture if self._film.sited else _unsited(picture),
             format=self._rgb,
             interpolation=_EXACT,
             src_colorspace=matrix,
@@ -187,6 +190,19 @@ def assumed_matrix(colour: Colour, width: int, height: int) -> int:
     if _BT709 in (colour.primaries, colour.transfer) or width >= _HD[0] or height >= _HD[1]:
         return _BT709
     return _BT601
+
+
+def _unsited(picture: av.VideoFrame) -> av.VideoFrame:
+    """A copy of planar YUV that does not say where its chroma lies."""
+    if not _YUV.match(picture.format.name):
+        return picture
+    copy = av.VideoFrame(picture.width, picture.height, picture.format.name)
+    planes: Any = zip(picture.planes, copy.planes, strict=True)
+    for source, target in planes:
+        size = min(source.line_size, target.line_size)
+        rows = np.frombuffer(source, np.uint8).reshape(-1, source.line_size)[: source.height, :size]
+        np.frombuffer(target, np.uint8).reshape(-1, target.line_size)[: target.height, :size] = rows
+    return copy
 
 
 def _keep_luma(frame: Frame, picture: av.VideoFrame, matrix: int) -> None:

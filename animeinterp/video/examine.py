@@ -36,7 +36,7 @@ _STRONG, _COUNT = 8, 16
 def examined(
     film: Film, target: Path, encoding: Encoding, *, begin: Fraction = Fraction(0), end: Fraction | None = None
 ) -> Film:
-    """Return the film with `alpha` and `headroom` as its frames and the target need them.
+    """Return the film with `alpha`, `headroom` and `sited` as its frames and the target need them.
 
     Args:
         film: As `probe` describes it.
@@ -64,7 +64,8 @@ def examined(
     wider = replace(film, headroom=True)
     if _may_exceed_range(film) and not is_rgb(choose_encoder(target, wider, encoding).pix_fmt):
         film = wider if _exceeds_range(film, begin, end) else film
-    return film
+    to_yuv = _is_yuv(film) and not is_rgb(choose_encoder(target, film, encoding).pix_fmt)
+    return replace(film, sited=False) if to_yuv else film
 
 
 def _with_note(film: Film) -> Film:
@@ -91,9 +92,13 @@ def _first_transparent(film: Film, begin: Fraction, end: Fraction | None) -> Fra
     return None
 
 
+def _is_yuv(film: Film) -> bool:
+    return not (film.is_folder or film.webp or is_rgb(film.pix_fmt))
+
+
 def _may_exceed_range(film: Film) -> bool:
     """Whether a film's luma could leave the limited range: not RGB, and not of the full range."""
-    if film.is_folder or film.webp or is_rgb(film.pix_fmt) or film.pix_fmt.startswith(("yuvj", "ya", "mono", "xyz")):
+    if not _is_yuv(film) or film.pix_fmt.startswith(("yuvj", "ya", "mono", "xyz")):
         return False
     return film.colour.range != _FULL and not (film.colour.range == 0 and film.pix_fmt.startswith("gray"))
 

@@ -35,7 +35,8 @@ class Film:
     mirror it left to right afterwards. mastering, light: HDR10's static metadata, FFmpeg's side data as they are in
     memory. notes: what was assumed about it, as sentences. mode: of the frames of a folder. webp: whether it is an
     animated WebP. matrix: the one that is used whatever the tags and the size say, as swscale numbers it; 0 = see
-    `colour.matrix_of`. headroom: whether luma outside the limited range is kept, see `animeinterp.video.colour`.
+    `colour.matrix_of`. headroom: whether luma outside the limited range is kept; sited: whether chroma is read from
+    where the file says that it lies; see `animeinterp.video.colour` for both.
     clock: how times in the file are to be read.
     """
 
@@ -60,6 +61,7 @@ class Film:
     webp: bool = False
     matrix: int = 0
     headroom: bool = False
+    sited: bool = True
     clock: Clock = field(default_factory=Clock, compare=False)
 
     @property
