@@ -322,3 +322,20 @@ def test_progress_without_a_terminal_is_lines(monkeypatch, capsys):
 
 def test_durations_are_readable():
     assert [terminal.clock(seconds) for seconds in (0.4, 61, 3723)] == ["0:00", "1:01", "1:02:03"]
+
+
+@posix
+def test_a_signal_while_a_finished_program_shuts_down(tmp_path):
+    code = """if True:
+        import os, signal, sys
+        from animeinterp.cli import app, main
+        class Last:
+            def __del__(self, kill=os.kill, pid=os.getpid(), number=signal.SIGTERM):
+                kill(pid, number)
+        app.run = lambda arguments: 0
+        sys.argv = ["animeinterp", "tween"]
+        last = Last()
+        main()
+    """
+    done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -7,6 +7,7 @@ this: the library installs no handlers.
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -50,8 +51,13 @@ class StopSignals:
         return 130 if interrupted else 128 + int(self.number or 0)
 
     def leave(self, code: int) -> None:
-        """From now on a signal ends the process at once: all is written, only threads are waited for."""
+        """From now on a signal ends the process at once: all is written, only threads are waited for.
+
+        When they have ended, signals are ignored: Python puts the system's handlers back while it shuts down, and those
+        would end a finished program as if it had failed.
+        """
         self._leaving = code
+        atexit.register(_ignore)
 
     def handle(self, number: int, _frame: Any) -> None:
         """Raise Stopped, unless the program is cleaning up already."""
@@ -70,6 +76,11 @@ class StopSignals:
         timer = threading.Timer(0.05, _send, (number,))
         timer.daemon = True
         timer.start()
+
+
+def _ignore() -> None:
+    for number in (getattr(signal, name) for name in _NAMES if hasattr(signal, name)):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _send(number: int) -> None:
