@@ -12,6 +12,7 @@ import av
 
 from animeinterp.video.clock import Clock
 from animeinterp.video.container import open_film, packets_of, pictures_of
+from animeinterp.video.telecine import Fields, whole_frames
 
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _MOST = 64  # pictures of one packet; a decoder that goes on would not end
@@ -29,7 +30,8 @@ def decoded(
     max_pixels: int,
     lost: Callable[[], None],
     start: Fraction | None = None,
-    deinterlace: bool = False,
+    fields: Fields | None = None,
+    top_first: bool = True,
     keyframes: bool = False,
 ) -> Iterator[Any]:
     """Yield the pictures of a film in the order of showing, with times of its clock as `pts`.
@@ -40,7 +42,8 @@ def decoded(
         max_pixels: Larger pictures are not decoded.
         lost: Called for each picture that cannot be decoded.
         start: Pictures before this time of the clock, s, may be left out; None = all are wanted.
-        deinterlace: Whether fields are made whole frames.
+        fields: What is made whole frames, see `telecine.whole_frames`; None = frames come as they are stored.
+        top_first: Likewise.
         keyframes: Whether all other pictures are skipped.
 
     Raises:
@@ -57,7 +60,10 @@ def decoded(
                 container.seek(int(start / stream.time_base), stream=stream)
         packets = clock.timed(packets_of(container, stream))
         pictures = clock.in_order(_pictures(packets, lost, _alpha_decoder(stream)), stream.codec_context)
-        yield from _deinterlaced(pictures, stream) if deinterlace else pictures
+        if fields is None:
+            yield from pictures
+        else:
+            yield from whole_frames(pictures, stream, clock.rate, fields, top_first=top_first)
 
 
 def _alpha_decoder(stream: Any) -> Any:
@@ -96,22 +102,3 @@ def _decode(decoder: Any, packet: Any) -> list[Any]:
     for picture in pictures:
         picture.time_base = packet.stream.time_base
     return list(pictures)
-
-
-def _deinterlaced(pictures: Iterator[Any], stream: Any) -> Iterator[Any]:
-    graph = av.filter.Graph()
-    chain = graph.add_buffer(template=stream), graph.add("bwdif", "mode=send_frame"), graph.add("buffersink")
-    graph.link_nodes(*chain).configure()
-    for picture in pictures:
-        graph.vpush(picture)
-        yield from _pulled(graph)
-    graph.vpush(None)
-    yield from _pulled(graph)
-
-
-def _pulled(graph: Any) -> Iterator[Any]:
-    while True:
-        try:
-            yield graph.vpull()
-        except (av.BlockingIOError, av.EOFError):
-            return

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from animeinterp.frame import Frame, Mode
 from animeinterp.video.clock import Clock
+from animeinterp.video.telecine import Fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,8 @@ class Film:
     memory. notes: what was assumed about it, as sentences. mode: of the frames of a folder. webp: whether it is an
     animated WebP. matrix: the one that is used whatever the tags and the size say, as swscale numbers it; 0 = see
     `colour.matrix_of`. headroom: whether luma outside the limited range is kept; sited: whether chroma is read from
-    where the file says that it lies; see `animeinterp.video.colour` for both.
-    clock: how times in the file are to be read.
+    where the file says that it lies; see `animeinterp.video.colour` for both. fields, top_first: how fields were
+    joined in its frames, see `telecine`. clock: how times in the file are to be read.
     """
 
     path: Path
@@ -62,6 +63,8 @@ class Film:
     matrix: int = 0
     headroom: bool = False
     sited: bool = True
+    fields: Fields = "progressive"
+    top_first: bool = True
     clock: Clock = field(default_factory=Clock, compare=False)
 
     @property

@@ -33,6 +33,7 @@ from animeinterp.video.output import check_free, output_of
 from animeinterp.video.parts import Parts
 from animeinterp.video.reader import Reader, probe
 from animeinterp.video.schedule import Cel, schedule
+from animeinterp.video.telecine import ADVICE
 from animeinterp.video.timeline import Cadence, Holds, grid_of, parse_rate
 
 Sound = Literal["auto", "copy", "stretch", "drop"]
@@ -214,6 +215,9 @@ class _Job:
     def finish(self) -> None:
         """Make the target of the parts, and leave nothing else."""
         self.tally.lost = self._output.make(self.parts, self._reader.end)
+        fields = self._reader.fields.found()
+        if fields != "progressive":
+            self.tally.notes.append(f"a part of the source {ADVICE[fields]}")
         self.parts.remove()
 
     def tell(self, maker: Inbetweener) -> None:

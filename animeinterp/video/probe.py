@@ -7,8 +7,11 @@ end is missing.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import replace
 from fractions import Fraction
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +26,17 @@ from animeinterp.video.folder import probe_folder
 from animeinterp.video.geometry import orientation_of
 from animeinterp.video.rates import rounding
 from animeinterp.video.scan import read_clock
+from animeinterp.video.telecine import ADVICE, FieldCount, film_rate
 from animeinterp.video.truncation import missing_length
 from animeinterp.video.webp import is_webp_file, probe_webp
 
 MAX_PIXELS = Options().max_pixels
-_LOOKED_AT = 12  # frames, to see whether a film is interlaced
+_LOOKED_AT = 12  # frames, to see whether a film is said to be interlaced
+_OPENING, _LATER = 24, 12  # frames that move, to see whether it is without being said
+_MOST = 60  # frames, to find so many
+_LONG = 10  # s; in shorter films only the opening is looked at
+_TELECINE_RATE = 29, 31  # frames per second; 3:2 makes 30 of 24
+_FIELD_LINES, _FIELD_RATE = 1152, 31  # px, frames per second; more have no fields
 _DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
 
 
@@ -62,10 +71,36 @@ def probe(path: Path, *, rate: Fraction | None = None, deinterlace: bool = False
         if not first:
             limit = f"of at most {max_pixels:,} pixels"
             raise FileError(f"{path} holds not one frame {limit} that can be decoded; give another file")
-        if not deinterlace and 2 * sum(frame.interlaced_frame for frame in first) > len(first):
-            raise UsageError(f"{path} is interlaced; give --deinterlace to make whole frames of its fields first")
         check_size(first[0].width, first[0].height, max_pixels, str(path))
-        return _describe(path, stream, first[0], clock, claimed)
+        film = _describe(path, stream, first[0], clock, claimed)
+        count = _count_fields(film, chain(first, pictures), max_pixels) if may_have_fields(film) else FieldCount()
+    fields = count.found()
+    if fields == "telecined" and not _TELECINE_RATE[0] < film.rate < _TELECINE_RATE[1]:
+        fields = "shifted"
+    if not deinterlace:
+        if 2 * sum(frame.interlaced_frame for frame in first) > len(first):
+            fields = "interlaced"
+        if fields != "progressive":
+            raise UsageError(f"{path} {ADVICE[fields]}")
+    return replace(film, fields=fields, top_first=count.top_first, rate=film_rate(film.rate, fields))
+
+
+def may_have_fields(film: Film) -> bool:
+    """Whether a film has a size and a rate at which frames are made of fields."""
+    return film.has_streams and film.height <= _FIELD_LINES and film.rate <= _FIELD_RATE
+
+
+def _count_fields(film: Film, pictures: Iterable[Any], max_pixels: int) -> FieldCount:
+    """Look at the first frames, and at some later ones, because openings stand still."""
+    count = FieldCount()
+    count.add_run(islice(pictures, _MOST), _OPENING)
+    if film.clock.may_seek and film.duration > _LONG:
+        for part in (1, 2, 3):
+            start = film.start + film.duration * part / 4
+            later = decoded(film.path, film.clock, max_pixels=max_pixels, lost=lambda: None, start=start)
+            with closing(later):  # type: ignore[type-var]
+                count.add_run(islice(later, _MOST), _LATER)
+    return count
 
 
 def _describe(path: Path, stream: Any, first: Any, clock: Clock, claimed: Fraction | None) -> Film:

@@ -18,13 +18,15 @@ from animeinterp.video.container import open_film, pictures_of
 from animeinterp.video.decoding import decoded
 from animeinterp.video.film import Film, Shown
 from animeinterp.video.folder import folder_frames
-from animeinterp.video.probe import MAX_PIXELS, probe
+from animeinterp.video.probe import MAX_PIXELS, may_have_fields, probe
 from animeinterp.video.rates import rounding
 from animeinterp.video.scan import lasting
+from animeinterp.video.telecine import FieldCount
 from animeinterp.video.webp import webp_frames
 
 __all__ = ["Reader", "open_film", "pictures_of", "probe"]
 
+_FIELDS_EVERY, _FIELDS_RUN = 120, 12  # frames
 _EARLIER = 1  # s before a preview at which reading begins
 
 
@@ -32,7 +34,8 @@ class Reader:
     """The frames of a film, in order; iterate once.
 
     damaged: how many frames could not be decoded so far. dropped: how many cannot be shown, because another one has the
-    same time. end: when the film ends, s since its first frame; known when all frames have come.
+    same time. fields: what was seen of frames that join two fields. end: when the film ends, s since its first frame;
+    known when all frames have come.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Reader:
         """start: frames that stand before this time, s, may be left out, so that a preview begins soon."""
         self.film = film
         self.damaged = self.dropped = 0
+        self.fields = FieldCount()
         self.end = film.duration
         self._deinterlace, self._start, self._max_pixels = deinterlace, start, max_pixels
 
@@ -68,9 +72,11 @@ class Reader:
             max_pixels=self._max_pixels,
             lost=self._lose,
             start=film.start + self._start - _EARLIER if self._start > _EARLIER else None,
-            deinterlace=self._deinterlace,
+            fields=film.fields if self._deinterlace else None,
+            top_first=film.top_first,
         )
         for picture in pictures:
+            self._count_fields(picture, number)
             time = last + usual if picture.pts is None else _exact(picture, film)
             if time <= last:
                 self.dropped += 1
@@ -88,6 +94,14 @@ class Reader:
         if missing > 1 / film.rate:
             self.damaged = lost + round(missing * film.rate)
             self.end = film.duration
+
+    def _count_fields(self, picture: Any, number: int) -> None:
+        """Look at some frames in a row now and then: a film may be telecined only in part."""
+        if self._deinterlace or not may_have_fields(self.film) or number % _FIELDS_EVERY >= _FIELDS_RUN:
+            return
+        if number % _FIELDS_EVERY == 0:
+            self.fields.begin_run()
+        self.fields.add(picture)
 
     def _lose(self, count: int = 1) -> None:
         self.damaged += count
