@@ -46,8 +46,8 @@ from animeinterp.errors import AnimeInterpError, FileError, FrameError, UsageErr
 from animeinterp.evaluation.evaluate import Evaluation, beside
 from animeinterp.evaluation.predictions import read_prediction
 from animeinterp.evaluation.results import stamp
-from animeinterp.evaluation.scores import COLUMNS, TripletScores, cells, write_rows, write_whole
-from animeinterp.io.files import make_folder
+from animeinterp.evaluation.scores import COLUMNS, TripletScores, cells, write_rows
+from animeinterp.io.files import make_folder, write_text
 from animeinterp.picture import write_picture
 
 IN_A_ROW = 3  # failures after which a program is given up
@@ -128,8 +128,8 @@ def compare(asked: argparse.Namespace) -> list[str]:
     except AnimeInterpError as error:
         return [*told, str(error)]
     seconds = {(name, triplet): s for name, one in drawn.items() for triplet, s in one.seconds.items()}
-    write_whole(asked.out / "scores.csv", with_seconds([*ours, *theirs], seconds))
-    write_whole(asked.out / "table.md", table(models, ours, theirs, seconds))
+    write_text(asked.out / "scores.csv", with_seconds([*ours, *theirs], seconds), force=True)
+    write_text(asked.out / "table.md", table(models, ours, theirs, seconds), force=True)
     print(f"scores     {asked.out / 'scores.csv'}\ntable      {asked.out / 'table.md'}")
     return [*told, skipped] if skipped else told
 
@@ -222,7 +222,7 @@ def draw(peer: Peer, files: Sequence[TripletFiles], folder: Path, force: bool) -
             failures += 1
             continue
         known[one.name], found.seconds[one.name], found.new, failures = (mark, seconds), seconds, True, 0
-        write_whole(folder / "drawn.json", json.dumps({**_settings(peer), "frames": known}, indent=1))
+        write_text(folder / "drawn.json", json.dumps({**_settings(peer), "frames": known}, indent=1), force=True)
         print(f"{peer.name}: {number} of {len(files)}, {seconds:.2f} s", flush=True)
     if untried:
         found.faults.append(f"given up after {IN_A_ROW} failures in a row; {untried} triplets were not tried")

@@ -28,7 +28,8 @@ from pathlib import Path
 from animeinterp.data.atd12k import triplets
 from animeinterp.errors import AnimeInterpError, FileError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation, beside
-from animeinterp.evaluation.scores import Scores, Summary, TripletScores, read_rows, write_whole
+from animeinterp.evaluation.scores import Scores, Summary, TripletScores, read_rows
+from animeinterp.io.files import write_text
 
 DOCS = Path(__file__).parents[1] / "docs"
 END = "<!-- end -->"
@@ -104,7 +105,7 @@ def write_tables(asked: argparse.Namespace) -> dict[str, str]:
             else:
                 block, missing = speed(name, SPEED[name][asked.quick], inputs), ""
             file, text = place(asked.docs, name, block)
-            write_whole(file, text)
+            write_text(file, text, force=True)
         except (Exception, SystemExit) as error:  # one that fails does not stop the others
             missing = f"left out: {type(error).__name__}: {error}"
         if missing:

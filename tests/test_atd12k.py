@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -118,6 +119,19 @@ def test_annotation_is_read(dataset):
         {"motion_RoI": [1, 2, 3, 4]},
         {"motion_RoI": {"x": 1}},
         {"motion_RoI": {"x": float("nan"), "y": 1, "width": 1, "height": 1}},
+        {"motion_RoI": {"x": 10**400, "y": 1, "width": 1, "height": 1}},
+        {"motion_RoI": {"x": 1e308, "y": 1, "width": 1, "height": 1}},
+        {"motion_RoI": {"x": True, "y": 1, "width": 1, "height": 1}},
+        {"image_size": [10**400, 128]},
+        {"image_size": [1e-320, 128]},
+        {"image_size": [1e-5, 128]},
+        {"image_size": 5},
+        {"level": 10**400},
+        {"level": -1},
+        {"level": 0.5},
+        {"level": True},
+        {"behavior": 5},
+        {"behavior": "\ud800"},
     ],
 )
 def test_annotations_that_are_none(tmp_path, change):
@@ -128,11 +142,11 @@ def test_annotations_that_are_none(tmp_path, change):
 
 
 def test_text_that_is_no_annotation(tmp_path):
-    for text in ("", "[]", "{", "3"):
+    for text in ("", "[]", "{", "3", "[" * 100_000, "1" * 5000):
         (tmp_path / "a.json").write_text(text)
-        with pytest.raises(FileError, match="is no annotation"):
+        with pytest.raises(FileError, match=r"(is no annotation|is damaged) \(.*expected JSON with image_size"):
             read_annotation(tmp_path / "a.json")
-    with pytest.raises(FileError, match="cannot read"):
+    with pytest.raises(FileError, match="found nothing"):
         read_annotation(tmp_path / "missing.json")
 
 
@@ -224,8 +238,59 @@ def test_files_that_are_no_flow_are_refused(tmp_path):
     with pytest.raises(FileError, match="archive"):
         read_flows(folder)
     path.unlink()
-    with pytest.raises(FileError, match="cannot read"):
+    with pytest.raises(FileError, match="found nothing"):
         read_flows(folder)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"[" * 200,
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, -1, 8)}",
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 0, 8)}",
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 9223372036854775807, 8)}",
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 10000000000000000000000000, 8)}",
+        b"{'descr': '|O', 'fortran_order': False, 'shape': (2, 6, 8)}",
+        b"{'descr': '<f999', 'fortran_order': False, 'shape': (2, 6, 8)}",
+        b"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2, 6, 8)}",
+        b"{'descr': '<f4', 'fortran_order': 5, 'shape': 'x'}",
+        b"{'shape': (2, 6, 8)}",
+        b"(" * 90 + b")" * 90,
+        b"\x00" * 50,
+    ],
+)
+def test_headers_that_lie_are_refused(tmp_path, header):
+    folder = write_flows(tmp_path / "a")
+    header = header.ljust(245) + b"\n"
+    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(4 * FLOW.size)
+    (folder / "guide_flo31.npy").write_bytes(content)
+    with pytest.raises(FileError, match="expected a float array"):
+        read_flows(folder)
+
+
+def test_damaged_flows_are_refused_or_read(tmp_path):
+    folder = write_flows(tmp_path / "a")
+    path = folder / "guide_flo31.npy"
+    whole = path.read_bytes()
+    for place in range(140):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x15]) + whole[place + 1 :])
+        with suppress(FileError):
+            read_flows(folder)
+
+
+def test_a_folder_that_may_not_be_read_is_told(dataset, monkeypatch):
+    listing = Path.iterdir
+
+    def closed(path):
+        if path.name == "a":
+            raise PermissionError(13, "Permission denied")
+        return listing(path)
+
+    monkeypatch.setattr(Path, "iterdir", closed)
+    first, second = triplets(dataset)
+    with pytest.raises(FileError, match="Permission denied"):
+        read_triplet(first)
+    assert read_triplet(second)
 
 
 def test_as_a_source_it_gives_every_triplet_before_any_comes_again(dataset):

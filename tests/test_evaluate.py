@@ -282,7 +282,7 @@ def test_csv_that_holds_no_scores_is_refused(tmp_path):
         (tmp_path / "peers.csv").write_text(text)
         with pytest.raises(FileError, match="expected the columns"):
             read_rows(tmp_path / "peers.csv")
-    with pytest.raises(FileError, match="cannot read"):
+    with pytest.raises(FileError, match="found nothing"):
         read_rows(tmp_path / "missing.csv")
 
 
@@ -677,4 +677,5 @@ def test_flows_matter_only_to_models_that_take_them(dataset, flows, tmp_path, ca
     told = capsys.readouterr().err
     assert "skipped a: " in told
     assert "guide_flo13.npy is damaged or no .npy file" in told
-    assert "skipped c: cannot read" in told
+    assert "skipped c: expected a float array" in told
+    assert "found nothing" in told

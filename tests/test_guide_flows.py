@@ -60,7 +60,7 @@ def test_workers_do_not_change_the_flows(tmp_path):
 def test_flows_that_are_there_stay_and_what_was_half_written_goes(tmp_path):
     files, target = triplets(make_set(tmp_path / "set")), tmp_path / "flows"
     assert [done.written for done in write_flows(files[:1], target)] == [True]
-    (target / ".b.part").mkdir()
+    (target / ".0123456789abcdef.part").mkdir()
     (target / "a" / NAMES[0]).write_bytes(b"kept")
     assert [done.written for done in write_flows(files, target)] == [False, True]
     assert (target / "a" / NAMES[0]).read_bytes() == b"kept"

@@ -375,9 +375,9 @@ def test_a_page_is_not_overwritten_nor_left_half_written(tmp_path, files, drawn)
     target.write_text("precious")
     with pytest.raises(UsageError, match="exists already"):
         write_report(target, evaluation(), files, drawn)
-    with pytest.raises(FileError, match="not an ordinary file"):
+    with pytest.raises(FileError, match="is a folder"):
         write_report(tmp_path, evaluation(), files, drawn, force=True)
-    with pytest.raises(FileError, match="is no folder"):
+    with pytest.raises(FileError, match="is not a folder"):
         write_report(tmp_path / "nowhere" / "report.html", evaluation(), files, drawn)
 
     def fail(model: str, triplet: str) -> Path:

@@ -133,7 +133,7 @@ def test_only_what_is_named_is_trained(tmp_path):
     changed = {key for key in before if not torch.equal(before[key], after[key])}
     assert changed == {"synthesis.weight", "synthesis.bias"}
     with pytest.raises(UsageError, match="begin with matching, spare, synthesis"):
-        run(tmp_path, train_only=["synthetic"])
+        run(tmp_path / "other", train_only=["synthetic"])
 
 
 def test_exported_weights_begin_another_run(tmp_path):

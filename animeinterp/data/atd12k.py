@@ -10,10 +10,9 @@ hold for the `image_size` they state, whatever the size of the frames beside the
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,8 @@ from numpy.typing import NDArray
 from animeinterp.data.triplet import Triplet
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.frame import describe, rgb8
+from animeinterp.io.files import check_source
+from animeinterp.io.reading import finite_number, read_json, said
 from animeinterp.options import Options
 from animeinterp.picture import read_picture
 
@@ -30,6 +31,10 @@ LEVELS = ("easy", "medium", "hard")
 _MAX_PIXELS = Options().max_pixels
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 _EXPECTED = "NAME/frame1.png, frame2.png and frame3.png (or .jpg, .jpeg, .webp)"
+_EXPECTED_ANNOTATION = "JSON with image_size [w, h], motion_RoI {x, y, width, height} and level 0, 1 or 2"
+_REGION = ("x", "y", "width", "height")
+_FAR = 1e6  # px; larger sizes and places are mistakes
+_MOST_WORDS, _LONGEST_WORD = 32, 80
 FLOW_NAMES = ("guide_flo13.npy", "guide_flo31.npy")
 _EXPECTED_FLOWS = f"flows as NAME/{' and '.join(FLOW_NAMES)}"
 
@@ -120,7 +125,7 @@ def triplets(folder: Path, annotations: Path | None = None, flows: Path | None =
         raise FileError(f"{flows} is no folder; expected {_EXPECTED_FLOWS}")
     folders = _folders(folder)
     if not any(_has_frames(place) for place in folders):
-        inner = [place.name for place in folders if any(map(_has_frames, _folders(place)))]
+        inner = [place.name for place in folders if _names(place) and any(map(_has_frames, _folders(place)))]
         hint = f"; {', '.join(inner)} in it looks like one, so give that" if inner else ""
         raise UsageError(f"{folder} holds no triplets: expected {_EXPECTED} in it{hint}")
     notes, guides = annotations or _beside(folder, "_annotations"), flows or _beside(folder, "_pre_calc_sgm_flows")
@@ -147,24 +152,18 @@ def read_triplet(files: TripletFiles, max_pixels: int = _MAX_PIXELS) -> Triplet:
 
 
 def read_annotation(path: Path) -> Annotation:
-    """An annotation file. Raises FileError if it cannot be read or lacks size, RoI or level."""
+    """An annotation file. Raises FileError if it cannot be read, or lacks size, RoI or level within their ranges."""
+    content = read_json(path, _EXPECTED_ANNOTATION)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        width, height = map(float, content["image_size"])
-        x, y, w, h = (float(content["motion_RoI"][key]) for key in ("x", "y", "width", "height"))
-        level = content["level"]
-        if not (width > 0 and height > 0 and all(map(isfinite, (width, height, x, y, w, h)))):
-            raise ValueError(f"size {width:g}x{height:g}, RoI {x:g}, {y:g}, {w:g}, {h:g}")
-        if level not in range(len(LEVELS)):
-            raise ValueError(f"level {level}")
+        width, height = (finite_number(value, "image_size", 1, _FAR) for value in content["image_size"])
+        region = content["motion_RoI"]
+        x, y, w, h = (finite_number(region[key], f"motion_RoI {key}", -_FAR, _FAR) for key in _REGION)
+        level = finite_number(content["level"], "level", 0, len(LEVELS) - 1)
+        if level != int(level):
+            raise ValueError("level is not a whole number")
         motion_types, behaviors = (_words(content, key) for key in ("general_motion_type", "behavior"))
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}; expected an annotation") from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise FileError(
-            f"{path} is no annotation ({type(error).__name__}: {error}); expected JSON with image_size [w, h], "
-            "motion_RoI {x, y, width, height} and level 0, 1 or 2"
-        ) from error
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise FileError(f"{path} is no annotation ({said(error)}); expected {_EXPECTED_ANNOTATION}") from error
     return Annotation((width, height), (x, y, w, h), int(level), motion_types, behaviors)
 
 
@@ -184,16 +183,17 @@ def read_flows(folder: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 def _read_flow(path: Path) -> NDArray[np.float32]:
     expected = "expected a float array (2, height, width), x first, as animeinterp dataset flows writes it"
+    check_source(path, expected.removeprefix("expected "))
     try:
         # mapped, so that a header cannot ask for more memory than the file has
         content = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror or error}; {expected}") from error
-    except (ValueError, EOFError, SyntaxError) as error:
+    except Exception as error:  # a header is Python code, and its parser raises anything at all, MemoryError too
         raise FileError(f"{path} is damaged or no .npy file; {expected}") from error
     if not isinstance(content, np.ndarray):
         raise FileError(f"{path} is an archive of arrays; {expected}")
-    if content.ndim != 3 or content.shape[0] != 2 or content.dtype.kind != "f":
+    if content.ndim != 3 or content.shape[0] != 2 or content.dtype.kind != "f" or not content.size:
         raise FileError(f"{path} holds {content.dtype} {content.shape}; {expected}")
     if content[0].size > _MAX_PIXELS:
         raise FileError(f"{path} is of {content[0].size} pixels, the limit is {_MAX_PIXELS}; {expected}")
@@ -205,16 +205,30 @@ def _read_flow(path: Path) -> NDArray[np.float32]:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith((".", "__")))
+    try:
+        return sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith((".", "__")))
+    except OSError as error:
+        raise FileError(f"cannot read {folder}: {error.strerror}; expected a data set of {_EXPECTED}") from error
+
+
+def _names(folder: Path) -> list[str]:
+    """The names of what is in a folder; of one that may not be looked into none."""
+    try:
+        return [path.name for path in folder.iterdir()]
+    except OSError:
+        return []
 
 
 def _has_frames(folder: Path) -> bool:
-    return {"frame1", "frame2", "frame3"} <= {path.stem for path in folder.iterdir()}
+    return {"frame1", "frame2", "frame3"} <= {Path(name).stem for name in _names(folder)}
 
 
 def _frame(folder: Path, number: int) -> Path:
     stem = f"frame{number}"
-    found = sorted(path for path in folder.iterdir() if path.stem == stem and path.suffix.lower() in _SUFFIXES)
+    try:
+        found = sorted(path for path in folder.iterdir() if path.stem == stem and path.suffix.lower() in _SUFFIXES)
+    except OSError as error:
+        raise FileError(f"cannot read {folder}: {error.strerror}; expected {_EXPECTED}") from error
     if not found:
         raise FileError(f"{folder} has no {stem}; expected {_EXPECTED}")
     if len(found) > 1:
@@ -232,7 +246,7 @@ def _beside(folder: Path, suffix: str) -> Path | None:
 
 def _annotation_of(name: str, annotations: Path | None) -> Path | None:
     path = annotations and annotations / name / f"{name}.json"
-    return path if path and path.exists() else None
+    return path if path and os.path.lexists(path) else None
 
 
 def _flows_of(name: str, flows: Path | None) -> Path | None:
@@ -242,4 +256,5 @@ def _flows_of(name: str, flows: Path | None) -> Path | None:
 
 def _words(content: Mapping[str, Any], key: str) -> tuple[str, ...]:
     value = content.get(key) or ()
-    return (value,) if isinstance(value, str) else tuple(map(str, value))
+    words = [value] if isinstance(value, str) else list(value)[:_MOST_WORDS]
+    return tuple(" ".join(str(word).split())[:_LONGEST_WORD] for word in words)

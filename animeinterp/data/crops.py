@@ -36,7 +36,8 @@ from animeinterp.data.true_time import fitted_time
 from animeinterp.data.witness import witnessed_flow
 from animeinterp.errors import FileError, UsageError
 from animeinterp.interpolator import Interpolator, load_interpolator
-from animeinterp.io.files import make_folder, write_bytes
+from animeinterp.io.files import check_source, lock_folder, make_folder, write_bytes
+from animeinterp.io.reading import said
 
 Arrays = dict[str, NDArray[Any]]
 Source = Callable[[Sequence[int]], Iterable[Triplet]]
@@ -48,6 +49,15 @@ MAX_OVERLAP = 0.5  # of two crops of one triplet
 TRIES = 12  # places looked at per crop
 NOISY_SHARE = 0.1
 FLOWS = ("coarse", "flow")
+# The type of each array of a shard, and its axes between the first and the last two.
+_KNOWN: dict[str, tuple[str, tuple[int, ...]]] = {
+    "frames": ("U8", (3, 3)),
+    "t": ("F32", ()),
+    "coarse": ("F16", (2, 2)),
+    "trust": ("U8", (2,)),
+    "flow": ("F16", (2, 2)),
+    "known": ("U8", (2,)),
+}
 
 
 def crops_of(triplet: Triplet, rng: np.random.Generator, size: int = 288, count: int = 4) -> Arrays:
@@ -135,25 +145,27 @@ def write_crops(
     source: seeds → triplets, at module level, so that other processes can call it. Shard k is made from the seeds
     (seed, k), whichever process makes it: a store that is broken off and gone on with is the same. workers: 1 works
     in this process, more work in as many others, one thread each.
-    Raises FileError if the store cannot be written, UsageError for a source in which nothing moves.
+    Raises FileError if the store cannot be written, UsageError for a source in which nothing moves or a store that is
+    in use.
     """
     folder = Path(folder)
     make_folder(folder)
-    missing = [path for path in (folder / f"{k:05}.safetensors" for k in range(shards)) if not path.exists()]
-    write = partial(_write_shard, source, seed, size, per_triplet)
-    if workers == 1:
-        yield from map(write, missing)
-        return
-    # OpenCV's and torch's threads do not outlive a fork.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _begin_worker) as pool:
-        try:
-            yield from pool.map(write, missing)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in list((getattr(pool, "_processes", None) or {}).values()):
-                process.terminate()  # what is in hand may take minutes
-            raise
+    with lock_folder(folder):
+        missing = [path for path in (folder / f"{k:05}.safetensors" for k in range(shards)) if not path.exists()]
+        write = partial(_write_shard, source, seed, size, per_triplet)
+        if workers == 1:
+            yield from map(write, missing)
+            return
+        # OpenCV's and torch's threads do not outlive a fork.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, context, _begin_worker) as pool:
+            try:
+                yield from pool.map(write, missing)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                for process in list((getattr(pool, "_processes", None) or {}).values()):
+                    process.terminate()  # what is in hand may take minutes
+                raise
 
 
 def _begin_worker() -> None:
@@ -252,10 +264,23 @@ class CropStore:
 
 
 def _open(path: Path) -> Any:
+    """A shard, whose arrays have the names, types and shapes that the module tells. Raises FileError."""
+    check_source(path, "a shard of training crops")
     try:
-        return safe_open(path, framework="numpy")
-    except (OSError, SafetensorError) as error:
-        raise FileError(f"expected a shard of training crops, {path} is none ({error}); delete it") from error
+        shard = safe_open(path, framework="numpy")
+        found = {name: shard.get_slice(name) for name in shard.keys()}  # noqa: SIM118
+        count, height, width = (found["frames"].get_shape()[axis] for axis in (0, -2, -1))
+        wrong = [] if count else ["frames"]
+        for name, (dtype, axes) in _KNOWN.items():
+            shape = [count, *axes, height, width] if axes else [count]
+            fits = name in found and found[name].get_shape() == shape and found[name].get_dtype() == dtype
+            if not fits and (name in found or name not in ("flow", "known")):
+                wrong.append(name)
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)} missing, empty, or of another type or shape")
+    except (OSError, SafetensorError, KeyError, IndexError, ValueError, TypeError) as error:
+        raise FileError(f"expected a shard of training crops, {path} is none ({said(error)}); delete it") from error
+    return shard
 
 
 def _altered(crop: Arrays, rng: np.random.Generator) -> tuple[NDArray[np.float32], ...]:

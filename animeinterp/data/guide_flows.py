@@ -11,8 +11,9 @@ ones are float64 (numpy's default) of exactly 960x540.
 
 from __future__ import annotations
 
+import io
 import json
-import shutil
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,7 +29,8 @@ from animeinterp.data.atd12k import FLOW_NAMES, TripletFiles, read_triplet
 from animeinterp.data.build_record import beside, flows_of
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.interpolator import Interpolator, load_interpolator
-from animeinterp.io.files import atomic_folder, make_folder, write_text
+from animeinterp.io.files import atomic_folder, check_name, lock_folder, make_folder, write_bytes, write_text
+from animeinterp.io.reading import read_json
 from animeinterp.options import Options
 from animeinterp.sgm.guidance import PUBLISHED, QUICK, coarse_flow
 from animeinterp.sgm.matching import match
@@ -85,12 +87,12 @@ def write_flows(
     Raises UsageError for a folder with flows of other settings, FileError if it cannot be written.
     """
     settings = settings or FlowSettings()
+    for one in files:
+        check_name(one.name, "the data set")
     _check_settings(folder, settings)
     make_folder(folder)
-    for part in folder.glob(".*.part"):
-        shutil.rmtree(part)
     write = partial(_write_flows, folder, settings)
-    with one_thread_each() as initializer:
+    with lock_folder(folder), one_thread_each() as initializer:
         _interpolator(settings)
         # Threads will do: nearly all the time the interpreter's lock is free.
         pool = ThreadPoolExecutor(workers, initializer=initializer)
@@ -110,22 +112,21 @@ def _check_settings(folder: Path, settings: FlowSettings) -> None:
     wanted = {"deformation": settings.deformation, "style": settings.style, "vgg": weights, "version": __version__}
     path = beside(folder, ".json")
     if not path.exists():
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.exists() and (not folder.is_dir() or any(path.name != "lock" for path in folder.iterdir())):
             raise UsageError(f"{folder} holds other things, perhaps the published flows; choose another with -o")
         make_folder(folder.parent)
         write_text(path, json.dumps(wanted, indent=1) + "\n")
         return
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise FileError(f"cannot read {path} ({error}); take it and {folder} away and begin anew") from error
+    known = read_json(path, f"the settings of flows; else take it and {folder} away and begin anew")
     if known != wanted:
-        raise UsageError(f"{folder} has flows of other settings, {known}, now {wanted}; choose another folder with -o")
+        raise UsageError(
+            f"{folder} has flows of other settings, {str(known)[:200]}, now {wanted}; choose another folder with -o"
+        )
 
 
 def _write_flows(folder: Path, settings: FlowSettings, files: TripletFiles) -> Flowed:
     target = folder / files.name
-    if target.exists():
+    if os.path.lexists(target):
         return Flowed(files.name)
     try:
         triplet = read_triplet(files)
@@ -134,7 +135,9 @@ def _write_flows(folder: Path, settings: FlowSettings, files: TripletFiles) -> F
         return Flowed(files.name, fault=str(error))
     with atomic_folder(target) as part:
         for name, flow in zip(FLOW_NAMES, flows, strict=True):
-            np.save(part / name, flow)
+            content = io.BytesIO()
+            np.save(content, flow)
+            write_bytes(part / name, content.getbuffer())
     return Flowed(files.name, written=True)
 
 

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from animeinterp.ahead import ahead
 from animeinterp.data.atd12k import Annotation, TripletFiles, read_annotation, read_flows, read_triplet, triplets
 from animeinterp.data.triplet import Triplet
-from animeinterp.errors import FileError, FrameError, MissingExtraError
+from animeinterp.errors import AnimeInterpError, FileError, FrameError, MissingExtraError
 from animeinterp.evaluation.best_time import best_time, drawer
 from animeinterp.evaluation.metrics import Lpips, measure
 from animeinterp.evaluation.predictions import check_predictions, read_prediction
@@ -192,8 +192,12 @@ def _read(files: TripletFiles, predictions: Mapping[str, Path], guided: bool) ->
         size = triplet.truth.shape
         predicted = {name: read_prediction(folder, files.name, size) for name, folder in predictions.items()}
         coarse = read_flows(files.flows) if guided and files.flows else None
-    except (FileError, FrameError) as error:
+        if annotation:
+            annotation.roi(size[1], size[0])
+    except AnimeInterpError as error:
         return Fault(files.name, str(error))
+    except Exception as error:  # one odd file must not end the work on the others
+        return Fault(files.name, f"unexpected {type(error).__name__}: {error}; please report it with these files")
     return _Task(files, triplet, annotation, predicted, coarse)
 
 

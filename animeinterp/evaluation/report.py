@@ -35,9 +35,10 @@ from animeinterp.evaluation.report_page import (
     table,
     timing_table,
 )
-from animeinterp.evaluation.scores import TripletScores, write_whole
+from animeinterp.evaluation.scores import TripletScores
 from animeinterp.explain import flow_to_color
 from animeinterp.frame import rgb8
+from animeinterp.io.files import check_target, write_text
 from animeinterp.options import Options
 from animeinterp.picture import read_picture
 from animeinterp.sgm.dense import dis_flow
@@ -70,22 +71,14 @@ def write_report(
     """
     if cases < 0:
         raise UsageError(f"expected a number of cases from 0 on, got {cases}; 0 leaves them out")
-    _check_target(target, force)
+    check_target(target, force)
     template = Template(resources.files("animeinterp.evaluation").joinpath("report.html").read_text(encoding="utf-8"))
     title = f"Evaluation of {files[0].folder.absolute().parent.name}" if files else "Evaluation"
     sections = [*_numbers(evaluation), *_drawings(evaluation, files, drawn, cases)]
     body = f"<header><h1>{escape(title)}</h1>{_facts(evaluation)}{_faults(evaluation)}{_contents(sections)}</header>"
     body += f"<main>{''.join(section.html() for section in sections)}</main>"
-    write_whole(target, template.substitute(title=escape(title), body=body, ramp=_ramp(), wheel=_wheel()))
-
-
-def _check_target(target: Path, force: bool) -> None:
-    if target.exists() and not target.is_file():
-        raise FileError(f"{target} is not an ordinary file; choose another name")
-    if target.exists() and not force:
-        raise UsageError(f"{target} exists already; choose another name or give --force to overwrite it")
-    if not target.parent.is_dir():
-        raise FileError(f"cannot write {target}: {target.parent} is no folder; create it or choose another")
+    page = template.substitute(title=escape(title), body=body, ramp=_ramp(), wheel=_wheel())
+    write_text(target, page, force=force)
 
 
 @dataclass(frozen=True, slots=True)

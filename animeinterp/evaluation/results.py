@@ -34,10 +34,10 @@ from animeinterp.evaluation.scores import (
     csv_text,
     read_rows,
     write_rows,
-    write_whole,
 )
 from animeinterp.frame import Frame
-from animeinterp.io.files import make_folder
+from animeinterp.io.files import check_source, make_folder, write_text
+from animeinterp.io.reading import MEGABYTE, read_json
 from animeinterp.picture import write_picture
 
 Settings = Mapping[str, Any]  # what JSON can hold
@@ -70,7 +70,7 @@ class Results:
         for model in self._drawn:
             make_folder(self.folder / "frames" / model)
         write_rows(self.folder / _TABLE, [row for rows in self.rows.values() for row in rows])
-        write_whole(self.folder / _HEADER, _json({**self._header, "complete": False}))
+        write_text(self.folder / _HEADER, _json({**self._header, "complete": False}), force=True)
 
     def keep(self, model: str, triplet: str, frame: Frame) -> None:
         """Write a drawn frame; any thread may. Raises FileError."""
@@ -95,7 +95,7 @@ class Results:
             "models": {model: describe(evaluation.summary(model)) for model in evaluation.models},
             "faults": {fault.triplet: fault.reason.replace(here, "") for fault in evaluation.faults},
         }
-        write_whole(self.folder / _HEADER, _json(content))
+        write_text(self.folder / _HEADER, _json(content), force=True)
 
 
 def open_results(
@@ -137,6 +137,7 @@ def stamp(files: TripletFiles, predictions: Iterable[Path] = ()) -> str:
 
 def sha256(path: Path) -> str:
     """Of a file's content, hexadecimal. Raises FileError."""
+    check_source(path, "a file of weights")
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -196,21 +197,17 @@ def _rows_before(folder: Path, settings: Settings, stamps: Mapping[str, str]) ->
 def _check_same(folder: Path, before: Settings, now: Settings) -> None:
     differing = [key for key in now if now[key] != before.get(key)]
     if differing:
-        told = "; ".join(f"{key} was {json.dumps(before.get(key))}, is {json.dumps(now[key])}" for key in differing)
+        told = "; ".join(
+            f"{key} was {json.dumps(before.get(key))[:200]}, is {json.dumps(now[key])[:200]}" for key in differing
+        )
         raise UsageError(f"{folder} holds another evaluation: {told}; {_ANEW}")
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not all(isinstance(content[key], dict) for key in ("settings", "triplets")):
-            raise ValueError("its parts are of another kind")
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}; {_ANEW}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"{path} is of no evaluation that can go on ({type(error).__name__}: {error}); {_ANEW}"
-        ) from error
+    content = read_json(path, f"that of an evaluation; {_ANEW}", 64 * MEGABYTE)
+    parts = [content.get(key) for key in ("settings", "triplets")] if isinstance(content, dict) else [None]
+    if not all(isinstance(part, dict) for part in parts):
+        raise UsageError(f"{path} is of no evaluation that can go on: its parts are of another kind; {_ANEW}")
     return dict(content)
 
 

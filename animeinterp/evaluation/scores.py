@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
-import secrets
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -19,7 +19,11 @@ import numpy as np
 
 from animeinterp.data.atd12k import LEVELS
 from animeinterp.errors import FileError
+from animeinterp.io.files import write_text
+from animeinterp.io.reading import MEGABYTE, finite_number, read_bytes, said
 
+_LARGEST = 256 * MEGABYTE  # of a CSV
+_FAR = 1e9  # beyond every measure
 Cell = str | float | None
 
 
@@ -146,36 +150,23 @@ def csv_text(rows: Iterable[TripletScores], heading: bool = True) -> str:
     return text.getvalue()
 
 
-def write_rows(path: Path, rows: Iterable[TripletScores]) -> None:
-    """Write the CSV. It appears whole or not at all. Raises FileError."""
-    write_whole(path, csv_text(rows))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file, which appears whole or not at all. Raises FileError."""
-    part = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        try:
-            part.write_text(text, encoding="utf-8", newline="\n")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror}; choose another place") from error
+def write_rows(path: Path, rows: Iterable[TripletScores], *, force: bool = True) -> None:
+    """Write the CSV. It appears whole or not at all. Raises FileError, and UsageError if it exists and not `force`."""
+    write_text(path, csv_text(rows), force=force)
 
 
 def read_rows(path: Path, torn: bool = False) -> list[TripletScores]:
     """Read such a CSV. torn: leave out a last line that has no end, where a run was broken off. Raises FileError."""
+    expected = "a CSV of scores"
+    data = read_bytes(path, expected, _LARGEST)
+    if torn:
+        data = data[: data.rfind(b"\n") + 1]
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            lines = [line for line in file if line.endswith("\n") or not torn]
-        return [_row(known) for known in csv.DictReader(lines)]
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}; expected a CSV of scores") from error
-    except (KeyError, ValueError, TypeError, csv.Error) as error:
+        return [_row(known) for known in csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""))]
+    except (KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
         raise FileError(
-            f"{path} holds no scores ({type(error).__name__}: {error}); expected the columns model (or peer), triplet, "
-            f"psnr, ssim and, if known, {', '.join((COLUMNS[2], *COLUMNS[5:]))}"
+            f"{path} holds no scores ({said(error)}); expected the columns model (or peer), triplet, psnr, ssim and, "
+            f"if known, {', '.join((COLUMNS[2], *COLUMNS[5:]))}"
         ) from error
 
 
@@ -185,12 +176,12 @@ def _row(content: Mapping[str, str]) -> TripletScores:
     return TripletScores(
         known["peer"] if "peer" in known else known["model"],
         known["triplet"],
-        None if level is None else int(level),
+        None if level is None else int(_number(level, "level", 0, len(LEVELS) - 1)),
         _scores(known, ""),
         _scores(known, "roi_") if "roi_psnr" in known else None,
-        None if seconds is None else float(seconds),
+        None if seconds is None else _number(seconds, "cpu_seconds", 0, 1e9),
         *_words(known),
-        BestTime.at(float(known["best_t"]), _scores(known, "best_t_")) if "best_t" in known else None,
+        BestTime.at(_number(known["best_t"], "best_t", 0, 1), _scores(known, "best_t_")) if "best_t" in known else None,
     )
 
 
@@ -202,9 +193,16 @@ def _words(known: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _scores(known: Mapping[str, str], prefix: str) -> Scores:
-    later = (known.get(prefix + measure) for measure in _LATER)
-    values = (None if value is None else float(value) for value in later)
-    return Scores(float(known[f"{prefix}psnr"]), float(known[f"{prefix}ssim"]), *values)
+    later = ((measure, known.get(prefix + measure)) for measure in _LATER)
+    values = (None if value is None else _number(value, measure, -_FAR, _FAR) for measure, value in later)
+    psnr = float(known[f"{prefix}psnr"])
+    if psnr != math.inf:  # of equal frames
+        psnr = finite_number(psnr, "psnr", -_FAR, _FAR)
+    return Scores(psnr, _number(known[f"{prefix}ssim"], "ssim", -1, 1), *values)
+
+
+def _number(text: str, name: str, low: float, high: float) -> float:
+    return finite_number(float(text), name, low, high)
 
 
 def _by_word(rows: Sequence[TripletScores], words: Callable[[TripletScores], tuple[str, ...]]) -> dict[str, Scores]:

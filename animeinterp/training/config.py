@@ -7,6 +7,7 @@ A file looks like the ones in configs/. Keys are the fields below; tables are `[
 from __future__ import annotations
 
 import json
+import os
 import types
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -17,6 +18,7 @@ from animeinterp.errors import UsageError
 from animeinterp.io.reading import parse_json, read_toml
 from animeinterp.training.limits import check
 
+CHECKPOINT = "last.pt"
 _LONGEST = 4096  # characters of a path
 _SHOWN = 120  # characters of names in a message
 _HUGE = 10**300
@@ -127,6 +129,15 @@ def read_config(path: Path) -> TrainingConfig:
         return config_from(content, path.parent)
     except RecursionError:
         raise UsageError(f"{path} is nested too deeply; expected the TOML file of a training run") from None
+
+
+def check_new_run(folder: Path) -> None:
+    """Raise UsageError if a folder holds a run already."""
+    if os.path.lexists(folder / CHECKPOINT):
+        raise UsageError(
+            f"{folder} holds a run already; go on with --resume {folder / CHECKPOINT}, name another folder with --out, "
+            "or give --force to begin anew"
+        )
 
 
 def config_from(content: Mapping[str, Any], base: Path) -> TrainingConfig:

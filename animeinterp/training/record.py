@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -12,11 +13,16 @@ import torch
 from torch import Tensor
 
 from animeinterp.data.sample import Samples
+from animeinterp.errors import FileError
+from animeinterp.io.files import write_text, writing
+from animeinterp.io.reading import MEGABYTE, read_text
 from animeinterp.picture import write_picture
 from animeinterp.training.limits import LOSSES
 
 _ROWS = 4
 _FIRST = ("step", "loss", "learning_rate", "samples_per_second", "seconds", "gradient")
+_HEAD = ",".join((*_FIRST, *LOSSES)) + "\n"
+_EXPECTED = "the log of a training run"
 
 
 class Progress(NamedTuple):
@@ -37,23 +43,28 @@ class Progress(NamedTuple):
 
 
 def write_row(path: Path, progress: Progress) -> None:
-    """Add a row to the log, which is made if absent; losses that were not measured are empty."""
+    """Add a row to the log, which is made if absent; losses that were not measured are empty. Raises FileError."""
     row = {key: getattr(progress, key) for key in _FIRST} | {name: progress.losses.get(name, "") for name in LOSSES}
-    new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(row)
-        writer.writerow(f"{value:.6g}" if isinstance(value, float) else value for value in row.values())
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(f"{value:.6g}" if isinstance(value, float) else value for value in row.values())
+    if not path.exists():
+        write_text(path, _HEAD)
+    with writing(path), path.open("a", newline="", encoding="utf-8") as file:
+        file.write(text.getvalue())
 
 
 def cut_log(path: Path, step: int) -> None:
-    """Drop the rows after `step`: a run that goes on writes them again."""
+    """Drop the rows after `step`: a run that goes on writes them again. Raises FileError for what is no such log."""
     if not path.exists():
         return
-    head, *rows = path.read_text(encoding="utf-8").splitlines()
-    kept = [row for row in rows if int(row.split(",")[0]) <= step]
-    path.write_text("\n".join([head, *kept]) + "\n", encoding="utf-8")
+    head, *rows = read_text(path, _EXPECTED, 256 * MEGABYTE).splitlines() or [""]
+    if head != _HEAD.strip():
+        raise FileError(f"{path} is not {_EXPECTED}; move it away, or name another folder with --out")
+    # A run that was killed may have left half a row.
+    numbers = [row.partition(",")[0] for row in rows]
+    kept = [row for row, n in zip(rows, numbers, strict=True) if n.isdecimal() and len(n) < 12 and int(n) <= step]
+    write_text(path, "\n".join([head, *kept]) + "\n", force=True)
 
 
 def write_sheet(path: Path, samples: Samples, drawn: Tensor) -> None:

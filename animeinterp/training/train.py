@@ -12,7 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,10 @@ from torch import Tensor, nn
 from animeinterp.data.sample import Samples
 from animeinterp.device import choose_device
 from animeinterp.errors import AnimeInterpError, UsageError
-from animeinterp.io.files import make_folder
+from animeinterp.io.files import lock_folder, make_folder
 from animeinterp.training import losses
 from animeinterp.training.checkpoint import State, restore, save
-from animeinterp.training.config import LossConfig, TrainingConfig
+from animeinterp.training.config import CHECKPOINT, LossConfig, TrainingConfig, check_new_run
 from animeinterp.training.guidance_noise import corrupt_guidance
 from animeinterp.training.limits import FRAME_LOSSES
 from animeinterp.training.mixture import Ahead, Source
@@ -35,7 +35,7 @@ from animeinterp.training.parts import build_lpips, build_network, build_sources
 from animeinterp.training.record import Progress, cut_log, write_row, write_sheet
 from animeinterp.weights.loading import load_weights
 
-CHECKPOINT, LOG = "last.pt", "log.csv"
+LOG = "log.csv"
 _PATIENCE = 20  # steps in a row without finite gradients
 _SHOWN = 4  # samples on a sheet
 
@@ -48,26 +48,40 @@ def train(
     *,
     network: nn.Module | None = None,
     sources: Sequence[tuple[Source, float]] | None = None,
+    force: bool = False,
 ) -> Path:
-    """Train until `config.steps`, or for about so many minutes; returns the checkpoint, from which `resume` goes on.
+    """Train until `config.steps`, or for about so many minutes.
 
-    report: called every `log_every` steps. network, sources: used in place of those that `config` describes.
-    Raises UsageError, FileError or WeightsError where the run cannot begin, AnimeInterpError where it diverges.
+    Args:
+        config: The run.
+        resume: A checkpoint to go on from.
+        minutes: When to stop, with a checkpoint.
+        report: Called every `log_every` steps.
+        network: In place of the one that `config` describes.
+        sources: In place of those that `config` describes.
+        force: Begin anew in a folder that holds a run already.
+
+    Returns:
+        The checkpoint, from which `resume` goes on.
+
+    Raises:
+        UsageError, FileError, WeightsError: The run cannot begin, or the folder holds another run.
+        AnimeInterpError: It diverges.
     """
     began = time.monotonic()
     folder = Path(config.folder)
+    if resume is None and not force:
+        check_new_run(folder)
     make_folder(folder)
-    with _processes() as (rank, world):
+    with _processes() as (rank, world), lock_folder(folder) if rank == 0 else nullcontext():
         device = _device(config.device)
         torch.manual_seed(config.seed)
         state = _begin(config, build_network(config) if network is None else network, resume, device)
         loop = _Loop(config, state, device, rank, world, report if rank == 0 else None)
+        taken = build_sources(config, device) if sources is None else sources
         if rank == 0:
             cut_log(folder / LOG, state.step)
-        data = Ahead(
-            build_sources(config, device) if sources is None else sources,
-            *(config.batch, config.size, config.seed, state.step, rank, world, config.workers),
-        )
+        data = Ahead(taken, config.batch, config.size, config.seed, state.step, rank, world, config.workers)
         try:
             while state.step < config.steps and not _time_is_up(began, minutes, device):
                 loop.step(next(data))
