@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+import torch
 from conftest import draw_scene
 
 from animeinterp.cli import main
@@ -130,13 +131,16 @@ def test_a_missing_extra_names_its_command(folder, monkeypatch, capsys):
 def test_options_reach_training(folder, monkeypatch, capsys):
     asked = {}
 
-    def train(config, resume, minutes, report):
+    def train(config, resume, minutes, report, force):
         asked.update(config=config, resume=resume, minutes=minutes)
         report(Progress(1, 2, 0.5, {}, 1e-3, 1.0, 3.0, 1.0))
         return folder / "last.pt"
 
     monkeypatch.setitem(sys.modules, "animeinterp.training.train", SimpleNamespace(train=train))
     (folder / "tiny.toml").write_text(RUN)
+    torch.save({}, folder / "old.pt")
+    (folder / "crops").mkdir()
+    (folder / "crops" / "00000.safetensors").touch()
     options = ("--resume", "old.pt", "--minutes", 2.5, "--out", "elsewhere")
     assert run("train", "--config", "tiny.toml", *options) == 0
     assert (str(asked["resume"]), asked["minutes"], asked["config"].folder) == ("old.pt", 2.5, "elsewhere")

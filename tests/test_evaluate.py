@@ -338,6 +338,16 @@ def test_command_line(dataset, core, capsys, tmp_path):
     assert np.array_equal(drawn, blend(draw_scene(3), draw_scene(9), 0.5))
 
 
+@pytest.fixture
+def weights(tmp_path, monkeypatch):
+    """Files in the current folder that could be weights."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x").mkdir()
+    for name in ("x/one.ckpt", "two.ckpt", "v.ckpt", "w.ckpt"):
+        (tmp_path / name).touch()
+
+
+@pytest.mark.usefixtures("weights")
 def test_several_models_each_with_its_weights(dataset, core, capsys, tmp_path):
     specs = ("paper=x/one.ckpt", "paper=two.ckpt", "default")
     assert (
@@ -349,6 +359,7 @@ def test_several_models_each_with_its_weights(dataset, core, capsys, tmp_path):
     assert {device for _, device, _ in core} == {"cpu"}
 
 
+@pytest.mark.usefixtures("weights")
 def test_one_model_with_weights(dataset, core, tmp_path):
     assert run(dataset, "--model", "paper", "--weights", "w.ckpt") == 0
     assert core[0][0] == "paper"
@@ -624,6 +635,7 @@ def flows(dataset, monkeypatch):
 
     load = SimpleNamespace(load_interpolator=lambda name, *_, **__: Paper() if name == "paper" else blend)
     monkeypatch.setitem(sys.modules, "animeinterp.interpolator", load)
+    monkeypatch.setattr("animeinterp.cli.evaluating.check_setup", lambda *_: None)  # a stub needs no weights
     return default_folder(dataset)
 
 

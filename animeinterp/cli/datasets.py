@@ -77,11 +77,18 @@ def preview(
     force: Force = False,
 ) -> None:
     """Draw a contact sheet of training samples: the frames, their guidance and, where known, their true motion."""
+    import numpy as np
+
+    from animeinterp.data.recognition import recognize
+    from animeinterp.picture import check_picture_target
+
+    check_picture_target(output, np.zeros((1, 1, 3), np.uint8), force)
+    found = recognize(source, kind)
     from animeinterp.data import preview as sheet
-    from animeinterp.data.sources import open_samples, recognize
+    from animeinterp.data.sources import open_samples
 
     with out.status("drawing the sheet"):
-        samples = open_samples(source, recognize(source, kind), size, backgrounds)
+        samples = open_samples(source, found, size, backgrounds)
         sheet.preview(samples, output, count, seed, force=force)
     out.print(f"sheet      {output}", markup=False)
 
@@ -102,14 +109,18 @@ def crops(
 
     A store that is broken off goes on where it stopped: files that are there stay.
     """
-    from animeinterp.data.crops import SHARD, write_crops
-    from animeinterp.data.sources import open_triplets, recognize
+    from animeinterp.data.recognition import recognize
     from animeinterp.io.files import make_folder
 
     found = recognize(source, kind)
-    triplets = open_triplets(source, found, backgrounds)
     if backgrounds is not None and found != "vector":
         raise UsageError(f"--backgrounds goes with vector animations, but {source} holds {found}; leave it out")
+    if output.exists() and not output.is_dir():
+        raise FileError(f"{output} is not a folder; choose another name")
+    from animeinterp.data.crops import SHARD, write_crops
+    from animeinterp.data.sources import open_triplets
+
+    triplets = open_triplets(source, found, backgrounds)
     make_folder(output)
     files = -(-count // SHARD)
     written = list(
@@ -189,9 +200,16 @@ def flows(
     Flows that are there stay. Triplets that cannot be read are listed; the exit code is then 1.
     """
     from animeinterp.data.atd12k import triplets
-    from animeinterp.data.guide_flows import FlowSettings, default_folder, write_flows
+    from animeinterp.data.build_record import flows_of
+    from animeinterp.data.flow_settings import FlowSettings, check_settings
+    from animeinterp.io.files import check_source
 
-    files, target = triplets(folder), output or default_folder(folder)
+    files, target = triplets(folder), output or flows_of(folder)
+    if vgg:
+        check_source(vgg, "VGG-19 weights")
+    check_settings(target, FlowSettings(deformation, style, vgg))
+    from animeinterp.data.guide_flows import write_flows
+
     done = write_flows(files, target, FlowSettings(deformation, style, vgg), workers=workers)
     results = list(progress(done, "matching pieces", len(files)))
     written, faults = sum(result.written for result in results), [result for result in results if result.fault]

@@ -13,8 +13,8 @@ import typer
 from rich.table import Table
 
 from animeinterp.cli.terminal import DEFAULTS, Device, Force, MaxPixels, Model, Style, Vgg, Weights, out, show_table
-from animeinterp.errors import UsageError
-from animeinterp.options import PRESETS, Options
+from animeinterp.errors import UsageError, WeightsError
+from animeinterp.options import DEFAULT_PRESET, PRESETS, Options
 
 if TYPE_CHECKING:
     from animeinterp.interpolator import Interpolator
@@ -196,17 +196,24 @@ def check_model_options(model: str, weights: Path | None, vgg: Path | None, devi
     """Refuse, without torch, what `build_interpolator` would refuse after loading it.
 
     Raises:
-        UsageError: An unknown model, style or device.
+        UsageError: An unknown model, style or device, or weights for a model that has none.
         FileError: Weights that are not a file.
+        WeightsError: Weights that the model needs are not given.
     """
     from animeinterp.device import check_device_name
     from animeinterp.io.files import check_source
+    from animeinterp.weights import shipped_weights
 
     if style not in ("auto", "western", "japanese"):
         raise UsageError(f"expected --style auto, western or japanese, got {style}")
     if model != "default" and model not in PRESETS:
         raise UsageError(f"expected a model out of {', '.join(PRESETS)}, got {model!r}")
     check_device_name(device)
+    name = DEFAULT_PRESET if model == "default" else model
+    if PRESETS[name].flow == "dis" and weights is not None:
+        raise UsageError(f"model {name!r} has no weights, got {weights}; leave them out or choose another model")
+    if PRESETS[name].flow != "dis" and weights is None and shipped_weights(name) is None:
+        raise WeightsError(f"model {name!r} needs its weights; give their path (weights=…, --weights PATH)")
     for path in (weights, vgg):
         if path is not None:
             check_source(path, "a weights file (.pth, .ckpt, .safetensors)")

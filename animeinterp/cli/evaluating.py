@@ -7,16 +7,17 @@ import importlib.util
 import platform
 import shlex
 import sys
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from animeinterp.cli.evaluation_setup import Setup, check_setup, make_setup, with_files
 from animeinterp.cli.score_tables import show_tables
-from animeinterp.cli.terminal import Device, Force, Vgg, check_new, err, out, progress
+from animeinterp.cli.terminal import Device, Force, Vgg, err, out, progress
 from animeinterp.errors import FileError, UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -123,109 +124,47 @@ def evaluate(
     docs/evaluation.md says what is measured.
     """
     from animeinterp.evaluation.predictions import check_predictions
+    from animeinterp.evaluation.results import check_results_folder
     from animeinterp.evaluation.scores import read_rows, write_rows
+    from animeinterp.io.files import check_target
 
-    setup = _setup(dataset, model or [], weights, predictions or [], vgg, device, best_t)
-    setup, files = _with_files(setup, annotations, flows)
+    if folder and save:
+        raise UsageError("--out keeps the frames already; leave out --save")
+    if csv:
+        check_target(csv, force)
+    setup = make_setup(dataset, model or [], weights, predictions or [], vgg, device, best_t)
+    check_setup(setup, lpips)
+    setup, files = with_files(setup, annotations, flows)
     for place in setup.predictions.values():
         check_predictions(place, (one.name for one in files))
     others = read_rows(peers) if peers else []
-    if csv:
-        check_new(csv, force)
-    if folder and save:
-        raise UsageError("--out keeps the frames already; leave out --save")
+    if folder:
+        check_results_folder(folder, force)
     keep = _keeper(save, list(setup.models), files, force) if save else None
-    perceived = _perceived(lpips)
-    results = _open(folder, files, setup, perceived, force) if folder else None
-    evaluation = _evaluate(files, setup, perceived, workers, keep, results)
-    if csv and evaluation.rows:
-        write_rows(csv, evaluation.rows)
-    if results:
-        _finish(results, evaluation, files, setup)
+    with _locked(folder):
+        perceived = _perceived(lpips)
+        results = _open(folder, files, setup, perceived, force) if folder else None
+        evaluation = _evaluate(files, setup, perceived, workers, keep, results)
+        if results:
+            _finish(results, evaluation, files, setup)
     if evaluation.rows:
         _show(evaluation, others, peers)
+    if csv and evaluation.rows:
+        write_rows(csv, evaluation.rows, force=force)
     _say_faults(evaluation, files)
 
 
-@dataclass(frozen=True, slots=True)
-class _Setup:
-    """What is compared on what: preset and weights of models, and folders of predictions, by the names they go by.
+@contextmanager
+def _locked(folder: Path | None) -> Iterator[None]:
+    """The folder of the results, made and held for this run alone."""
+    from animeinterp.io.files import lock_folder, make_folder
 
-    guided: the models that start from precomputed flows, where there are some in `flows`.
-    """
-
-    dataset: Path
-    models: dict[str, tuple[str, Path | None]]
-    predictions: dict[str, Path]
-    vgg: Path | None
-    device: str
-    best_t: bool
-    guided: tuple[str, ...] = ()
-    flows: Path | None = None
-
-
-def _setup(
-    dataset: Path,
-    names: Sequence[str],
-    weights: Path | None,
-    predictions: Sequence[str],
-    vgg: Path | None,
-    device: str,
-    best_t: bool,
-) -> _Setup:
-    models = {} if predictions and not names and not weights else _wanted(names or ["default"], weights)
-    if best_t and not models:
-        raise UsageError("--best-t has models draw at other times, and --predictions are at one; add a --model")
-    folders: dict[str, Path] = {}
-    for text in predictions:
-        name, equals, path = text.rpartition("=")
-        folder = Path(path)
-        name = name if equals else folder.absolute().name
-        if name in folders or name in models:
-            raise UsageError(f"expected different names of models and predictions, got {name} twice; give NAME=DIR")
-        folders[name] = folder
-    return _Setup(dataset, models, folders, vgg, device, best_t)
-
-
-def _with_files(setup: _Setup, annotations: Path | None, flows: str | None) -> tuple[_Setup, list[TripletFiles]]:
-    """The triplets, with precomputed flows only where a model takes them."""
-    from animeinterp.data.atd12k import triplets
-    from animeinterp.options import PRESETS
-
-    guided = tuple(
-        label for label, (name, _) in setup.models.items() if name in PRESETS and PRESETS[name].flow == "rfr"
-    )
-    given = None if flows in (None, "none") else Path(flows)
-    if given and not guided:
-        raise UsageError("--flows is for models that refine matching alone, such as paper; leave it out")
-    files = triplets(setup.dataset, annotations, given)
-    known = [one.flows for one in files if one.flows]
-    if flows == "none" or not guided or not known:
-        return setup, [replace(one, flows=None) for one in files]
-    rest = len(files) - len(known)
-    note = f"; for the {rest} that have none here, pieces are matched" if rest else ""
-    folder = given or Path(known[0].parent.name)
-    out.print(f"{', '.join(guided)}: SGM flows of {len(known)} triplets are taken from {folder}{note}", markup=False)
-    return replace(setup, guided=guided, flows=folder), files
-
-
-def _wanted(names: Sequence[str], weights: Path | None) -> dict[str, tuple[str, Path | None]]:
-    """Preset and weights by the name that a model has in table, CSV and folder."""
-    from animeinterp.options import DEFAULT_PRESET
-
-    specs = []
-    for text in names:
-        name, _, path = text.partition("=")
-        specs.append((DEFAULT_PRESET if name == "default" else name, Path(path) if path else None))
-    if weights:
-        if len(specs) > 1 or specs[0][1]:
-            raise UsageError("--weights goes with one --model; with several, give each its own: --model NAME=WEIGHTS")
-        specs = [(specs[0][0], weights)]
-    often = Counter(name for name, _ in specs)
-    wanted = {f"{n}-{w.stem}" if w and often[n] > 1 else n: (n, w) for n, w in specs}
-    if len(wanted) < len(specs):
-        raise UsageError(f"expected different models, got {', '.join(names)}; give weights of different file names")
-    return wanted
+    if folder is None:
+        yield
+        return
+    make_folder(folder)
+    with lock_folder(folder):
+        yield
 
 
 def _perceived(weights: Path | None) -> Perceived | None:
@@ -242,7 +181,7 @@ def _perceived(weights: Path | None) -> Perceived | None:
         return None
 
 
-def _open(folder: Path, files: Sequence[TripletFiles], setup: _Setup, lpips: Perceived | None, force: bool) -> Results:
+def _open(folder: Path, files: Sequence[TripletFiles], setup: Setup, lpips: Perceived | None, force: bool) -> Results:
     from animeinterp.evaluation.results import open_results, stamp
 
     stamps = {one.name: stamp(one, list(setup.predictions.values())) for one in files}
@@ -252,7 +191,7 @@ def _open(folder: Path, files: Sequence[TripletFiles], setup: _Setup, lpips: Per
     return results
 
 
-def _settings(setup: _Setup, lpips: Perceived | None) -> dict[str, Any]:
+def _settings(setup: Setup, lpips: Perceived | None) -> dict[str, Any]:
     """What the scores depend on."""
     from animeinterp import __version__
     from animeinterp.device import choose_device
@@ -273,7 +212,7 @@ def _settings(setup: _Setup, lpips: Perceived | None) -> dict[str, Any]:
     }
 
 
-def _about(setup: _Setup) -> dict[str, Any]:
+def _about(setup: Setup) -> dict[str, Any]:
     """What else a reader of scores.json wants to know; paths as they were typed."""
     packages = {name: importlib.import_module(name).__version__ for name in ("numpy", "cv2", "torch")}
     return {
@@ -288,7 +227,7 @@ def _about(setup: _Setup) -> dict[str, Any]:
 
 def _evaluate(
     files: Sequence[TripletFiles],
-    setup: _Setup,
+    setup: Setup,
     lpips: Perceived | None,
     workers: int | None,
     keep: Keep | None,
@@ -316,7 +255,7 @@ def _evaluate(
     return gather([before.get(one.name) or new[one.name] for one in files])
 
 
-def _load(setup: _Setup) -> dict[str, Model]:
+def _load(setup: Setup) -> dict[str, Model]:
     from animeinterp.interpolator import load_interpolator
 
     models: dict[str, Model] = {}
@@ -347,7 +286,7 @@ def _keeper(folder: Path, models: Sequence[str], files: Sequence[TripletFiles], 
     return keep
 
 
-def _finish(results: Results, evaluation: Evaluation, files: Sequence[TripletFiles], setup: _Setup) -> None:
+def _finish(results: Results, evaluation: Evaluation, files: Sequence[TripletFiles], setup: Setup) -> None:
     from animeinterp.evaluation.predictions import find_prediction
     from animeinterp.evaluation.report import write_report
 

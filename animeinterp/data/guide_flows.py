@@ -12,44 +12,28 @@ ones are float64 (numpy's default) of exactly 960x540.
 from __future__ import annotations
 
 import io
-import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp import __version__
 from animeinterp.data.atd12k import FLOW_NAMES, TripletFiles, read_triplet
-from animeinterp.data.build_record import beside, flows_of
-from animeinterp.errors import FileError, FrameError, UsageError
+from animeinterp.data.build_record import flows_of
+from animeinterp.data.flow_settings import FlowSettings, check_settings
+from animeinterp.errors import FileError, FrameError
 from animeinterp.interpolator import Interpolator, load_interpolator
-from animeinterp.io.files import atomic_folder, check_name, lock_folder, make_folder, write_bytes, write_text
-from animeinterp.io.reading import read_json
+from animeinterp.io.files import atomic_folder, check_name, lock_folder, make_folder, write_bytes
 from animeinterp.options import Options
 from animeinterp.sgm.guidance import PUBLISHED, QUICK, coarse_flow
 from animeinterp.sgm.matching import match
 from animeinterp.threads import one_thread_each
 
 _DEFORMATIONS = {"published": PUBLISHED, "quick": QUICK}
-
-
-@dataclass(frozen=True, slots=True)
-class FlowSettings:
-    """How flows are found.
-
-    deformation: see `animeinterp.options.ModelConfig`. style: see `animeinterp.options.Options`. vgg: VGG-19 weights,
-    as in `load_interpolator`; without them pieces are matched by descriptors that need none.
-    """
-
-    deformation: Literal["published", "quick"] = "published"
-    style: Literal["auto", "western", "japanese"] = "auto"
-    vgg: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +73,7 @@ def write_flows(
     settings = settings or FlowSettings()
     for one in files:
         check_name(one.name, "the data set")
-    _check_settings(folder, settings)
+    check_settings(folder, settings, write=True)
     make_folder(folder)
     write = partial(_write_flows, folder, settings)
     with lock_folder(folder), one_thread_each() as initializer:
@@ -105,23 +89,6 @@ def write_flows(
 def default_folder(dataset: Path) -> Path:
     """Where the flows of a data set belong: SET_pre_calc_sgm_flows beside it, for SET_540p too, as published."""
     return flows_of(dataset)
-
-
-def _check_settings(folder: Path, settings: FlowSettings) -> None:
-    weights = settings.vgg.name if settings.vgg else None
-    wanted = {"deformation": settings.deformation, "style": settings.style, "vgg": weights, "version": __version__}
-    path = beside(folder, ".json")
-    if not path.exists():
-        if folder.exists() and (not folder.is_dir() or any(path.name != "lock" for path in folder.iterdir())):
-            raise UsageError(f"{folder} holds other things, perhaps the published flows; choose another with -o")
-        make_folder(folder.parent)
-        write_text(path, json.dumps(wanted, indent=1) + "\n")
-        return
-    known = read_json(path, f"the settings of flows; else take it and {folder} away and begin anew")
-    if known != wanted:
-        raise UsageError(
-            f"{folder} has flows of other settings, {str(known)[:200]}, now {wanted}; choose another folder with -o"
-        )
 
 
 def _write_flows(folder: Path, settings: FlowSettings, files: TripletFiles) -> Flowed:

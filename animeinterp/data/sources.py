@@ -13,18 +13,19 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from animeinterp.data import atd12k, vector
 from animeinterp.data.crops import Arrays, CropStore, crops_of
+from animeinterp.data.recognition import Kind, recognize
 from animeinterp.data.sample import Samples
 from animeinterp.data.triplet import Triplet
-from animeinterp.errors import FileError, UsageError
+from animeinterp.errors import UsageError
 
-Kind = Literal["crops", "scenes", "atd12k", "vector"]
+__all__ = ["Kind", "SampleSource", "open_samples", "open_triplets", "recognize"]
 Triplets = Callable[[Sequence[int]], Iterator[Triplet]]
 PATIENCE = 20  # triplets looked at per sample, should little move in them
 
@@ -35,27 +36,6 @@ class SampleSource(Protocol):
     def samples(self, batch: int, seed: int) -> Samples:
         """So many samples, see `animeinterp.data.sample`."""
         ...
-
-
-def recognize(folder: Path, kind: str | None = None) -> Kind:
-    """What a folder holds; `kind` instead, if given. Raises FileError for no folder, UsageError for none of these."""
-    if not folder.is_dir():
-        raise FileError(f"{folder} is no folder; expected one that training data can come from")
-    found: dict[Kind, Callable[[], object]] = {
-        "crops": lambda: any(folder.glob("*.safetensors")),
-        "scenes": lambda: (folder / "sprites").is_dir(),
-        "atd12k": lambda: any(folder.glob("*/frame1.*")),
-        "vector": lambda: any(folder.rglob("*.json.gz")),
-    }
-    for name, fits in found.items():
-        if name == kind or (kind is None and fits()):
-            return name
-    if kind is not None:
-        raise UsageError(f"expected a kind out of {', '.join(get_args(Kind))}, got {kind!r}")
-    raise UsageError(
-        f"cannot tell what {folder} holds: expected training crops (NNNNN.safetensors), assets (sprites/), triplets "
-        "(NAME/frame1.png …) or vector animations (.json.gz)"
-    )
 
 
 def open_triplets(folder: Path, kind: Kind, backgrounds: Path | None = None) -> Triplets:

@@ -108,13 +108,24 @@ def open_results(
     frames are kept; rows without their frames do not count. force: begin anew. Raises UsageError if what is there comes
     from something else, FileError if it cannot be read.
     """
+    check_results_folder(folder, force)
     found: dict[str, tuple[TripletScores, ...]] = {}
     if not force and (folder / _HEADER).exists():
         found = _rows_before(folder, settings, stamps)
-    elif not force and any((folder / name).exists() for name in (_TABLE, "frames", "report.html")):
-        raise UsageError(f"{folder} holds scores or frames, but no {_HEADER} that tells what of; {_ANEW}")
     rows = {name: some for name, some in found.items() if all(_frame(folder, model, name).is_file() for model in drawn)}
     return Results(folder, {"settings": settings, "about": about, "triplets": stamps}, rows, drawn)
+
+
+def check_results_folder(folder: Path, force: bool) -> None:
+    """Raise UsageError for a folder that holds other things than an evaluation, FileError for what is not a folder."""
+    if folder.exists() and not folder.is_dir():
+        raise FileError(f"{folder} is not a folder; choose another name")
+    if force:
+        return
+    if (folder / _HEADER).exists():
+        _read(folder / _HEADER)
+    elif any((folder / name).exists() for name in (_TABLE, "frames", "report.html")):
+        raise UsageError(f"{folder} holds scores or frames, but no {_HEADER} that tells what of; {_ANEW}")
 
 
 def stamp(files: TripletFiles, predictions: Iterable[Path] = ()) -> str:

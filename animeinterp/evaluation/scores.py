@@ -162,7 +162,11 @@ def read_rows(path: Path, torn: bool = False) -> list[TripletScores]:
     if torn:
         data = data[: data.rfind(b"\n") + 1]
     try:
-        return [_row(known) for known in csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""))]
+        table = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""))
+        lacking = {"triplet", "psnr", "ssim"} - set(table.fieldnames or ())
+        if data and lacking:
+            raise ValueError(f"no column {', '.join(sorted(lacking))}")
+        return [_row(known) for known in table]
     except (KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
         raise FileError(
             f"{path} holds no scores ({said(error)}); expected the columns model (or peer), triplet, psnr, ssim and, "
