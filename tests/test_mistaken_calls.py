@@ -47,7 +47,7 @@ CALLS = {
     "weights export nope.pt -o there.csv": "exists already",
     "train --config run.toml --minutes nan": "minutes",
     "dataset preview nowhere -o a.png": "is no folder",
-    "dataset preview set -o there.csv": "no known picture suffix",
+    "dataset preview set -o there.csv": "exists already",
     "dataset crops nowhere -o crops -n 1": "is no folder",
     "dataset crops set -o crops -n 1 --kind nope": "expected a kind",
     "dataset crops empty -o crops -n 1": "cannot tell what",
