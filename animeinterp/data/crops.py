@@ -267,7 +267,7 @@ def _open(path: Path) -> Any:
     """A shard, whose arrays have the names, types and shapes that the module tells. Raises FileError."""
     check_source(path, "a shard of training crops")
     try:
-        shard = safe_open(path, framework="numpy")
+        shard: Any = safe_open(path, framework="numpy")
         found = {name: shard.get_slice(name) for name in shard.keys()}  # noqa: SIM118
         count, height, width = (found["frames"].get_shape()[axis] for axis in (0, -2, -1))
         wrong = [] if count else ["frames"]
