@@ -12,8 +12,8 @@ Places are px, x first, the centre of the first pixel at (0.5, 0.5). Needs the e
 from __future__ import annotations
 
 import gzip
-import json
 import math
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -29,6 +29,8 @@ from animeinterp.data.levels import Level, changed, level_of, lies_between
 from animeinterp.data.triplet import Picture, Triplet
 from animeinterp.errors import FileError, MissingExtraError, UsageError
 from animeinterp.frame import rgb8
+from animeinterp.io.files import check_source
+from animeinterp.io.reading import parse_json
 from animeinterp.options import Options
 from animeinterp.picture import read_picture
 
@@ -40,6 +42,8 @@ MAX_SECONDS = 0.4  # between frame 0 and frame 1; over longer times there is no 
 LONGEST_SIDE = 2048  # px of one drawing
 SUPERSAMPLED = 2  # drawings are made this much larger, then moved into place: sub-pixel motion stays sharp
 LOOK_WIDTH = 400  # px; scenes are judged at this width
+_LARGEST = 32 << 20  # bytes of an animation, unpacked
+_WIDEST, _LONGEST = 1 << 16, 10**6  # px, frames
 MIN_CHANGED = 0.003  # share of the pixels
 
 
@@ -120,17 +124,24 @@ def open_animation(path: Path | str) -> Animation:
         raise MissingExtraError(
             "drawing Lottie animations needs rlottie-python; run: pip install 'animeinterp[train]'"
         ) from error
+    check_source(Path(path), "a gzipped Lottie animation")
     try:
-        text = gzip.decompress(Path(path).read_bytes()).decode("utf-8")
-        json.loads(text)
-    except (OSError, EOFError, ValueError) as error:
+        with gzip.open(path) as file:
+            data = file.read(_LARGEST + 1)
+        if len(data) > _LARGEST:
+            raise ValueError(f"more than {_LARGEST >> 20} MB unpacked")
+        text = data.decode("utf-8")
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise FileError(f"expected a gzipped Lottie animation, {path} is none ({error}); leave it out") from error
+    parse_json(text, path, "a gzipped Lottie animation, so leave it out")
     handle: Any = LottieAnimation.from_data(text)
     frames = handle.lottie_animation_get_totalframe() if handle.animation_p else 0
     if frames < 1:
         raise FileError(f"expected a Lottie animation, rlottie finds no frames in {path}; leave it out")
     width, height = handle.lottie_animation_get_size()
     rate = handle.lottie_animation_get_framerate()
+    if not (0 < rate < 10_000 and 0 < width <= _WIDEST and 0 < height <= _WIDEST and frames <= _LONGEST):
+        raise FileError(f"expected an animation, {path} is {width}x{height}, {frames} frames at {rate:g}; leave it out")
 
     def draw(frame: int, size: tuple[int, int]) -> Picture:
         data = handle.lottie_animation_render(frame, width=size[0], height=size[1])

@@ -6,7 +6,6 @@ An assets folder holds `manifest.json`, a list of records with `file` (relative 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
@@ -21,6 +20,8 @@ from torch import Tensor
 
 from animeinterp.data.scenes.shapes import drawn_background, shape_bank
 from animeinterp.errors import FileError
+from animeinterp.io.files import check_name
+from animeinterp.io.reading import MEGABYTE, read_json, said
 
 SPRITE_SIDE, _MARGIN = 256, 4  # px; the margin is transparent
 DRAWN_BACKGROUNDS = 48
@@ -60,15 +61,12 @@ def load_art(folder: Path | None, background_side: int, max_sprites: int, seed: 
 
 def _listed(folder: Path) -> list[Path]:
     manifest = folder / "manifest.json"
+    records = read_json(manifest, "a list of records with `file`", 64 * MEGABYTE)
     try:
-        records = json.loads(manifest.read_text(encoding="utf-8"))
-        return [folder / record["file"] for record in records]
-    except OSError as error:
-        raise FileError(
-            f"cannot read {manifest}: {error.strerror}; expected a folder of assets with a manifest"
-        ) from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise FileError(f"{manifest} is no list of records with `file`: {error}; make it anew") from error
+        files = [str(record["file"]) for record in records]
+    except (TypeError, KeyError) as error:
+        raise FileError(f"{manifest} is no list of records with `file`: {said(error)}; make it anew") from error
+    return [folder.joinpath(*(check_name(part, str(manifest)) for part in file.split("/"))) for file in files]
 
 
 def _read(file: Path, flags: int) -> NDArray[np.uint8]:
