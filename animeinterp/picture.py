@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from animeinterp.errors import FileError, FrameError, UsageError
-from animeinterp.frame import Frame, Mode, channels, describe, has_alpha, mode_of, widened
+from animeinterp.frame import MAX_SIDE, Frame, Mode, channels, describe, has_alpha, mode_of, widened
 from animeinterp.io.files import check_target, write_bytes
 from animeinterp.picture_header import FORMATS, bits_in, mode_in, opened, png_color_type, read_header
 
@@ -34,6 +34,7 @@ _EXPANDED = {"1": "L", "PA": "RGBA", "RGBa": "RGBA", "La": "LA"}
 _TIFF_PHOTOMETRIC, _TIFF_PLANAR, _TIFF_EXTRA_SAMPLES = 262, 284, 338
 _PNG_COLOR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}  # by number of channels
 _INCH = 0.0254  # m
+_LARGEST = {"WEBP": 16_383}  # px
 _UPRIGHT: dict[int, Callable[[Frame], Frame]] = {
     2: np.fliplr,
     3: lambda a: np.rot90(a, 2),
@@ -182,6 +183,11 @@ def check_picture_target(path: Path, frame: Frame, force: bool) -> None:
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
         raise UsageError(f"{path} has no known picture suffix; expected one of {', '.join(FORMATS)}")
+    most = _LARGEST.get(FORMATS[suffix], MAX_SIDE)
+    if max(frame.shape[:2]) > most:
+        raise UsageError(
+            f"{suffix} holds at most {most:,} px a side, but the frames are {describe(frame)}; write to PNG or TIFF"
+        )
     if FORMATS[suffix] == "JPEG" and has_alpha(frame):
         raise UsageError(f"JPEG holds no alpha, but the frames are {describe(frame)}; write to PNG, WebP or TIFF")
     if FORMATS[suffix] in ("JPEG", "WEBP") and frame.dtype == np.uint16:
@@ -226,7 +232,10 @@ def _encode(frame: Frame, format: str, icc: bytes | None, dpi: tuple[float, floa
         options |= {"lossless": True, "exact": True}
     if format == "JPEG":
         options |= {"quality": 95, "subsampling": 0, "optimize": True}
-    Image.fromarray(frame).save(buffer, format, **options)
+    try:
+        Image.fromarray(frame).save(buffer, format, **options)
+    except (ValueError, OSError) as error:  # limits of the format
+        raise FileError(f"{describe(frame)} cannot be written as {format} ({error}); write to PNG or TIFF") from error
     return buffer.getvalue()
 
 
