@@ -184,6 +184,20 @@ def test_the_last_frame_does_not_stand_for_hours(tmp_path):
     assert (film.duration, reader.end) == (1, 1)
 
 
+def test_a_clock_on_which_every_frame_stands_for_minutes_gives_way_to_the_codecs(tmp_path):
+    path = make_film(tmp_path / "a.mp4", figures(24), options={"bf": "0"}, setup=_without_edits)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"mdhd") + 16
+    data[at : at + 4] = struct.pack(">I", 1)
+    path.write_bytes(data)
+    film, reader, shown = read(path)
+    assert (film.rate, film.duration, reader.end, len(shown), reader.damaged) == (24, 1, 1, 24, 0)
+
+
+def _without_edits(container, stream):
+    container.options["use_editlist"] = "0"
+
+
 @pytest.mark.parametrize("suffix", ["mkv", "mp4", "ts"])
 def test_pictures_that_begin_late_last_no_longer(suffix, tmp_path):
     times = [2 + Fraction(k, 24) for k in range(24)]

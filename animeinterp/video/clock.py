@@ -63,6 +63,8 @@ class Clock:
                 if number < len(self.stamps):
                     packet.pts = self.stamps[number]
                 number += 1
+            if packet is not None and self.stamps is not None and packet.time_base != self.tick:
+                packet.time_base, packet.duration = self.tick, 0
             yield packet
 
     def in_order(self, pictures: Iterable[Any], decoder: Any) -> Iterator[Any]:

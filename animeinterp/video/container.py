@@ -73,6 +73,9 @@ def packets_of(container: Any, stream: Any) -> Iterator[Any | None]:
                 failures = 0
                 yield packet
             return
+        except IndexError:
+            # PyAV's end of a file in which a stream appeared late; ours has ended by then.
+            return
         except av.FFmpegError:
             # The demuxer looks for the next packet that makes sense.
             failures += 1

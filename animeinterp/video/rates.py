@@ -127,10 +127,12 @@ def _misses(counts: Counter[int], interval: Fraction, slack: Fraction) -> int:
 def _bounds(intervals: Iterable[int], interval: Fraction, slack: Fraction, summed: bool) -> tuple[Fraction, Fraction]:
     """Between which lengths, in ticks, the interval lies, from the longest row of intervals that fit it."""
     best, low, high, row, ticks, steps = 0, interval, interval, 0, 0, 0
-    for one in [*intervals, 0]:
-        n = round(one / interval)
-        if n and abs(one - n * interval) <= interval / 3:
-            ticks, steps, row = ticks + one, steps + n, row + 1
+    intervals = [*intervals, 0]
+    counts = {one: round(one / interval) for one in set(intervals)}
+    fitting = {one for one, n in counts.items() if n and abs(one - n * interval) <= interval / 3}
+    for one in intervals:
+        if one in fitting:
+            ticks, steps, row = ticks + one, steps + counts[one], row + 1
             continue
         if steps > best:
             error = Fraction(row, 2) if summed else slack

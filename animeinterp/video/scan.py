@@ -8,7 +8,7 @@ on, and how the packets of every stream get there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -63,6 +63,8 @@ def read_clock(container: Any, stream: Any, path: Path) -> Clock:
     recordings: list[Recording] = []
     if times is None:
         rate = frame_rate([], tick, hints)
+        packets = [replace(packet, duration=0) for packet in packets]
+        tick = tick if 2 * tick * rate < 1 else 1 / rate
         stamps = [round(number / rate / tick) for number in range(len(packets))]
     else:
         usual = _usual(times)
