@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from animeinterp.options import LineStyle, ModelConfig, Options
     from animeinterp.video.compare import Compare
     from animeinterp.video.encoding import Encoding
-    from animeinterp.video.job import Sound, Tally, VideoOptions, interpolate_video
+    from animeinterp.video.job import Sound, VideoOptions, interpolate_video
+    from animeinterp.video.progress import Tally
     from animeinterp.video.timeline import Cadence
     from animeinterp.weights import available_models
     from animeinterp.weights.records import ModelRecord, Score
@@ -58,7 +59,7 @@ _HOME = {
     "Options": "animeinterp.options",
     "Score": "animeinterp.weights.records",
     "Sound": "animeinterp.video.job",
-    "Tally": "animeinterp.video.job",
+    "Tally": "animeinterp.video.progress",
     "UsageError": "animeinterp.errors",
     "VideoOptions": "animeinterp.video.job",
     "WeightsError": "animeinterp.errors",

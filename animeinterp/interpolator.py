@@ -70,6 +70,7 @@ class Interpolator:
         self.device = torch.device(device)
         self._network = None if network is None else wrap(network)
         self._descriptor = descriptor
+        self.learned = network, None if descriptor is None else descriptor.network  # whose weights decide pixels
 
     @property
     def takes_coarse(self) -> bool:

@@ -10,6 +10,8 @@ how grey and alpha pass through them is settled here.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -181,3 +183,13 @@ def rgb(planes: Tensor) -> Tensor:
 def as_colors(drawn: Tensor, like: Tensor) -> Tensor:
     """What was drawn as RGB, (1, 3, H, W), in the colour planes of `like`: grey is the mean."""
     return drawn.mean(1, keepdim=True) if like.shape[1] < 3 else drawn
+
+
+def digest(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 of named tensors, hexadecimal: of the weights that are in use, whatever file they came from."""
+    found = hashlib.sha256()
+    for name in sorted(state):
+        values = state[name].detach().cpu().contiguous()
+        found.update(f"{name} {values.dtype} {tuple(values.shape)}\n".encode())
+        found.update(values.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()

@@ -14,10 +14,11 @@ import numpy as np
 from conftest import draw_scene
 from PIL import Image
 
-from animeinterp.video.encoding import Encoding, SegmentWriter, choose_encoder
+from animeinterp.video.encoding import Encoding, choose_encoder
 from animeinterp.video.film import Film
 from animeinterp.video.muxing import join
 from animeinterp.video.reader import probe
+from animeinterp.video.segments import SegmentWriter
 
 MS = Fraction(1, 1000)
 ASS = b"""[Script Info]

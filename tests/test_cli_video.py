@@ -76,9 +76,9 @@ def test_bad_options_end_in_one_line_and_leave_nothing(arguments, word, film, tm
 
 
 def test_after_ctrl_c_it_says_how_to_go_on(film, tmp_path, capsys, monkeypatch):
-    from animeinterp.video import job, parts
+    from animeinterp.video import job, store
 
-    monkeypatch.setattr(parts, "SEGMENT", 3)
+    monkeypatch.setattr(store, "SEGMENT", 3)
     tell, told = job._Job.tell, 0
 
     def stop(self, maker):

@@ -15,9 +15,10 @@ from conftest import draw_scene
 
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.video.colour import ColourPath
-from animeinterp.video.encoding import Encoding, SegmentWriter, choose_encoder
+from animeinterp.video.encoding import Encoding, choose_encoder
 from animeinterp.video.film import Colour, Film
 from animeinterp.video.muxing import join
+from animeinterp.video.segments import SegmentWriter
 
 RATE = Fraction(48000, 1001)
 SCREEN = struct.pack(

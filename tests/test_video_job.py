@@ -20,6 +20,7 @@ from films import difference, figure, make_film, pictures
 from animeinterp import load_interpolator
 from animeinterp.errors import FileError, UsageError
 from animeinterp.video import parts as parts_module
+from animeinterp.video import store as store_module
 from animeinterp.video.encoding import Encoding
 from animeinterp.video.job import VideoOptions, interpolate_video
 
@@ -257,7 +258,7 @@ def test_what_cannot_be_is_refused_before_any_work(options, word, tmp_path, smoo
 
 def test_targets_that_are_there_or_cannot_be(tmp_path, smooth):
     source = make_film(tmp_path / "a.mp4", shot(2))
-    impossible = (source, "exists already"), (tmp_path / "b.xyz", "suffix"), (tmp_path / "no" / "b.mp4", "folder")
+    impossible = (source, "the source itself"), (tmp_path / "b.xyz", "suffix"), (tmp_path / "no" / "b.mp4", "folder")
     for target, word in impossible:
         with pytest.raises((UsageError, FileError), match=word):
             smooth(source, target)
@@ -267,7 +268,7 @@ def test_targets_that_are_there_or_cannot_be(tmp_path, smooth):
 
 def test_a_run_that_is_broken_off_goes_on_with_the_same_result(tmp_path, interpolator, monkeypatch):
     """Broken off twenty times at random, the film is the same, packet by packet."""
-    monkeypatch.setattr(parts_module, "SEGMENT", 7)
+    monkeypatch.setattr(store_module, "SEGMENT", 7)
     source = make_film(tmp_path / "a.mp4", shot(30, step=2))
     whole, broken = tmp_path / "whole.mp4", tmp_path / "broken.mp4"
     interpolate_video(source, whole, interpolator=interpolator)
@@ -322,21 +323,23 @@ def test_a_killed_process_loses_nothing(tmp_path):
     assert len(pictures(target)) == 300
 
 
-def test_parts_of_another_run_are_not_gone_on_with(tmp_path, smooth, interpolator):
-    source = make_film(tmp_path / "a.mp4", shot(4))
+def test_parts_of_another_run_are_not_gone_on_with(tmp_path, smooth, interpolator, monkeypatch):
+    monkeypatch.setattr(store_module, "SEGMENT", 2)
+    source = make_film(tmp_path / "a.mp4", shot(8))
 
     def stop(tally):
-        raise KeyboardInterrupt
+        if tally.frames == 8:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interpolate_video(source, tmp_path / "b.mp4", interpolator=interpolator, report=stop)
     with pytest.raises(UsageError, match="other settings"):
         smooth(source, tmp_path / "b.mp4", times=3, resume=True)
-    assert smooth(source, tmp_path / "b.mp4", times=3, force=True).frames == 12
+    assert smooth(source, tmp_path / "b.mp4", times=3, force=True).frames == 24
 
 
 def test_a_full_disk_is_said_and_what_is_finished_stays(tmp_path, interpolator, monkeypatch):
-    monkeypatch.setattr(parts_module, "SEGMENT", 4)
+    monkeypatch.setattr(store_module, "SEGMENT", 4)
     source = make_film(tmp_path / "a.mp4", shot(12))
     write, count = parts_module.SegmentWriter.write, 0
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from animeinterp.cli.drawing import build_interpolator
 from animeinterp.cli.terminal import DEFAULTS, Device, Force, MaxPixels, Model, Style, Vgg, Weights, err, out
+from animeinterp.cli.video_progress import Report, shown
+from animeinterp.errors import AnimeInterpError, UsageError
 
 if TYPE_CHECKING:
-    from animeinterp.video.job import Tally
+    from animeinterp.video.progress import Tally
 
 Source = Annotated[
     Path, typer.Argument(metavar="IN", readable=False, help="A video file, or a folder of numbered frames.")
@@ -44,7 +45,7 @@ HeldDrawings = Annotated[
 MaxHold = Annotated[float, typer.Option("--max-hold", min=0, help="Seconds from which a hold is long.")]
 Cuts = Annotated[
     str | None,
-    typer.Option("--cuts", help="First frames of shots, as numbers or times, or a file of them; instead of ours."),
+    typer.Option("--cuts", help="First frames of shots, as numbers or times, or a file of them; or none."),
 ]
 Loop = Annotated[bool, typer.Option("--loop", help="A cycle: the last drawing moves into the first.")]
 SlowSound = Annotated[
@@ -112,7 +113,7 @@ def video(
         *(rate, resume, force, max_pixels),
     )
     target = output or _default_target(source)
-    with _kept(target), _shown(as_json) as report:
+    with shown(as_json) as progress, _kept(target, progress) as report:
         tally = interpolate_video(
             source,
             target,
@@ -141,38 +142,35 @@ def _default_target(source: Path) -> Path:
 
 
 @contextmanager
-def _kept(target: Path) -> Iterator[None]:
-    """Say where the finished part is if the run ends before its time."""
+def _kept(target: Path, report: Report) -> Iterator[Report]:
+    """Say how to go on if the run ends before its time, and after `report` was first called."""
+    begun = False
+
+    def noticed(tally: Tally) -> object:
+        nonlocal begun
+        begun = True
+        return report(tally)
+
     try:
-        yield
-    except BaseException:
-        parts = target.with_name(f"{target.name}.parts")
-        if any(parts.glob("0*")):
-            err.print(f"what is finished is kept in {parts}; --resume goes on with it", markup=False)
+        yield noticed
+    except UsageError:
+        raise  # a mistaken call, which has its own advice
+    except BaseException as error:
+        from animeinterp.video.store import kept_in
+
+        place = kept_in(target) if begun else None
+        if isinstance(error, AnimeInterpError):
+            if place is None:
+                raise
+            raise type(error)(f"{error}; {place} keeps what is finished, and --resume goes on with it") from error
+        hint = "nothing is finished; give the same command to begin anew"
+        if place is not None:
+            hint = f"{place} keeps what is finished; give the same command with --resume to go on with it"
+        if hasattr(error, "hint"):
+            error.hint = hint
+        else:
+            err.print(hint, markup=False)
         raise
-
-
-@contextmanager
-def _shown(as_json: bool) -> Iterator[Callable[[Tally], object] | None]:
-    """Where progress goes: lines of JSON, a bar on a terminal, or nowhere."""
-    if as_json:
-        yield lambda tally: out.print(json.dumps(asdict(tally)), markup=False)
-        return
-    if not err.is_terminal:
-        yield None
-        return
-    text = "{task.completed}/{task.total} frames  {task.fields[speed]:.1f}/s  {task.fields[what]}"
-    columns = BarColumn(), TextColumn(text), TimeRemainingColumn()
-    with Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task("", total=None, speed=0.0, what="")
-
-        def report(tally: Tally) -> None:
-            new = max(tally.drawn + tally.shown, 1)
-            what = f"{tally.drawn / new:.0%} drawn, {tally.cuts} cuts"
-            speed = new / max(tally.seconds, 1e-9)
-            bar.update(task, completed=tally.frames, total=tally.total, speed=speed, what=what)
-
-        yield report
 
 
 def _summarise(tally: Tally, target: Path) -> None:
@@ -195,7 +193,6 @@ def _summarise(tally: Tally, target: Path) -> None:
         lines.append(f"{tally.lost} damaged packets of sound or subtitles were left out")
     if tally.shrunk:
         lines.append(f"memory ran out {tally.shrunk} times; motion was looked for at a smaller size since")
-    lines += [f"note: {what}" for what in tally.notes]
     lines += [f"not in the new file: {what}" for what in tally.dropped]
     for line in lines:
         out.print(line, markup=False)

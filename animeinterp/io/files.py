@@ -10,6 +10,7 @@ This module does not read or encode images and films; see `animeinterp.picture` 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import secrets
@@ -100,6 +101,29 @@ def atomic_folder(target: Path) -> Iterator[Path]:
             _sync_folder(target.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def place(part: Path, target: Path, *, force: bool = False) -> None:
+    """Give a finished file its name, flushed to the disk; both must be on one file system.
+
+    Args:
+        part: The finished file, closed.
+        target: Its name.
+        force: Whether an existing `target` is replaced.
+
+    Raises:
+        UsageError: `target` exists and not `force`; `part` stays.
+        FileError: The system refused to rename the file.
+    """
+    with writing(target):
+        _sync(part)
+        _place(part, target, force)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content, hexadecimal. Raises OSError if it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_bytes(target: Path, data: bytes | memoryview, *, force: bool = False) -> None:
@@ -338,4 +362,6 @@ def _advice(error: OSError) -> str:
         return "choose a shorter name"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "choose another folder"
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return "its folder was moved or removed; make it again or choose another"
     return "free some space or choose another folder"

@@ -105,6 +105,11 @@ class PieceDescriptor:
         self._vgg = vgg
         self._bf16 = bf16
 
+    @property
+    def network(self) -> VGG:
+        """What computes the features."""
+        return self._vgg
+
     def describe(self, frame: NDArray[np.uint8], labels: NDArray[np.int32], count: int) -> NDArray[np.float32]:
         """One row per piece: (count, C) float32, C the sum of the layers' channels, rows ≥ 0 that sum to 1.
 

@@ -11,16 +11,18 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import cv2
 import numpy as np
 
 from animeinterp.errors import AnimeInterpError
 from animeinterp.frame import Frame, rgb8
-from animeinterp.interpolator import Interpolator
 from animeinterp.mattes import Region, crop, find_window, largest_difference, surround
 from animeinterp.motion import Analysis, Motion
+
+if TYPE_CHECKING:
+    from animeinterp.interpolator import Interpolator
 
 Result = TypeVar("Result")
 

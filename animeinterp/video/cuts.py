@@ -17,7 +17,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from animeinterp.errors import FileError, UsageError
+from animeinterp.errors import UsageError
+from animeinterp.io.reading import read_text
 from animeinterp.video.looks import Look
 from animeinterp.video.outlines import found_again
 
@@ -33,8 +34,8 @@ _MIX_SHARE = 0.7  # share of the changed pixels that have to be a mixture
 _MIX_ERROR, _MIX_SLACK = 8.0, 0.15  # levels, and per level of change
 _MIX = (0.1, 0.9)  # how much of the later frame a mixture holds
 
-_NUMBER = re.compile(r"[0-9]+")
-_CLOCK = re.compile(r"(?:(?:([0-9]+):)?([0-9]+):)?([0-9]+(?:\.[0-9]+)?)(s?)")
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_CLOCK = re.compile(r"(?:(?:([0-9]{1,9}):)?([0-9]{1,9}):)?([0-9]{1,9}(?:\.[0-9]{1,9})?)(s?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,12 @@ class CutList:
 
     frames: frozenset[int] = frozenset()
     times: tuple[Fraction, ...] = ()
+
+    def text(self) -> str:
+        """The list as text, the same for the same cuts."""
+        frames = ", ".join(str(number) for number in sorted(self.frames))
+        times = ", ".join(f"{time} s" for time in self.times)
+        return "; ".join(filter(None, (frames, times))) or "none"
 
     def follow(self) -> Callable[[int, Fraction, Fraction], bool]:
         """Asked of all frames in order, tells which begin a shot: by number, time and duration, s, known or about."""
@@ -63,25 +70,17 @@ class CutList:
 def parse_cuts(source: str | Path) -> CutList:
     """A list of cuts from a text or a file, separated by commas or line breaks; `#` begins a comment.
 
-    `36` is a frame's number, counted from 0; `1:30.5`, `00:01:30.500` and `90.5s` are times. An empty list means that
-    there are no cuts. A text that is no list is taken for a file's name.
+    `36` is a frame's number, counted from 0; `1:30.5`, `00:01:30.500` and `90.5s` are times. An empty list, or the word
+    `none`, means that there are no cuts. A text that is no list is taken for a file's name.
     Raises UsageError if an entry is neither, FileError if the file cannot be read.
     """
     if isinstance(source, Path):
-        return _parse(_read(source), f"{source}: ")
+        return _parse(read_text(source, "a list of cuts: frame numbers or times such as 36,1:30.5"), f"{source}: ")
+    if source.strip().lower() == "none":
+        return CutList()
     if any(character.isalpha() and character != "s" for character in source.partition("#")[0]):
         return parse_cuts(Path(source))
     return _parse(source, "")
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise FileError(
-            f"cannot read the list of cuts {path}: {reason}; expected frame numbers or times such as 36,1:30.5"
-        ) from error
 
 
 def _parse(text: str, where: str) -> CutList:

@@ -1,8 +1,7 @@
-"""How a film is encoded: the encoder that fits film, file and wish, and the segments that it writes.
+"""How a film is encoded: the encoder that fits film, file and wish. `animeinterp.video.segments` writes with it.
 
 Kept of the film where the encoder can: subsampling of chroma, 10 bits, alpha, colour tags, HDR10's static metadata, the
-shape of pixels. Every segment has an encoder of its own with fixed numbers of threads, so that the same frames give the
-same packets in every run.
+shape of pixels. Numbers of threads are fixed, so that the same frames give the same packets in every run.
 """
 
 from __future__ import annotations
@@ -10,20 +9,19 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import av
 import cv2
 
-from animeinterp.errors import FileError, FrameError, UsageError
-from animeinterp.frame import Frame
+from animeinterp.errors import FileError, UsageError
+from animeinterp.io import files
 from animeinterp.video.color_tags import tags_of
-from animeinterp.video.colour import ColourPath, is_rgb
+from animeinterp.video.colour import is_rgb
 from animeinterp.video.film import Colour, Film
 from animeinterp.video.hdr import hdr_options, is_hdr
 
@@ -40,6 +38,7 @@ _THREADS = "8"  # x264's packets depend on their number; and so a run may go on 
 _AVX512 = 256  # OpenCV's number for what x264 means by it
 _UNKNOWN = -1
 _MAX_RATE = 500  # per second; segments count in ms
+_USUAL_RATE = Fraction(24)  # per second
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +111,16 @@ def container_of(target: Path) -> str:
         raise UsageError(f"{target} has no known suffix; expected one of {known}, or a folder without any") from None
 
 
-def choose_encoder(target: Path, film: Film, encoding: Encoding) -> Encoder:
+def choose_encoder(target: Path, film: Film, encoding: Encoding, rate: Fraction = _USUAL_RATE) -> Encoder:
     """The encoder for a film. Raises UsageError for what cannot be: asked before the long work.
+
+    rate: frames per second of the new film. A frame is encoded to see whether all goes together.
 
     Animated pictures (`ANIMATED`) are encoded from segments without loss, see `animeinterp.video.pictures`. Sizes that
     do not divide by two keep all their chroma (4:4:4) where an encoder cannot halve it.
     """
     container = container_of(target)
+    check_rate(rate)
     encoding = _asked(encoding, container)
     name = _encoder_name(encoding, container, film)
     available = _formats(name)
@@ -135,84 +137,29 @@ def choose_encoder(target: Path, film: Film, encoding: Encoding) -> Encoder:
         for colour in tags_of(film, name, pix_fmt)
     ]
     for encoder in encoders:
-        if _works(encoder, muxer, film.width, film.height):
+        if _works(encoder, muxer, film.width, film.height, rate):
             return encoder
-    raise UsageError(_why_not(encoders[0], muxer, film, encoding))
+    raise UsageError(_why_not(encoders[0], muxer, film, encoding, rate))
 
 
-class SegmentWriter:
-    """Writes frames into a file of their own. A context: the file appears, whole, when it ends without an error.
-
-    frames: how many so far; with none no file appears.
-    """
-
-    def __init__(self, path: Path, film: Film, rate: Fraction, encoder: Encoder) -> None:
-        """rate: frames per second, exact. Raises UsageError if it is too high, FileError if nothing can be written."""
-        if rate > _MAX_RATE:
-            raise UsageError(f"expected {_MAX_RATE} frames per second at most, got {float(rate):g}; ask for fewer")
-        self.frames = 0
-        self._path, self._part = path, path.with_name(path.name + ".part")
-        self._film, self._tick = film, 1 / rate
-        self._encoder = encoder
-        self._colours = ColourPath(replace(film, colour=encoder.colour))
-        with writing(path):
-            # bitexact: without it the file holds a random number
-            self._container = av.open(self._part, "w", format="matroska", container_options={"fflags": "+bitexact"})
-            self._stream: Any = self._container.add_stream(encoder.name, rate=rate, options=dict(encoder.options))
-            if encoder.pix_fmt.startswith("yuva"):
-                self._stream.metadata["alpha_mode"] = "1"
-            _set_up(self._stream.codec_context, encoder, film.width, film.height, rate, film.aspect)
-            self._container.start_encoding()
-
-    def __enter__(self) -> SegmentWriter:
-        return self
-
-    def write(self, frame: Frame) -> None:
-        """Add a frame of the film's size. Raises FrameError for another size, FileError if the disk is full."""
-        expected = self._film.height, self._film.width
-        if frame.shape[:2] != expected:
-            raise FrameError(f"a frame is {frame.shape[1]}x{frame.shape[0]}; expected {expected[1]}x{expected[0]}")
-        picture: Any = self._colours.to_picture(frame, self._encoder.pix_fmt)
-        colour = self._encoder.colour
-        picture.color_primaries, picture.color_trc = colour.primaries, colour.transfer
-        picture.colorspace, picture.color_range = colour.matrix, colour.range
-        picture.pts, picture.time_base = self.frames, self._tick
-        with writing(self._path):
-            self._container.mux(self._stream.encode(picture))
-        self.frames += 1
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        try:
-            if error is None and self.frames:
-                with writing(self._path):
-                    self._container.mux(self._stream.encode(None))
-                    self._container.close()
-                    put_in_place(self._part, self._path)
-        finally:
-            with suppress(av.FFmpegError, OSError):
-                self._container.close()
-            self._part.unlink(missing_ok=True)
+def check_rate(rate: Fraction) -> None:
+    """Raise UsageError if segments cannot hold so many frames per second."""
+    if rate > _MAX_RATE:
+        raise UsageError(f"expected {_MAX_RATE} frames per second at most, got {float(rate):g}; ask for fewer")
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns what FFmpeg and the system say of a file that cannot be written into a FileError."""
-    try:
-        yield
-    except (FileError, UsageError):
-        raise
-    except OSError as error:
-        said = error.strerror or str(error)
-        raise FileError(f"cannot write {path}: {said}; free some space or choose another folder") from error
-    except av.FFmpegError as error:
-        raise FileError(f"cannot write {path}: {error.strerror}; choose another --codec or write to .mkv") from error
-
-
-def put_in_place(part: Path, path: Path) -> None:
-    """Give a finished file its name; after a power cut it is there whole or not at all."""
-    with part.open("rb+") as file:  # Windows refuses to flush what is open for reading only
-        os.fsync(file.fileno())
-    part.replace(path)
+    """Turn what FFmpeg and the system say of a file that cannot be written into a FileError."""
+    with files.writing(path):
+        try:
+            yield
+        except av.FFmpegError as error:
+            if isinstance(error, OSError):
+                raise
+            raise FileError(
+                f"cannot write {path}: {error.strerror}; choose another --codec or write to .mkv"
+            ) from error
 
 
 def _asked(encoding: Encoding, container: str) -> Encoding:
@@ -330,7 +277,8 @@ def _no_pixels(name: str, film: Film, encoding: Encoding) -> str:
     return f"{name} takes no pixels that this film could be kept in ({film.pix_fmt}); choose another --codec"
 
 
-def _set_up(context: Any, encoder: Encoder, width: int, height: int, rate: Fraction, aspect: Fraction) -> None:
+def set_up(context: Any, encoder: Encoder, width: int, height: int, rate: Fraction, aspect: Fraction) -> None:
+    """Give an encoder's context what it encodes: size, px; frames per second; width of a pixel by its height."""
     if encoder.name == "libsvtav1":
         # it takes no other word, and writes to stderr otherwise; 1 = errors
         os.environ.setdefault("SVT_LOG", "1")
@@ -341,23 +289,31 @@ def _set_up(context: Any, encoder: Encoder, width: int, height: int, rate: Fract
     context.sample_aspect_ratio = aspect
 
 
-def _works(encoder: Encoder, muxer: str, width: int, height: int) -> bool:
-    """Whether a file of such pictures can be begun; only encoder and muxer know all of their limits."""
+def _works(encoder: Encoder, muxer: str, width: int, height: int, rate: Fraction) -> bool:
+    """Whether such a file can be begun and a picture encoded; only encoder and muxer know all of their limits."""
     try:
         with av.open(io.BytesIO(), "w", format=muxer, container_options={"strict": "experimental"}) as container:
-            stream: Any = container.add_stream(encoder.name, rate=24, options=dict(encoder.options))
-            _set_up(stream.codec_context, encoder, width, height, Fraction(24), Fraction(1))
+            stream: Any = container.add_stream(encoder.name, rate=rate, options=dict(encoder.options))
+            set_up(stream.codec_context, encoder, width, height, rate, Fraction(1))
             container.start_encoding()
-    except (av.FFmpegError, OSError, ValueError):
+            picture = av.VideoFrame(width, height, encoder.pix_fmt)
+            for plane in picture.planes:
+                plane.update(bytes(plane.buffer_size))
+            picture.pts, picture.time_base = 0, 1 / rate
+            stream.encode(picture)
+            stream.encode(None)
+    except (av.FFmpegError, OSError, ValueError, OverflowError):
         return False
     return True
 
 
-def _why_not(encoder: Encoder, muxer: str, film: Film, encoding: Encoding) -> str:
+def _why_not(encoder: Encoder, muxer: str, film: Film, encoding: Encoding, rate: Fraction) -> str:
     name = encoder.name
-    if _works(encoder, "matroska", film.width, film.height):
+    if _works(encoder, "matroska", film.width, film.height, rate):
         return f".{muxer} cannot hold what {name} makes; choose another --codec, or write to .mkv"
-    if _works(encoder, "matroska", 128, 128):
+    if _works(encoder, "matroska", film.width, film.height, _USUAL_RATE):
+        return f"{name} cannot encode {float(rate):g} frames per second; choose another --fps, or --codec h264"
+    if _works(encoder, "matroska", 128, 128, rate):
         return f"{name} cannot encode {film.width}x{film.height}; choose --codec h264, vp9 or ffv1"
     asked = f"preset {encoding.preset}, crf {encoding.crf}, {encoder.pix_fmt}"
     return (

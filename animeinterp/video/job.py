@@ -10,20 +10,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain, groupby
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from animeinterp import __version__
 from animeinterp.ahead import ahead
-from animeinterp.errors import UsageError
 from animeinterp.frame import Frame
-from animeinterp.interpolator import Interpolator, load_interpolator
 from animeinterp.options import Options
 from animeinterp.video.between import Inbetweener, Key, Pair
+from animeinterp.video.checks import check_options, check_span, grid_for, notes_on
 from animeinterp.video.compare import Compare, beside
 from animeinterp.video.cuts import parse_cuts
 from animeinterp.video.drawings import CadenceReport, drawings
@@ -31,10 +29,16 @@ from animeinterp.video.encoding import Encoding
 from animeinterp.video.examine import examined
 from animeinterp.video.output import check_free, output_of
 from animeinterp.video.parts import Parts
+from animeinterp.video.progress import Tally
 from animeinterp.video.reader import Reader, probe
 from animeinterp.video.schedule import Cel, schedule
+from animeinterp.video.settings import settings_of
+from animeinterp.video.store import SegmentStore
 from animeinterp.video.telecine import ADVICE
-from animeinterp.video.timeline import Cadence, Holds, grid_of, parse_rate
+from animeinterp.video.timeline import Cadence, Holds, parse_rate
+
+if TYPE_CHECKING:
+    from animeinterp.interpolator import Interpolator
 
 Sound = Literal["auto", "copy", "stretch", "drop"]
 _FRAMES_AHEAD, _DRAWINGS_AHEAD = 4, 3
@@ -72,37 +76,6 @@ class VideoOptions:
     max_pixels: int = Options().max_pixels
 
 
-@dataclass(slots=True)
-class Tally:
-    """How far a job is and what it did.
-
-    frames: of the new film that are finished; total: of all, about. drawn: those that are new. shown: drawings as
-    they are. held: of these, before a cut. cuts, ones, twos, threes, longer: of the source, as far as it was read.
-    damaged: its frames that could not be decoded. doubled: those left out because another has the same time. shrunk:
-    how often memory ran out. kept: frames of an earlier run. dropped: what the new file cannot hold. notes: what was
-    assumed about the source. lost: packets of sound that are damaged. seconds: so far.
-    """
-
-    frames: int = 0
-    total: int = 0
-    drawn: int = 0
-    shown: int = 0
-    held: int = 0
-    kept: int = 0
-    cuts: int = 0
-    ones: int = 0
-    twos: int = 0
-    threes: int = 0
-    longer: int = 0
-    damaged: int = 0
-    doubled: int = 0
-    shrunk: int = 0
-    lost: int = 0
-    dropped: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-
-
 def interpolate_video(
     source: Path | str,
     target: Path | str,
@@ -119,18 +92,20 @@ def interpolate_video(
     stays beside the target, and `resume` goes on.
     """
     job = _Job(Path(source), Path(target), options or VideoOptions(), report)
-    if not isinstance(interpolator, Interpolator):
-        interpolator = (interpolator or load_interpolator)()
-    with Inbetweener(interpolator, job.options.flow_scale) as maker:
-        job.begin(maker)
-        with job.parts:
-            for frame in job.frames(maker):
-                job.parts.put(frame)
-                job.tell(maker)
-            job.parts.close()
-    job.finish()
-    job.tell(maker)
+    with Inbetweener(_made(interpolator), job.options.flow_scale) as maker, job.opened(maker):
+        if not job.store.complete:
+            job.draw(maker)
+        job.finish()
+        job.tell(maker)
     return job.tally
+
+
+def _made(interpolator: Interpolator | Callable[[], Interpolator] | None) -> Interpolator:
+    """What draws. The class is imported last: it loads torch, and mistaken calls should end before that."""
+    made = interpolator() if callable(interpolator) and not hasattr(interpolator, "analyze") else interpolator
+    from animeinterp.interpolator import Interpolator, load_interpolator
+
+    return made if isinstance(made, Interpolator) else load_interpolator()
 
 
 class _Job:
@@ -139,20 +114,20 @@ class _Job:
     def __init__(
         self, source: Path, target: Path, options: VideoOptions, report: Callable[[Tally], object] | None
     ) -> None:
-        if options.max_hold < 0 or not 0 < options.flow_scale <= 4:
-            raise UsageError("expected a longest hold of at least 0 s and a flow scale in (0, 4]; change these options")
-        if options.sound == "copy" and options.slow is not None:
-            raise UsageError("sound cannot be copied into slow motion; stretch or drop it")
-        self.target, self.options, self._report, self._began = target, options, report, time.monotonic()
+        check_options(options, source, target)
+        self.options, self._report, self._began = options, report, time.monotonic()
+        self._drawing = self._began  # when the first frame was asked for
+        self._cuts = None if options.cuts is None else parse_cuts(options.cuts)
+        self.store = SegmentStore(target, pictures=not target.suffix)
+        self.store.check(resume=options.resume, force=options.force)
+        if not (options.resume and self.store.placed()):
+            check_free(target, options.force)
         rate = None if options.rate is None else parse_rate(options.rate)
         self.film = probe(source, rate=rate, deinterlace=options.deinterlace, max_pixels=options.max_pixels)
-        self.grid = grid_of(
-            self.film.rate, fps=options.fps, times=options.times, slow=options.slow, preview=options.preview
-        )
-        check_free(target, options.force)
+        self.grid = grid_for(options, self.film.rate)
+        check_span(self.grid, self.film)
         self.film = examined(self.film, target, options.encoding, begin=self.grid.begin, end=self.grid.end)
         self._holds = Holds(options.cadence, Fraction(options.max_hold))
-        self._cuts = None if options.cuts is None else parse_cuts(options.cuts)
         self._reader = Reader(
             self.film, deinterlace=options.deinterlace, start=self.grid.begin, max_pixels=options.max_pixels
         )
@@ -166,24 +141,28 @@ class _Job:
             compare=options.compare,
             max_pixels=options.max_pixels,
         )
-        self.parts = Parts(target, self._output.film, self.grid.rate, self._output.encoder)
-        self.tally = Tally(
-            total=self.grid.count(self.film.duration), dropped=self._output.dropped, notes=list(self.film.notes)
-        )
+        self.parts = Parts(self.store, self._output.film, self.grid.rate, self._output.encoder)
+        self.tally = Tally(total=self.grid.count(self.film.duration), dropped=self._output.dropped)
+        self.tally.notes += self.film.notes
+        self.tally.notes += notes_on(self.grid, self.film, self._cuts)
 
-    def begin(self, maker: Inbetweener) -> None:
-        """Open the parts, those of an earlier run if it is to go on."""
-        options, film = self.options, self.film
-        settings = {
-            name: value for name, value in asdict(options).items() if name not in ("resume", "force", "max_pixels")
-        }
-        status = film.path.stat()
-        settings |= {
-            "source": [str(film.path.resolve()), status.st_size, status.st_mtime_ns],
-            "model": maker.interpolator.config.name,
-            "version": __version__,
-        }
-        self.tally.kept = self.parts.open(settings, resume=options.resume, force=options.force)
+    @contextmanager
+    def opened(self, maker: Inbetweener) -> Iterator[None]:
+        """Hold the parts, those of an earlier run if it is to go on."""
+        options, output = self.options, self._output
+        settings = settings_of(options, self.film, self.grid, output.encoder, self._cuts, maker.interpolator)
+        with self.store.opened(settings, resume=options.resume, force=options.force):
+            self.tally.kept, self._drawing = self.store.frames, time.monotonic()
+            self.tell(maker)
+            yield
+
+    def draw(self, maker: Inbetweener) -> None:
+        """Draw what is missing of the new film."""
+        with self.parts:
+            for frame in self.frames(maker):
+                self.parts.put(frame)
+                self.tell(maker)
+            self.parts.close()
 
     def frames(self, maker: Inbetweener) -> Iterator[Frame]:
         """The new film's frames behind those that are finished."""
@@ -214,11 +193,15 @@ class _Job:
 
     def finish(self) -> None:
         """Make the target of the parts, and leave nothing else."""
-        self.tally.lost = self._output.make(self.parts, self._reader.end)
+        tally = self.tally
+        tally.lost = self.store.finish(
+            lambda path: self._output.make(self.parts, self._reader.end, path), force=self.options.force
+        )
+        # What was expected may have been a little wrong.
+        tally.total = tally.kept + tally.drawn + tally.shown
         fields = self._reader.fields.found()
         if fields != "progressive":
-            self.tally.notes.append(f"a part of the source {ADVICE[fields]}")
-        self.parts.remove()
+            tally.notes.append(f"a part of the source {ADVICE[fields]}")
 
     def tell(self, maker: Inbetweener) -> None:
         """Bring the tally up to date and report it."""
@@ -228,7 +211,9 @@ class _Job:
         tally.ones, tally.twos, tally.threes, tally.longer = cadence.ones, cadence.twos, cadence.threes, cadence.longer
         tally.doubled = self._reader.dropped
         tally.total = max(tally.total, tally.frames)
-        tally.seconds = time.monotonic() - self._began
+        tally.notes += [note for note in self.store.notes if note not in tally.notes]
+        now = time.monotonic()
+        tally.timed(now - self._began, now - self._drawing)
         if self._report is not None:
             self._report(tally)
 

@@ -17,9 +17,10 @@ from typing import Any
 import av
 
 from animeinterp.errors import FileError, UsageError
+from animeinterp.io.files import atomic_path, ffmpeg_url
 from animeinterp.video import matroska
 from animeinterp.video.container import open_film, pictures_of
-from animeinterp.video.encoding import Encoder, container_of, put_in_place, writing
+from animeinterp.video.encoding import Encoder, container_of, writing
 from animeinterp.video.film import Film
 from animeinterp.video.sound import encoded, sound_stream
 from animeinterp.video.tracks import (
@@ -84,7 +85,7 @@ def join(
     sound: `stretch` keeps it with the pictures. start, end: the span of the film that the segments show, s.
     Returns how many damaged packets of other streams had to be left out.
     Raises UsageError for sound that is to be copied and stretched; FileError for segments that do not belong together
-    and for a file that cannot be written. The target appears whole or not at all.
+    and for a file that cannot be written. The target appears whole or not at all; one that exists is replaced.
     """
     if sound == "copy" and stretch != 1:
         raise UsageError("sound cannot be copied into slow motion; stretch or drop it")
@@ -92,14 +93,8 @@ def join(
         raise FileError(f"there is no segment to make {target} of; run it again")
     length = None if end is None else end - start
     span = Span(film.start + start, length, stretch, not start and end is None, film.clock)
-    part = target.with_name(f".{target.name}.part")
-    try:
-        with writing(target):
-            lost = _write(part, segments, film, rate, encoder, source, sound, span)
-            put_in_place(part, target)
-    finally:
-        part.unlink(missing_ok=True)
-    return lost
+    with atomic_path(target, force=True) as part, writing(target):
+        return _write(part, segments, film, rate, encoder, source, sound, span)
 
 
 def _write(
@@ -115,7 +110,9 @@ def _write(
     delay = _reordering(segments)
     with ExitStack() as stack:
         old: Any = None if source is None else stack.enter_context(open_film(source))
-        out = av.open(path, "w", format=encoder.container, container_options=_container_options(encoder, old))
+        out = av.open(
+            ffmpeg_url(path), "w", format=encoder.container, container_options=_container_options(encoder, old)
+        )
         stack.callback(_close_quietly, out)
         with open_film(segments[0]) as segment:
             display = _add_pictures(out, segment.streams.video[0], film, rate, encoder)

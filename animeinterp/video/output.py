@@ -48,17 +48,19 @@ class Output:
         """
         return upright(frame, self.source, square=self.square) if self.turned else frame
 
-    def make(self, parts: Parts, end: Fraction) -> int:
-        """Make the target. end: when the source ends, s. Returns how many damaged packets of sound are left out."""
-        if self.encoder is None:
-            parts.become(self.target)
-        elif self.encoder.container in ANIMATED:
-            animate(self.target, parts.pictures, self.grid.rate)
+    def make(self, parts: Parts, end: Fraction, path: Path) -> int:
+        """Write the whole film to `path`, which has the target's suffix; a folder of frames is not made so.
+
+        end: when the source ends, s. Returns how many damaged packets of sound are left out.
+        """
+        assert self.encoder is not None
+        if self.encoder.container in ANIMATED:
+            animate(path, parts.pictures, self.grid.rate)
         else:
             stop = end if self.grid.end is None else min(end, self.grid.end)
             return join(
-                self.target,
-                parts.segments(),
+                path,
+                parts.store.parts(),
                 self.film,
                 self.grid.rate,
                 self.encoder,
@@ -92,7 +94,7 @@ def output_of(
     check_size(film.width, film.height, max_pixels, f"a frame of {target}")
     film = replace(film, width=2 * film.width) if compare == "side" else film
     film = replace(film, matrix=matrix_of(source)) if turned else film  # another size must not change it
-    encoder = choose_encoder(target, film, encoding) if target.suffix else None
+    encoder = choose_encoder(target, film, encoding, grid.rate) if target.suffix else None
     if encoder is not None and encoder.container in ANIMATED:
         check_animation(target, film.width, film.height, grid.rate)
     dropped: list[str] = []

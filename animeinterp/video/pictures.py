@@ -17,8 +17,9 @@ import numpy as np
 
 from animeinterp.errors import UsageError
 from animeinterp.frame import Frame, has_alpha
+from animeinterp.io.files import atomic_path, ffmpeg_url
 from animeinterp.picture import write_picture
-from animeinterp.video.encoding import ANIMATED, container_of, put_in_place, writing
+from animeinterp.video.encoding import ANIMATED, container_of, writing
 
 _GIF_RATE = 50  # per second; players show what stands for less than 2/100 s ten times as long
 _LARGEST = {"gif": 65_535, "webp": 16_383, "apng": 2**31 - 1}  # px
@@ -68,13 +69,8 @@ def animate(
     if first is None:
         raise UsageError(f"{target} would have no frames; expected one or more")
     check_animation(target, first.shape[1], first.shape[0], rate)
-    part = target.with_name(f".{target.name}.part")
-    try:
-        with writing(target):
-            _write(part, format, frames, rate, _options(format, loop, quality))
-            put_in_place(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+    with atomic_path(target, force=True) as part, writing(target):
+        _write(part, format, frames, rate, _options(format, loop, quality))
 
 
 def _options(format: str, loop: bool, quality: int | None) -> tuple[dict[str, str], dict[str, str]]:
@@ -94,7 +90,7 @@ def _write(
     rate: Fraction,
     options: tuple[dict[str, str], dict[str, str]],
 ) -> None:
-    container = av.open(part, "w", format=format, container_options=options[0])
+    container = av.open(ffmpeg_url(part), "w", format=format, container_options=options[0])
     try:
         stream: Any = None
         for picture in _paletted(frames, rate) if format == "gif" else _pictures(frames(), rate, format):

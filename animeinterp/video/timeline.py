@@ -17,7 +17,8 @@ Cadence = Literal["auto", "keep", "off"]
 # Rates of television, n * 1000 / 1001, are written short (29.97, 23.976), and short ones doubled (47.96 is 2 x 23.98).
 _SHORT = re.compile(r"\d+\.(\d*?[1-9])0*")
 _NEAR = Fraction(1, 5000)  # relative
-_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)s?")
+_CLOCK = re.compile(r"(?:(?:([0-9]{1,9}):)?([0-9]{1,9}):)?([0-9]{1,9}(?:\.[0-9]{1,9})?)s?")
+_RATIO = re.compile(r"[0-9]{1,9}(?:/[0-9]{1,9}|\.[0-9]{0,15})?|\.[0-9]{1,15}")  # 1e9999999 would take for ever
 MAX_RATE = 1000
 # After a long hold the figure starts as late as it would have moved at this many drawings per second, "on twos".
 _STEP = Fraction(1, 12)
@@ -141,9 +142,10 @@ def parse_clock(text: str) -> Fraction:
 
 
 def _positive(text: str, name: str) -> Fraction:
+    plain = _RATIO.fullmatch(text.strip())
     try:
-        number = Fraction(text.strip())
-    except (ValueError, ZeroDivisionError):
+        number = Fraction(text.strip()) if plain else Fraction(0)
+    except ZeroDivisionError:
         number = Fraction(0)
     if number <= 0:
         raise UsageError(f"expected {name} above 0, such as 60 or 24000/1001, got {text!r}")

@@ -1,0 +1,90 @@
+"""All that decides the pixels of a new film, as text: a run goes on only where none of it has changed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as version_of
+from typing import TYPE_CHECKING
+
+from animeinterp import __version__
+from animeinterp.video.cuts import CutList
+from animeinterp.video.encoding import Encoder
+from animeinterp.video.film import Film
+from animeinterp.video.fingerprint import fingerprint
+from animeinterp.video.timeline import Grid
+
+if TYPE_CHECKING:
+    from animeinterp.interpolator import Interpolator
+    from animeinterp.video.job import VideoOptions
+
+# Other versions of these draw or encode other bits.
+_LIBRARIES = ("av", "numpy", "opencv-python-headless", "torch")
+
+
+def settings_of(
+    options: VideoOptions,
+    film: Film,
+    grid: Grid,
+    encoder: Encoder | None,
+    cuts: CutList | None,
+    interpolator: Interpolator,
+) -> dict[str, str]:
+    """What decides a film, by the names that messages show.
+
+    Args:
+        options: What the user asked for.
+        film: The source; its content counts, not its name.
+        grid: The times of the new frames.
+        encoder: Of the segments; None for a folder of frames.
+        cuts: The user's list; its content counts, not its file.
+        interpolator: What draws, with the options it draws with.
+
+    Raises:
+        FileError: The source cannot be read.
+    """
+    encoding = options.encoding
+    return {
+        "source": fingerprint(film.path),
+        "source rate": str(film.rate),
+        "fps": str(grid.rate),
+        "slow": str(grid.slow),
+        "preview": "none" if grid.end is None else f"{grid.begin} s to {grid.end} s",
+        "cadence": options.cadence,
+        "max hold": str(options.max_hold),
+        "cuts": "found" if cuts is None else cuts.text(),
+        "loop": str(options.loop),
+        "sound": options.sound,
+        "codec": "png" if encoder is None else f"{encoder.name} {encoder.pix_fmt} for {encoder.container}",
+        "crf": str(encoding.crf),
+        "preset": str(encoding.preset),
+        "lossless": str(encoding.lossless),
+        "flow scale": str(options.flow_scale),
+        "compare": str(options.compare),
+        "deinterlace": str(options.deinterlace),
+        **_settings_of(interpolator),
+        "version": __version__,
+        "libraries": ", ".join(f"{name} {_version(name)}" for name in _LIBRARIES),
+    }
+
+
+def _settings_of(interpolator: Interpolator) -> dict[str, str]:
+    """All that decides what an interpolator draws, as text; weights by their SHA-256."""
+    from animeinterp.networks import digest
+
+    weights, vgg = ("none" if one is None else digest(one.state_dict()) for one in interpolator.learned)
+    return {
+        "model": interpolator.config.name,
+        "weights": weights,
+        "vgg": vgg,
+        "device": interpolator.device.type,
+        "architecture": str(interpolator.config),
+        **{name: str(value) for name, value in asdict(interpolator.options).items()},
+    }
+
+
+def _version(library: str) -> str:
+    try:
+        return version_of(library)
+    except PackageNotFoundError:  # such as OpenCV under another name
+        return "unknown"
