@@ -49,7 +49,7 @@ class MatteLimits:
     clean: float = 0.9
     edge: int = 4
     per_edge: int = 64
-    begun: float = 0.3
+    begun: float = 0.5
     moved_near: float = 0.25
     moved: float = 0.5
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import cv2
@@ -41,3 +42,17 @@ def draw_scene(shift: int, size: tuple[int, int] = (96, 64)) -> np.ndarray:
 def pair() -> tuple[np.ndarray, np.ndarray]:
     """Two small frames, 96x64, of a figure that moves 8 px to the right."""
     return draw_scene(0), draw_scene(8)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def signals_of_a_terminal():
+    """A run in the background inherits ignored signals (`nohup`, `&` in a script); tests send them, to children too."""
+    before = {}
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            usual = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
+            before[number] = signal.signal(number, usual)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

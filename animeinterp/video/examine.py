@@ -155,7 +155,9 @@ def _luma(picture: Any) -> tuple[NDArray[np.unsignedinteger[Any]], int]:
     """A picture's luma, (h, w), and its bits."""
     bits = picture.format.components[0].bits
     if not picture.format.name.startswith(("yuv", "gray")) or picture.format.name.startswith(("yuvy", "yuyv")):
-        picture = picture.reformat(format="yuv444p" if bits == 8 else f"yuv444p{bits}le")
+        # Any matrix will do from YUV to YUV; swscale refuses some that films are tagged with.
+        layout = "yuv444p" if bits == 8 else f"yuv444p{bits}le"
+        picture = picture.reformat(format=layout, src_colorspace=5, dst_colorspace=5)
     plane = picture.planes[0]
     size = 1 if bits == 8 else 2
     kind = "u1" if size == 1 else ">u2" if picture.format.name.endswith("be") else "<u2"

@@ -122,4 +122,9 @@ def _of_size(picture: Any, film: Film) -> Any:
     """A film may change its size on the way; what is drawn may not."""
     if (picture.width, picture.height) == (film.width, film.height):
         return picture
-    return VideoReformatter().reformat(picture, width=film.width, height=film.height)
+    # The size alone changes, so any matrix will do; swscale refuses some that films are tagged with.
+    resized: Any = VideoReformatter().reformat(
+        picture, width=film.width, height=film.height, src_colorspace=5, dst_colorspace=5
+    )
+    resized.colorspace = picture.colorspace
+    return resized

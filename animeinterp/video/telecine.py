@@ -228,7 +228,8 @@ def _woven(luma: _Luma, other: _Luma, parity: int) -> _Luma:
 
 def _luma(picture: Any) -> _Luma:
     """The luma of a frame with its lines as they are, averaged along them to about 480 px."""
-    gray: NDArray[np.uint8] = picture.to_ndarray(format="gray")
+    # Any matrix will do for luma; swscale refuses some that films are tagged with.
+    gray: NDArray[np.uint8] = picture.to_ndarray(format="gray", src_colorspace=5, dst_colorspace=5)
     factor = max(1, gray.shape[1] // _WIDTH)
     size = gray.shape[1] // factor, gray.shape[0]
     return np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.int16)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import cv2
@@ -66,7 +66,9 @@ def _listed(folder: Path) -> list[Path]:
         files = [str(record["file"]) for record in records]
     except (TypeError, KeyError) as error:
         raise FileError(f"{manifest} is no list of records with `file`: {said(error)}; make it anew") from error
-    return [folder.joinpath(*(check_name(part, str(manifest)) for part in file.split("/"))) for file in files]
+    # Names in the manifest have slashes on every system; an absolute one keeps its root, which is no plain name.
+    parts = [PurePosixPath(file).parts or ("",) for file in files]
+    return [folder.joinpath(*(check_name(part, str(manifest)) for part in names)) for names in parts]
 
 
 def _read(file: Path, flags: int) -> NDArray[np.uint8]:
