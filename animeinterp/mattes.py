@@ -35,8 +35,9 @@ class MatteLimits:
     grain: standard deviations of a band's own noise that fixed pixels may differ by; most_grain: levels, at most.
     flat: levels by which a pixel of a bar may differ from the bar's color.
     ringing: rows next to the picture that a codec has soiled, at most; clean: the share of their pixels that are flat.
-    edge: rows within which the picture has to begin, at most, and at most one of `per_edge`; begun: the share of
-        pixels of such a row that are not flat.
+    edge: rows at the edge that are looked at for motion, at most, and at most one of `per_edge`; within twice as many
+        the picture has to begin, in both images in the same row. begun: the share of pixels of such a row that are not
+        flat. Shapes that slide over a flat ground are told from pictures by these two.
     moved_near: the share of pixels of one of these rows that differ, at least; moved: of the first row after a band
         that is not flat.
     """
@@ -49,7 +50,7 @@ class MatteLimits:
     clean: float = 0.9
     edge: int = 4
     per_edge: int = 64
-    begun: float = 0.5
+    begun: float = 0.75
     moved_near: float = 0.25
     moved: float = 0.5
 
@@ -167,10 +168,24 @@ def _band(pictures: Sequence[Pixels], unit: float, limits: MatteLimits) -> int:
     soiled = range(flat, min(flat + limits.ringing, len(a)))
     end = next((row for row in soiled if max(other(row)) > 1 - limits.clean), flat)
     begin = slice(end, end + edge)
-    if end and any(min(other(row)) > limits.begun for row in range(len(a))[begin]):
+    if flat:
+        # A shape that slides over a flat ground has a straight edge too, but not in both pictures at one place.
+        shares = np.array([other(row) for row in range(end, min(end + 2 * edge, len(a)))]) > limits.begun
+        begins = shares.argmax(axis=0)
+        begun = shares.any(axis=0).all() and abs(int(begins[0]) - int(begins[1])) <= 1
         # Where nothing moves near the bars the hull keeps them clean, and both sides of the edge help matching.
-        return end if (difference[begin] > same).mean(axis=1).max() > limits.moved_near else 0
-    return fixed if (difference[fixed] > same).mean() > limits.moved else 0
+        return end if begun and (difference[begin] > same).mean(axis=1).max() > limits.moved_near else 0
+    moved = (difference[fixed] > same).mean() > limits.moved
+    return fixed if moved and all(_breaks_off(picture, fixed, same) > limits.moved for picture in (a, b)) else 0
+
+
+def _breaks_off(picture: Pixels, row: int, same: float) -> float:
+    """The share of pixels of a row that differ from the row above by more than that one from the one above it."""
+    if row < 2:
+        return 1.0
+    jump = largest_difference(picture[row], picture[row - 1]).astype(np.int32)
+    usual = largest_difference(picture[row - 1], picture[row - 2]).astype(np.int32)
+    return float((jump > 2 * usual + same).mean())
 
 
 def largest_difference(a: Pixels, b: Pixels) -> Pixels:

@@ -203,3 +203,20 @@ def test_films_keep_their_bars_and_analyze_each_picture_once(classical, monkeypa
         assert not drawn[k][:14].any()
         assert not drawn[k][-14:].any()
         assert error(drawn[k], frames[2 * k + 1]) < 0.2 * error(frames[2 * k], frames[2 * k + 1])
+
+
+@pytest.mark.parametrize("shift", [(30, 0), (0, 30), (3, 0), (3, 3), (20, 20)])
+@pytest.mark.parametrize("textured", [False, True])
+def test_a_shape_that_slides_over_still_ground_is_no_picture_within_a_matte(shift, textured):
+    ground = np.full((270, 480, 3), (200, 210, 220), np.uint8)
+    if textured:
+        noise = np.random.default_rng(0).integers(0, 255, ground.shape).astype(np.uint8)
+        ground = cv2.GaussianBlur(noise, (0, 0), 3)
+
+    def frame(x, y):
+        drawn = ground.copy()
+        drawn[y : y + 205, x : x + 400] = (180, 60, 40)
+        drawn[y + 20 : y + 60, x + 30 : x + 200] = (240, 240, 230)
+        return drawn
+
+    assert find_window(frame(20, 25), frame(20 + shift[0], 25 + shift[1])) is None
