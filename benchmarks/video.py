@@ -29,8 +29,9 @@ import numpy as np
 from memory import peak_bytes
 
 from animeinterp import VideoOptions, interpolate_video, load_interpolator
-from animeinterp.video.encoding import Encoding, SegmentWriter, choose_encoder
+from animeinterp.video.encoding import Encoding, choose_encoder
 from animeinterp.video.reader import Reader, probe
+from animeinterp.video.segments import SegmentWriter
 
 
 def made(target: Path, reach: float, count: int = 48) -> Path:

@@ -11,9 +11,10 @@ import pytest
 from films import difference, figure, make_film, pictures
 
 from animeinterp.video.clock import Clock
-from animeinterp.video.encoding import Encoding, SegmentWriter, choose_encoder
+from animeinterp.video.encoding import Encoding, choose_encoder
 from animeinterp.video.muxing import join
 from animeinterp.video.reader import Reader, probe
+from animeinterp.video.segments import SegmentWriter
 
 B_FRAMES = {"bf": "3", "crf": "10"}
 

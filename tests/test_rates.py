@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from fractions import Fraction
+from itertools import accumulate
 
 import pytest
 
@@ -82,3 +83,8 @@ def test_other_rates_are_what_they_say():
     assert parse_rate("47.96") == 2 * NTSC, "twice 23.98"
     for text in ("24", "24.0", "12.5", "12.48", "6.25", "0.1", "7.5", "24.5", "59.5"):
         assert parse_rate(text) == Fraction(text)
+
+
+def test_seams_of_an_edit_list_are_no_clock():
+    times = list(accumulate([500] * 9 + [300] + [500] * 9 + [300] + [500] * 9, initial=0))
+    assert frame_rate(times, Fraction(1, 12_000), []) == 24

@@ -20,6 +20,8 @@ _NTSC = Fraction(1000, 1001)
 _MOST = 300  # frames per second; a finer clock is the container's, not the film's
 _COMMON = 0.05  # share of the intervals from which a length of them is usual
 _STRAY = 0.05  # share of the intervals that may miss the clock
+# In films of so many intervals two may miss it however few they are: where pieces of an edit list meet.
+_ENOUGH, _SEAMS = 20, 2
 _FINEST = 6  # the clock's interval is at least this fraction of the shortest usual one
 _LONG = 12  # intervals of the clock; how a longer pause ends says nothing about it
 _TICKS = 8  # a fraction of an interval is believed if it is this many ticks long, or exact
@@ -82,7 +84,9 @@ def _clock(counts: Counter[int], tick: Fraction, slack: Fraction) -> Fraction | 
     """
     total = counts.total()
     span = math.floor(2 * slack)
-    shortest = next((i for i in sorted(counts) if _within(counts, i, i + span) >= max(_COMMON * total, 1)), min(counts))
+    seams = _SEAMS if total >= _ENOUGH else 0
+    common = max(_COMMON * total, seams + 1)
+    shortest = next((i for i in sorted(counts) if _within(counts, i, i + span) >= common), min(counts))
     usual = Fraction(
         sum(i * count for i, count in counts.items() if shortest <= i <= shortest + span),
         _within(counts, shortest, shortest + span),
@@ -97,7 +101,7 @@ def _clock(counts: Counter[int], tick: Fraction, slack: Fraction) -> Fraction | 
             if parts > 1 and interval < _TICKS * slack and not exact:
                 continue
             refined = interval if exact else _refined(counts, interval)
-            if refined is not None and _misses(counts, refined, slack) <= _STRAY * total:
+            if refined is not None and _misses(counts, refined, slack) <= max(_STRAY * total, seams):
                 return refined
     return None
 
