@@ -320,6 +320,20 @@ def test_progress_without_a_terminal_is_lines(monkeypatch, capsys):
     assert any(line.startswith("evaluating: 2/4, ") and line.endswith(" left") for line in lines)
 
 
+def test_lines_tell_the_rate_of_this_run_alone(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(terminal, "monotonic", lambda: now)
+    log = terminal.LogLines("training", 40)
+    log.update(20, "training, loss 0.5", anew=True)  # gone on with from step 20
+    now += 10
+    log.update(25)
+    assert log._line() == "training, loss 0.5: 25/40, 2.0 s each, 0:30 left"
+    share = terminal.LogLines("reading", 1.0, share=True)
+    now += 30
+    share.update(0.25, "1/2 film")
+    assert share._line() == "1/2 film: 25%, 1:30 left"
+
+
 def test_durations_are_readable():
     assert [terminal.clock(seconds) for seconds in (0.4, 61, 3723)] == ["0:00", "1:01", "1:02:03"]
 

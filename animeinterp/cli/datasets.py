@@ -12,7 +12,7 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from animeinterp.cli.terminal import Force, Vgg, err, out, progress, show_table
+from animeinterp.cli.terminal import Force, LogLines, Vgg, err, out, progress, show_table
 from animeinterp.errors import FileError, UsageError
 
 if TYPE_CHECKING:
@@ -232,9 +232,18 @@ def _parsed(size: str | None) -> tuple[int, int] | None:
 
 @contextmanager
 def _shown(films: int) -> Iterator[Callable[[Step], object] | None]:
-    """A bar for the film that is read, on a terminal."""
+    """A bar for the film that is read, or lines where there is no terminal."""
     if not err.is_terminal:
-        yield None
+        with LogLines("reading", 1.0, share=True) as log:
+            read = -1
+
+            def tell(step: Step) -> None:
+                nonlocal read
+                text = f"{step.film + 1}/{films} {step.label}, {step.triplets} triplets"
+                log.update(step.share, text, anew=step.film != read)
+                read = step.film
+
+            yield tell
         return
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     with Progress(*columns, console=err, transient=True) as bar:

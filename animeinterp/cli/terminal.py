@@ -83,10 +83,11 @@ def progress(items: Iterable[Item], label: str, total: int) -> Iterator[Item]:
 class LogLines:
     """A line on stderr every `LOG_EVERY` seconds while the block lasts: how much is done, how fast, what is left."""
 
-    def __init__(self, label: str, total: int) -> None:
-        """label: what is done. total: how many items there are."""
-        self._label, self._total, self._done = label, total, 0
-        self._begin = monotonic()
+    def __init__(self, label: str, total: float, *, share: bool = False) -> None:
+        """label: what is done. total: how many items there are. share: shown in percent of one whole."""
+        self._label, self._total, self._share = label, total, share
+        self._done: float = 0
+        self._since = 0.0, monotonic()  # how much was done when, to take the rate from
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True)
 
@@ -102,17 +103,29 @@ class LogLines:
         """Count one more item as done."""
         self._done += 1
 
+    def update(self, done: float, label: str | None = None, *, anew: bool = False) -> None:
+        """Say how much is done. anew: the rate is taken from here on."""
+        self._done, self._label = done, label or self._label
+        if anew:
+            self._since = done, monotonic()
+
     def _work(self) -> None:
         while not self._ended.wait(LOG_EVERY):
             err.print(self._line(), markup=False)
 
     def _line(self) -> str:
-        done, seconds = self._done, monotonic() - self._begin
-        if not done:
-            return f"{self._label}: 0/{self._total}, {clock(seconds)} so far"
-        rate = done / seconds
+        done, (first, begin) = self._done, self._since
+        seconds = max(monotonic() - begin, 1e-9)
+        if done <= first:
+            return f"{self._label}: {self._amount(done)}, {clock(seconds)} so far"
+        rate = (done - first) / seconds
+        if self._share:
+            return f"{self._label}: {self._amount(done)}, {clock((self._total - done) / rate)} left"
         speed = f"{rate:.1f}/s" if rate >= 1 else f"{1 / rate:.1f} s each"
-        return f"{self._label}: {done}/{self._total}, {speed}, {clock((self._total - done) / rate)} left"
+        return f"{self._label}: {self._amount(done)}, {speed}, {clock((self._total - done) / rate)} left"
+
+    def _amount(self, done: float) -> str:
+        return f"{done / self._total:.0%}" if self._share else f"{done:g}/{self._total:g}"
 
 
 def clock(seconds: float) -> str:

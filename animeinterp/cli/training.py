@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from animeinterp.cli.terminal import Force, err, out
+from animeinterp.cli.terminal import Force, LogLines, err, out
 from animeinterp.errors import FileError, UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -105,7 +105,10 @@ def _check_run(run: TrainingConfig, resume: Path | None, minutes: float | None, 
 
 @contextmanager
 def _bar(steps: int) -> Iterator[Callable[[Report], None]]:
-    """A progress bar on stderr, if that is a terminal; gives what is told of each report."""
+    """A progress bar on stderr, or lines where that is no terminal; gives what is told of each report."""
+    if not err.is_terminal:
+        yield from _lines(steps)
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -120,6 +123,21 @@ def _bar(steps: int) -> Iterator[Callable[[Report], None]]:
         def report(now: Report) -> None:
             figures = f"loss {now.loss:.4f}  {now.samples_per_second:.1f} samples/s"
             bar.update(task, completed=now.step, figures=figures)
+
+        yield report
+
+
+def _lines(steps: int) -> Iterator[Callable[[Report], None]]:
+    if not _is_first_process():
+        yield lambda now: None
+        return
+    with LogLines("training", steps) as log:
+        begun = False
+
+        def report(now: Report) -> None:
+            nonlocal begun
+            log.update(now.step, f"training, loss {now.loss:.4f}", anew=not begun)  # a run that goes on is not at 0
+            begun = True
 
         yield report
 
