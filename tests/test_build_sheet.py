@@ -28,7 +28,7 @@ from animeinterp.data.build_sheet import escape, write_sheet
         {"level": "easy"},
     ],
 )
-def test_a_damaged_card_is_left_out_of_the_sheet(tmp_path, change):
+def test_a_damaged_card_is_named_and_does_not_end_the_sheet(tmp_path, change):
     for name in ("a", "b"):
         (tmp_path / "mine" / name).mkdir(parents=True)
         (tmp_path / "mine_annotations" / name).mkdir(parents=True)
@@ -43,8 +43,8 @@ def test_a_damaged_card_is_left_out_of_the_sheet(tmp_path, change):
         content = json.dumps(note | (change if name == "b" else {}))
         (tmp_path / "mine_annotations" / name / f"{name}.json").write_text(content)
     (page,) = write_sheet(tmp_path / "mine")
-    assert 'name="a"' in page.read_text()
-    assert 'name="b"' not in page.read_text()
+    assert 'name="a"> a<br><small>f at 0:01.00' in page.read_text(encoding="utf-8")
+    assert 'name="b"> b<br><small>its annotation or strip is damaged' in page.read_text(encoding="utf-8")
 
 
 def test_names_that_are_not_unicode_still_give_a_sheet(tmp_path):

@@ -21,7 +21,7 @@ from animeinterp.data.atd12k import LEVELS
 from animeinterp.data.build_record import annotations_of, beside
 from animeinterp.errors import FileError
 from animeinterp.io.files import write_text, writing
-from animeinterp.io.reading import MEGABYTE, finite_number, read_bytes, read_json
+from animeinterp.io.reading import MEGABYTE, finite_number, read_bytes, read_json, said
 
 _WIDTH = 288  # px of each of the three pictures
 _QUALITY = 80
@@ -117,13 +117,18 @@ def _page(folder: Path, paths: Sequence[Path], number: int, names: Sequence[str]
 
 
 def _card(place: Path, name: str) -> str:
-    """One triplet; nothing where its strip or annotation was taken away or is damaged."""
+    """One triplet, its name alone where its strip or annotation is damaged; nothing where these were taken away."""
+    if not (place / f"{name}.json").exists():
+        return ""
     try:
         note = read_json(place / f"{name}.json", "an annotation")
         picture = base64.b64encode(read_bytes(place / f"{name}.jpg", "a JPEG file", 4 * MEGABYTE)).decode()
         level, shape, box, told = _facts(note)
-    except (FileError, ValueError, KeyError, TypeError, IndexError, AttributeError):
-        return ""
+    except (FileError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        return (
+            f'<label><input type="checkbox" name="{escape(name)}"> {escape(name)}<br>'
+            f"<small>its annotation or strip is damaged ({escape(said(error))})</small></label>"
+        )
     return (
         f'<label data-level="{level}"><div class="strip" style="--p:url(data:image/jpeg;base64,{picture})">'
         f'<div style="{shape}"></div><div style="{shape}"><i style="{box}"></i></div><div style="{shape}"></div></div>'
