@@ -144,6 +144,13 @@ def test_a_preview_is_the_same_piece_of_the_whole(tmp_path, smooth):
         assert np.array_equal(frame, expected)
 
 
+@pytest.mark.parametrize("cuts", ["72", "3s"])
+def test_cuts_are_those_of_the_whole_film_in_a_preview(tmp_path, smooth, cuts):
+    source = lossless(tmp_path / "a.mkv", shot(96, step=1))
+    tally = smooth(source, tmp_path / "piece.mkv", encoding=LOSSLESS, cuts=cuts, preview="0.5s@2.75")
+    assert tally.cuts == 1
+
+
 def test_a_comparison_shows_both(tmp_path, smooth):
     source = lossless(tmp_path / "a.mkv", shot(4))
     smooth(source, tmp_path / "b.mkv", encoding=LOSSLESS, compare="side")

@@ -128,9 +128,9 @@ class _Job:
         check_span(self.grid, self.film)
         self.film = examined(self.film, target, options.encoding, begin=self.grid.begin, end=self.grid.end)
         self._holds = Holds(options.cadence, Fraction(options.max_hold))
-        self._reader = Reader(
-            self.film, deinterlace=options.deinterlace, start=self.grid.begin, max_pixels=options.max_pixels
-        )
+        # Frames are counted from where reading begins: cuts given by number need the film from its first frame on.
+        start = Fraction(0) if self._cuts is not None and self._cuts.frames else self.grid.begin
+        self._reader = Reader(self.film, deinterlace=options.deinterlace, start=start, max_pixels=options.max_pixels)
         self._cadence = CadenceReport()
         self._output = output_of(
             target,
