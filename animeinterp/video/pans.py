@@ -129,7 +129,7 @@ def _motions(step: _Step) -> list[Slide]:
         if votes[y, x] < max(1.0, _SHARE * len(tiles)):
             break
         near = np.hypot(*(tiles - (x * _BIN - _REACH, y * _BIN - _REACH)).T) < 2 * _BIN
-        across, down = np.median(tiles[near], axis=0)
+        across, down = np.median(tiles[near], axis=0) if near.any() else (0.0, 0.0)  # between cells nothing may lie
         if np.hypot(across, down) > _SLOWEST:
             motions.append((float(across) / step.frames, float(down) / step.frames))
         votes[max(0, y - 2) : y + 3, max(0, x - 2) : x + 3] = 0
