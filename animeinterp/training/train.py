@@ -70,6 +70,7 @@ def train(
     """
     began = time.monotonic()
     folder = Path(config.folder)
+    _device(config.device)  # a device that cannot be had leaves no folder behind
     if resume is None and not force:
         check_new_run(folder)
     make_folder(folder)
