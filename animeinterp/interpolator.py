@@ -82,7 +82,7 @@ class Interpolator:
     ) -> AnyFrame:
         """The frame at time t in [0, 1] between two frames of one size, mode and depth. coarse: see `motion`.
 
-        Raises UsageError for a t outside [0, 1], FrameError for frames that cannot be worked on.
+        Raises UsageError for a t outside [0, 1], FrameError for frames of an unsupported size or mode.
         """
         t = check_time(t)
         for name, frame in (("frame 0", frame0), ("frame 1", frame1)):
@@ -100,7 +100,7 @@ class Interpolator:
         """Find and describe the colour pieces of a frame. style: instead of that of the options.
 
         segment: False looks for none, which is enough where `motion` is given the coarse flow. Raises FrameError for
-        frames that cannot be worked on.
+        frames of an unsupported size or mode.
         """
         check_frame(frame, self.options.max_pixels)
         seconds: dict[str, float] = {}

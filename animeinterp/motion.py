@@ -18,7 +18,7 @@ class Analysis(Generic[AnyFrame_co]):
     """What one frame is made of.
 
     frame: as given, see `animeinterp.frame`. picture: what was segmented, uint8 (h, w, 3) RGB at working size.
-    pieces: its colour pieces. descriptors: float32 (K, N), one row per piece; where no pieces were looked for, the
+    pieces: its color pieces. descriptors: float32 (K, N), one row per piece; where no pieces were looked for, the
     whole frame is one, and N = 0. features: the network's, None in presets without one. seconds: wall time by stage.
     """
 

@@ -64,7 +64,7 @@ def read_picture(path: Path, max_pixels: int) -> Picture:
     """Read a picture file.
 
     max_pixels: larger pictures are refused by their header, before any pixel is decoded.
-    Raises FileError if the file cannot be read, FrameError if what it holds cannot be worked on.
+    Raises FileError if the file cannot be read, FrameError if its size, mode or content is not supported.
     """
     with opened(path, max_pixels) as (image, file):
         mode_in(image, file, path)
@@ -85,7 +85,7 @@ def read_pair(path0: Path, path1: Path, max_pixels: int) -> tuple[Picture, Pictu
 
     Raises:
         FileError: A file cannot be read.
-        FrameError: One cannot be worked on, or the sizes differ.
+        FrameError: The size or mode of one is not supported, or the sizes differ.
     """
     headers = [read_header(path, max_pixels) for path in (path0, path1)]
     sizes = [f"{header.width}x{header.height}" for header in headers]

@@ -60,7 +60,7 @@ def read_header(path: Path, max_pixels: int) -> Header:
 
     Raises:
         FileError: The file cannot be read.
-        FrameError: It holds what cannot be worked on.
+        FrameError: Its size, mode or content is not supported.
     """
     with opened(path, max_pixels) as (image, file):
         mode = mode_in(image, file, path)
@@ -109,7 +109,7 @@ def one_line_errors(path: Path) -> Iterator[None]:
         raise
     except UnidentifiedImageError:
         raise FileError(
-            f"{path} is no picture that can be read; expected PNG, WebP, TIFF or JPEG, so convert it first"
+            f"{path} is not an image that can be read; expected PNG, WebP, TIFF or JPEG, so convert it first"
         ) from None
     except OSError as error:
         if error.errno is not None:
@@ -182,7 +182,7 @@ def mode_in(image: Image.Image, file: io.BufferedReader, path: Path) -> Mode:
         return Mode(samples > 2, samples in (2, 4), 16)
     if image.mode not in _READ_AS:
         raise FrameError(
-            f"{path} is in {image.mode}; expected 8- or 16-bit grey, RGB or RGBA, so convert it to RGB first"
+            f"{path} is in {image.mode}; expected 8- or 16-bit gray, RGB or RGBA, so convert it to RGB first"
         )
     color, alpha = _READ_AS[image.mode]
     return Mode(color, alpha or transparent, 8)

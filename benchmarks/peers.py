@@ -144,7 +144,7 @@ def read_peers(config: Path, only: Sequence[str] | None, models: Sequence[str]) 
     except OSError as error:
         raise FileError(f"cannot read {config}: {error.strerror}; expected a TOML file of [[peer]]") from error
     except ValueError as error:
-        raise UsageError(f"{config} is no TOML file: {error}") from error
+        raise UsageError(f"{config} is not a TOML file: {error}") from error
     listed = content.get("peer")
     if not isinstance(listed, list) or not listed:
         raise UsageError(f"{config} holds no [[peer]]; take one of the examples in benchmarks/peers.toml")

@@ -144,7 +144,7 @@ def test_annotations_that_are_none(tmp_path, change):
 def test_text_that_is_no_annotation(tmp_path):
     for text in ("", "[]", "{", "3", "[" * 100_000, "1" * 5000):
         (tmp_path / "a.json").write_text(text)
-        with pytest.raises(FileError, match=r"(is no annotation|is damaged) \(.*expected JSON with image_size"):
+        with pytest.raises(FileError, match=r"(is not an annotation|is damaged) \(.*expected JSON with image_size"):
             read_annotation(tmp_path / "a.json")
     with pytest.raises(FileError, match="found nothing"):
         read_annotation(tmp_path / "missing.json")

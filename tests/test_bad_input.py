@@ -93,7 +93,7 @@ def refused(capsys, folder, *arguments: str) -> tuple[int, str]:
         ("loop.webp", 2, "loop.webp holds 2 pictures; expected one"),
         ("missing.png", 1, "expected a picture file at missing.png, found nothing"),
         ("empty.png", 1, "empty.png is empty"),
-        ("text.png", 1, "text.png is no picture that can be read; expected PNG"),
+        ("text.png", 1, "text.png is not an image that can be read; expected PNG"),
         ("cut.png", 1, "cut.png is damaged or cut short"),
         ("folder.png", 1, "folder.png is a folder; expected a picture file"),
         ("a.png/b.png", 1, "cannot read a.png/b.png"),

@@ -325,7 +325,7 @@ def test_no_shell_reads_the_command(peers):
     [
         ("", "holds no \\[\\[peer\\]\\]"),
         ("peer = 3", "holds no \\[\\[peer\\]\\]"),
-        ("[[peer]", "is no TOML file"),
+        ("[[peer]", "is not a TOML file"),
         ("[[peer]]\nname = 'x'", "expected name, command"),
         (program("x", "p {frame0} {frame1} {output}", timeot=3), "expected name, command"),
         (program("x", "p {frame0} {frame1} {output}", timeout="3"), "timeout of a .* cannot be '3'"),

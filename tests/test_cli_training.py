@@ -104,7 +104,7 @@ def test_folders_are_recognized(folder):
         recognize(folder / "set", "films")
     with pytest.raises(UsageError, match="cannot tell what"):
         recognize(folder / "set" / "a")
-    with pytest.raises(FileError, match="is no folder"):
+    with pytest.raises(FileError, match="is not a folder"):
         recognize(folder / "nowhere")
 
 

@@ -81,7 +81,7 @@ def test_a_list_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(FileError, match="not UTF-8 text"):
         parse_cuts(tmp_path / "film.txt")
     (tmp_path / "wrong.txt").write_text("36\nsoon")
-    with pytest.raises(UsageError, match=r"wrong\.txt: 'soon' is no cut"):
+    with pytest.raises(UsageError, match=r"wrong\.txt: 'soon' is not a cut"):
         parse_cuts(tmp_path / "wrong.txt")
 
 

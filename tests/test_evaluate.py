@@ -506,7 +506,7 @@ def test_no_path_is_written_that_the_user_did_not_type(dataset, core, tmp_path, 
     for path in (tmp_path / "out").glob("scores.*"):
         assert str(tmp_path) not in path.read_text()
     content = json.loads((tmp_path / "out" / "scores.json").read_text())
-    assert content["faults"]["a"].startswith("set_annotations/a/a.json is no annotation")
+    assert content["faults"]["a"].startswith("set_annotations/a/a.json is not an annotation")
     assert content["about"]["command"] == "animeinterp evaluate set --out out"
 
 

@@ -61,7 +61,7 @@ CLAIMS = {
     "behind.png": (png(behind=chunk(b"zTXt", b"Raw profile type exif\0\0" + BOMB)), "damaged"),
     "frames.png": (png(extra=chunk(b"acTL", struct.pack(">2I", 2**31 - 1, 0))), "holds 2147483648 pictures"),
     "wide.tif": (tiff({256: 2**32 - 1}), "at most 32,766 px a side"),
-    "samples.tif": (tiff({277: 65535}), "no picture that can be read"),
+    "samples.tif": (tiff({277: 65535}), "not an image that can be read"),
     "tiles.tif": (tiff({322: 65520, 323: 65520, 324: 8, 325: 99}), "tiles of 65520x65520"),
     "pages.tif": (tiff({}, pages=300), "holds several pictures"),
     "canvas.webp": (webp(16_383), "268,402,689 pixels; the limit is 40,000,000"),

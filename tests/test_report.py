@@ -351,7 +351,7 @@ def test_what_is_missing_is_said_and_the_rest_is_shown(tmp_path, files, drawn):
     )
     page = Page(text)
     said = " ".join(text for _, text in page.all("p", class_="missing"))
-    for reason in ("was not kept", "no frame2", "c.png is no picture", "is 96x32; expected the true frame's 96x64"):
+    for reason in ("was not kept", "no frame2", "c.png is not an image", "is 96x32; expected the true frame's 96x64"):
         assert reason in said
     assert "the frames of e are not among those given" in said
     assert len(page.all("img", alt="Flow")) == 3

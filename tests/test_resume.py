@@ -289,7 +289,7 @@ def test_a_run_that_finished_nothing_leaves_nothing(run, tmp_path):
         ({"fps": "1e999999999"}, "frame rate"),
         ({"preview": "1s@5"}, "is .* s long"),
         ({"max_hold": float("nan")}, "hold"),
-        ({"cuts": "9" * 6000}, "is no cut"),
+        ({"cuts": "9" * 6000}, "is not a cut"),
     ],
 )
 def test_refused_calls_do_not_block_the_corrected_one(options, word, run, tmp_path):

@@ -59,7 +59,7 @@ def check_new(path: Path, force: bool) -> None:
     if path.exists() and not force:
         raise UsageError(f"{path} exists already; choose another name or give --force to overwrite it")
     if not path.parent.is_dir():
-        raise FileError(f"cannot write {path}: {path.parent} is no folder; create it or choose another")
+        raise FileError(f"cannot write {path}: {path.parent} is not a folder; create it or choose another")
 
 
 def show_table(table: Table) -> None:

@@ -118,11 +118,11 @@ def triplets(folder: Path, annotations: Path | None = None, flows: Path | None =
     what layout was expected.
     """
     if not folder.is_dir():
-        raise FileError(f"{folder} is no folder; expected a data set of {_EXPECTED}")
+        raise FileError(f"{folder} is not a folder; expected a data set of {_EXPECTED}")
     if annotations is not None and not annotations.is_dir():
-        raise FileError(f"{annotations} is no folder; expected annotations as NAME/NAME.json")
+        raise FileError(f"{annotations} is not a folder; expected annotations as NAME/NAME.json")
     if flows is not None and not flows.is_dir():
-        raise FileError(f"{flows} is no folder; expected {_EXPECTED_FLOWS}")
+        raise FileError(f"{flows} is not a folder; expected {_EXPECTED_FLOWS}")
     folders = _folders(folder)
     if not any(_has_frames(place) for place in folders):
         inner = [place.name for place in folders if _names(place) and any(map(_has_frames, _folders(place)))]
@@ -163,7 +163,7 @@ def read_annotation(path: Path) -> Annotation:
             raise ValueError("level is not a whole number")
         motion_types, behaviors = (_words(content, key) for key in ("general_motion_type", "behavior"))
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise FileError(f"{path} is no annotation ({said(error)}); expected {_EXPECTED_ANNOTATION}") from error
+        raise FileError(f"{path} is not an annotation ({said(error)}); expected {_EXPECTED_ANNOTATION}") from error
     return Annotation((width, height), (x, y, w, h), int(level), motion_types, behaviors)
 
 

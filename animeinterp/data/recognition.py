@@ -14,7 +14,7 @@ Kind = Literal["crops", "scenes", "atd12k", "vector"]
 def recognize(folder: Path, kind: str | None = None) -> Kind:
     """What a folder holds; `kind` instead, if given. Raises FileError for no folder, UsageError for none of these."""
     if not folder.is_dir():
-        raise FileError(f"{folder} is no folder; expected one that training data can come from")
+        raise FileError(f"{folder} is not a folder; expected one that training data can come from")
     found: dict[Kind, Callable[[], object]] = {
         "crops": lambda: any(folder.glob("*.safetensors")),
         "scenes": lambda: (folder / "sprites").is_dir(),

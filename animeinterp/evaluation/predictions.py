@@ -28,7 +28,7 @@ EXPECTED = "NAME.png, NAME/frame2.png or NAME/out.png (or .jpg, .jpeg, .webp)"
 def check_predictions(folder: Path, triplets: Iterable[str]) -> None:
     """Raise FileError if there is no such folder, UsageError if it has no frame for any of the triplets."""
     if not folder.is_dir():
-        raise FileError(f"{folder} is no folder; expected another program's frames as {EXPECTED}")
+        raise FileError(f"{folder} is not a folder; expected another program's frames as {EXPECTED}")
     if not any(_candidates(folder, name) for name in triplets):
         raise UsageError(f"{folder} has no frame for any triplet of the data set; expected {EXPECTED}")
 

@@ -76,7 +76,7 @@ class BestTime:
 class TripletScores:
     """One model on one triplet.
 
-    level: 0 easy, 1 medium, 2 hard, None where there is no annotation. whole: of the whole frame. roi: of the motion
+    level: 0 easy, 1 medium, 2 hard, None without an annotation. whole: of the whole frame. roi: of the motion
     RoI, None where there is none. seconds: CPU time of drawing the frame, None where it is not known. motion_types,
     behaviors: the annotation's words, see `animeinterp.data.atd12k.Annotation`. best: None if it was not looked for.
     """

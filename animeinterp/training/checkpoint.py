@@ -55,7 +55,7 @@ def save(state: State, config: TrainingConfig, path: Path) -> None:
 
 
 def restore(state: State, path: Path) -> None:
-    """Go on where a checkpoint stopped. Raises FileError, and WeightsError where it is no checkpoint of this run."""
+    """Go on where a checkpoint stopped. Raises FileError, and WeightsError where it is not a checkpoint of this run."""
     content = _read(path)
     load_into(state.network, content["network"], "the network", path)
     load_into(state.average, content["average"], "the network", path)
@@ -81,7 +81,7 @@ def export(checkpoint: Path, out: Path, half: bool = True, *, force: bool = Fals
     Raises:
         FileError: A file cannot be read or written.
         UsageError: `out` exists and not `force`.
-        WeightsError: It is no checkpoint, or the file would be above `MAX_WEIGHTS`.
+        WeightsError: It is not a checkpoint, or the file would be above `MAX_WEIGHTS`.
     """
     content = _read(checkpoint)
     config = from_json(content["config"])
@@ -117,7 +117,7 @@ def _read(path: Path) -> dict[str, Any]:
         # Which kind it is depends on where the bytes are damaged: torch checks little.
         raise WeightsError(f"{path.name} is damaged or no checkpoint; go on from another") from error
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise WeightsError(f"{path.name} is no checkpoint of a training run; weights go into `init_from`")
+        raise WeightsError(f"{path.name} is not a checkpoint of a training run; weights go into `init_from`")
     kinds = {"config": str, "step": int, "seconds": float, "network": dict, "average": dict, "optimizer": dict}
     wrong = [key for key, kind in kinds.items() if not isinstance(content.get(key), kind)]
     tensors = [value for key in ("network", "average") if key not in wrong for value in content[key].values()]

@@ -49,7 +49,7 @@ def open_film(path: Path, max_pixels: int | None = None) -> Any:
         said = getattr(error, "strerror", None) or error
         if isinstance(error, av.error.ArgumentError):  # FFmpeg's word for what is not among `_CONTAINERS`
             said = "not a container of films"
-        raise FileError(f"{path} is no film that FFmpeg can read ({said}); give a video file") from error
+        raise FileError(f"{path} is not a film that FFmpeg can read ({said}); give a video file") from error
 
 
 def pictures_of(container: Any, path: Path) -> Any:

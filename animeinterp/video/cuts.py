@@ -27,7 +27,7 @@ BEHIND = 3  # looks before it
 
 _LOST = 0.4  # a cut leaves less than this share of the outlines
 _CHANGED = 20.0  # levels; pixels that differ by more have changed
-_FEW = 0.06  # share of changed pixels, below which there is no cut
+_FEW = 0.06  # share of changed pixels, below which it is not a cut
 _MOST = 0.5  # share of changed pixels, above which blank frames are of two shots
 _BLANK = 0.3  # mean outline, levels per px, below which a frame shows nothing
 _MIX_SHARE = 0.7  # share of the changed pixels that have to be a mixture
@@ -103,7 +103,7 @@ def _time(entry: str, where: str) -> Fraction:
         if not past and bool(minutes) != bool(unit):
             return (int(hours or 0) * 60 + int(minutes or 0)) * 60 + Fraction(seconds)
     raise UsageError(
-        f"{where}{entry!r} is no cut; expected a frame's number such as 36, or a time such as 1:30.5 or 90.5s"
+        f"{where}{entry!r} is not a cut; expected a frame's number such as 36, or a time such as 1:30.5 or 90.5s"
     )
 
 

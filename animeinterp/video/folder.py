@@ -37,7 +37,7 @@ def probe_folder(folder: Path, rate: Fraction | None, max_pixels: int) -> Film:
 
     Raises:
         FileError: There are no frames, one cannot be read, they differ in size or are not one sequence.
-        FrameError: A frame cannot be worked on.
+        FrameError: A frame is too small or too large.
     """
     rate = rate or FOLDER_RATE
     numbering = _numbering(folder, rate)

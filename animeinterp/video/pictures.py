@@ -20,6 +20,7 @@ from animeinterp.frame import Frame, has_alpha
 from animeinterp.io.files import atomic_path, ffmpeg_url
 from animeinterp.picture import write_picture
 from animeinterp.video.encoding import ANIMATED, container_of, writing
+from animeinterp.video.filters import pulled
 
 _GIF_RATE = 50  # per second; players show what stands for less than 2/100 s ten times as long
 _LARGEST = {"gif": 65_535, "webp": 16_383, "apng": 2**31 - 1}  # px
@@ -146,14 +147,6 @@ def _filtered(pictures: Iterator[Any], words: str, second: Any = None) -> Iterat
                 graph.push(second, at=1)
                 graph.push(None, at=1)
         graph.push(picture, at=0)
-        yield from _pulled(graph)
+        yield from pulled(graph)
     graph.push(None, at=0)
-    yield from _pulled(graph)
-
-
-def _pulled(graph: Any) -> Iterator[Any]:
-    while True:
-        try:
-            yield graph.pull()
-        except (av.BlockingIOError, av.EOFError):
-            return
+    yield from pulled(graph)

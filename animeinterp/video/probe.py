@@ -52,7 +52,7 @@ def probe(path: Path, *, rate: Fraction | None = None, deinterlace: bool = False
     Raises:
         FileError: The film cannot be read or holds no pictures.
         UsageError: A file is given a rate, or interlaced pictures are not to be deinterlaced.
-        FrameError: A size that cannot be worked on.
+        FrameError: It is too small or too large.
     """
     if path.is_dir():
         return probe_folder(path, rate, max_pixels)

@@ -10,6 +10,7 @@ from typing import Any
 
 import av
 
+from animeinterp.video.filters import pulled
 from animeinterp.video.tracks import LAYOUTS, Span, demuxed
 
 _RATES = {"libopus": (48000,), "aac": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000)}
@@ -54,12 +55,12 @@ def encoded(container: Any, stream: Any, new: Any, span: Span) -> Iterator[Any]:
             break
         end = max(end, time + Fraction(frame.samples, frame.sample_rate))
         graph.push(frame)
-        for changed in _pulled(graph):
+        for changed in pulled(graph):
             yield from new.encode(changed)
     if graph is not None:
         end = end if span.length is None else min(end, span.length)
         graph.push(None)
-        for changed in _pulled(graph):
+        for changed in pulled(graph):
             kept = _until(changed, end * span.stretch)
             if kept is not None:
                 yield from new.encode(kept)
@@ -110,11 +111,3 @@ def _decoded(container: Any, stream: Any, span: Span) -> Iterator[Any]:
         yield from stream.codec_context.decode(None)
     except av.FFmpegError:
         return
-
-
-def _pulled(graph: Any) -> Iterator[Any]:
-    while True:
-        try:
-            yield graph.pull()
-        except (av.BlockingIOError, av.EOFError):
-            return

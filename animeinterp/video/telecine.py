@@ -22,6 +22,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from animeinterp.video.filters import pulled
+
 Fields = Literal["progressive", "telecined", "shifted", "interlaced"]
 _Luma = NDArray[np.int16]
 
@@ -203,20 +205,12 @@ def _filtered(
             first = picture.pts * picture.time_base if first is None else first
             picture.pts -= round(first / picture.time_base)
         graph.vpush(picture)
-        for made in _pulled(graph):
+        for made in pulled(graph):
             if first:
                 time = made.pts * made.time_base + first
                 made.time_base = Fraction(1, made.time_base.denominator * first.denominator)
                 made.pts = round(time / made.time_base)
             yield made
-
-
-def _pulled(graph: Any) -> Iterator[Any]:
-    while True:
-        try:
-            yield graph.vpull()
-        except (av.BlockingIOError, av.EOFError):
-            return
 
 
 def _woven(luma: _Luma, other: _Luma, parity: int) -> _Luma:

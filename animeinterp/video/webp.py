@@ -58,7 +58,7 @@ def probe_webp(path: Path, max_pixels: int) -> Film:
 
     Raises:
         FileError: It is a still picture, damaged or cut short.
-        FrameError: Its size cannot be worked on.
+        FrameError: It is too small or too large.
     """
     found = _read_chunks(path, max_pixels)
     rate = _rate(found.lengths)

@@ -57,7 +57,7 @@ def read_state(path: Path | str) -> dict[str, Tensor]:
     strangers = [f"{_short(key)} ({type(value).__name__})" for key, value in content.items() if not _is_plain(value)]
     if strangers:
         raise WeightsError(
-            f"{path.name} is no state dict: {len(strangers)} of its {len(content)} entries are not tensors: "
+            f"{path.name} is not a state dict: {len(strangers)} of its {len(content)} entries are not tensors: "
             f"{_some(strangers)}; expected named tensors, alone or under one of {', '.join(_WRAPPERS)}"
         )
     return {_plain_name(key): value for key, value in content.items()}

@@ -65,7 +65,7 @@ def _listed(folder: Path) -> list[Path]:
     try:
         files = [str(record["file"]) for record in records]
     except (TypeError, KeyError) as error:
-        raise FileError(f"{manifest} is no list of records with `file`: {said(error)}; make it anew") from error
+        raise FileError(f"{manifest} is not a list of records with `file`: {said(error)}; make it anew") from error
     # Names in the manifest have slashes on every system; an absolute one keeps its root, which is no plain name.
     parts = [PurePosixPath(file).parts or ("",) for file in files]
     return [folder.joinpath(*(check_name(part, str(manifest)) for part in names)) for names in parts]
