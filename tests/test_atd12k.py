@@ -99,7 +99,7 @@ def test_other_layouts_are_refused_with_what_was_expected(dataset):
         triplets(dataset.parent)
     with pytest.raises(UsageError, match="holds no triplets"):
         triplets(dataset / "a")
-    with pytest.raises(FileError, match="no folder; expected a data set"):
+    with pytest.raises(FileError, match="not a folder; expected a data set"):
         triplets(dataset / "nowhere")
 
 

@@ -36,7 +36,7 @@ def test_texts_that_name_other_files_are_no_films(name, tmp_path, monkeypatch):
     make_film(tmp_path / "real.ts", [figure(k) for k in range(4)])
     (tmp_path / name).write_text(PLAYLISTS[name])
     for path in (tmp_path / name, type(tmp_path)(name)):
-        with pytest.raises(FileError, match="no film"):
+        with pytest.raises(FileError, match="not a film"):
             probe(path)
 
 

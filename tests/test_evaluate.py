@@ -148,7 +148,7 @@ def test_faults_are_told_and_left_out_for_every_model(dataset):
     evaluation = evaluate(dataset, {"blend": blend, "first": first})
     assert [(row.model, row.triplet) for row in evaluation.rows] == [("blend", "d"), ("first", "d")]
     assert [fault.triplet for fault in evaluation.faults] == ["a", "b", "c"]
-    for fault, said in zip(evaluation.faults, ("no annotation", "no frame2", "damaged"), strict=True):
+    for fault, said in zip(evaluation.faults, ("not an annotation", "no frame2", "damaged"), strict=True):
         assert said in fault.reason
 
 

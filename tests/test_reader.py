@@ -120,7 +120,7 @@ def test_damage_in_the_middle_is_counted_and_the_rest_is_read(tmp_path):
 def test_what_is_no_film_is_refused(content, tmp_path):
     path = tmp_path / "x.mp4"
     path.write_bytes(content)
-    with pytest.raises(FileError, match="no film"):
+    with pytest.raises(FileError, match="not a film"):
         probe(path)
 
 
@@ -147,7 +147,7 @@ def test_a_film_of_no_frames_is_refused(tmp_path):
     data = path.read_bytes()
     cluster = data.index(bytes.fromhex("1F43B675"))
     path.write_bytes(data[:cluster])
-    with pytest.raises(FileError, match=r"no film|not one frame"):
+    with pytest.raises(FileError, match=r"not a film|not one frame"):
         probe(path)
 
 
