@@ -1,0 +1,169 @@
+"""GMFlow: optical flow by global matching, then local refinement (Xu et al., CVPR 2022; two scales).
+
+At 1/8 every pixel is compared with every pixel of the other frame, and its flow is the expected displacement; pixels
+without a match take over the flow of pixels that look alike (self-attention). At 1/4 the second frame is warped by that
+flow and matched again within ±4 px. A learned convex combination brings the flow to full size.
+
+Differences from the published network, none of which change its result: what depends on one frame is computed once
+(`encode`); both directions share the transformer at 1/8; score matrices are not held whole.
+
+Flow is (N, 2, H, W) float, x first, px of the input's size.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from animeinterp.net.rfr import backward_warp, pixel_grid
+from animeinterp.net.studio.attention import Transformer, add_position, attend
+
+CHANNELS = 128
+_RADIUS = 4  # px at 1/4
+_WINDOWS = (2, 8)  # per side, at 1/8 and 1/4
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class MatchingFeatures(NamedTuple):
+    """Features of one frame: eighth (N, 128, H/8, W/8) and quarter (N, 128, H/4, W/4)."""
+
+    eighth: Tensor
+    quarter: Tensor
+
+
+class _Residual(nn.Module):
+    def __init__(self, channels_in: int, channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        changes = stride != 1 or channels_in != channels
+        self.downsample = nn.Sequential(nn.Conv2d(channels_in, channels, 1, stride)) if changes else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.instance_norm(self.conv1(x)).relu_()
+        y = F.instance_norm(self.conv2(y)).relu_()
+        shortcut = x if self.downsample is None else F.instance_norm(self.downsample(x))
+        return (shortcut + y).relu_()
+
+
+class _SharedConvolution(nn.Module):
+    """One kernel at two strides: features at 1/4 and 1/8."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(CHANNELS, CHANNELS, 3, 3).normal_(0, (2 / (9 * CHANNELS)) ** 0.5))
+
+    def forward(self, x: Tensor) -> MatchingFeatures:
+        quarter, eighth = (F.conv2d(x, self.weight, stride=stride, padding=1) for stride in (1, 2))
+        return MatchingFeatures(eighth, quarter)
+
+
+class _Backbone(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)
+        self.layer1 = nn.Sequential(_Residual(64, 64), _Residual(64, 64))
+        self.layer2 = nn.Sequential(_Residual(64, 96, 2), _Residual(96, 96))
+        self.layer3 = nn.Sequential(_Residual(96, CHANNELS), _Residual(CHANNELS, CHANNELS))
+        self.conv2 = nn.Conv2d(CHANNELS, CHANNELS, 1)
+        self.trident_conv = _SharedConvolution()
+
+    def forward(self, frame: Tensor) -> MatchingFeatures:
+        x = F.instance_norm(self.conv1(frame)).relu_()
+        features: MatchingFeatures = self.trident_conv(self.conv2(self.layer3(self.layer2(self.layer1(x)))))
+        return features
+
+
+class _Propagation(nn.Module):
+    """Flow taken over from pixels with like features: everywhere, or within 3x3."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q_proj = nn.Linear(CHANNELS, CHANNELS)
+        self.k_proj = nn.Linear(CHANNELS, CHANNELS)
+
+    def everywhere(self, features: Tensor, flow: Tensor) -> Tensor:
+        """Features (N, C, H, W), flow (N, 2, H, W) → flow."""
+        query = self.q_proj(features.flatten(2).transpose(1, 2))
+        # The published network projects the query again where the key was meant; its weights were trained so.
+        key = self.k_proj(query)
+        return attend(query, key, flow.flatten(2).transpose(1, 2)).transpose(1, 2).reshape(flow.shape)
+
+    def nearby(self, features: Tensor, flow: Tensor) -> Tensor:
+        """The same within 3x3; beyond the border are zeros, which take part, as in the published network."""
+        n, channels, height, width = features.shape
+        tokens = features.permute(0, 2, 3, 1)
+        query = self.q_proj(tokens).permute(0, 3, 1, 2)
+        keys = F.pad(self.k_proj(tokens).permute(0, 3, 1, 2), (1, 1, 1, 1))
+        flows = F.pad(flow, (1, 1, 1, 1))
+        places = [(slice(y, y + height), slice(x, x + width)) for y in range(3) for x in range(3)]
+        scores = torch.stack([(query * keys[..., rows, columns]).sum(1) for rows, columns in places], 1)
+        shares = (scores / channels**0.5).softmax(1)
+        moved = [shares[:, k : k + 1] * flows[..., rows, columns] for k, (rows, columns) in enumerate(places)]
+        return torch.stack(moved).sum(0)
+
+
+class GlobalFlow(nn.Module):
+    """Optical flow between two frames, both ways."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = _Backbone()
+        self.transformer = Transformer(CHANNELS)
+        self.feature_flow_attn = _Propagation()
+        self.upsampler = nn.Sequential(
+            nn.Conv2d(2 + CHANNELS, 256, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(256, 16 * 9, 1)
+        )
+
+    def encode(self, frame: Tensor) -> MatchingFeatures:
+        """Features of a frame, (N, 3, H, W) RGB in [0, 1]; H and W are multiples of 32."""
+        mean, std = (frame.new_tensor(values).view(1, 3, 1, 1) for values in (_MEAN, _STD))
+        features: MatchingFeatures = self.backbone((frame - mean) / std)
+        return features
+
+    def forward(self, features0: MatchingFeatures, features1: MatchingFeatures) -> tuple[Tensor, Tensor]:
+        """Flow 0→1 and 1→0, each (N, 2, H, W)."""
+        both = torch.cat([features0.eighth, features1.eighth])
+        flow, _ = self._match_everywhere(both)
+        flow = 2 * F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=True)
+        own = torch.cat([features0.quarter, features1.quarter])
+        warped = backward_warp(torch.cat(own.chunk(2)[::-1]), flow)
+        pairs = add_position(torch.cat([own, warped]), _WINDOWS[1])
+        own, warped = self.transformer(pairs, _WINDOWS[1]).chunk(2)
+        flow = flow + _match_nearby(own, warped)
+        flow = self.feature_flow_attn.nearby(own, flow)
+        flow01, flow10 = self._upsample(flow, own).chunk(2)
+        return flow01, flow10
+
+    def _match_everywhere(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """The expected displacement of each pixel, both ways as one batch."""
+        features = self.transformer(add_position(features, _WINDOWS[0]), _WINDOWS[0])
+        tokens = features.flatten(2).transpose(1, 2)
+        grid = pixel_grid(features)
+        places = grid.flatten(2).transpose(1, 2).expand(tokens.shape[0], -1, -1)
+        target = attend(tokens, torch.cat(tokens.chunk(2)[::-1]), places)
+        flow = target.transpose(1, 2).reshape(-1, *grid.shape[1:]) - grid
+        return self.feature_flow_attn.everywhere(features, flow), features
+
+    def _upsample(self, flow: Tensor, features: Tensor) -> Tensor:
+        """Four times the size, each pixel a convex combination of 3x3 coarse ones."""
+        n, _, height, width = flow.shape
+        shares = self.upsampler(torch.cat([flow, features], 1)).view(n, 1, 9, 16, height, width).softmax(2)
+        around = F.unfold(4 * flow, 3, padding=1).view(n, 2, 9, 1, height, width)
+        return F.pixel_shuffle((shares * around).sum(2).reshape(n, 32, height, width), 4)
+
+
+def _match_nearby(features0: Tensor, features1: Tensor) -> Tensor:
+    """The expected displacement within ±4 px, (N, 2, H, W); beyond the border nothing matches."""
+    channels, height, width = features0.shape[1:]
+    padded = F.pad(features1, (_RADIUS,) * 4)
+    reach = range(2 * _RADIUS + 1)
+    scores = [(features0 * padded[..., y : y + height, x : x + width]).sum(1) for y in reach for x in reach]
+    inside = F.pad(features0.new_ones(1, height, width), (_RADIUS,) * 4)
+    valid = torch.cat([inside[:, y : y + height, x : x + width] for y in reach for x in reach])
+    shares = (torch.stack(scores, 1) / channels**0.5).masked_fill(valid[None] == 0, -torch.inf).softmax(1)
+    offsets = torch.tensor([[x - _RADIUS, y - _RADIUS] for y in reach for x in reach], device=shares.device)
+    return torch.einsum("nkhw,kc->nchw", shares, offsets.to(shares.dtype))

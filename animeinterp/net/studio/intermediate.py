@@ -1,0 +1,89 @@
+"""Intermediate flow of RIFE 4.6 (Huang et al., "Real-Time Intermediate Flow Estimation", ECCV 2022).
+
+Four blocks at 1/8, 1/4, 1/2 and full size each change the flow from the new frame to both given frames and the mask
+that mixes them. H and W are multiples of 32. Attribute names are those of the published weights.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from animeinterp.net.rfr import pixel_grid
+
+_SCALES = (8, 4, 2, 1)
+_SLOPE = 0.2
+
+
+class _Residual(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.beta = nn.Parameter(torch.ones(1, channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(self.conv(x) * self.beta + x, _SLOPE)
+
+
+class _Block(nn.Module):
+    def __init__(self, channels_in: int, channels: int) -> None:
+        super().__init__()
+        self.conv0 = nn.Sequential(_strided(channels_in, channels // 2), _strided(channels // 2, channels))
+        self.convblock = nn.Sequential(*(_Residual(channels) for _ in range(8)))
+        self.lastconv = nn.Sequential(nn.ConvTranspose2d(channels, 24, 4, 2, padding=1), nn.PixelShuffle(2))
+
+    def forward(self, inputs: Tensor, flow: Tensor | None, scale: int) -> tuple[Tensor, Tensor]:
+        """Change of the flow (N, 4, H, W) px, and of the mask (N, 1, H, W), found at 1 / scale."""
+        inputs = _scaled(inputs, 1 / scale)
+        if flow is not None:
+            inputs = torch.cat([inputs, _scaled(flow, 1 / scale) / scale], 1)
+        found = _scaled(self.lastconv(self.convblock(self.conv0(inputs))), scale)
+        return found[:, :4] * scale, found[:, 4:5]
+
+
+class IntermediateFlow(nn.Module):
+    """RIFE's frame at any time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block0, self.block1 = _Block(7, 192), _Block(12, 128)
+        self.block2, self.block3 = _Block(12, 96), _Block(12, 64)
+
+    def forward(self, frame0: Tensor, frame1: Tensor, t: float) -> Tensor:
+        """The frame at t.
+
+        Args:
+            frame0: (N, 3, H, W) float, RGB in [0, 1].
+            frame1: The same.
+            t: In [0, 1].
+
+        Returns:
+            (N, 3, H, W) float.
+        """
+        time = torch.full_like(frame0[:, :1], t)
+        flow, mask = self.block0(torch.cat([frame0, frame1, time], 1), None, _SCALES[0])
+        for block, scale in zip((self.block1, self.block2, self.block3), _SCALES[1:], strict=True):
+            warped = _warp(frame0, flow[:, :2]), _warp(frame1, flow[:, 2:])
+            change, more = block(torch.cat([*warped, time, mask], 1), flow, scale)
+            flow, mask = flow + change, mask + more
+        share = mask.sigmoid()
+        return share * _warp(frame0, flow[:, :2]) + (1 - share) * _warp(frame1, flow[:, 2:])
+
+
+def _strided(channels_in: int, channels: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(channels_in, channels, 3, 2, padding=1), nn.LeakyReLU(_SLOPE, inplace=True))
+
+
+def _scaled(planes: Tensor, factor: float) -> Tensor:
+    if factor == 1:
+        return planes
+    return F.interpolate(planes, scale_factor=factor, mode="bilinear", align_corners=False)
+
+
+def _warp(image: Tensor, flow: Tensor) -> Tensor:
+    """Read image at p + flow(p), bilinear; beyond the border the border goes on."""
+    height, width = image.shape[-2:]
+    at = (pixel_grid(flow) + flow).float().permute(0, 2, 3, 1)
+    grid = 2 * at / at.new_tensor([width - 1, height - 1]) - 1
+    return F.grid_sample(image.float(), grid, padding_mode="border", align_corners=True).to(image.dtype)
