@@ -15,13 +15,16 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from animeinterp.device import explain_refusal
 from animeinterp.net.cel import Cel, Flows
 from animeinterp.net.compose import compose, warp
-from animeinterp.net.encoder import Levels
+from animeinterp.net.encoder import Levels, shrunk
 from animeinterp.net.model import AnimeInterp, Features
+from animeinterp.net.rfr import resize, scale_flow
+from animeinterp.net.studio.model import MIN_SIZE, Encoding, Studio
+from animeinterp.net.studio.restoration import restore
 from animeinterp.options import ModelConfig, SplatMode
 
 
@@ -33,12 +36,18 @@ class Side(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """flow01, flow10: (1, 2, H, W) px. importance0, importance1: (1, 1, H, W) > 0, None where the network has none."""
+    """How a network sees two frames move.
+
+    flow01, flow10: (1, 2, H, W) px. importance0, importance1: (1, 1, H, W) > 0, None where the network has none.
+    second: flow 0→1 and 1→0 of a second network, where there is one. own: what else `draw` needs of the pair.
+    """
 
     flow01: Tensor
     flow10: Tensor
     importance0: Tensor | None = None
     importance1: Tensor | None = None
+    second: tuple[Tensor, Tensor] | None = None
+    own: Any = None
 
 
 class Network(Protocol):
@@ -121,8 +130,88 @@ class CelNetwork:
         return torch.cat([colors, drawn[:, 3:]], 1) if has_alpha(side0.planes) else colors
 
 
-def build_network(config: ModelConfig) -> AnimeInterp | Cel | None:
+class StudioPair(nn.Module):
+    """The two networks of `studio`: light is `cel`, heavy comes from public weights."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.light, self.heavy = Cel(config), Studio()
+
+
+class _StudioFeatures(NamedTuple):
+    """alpha: the alpha plane as a gray picture, None without one."""
+
+    light: Levels
+    heavy: Encoding
+    alpha: Encoding | None
+
+
+class StudioNetwork:
+    """`cel` joined with the heavy network; see `animeinterp.net.studio.restoration`.
+
+    The heavy network sees frames of at most as many pixels as `cel` does.
+    """
+
+    fused = True
+
+    def __init__(self, networks: StudioPair) -> None:
+        assert networks.config.restoration is not None
+        self._rule, self._most = networks.config.restoration, networks.config.seen_pixels[1]
+        self._light, self._heavy = CelNetwork(networks.light), networks.heavy
+
+    def see(self, planes: Tensor) -> _StudioFeatures:
+        """Features of one frame, of both networks."""
+        small = shrunk(planes, self._seen_size(planes))
+        alpha = self._heavy.encode(_gray(small), match=False) if has_alpha(planes) else None
+        return _StudioFeatures(self._light.see(planes), self._heavy.encode(rgb(small)), alpha)
+
+    def flows(self, side0: Side, side1: Side, coarse: tuple[Tensor, Tensor], trust: tuple[Tensor, Tensor]) -> Moved:
+        """Flow by each network on its own."""
+        moved = self._light.flows(*_light(side0, side1), coarse, trust)
+        heavy = self._heavy.flow(side0.features.heavy, side1.features.heavy)
+        size, encoding = tuple(side0.planes.shape[-2:]), side0.features.heavy
+        seen = encoding.size
+        whole = [
+            scale_flow(scale_flow(flow, tuple(encoding.padded.shape[-2:]), "bilinear")[..., : seen[0], : seen[1]], size,
+                       "bilinear")
+            for flow in (heavy.flow01, heavy.flow10)
+        ]  # fmt: skip
+        return moved._replace(second=(whole[0], whole[1]), own=heavy)
+
+    def draw(self, side0: Side, side1: Side, moved: Moved, t: float, where: Tensor | None = None) -> Tensor:
+        """The planes at t, joined from three candidates."""
+        sharp = self._light.draw(*_light(side0, side1), moved, t, where)
+        features0, features1, like = side0.features, side1.features, side0.planes
+        size = tuple(like.shape[-2:])
+        heavy = self._heavy.synthesize(features0.heavy, features1.heavy, moved.own, t)
+        middle = self._heavy.intermediate(features0.heavy, features1.heavy, t)
+        safe, middle = (as_colors(resize(drawn.float(), size), like) for drawn in (heavy, middle))
+        if has_alpha(like):
+            alpha = self._heavy.synthesize(features0.alpha, features1.alpha, moved.own, t)
+            whole = resize(alpha.float(), size).mean(1, keepdim=True)
+            safe, middle = torch.cat([safe, whole], 1), torch.cat([middle, whole], 1)
+        return restore(sharp, middle, safe, self._rule)
+
+    def _seen_size(self, planes: Tensor) -> tuple[int, int]:
+        height, width = planes.shape[-2:]
+        scale = min(1.0, (self._most / (height * width)) ** 0.5)
+        return max(MIN_SIZE, round(height * scale)), max(MIN_SIZE, round(width * scale))
+
+
+def _light(side0: Side, side1: Side) -> tuple[Side, Side]:
+    return Side(side0.planes, side0.features.light), Side(side1.planes, side1.features.light)
+
+
+def _gray(planes: Tensor) -> Tensor:
+    """The alpha plane as RGB."""
+    return planes[:, -1:].expand(-1, 3, -1, -1)
+
+
+def build_network(config: ModelConfig) -> AnimeInterp | Cel | StudioPair | None:
     """The untrained network of an architecture, None where it needs none."""
+    if config.restoration is not None:
+        return StudioPair(config)
     if config.flow == "refined" or config.synthesis == "chosen":
         return Cel(config)
     if config.flow == "rfr" or config.synthesis == "gridnet":
@@ -130,8 +219,10 @@ def build_network(config: ModelConfig) -> AnimeInterp | Cel | None:
     return None
 
 
-def wrap(network: AnimeInterp | Cel) -> Network:
+def wrap(network: AnimeInterp | Cel | StudioPair) -> Network:
     """The network behind the verbs of this page."""
+    if isinstance(network, StudioPair):
+        return StudioNetwork(network)
     return CelNetwork(network) if isinstance(network, Cel) else PaperNetwork(network)
 
 

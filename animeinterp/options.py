@@ -35,6 +35,23 @@ JAPANESE = LineStyle(bilateral=(10, 10, 10), low=2, high=20)
 
 
 @dataclass(frozen=True, slots=True)
+class Restoration:
+    """When two drawings of one frame agree (see `animeinterp.net.studio.restoration`).
+
+    Chosen on ten hard triplets of the development set and twenty of other titles; see docs/results.md.
+
+    Attributes:
+        sigma: Of the Gaussian blur before they are compared, and of the share after, px.
+        tolerance: Largest difference over the channels at which both count the same, levels of 255.
+        softness: Levels of 255 over which the share falls from 0.73 to 0.27.
+    """
+
+    sigma: float = 1.5
+    tolerance: float = 16.0
+    softness: float = 4.0
+
+
+@dataclass(frozen=True, slots=True)
 class ModelConfig:
     """One architecture, as data.
 
@@ -55,6 +72,7 @@ class ModelConfig:
     seen_share: share of a frame's pixels that `refined` and `chosen` look at; they draw from the frame as it is.
     seen_pixels: at least (if there are as many) and at most so many.
     working_share: of `Options.working_pixels`, for segmentation, matching and DIS.
+    restoration: the frame is joined from that of this network and those of `studio`'s heavy ones; None = this one alone.
     free_flow: how closely DIS looks that begins from nothing: OpenCV's `medium` or `fast`.
     """
 
@@ -74,6 +92,7 @@ class ModelConfig:
     seen_pixels: tuple[int, int] = (0, 2_200_000)
     working_share: float = 1.0
     free_flow: Literal["medium", "fast"] = "medium"
+    restoration: Restoration | None = None
 
 
 PAPER = ModelConfig(
@@ -103,6 +122,9 @@ CEL_FAST = replace(
     CEL, name="cel-fast", deformation="none", iterations=3, seen_share=0.25, working_share=0.4, free_flow="fast"
 )
 
+# The best pictures, at twenty times the cost: `cel` joined with a heavy network from public weights.
+STUDIO = replace(CEL, name="studio", restoration=Restoration())
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -121,5 +143,5 @@ class Options:
     precision: Literal["auto", "fp32", "bf16"] = "auto"
 
 
-PRESETS = {config.name: config for config in (CEL, CEL_FAST, CLASSICAL, PAPER)}
+PRESETS = {config.name: config for config in (CEL, CEL_FAST, STUDIO, CLASSICAL, PAPER)}
 DEFAULT_PRESET = CEL.name

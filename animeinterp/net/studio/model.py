@@ -31,10 +31,15 @@ MIN_SIZE = 16
 
 
 class Encoding(NamedTuple):
-    """What depends on one frame only. half: the padded frame at half size. size: (height, width) before padding."""
+    """What depends on one frame only.
 
+    padded: the frame, padded. half: the same at half size. matching: None where flow will not be asked for. size:
+    (height, width) before padding.
+    """
+
+    padded: Tensor
     half: Tensor
-    matching: MatchingFeatures
+    matching: MatchingFeatures | None
     pyramid: Pyramid
     size: tuple[int, int]
 
@@ -60,8 +65,16 @@ class Studio(nn.Module):
         self.fusionnet = Synthesis()
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def encode(self, frame: Tensor) -> Encoding:
-        """Everything that depends on one frame only. Raises FrameError for frames that are too small."""
+    def encode(self, frame: Tensor, *, match: bool = True) -> Encoding:
+        """Everything that depends on one frame only.
+
+        Args:
+            frame: (N, 3, H, W) float, RGB in [0, 1].
+            match: Whether `flow` will be asked for.
+
+        Raises:
+            FrameError: The frame is too small.
+        """
         if frame.ndim != 4 or frame.shape[1] != 3 or min(frame.shape[-2:]) < MIN_SIZE:
             raise FrameError(
                 f"frames must be (N, 3, H, W), at least {MIN_SIZE}x{MIN_SIZE} px; got {tuple(frame.shape)}"
@@ -70,10 +83,13 @@ class Studio(nn.Module):
         padded = F.pad(frame, (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="replicate")
         padded = padded.contiguous(memory_format=torch.channels_last)
         half = pooled(padded, 2)
-        return Encoding(half, self.flownet.encode(half), self.feat_ext(padded), (height, width))
+        matching = self.flownet.encode(half) if match else None
+        return Encoding(padded, half, matching, self.feat_ext(padded), (height, width))
 
     def flow(self, encoding0: Encoding, encoding1: Encoding) -> Flows:
-        """Flow and importance of both frames."""
+        """Flow and importance of both frames, whose encodings were made with `match`."""
+        assert encoding0.matching is not None
+        assert encoding1.matching is not None
         flow01, flow10 = self.flownet(encoding0.matching, encoding1.matching)
         return Flows(flow01, flow10, *self.metricnet(encoding0.half, encoding1.half, flow01, flow10))
 
@@ -89,6 +105,12 @@ class Studio(nn.Module):
         height, width = encoding0.size
         cropped: Tensor = drawn[..., :height, :width].clamp(0, 1)
         return cropped
+
+    def intermediate(self, encoding0: Encoding, encoding1: Encoding, t: float) -> Tensor:
+        """RIFE's own frame at t in [0, 1], at full size: (N, 3, H, W), in [0, 1]."""
+        height, width = encoding0.size
+        drawn: Tensor = self.ifnet(encoding0.padded, encoding1.padded, t)
+        return drawn[..., :height, :width].clamp(0, 1)
 
     def forward(self, frame0: Tensor, frame1: Tensor, t: float) -> Tensor:
         """Two frames (N, 3, H, W) → the frame at t."""
