@@ -15,23 +15,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from time import perf_counter
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from animeinterp.architectures import Networks, build_network, try_out, wrap
 from animeinterp.device import choose_device
 from animeinterp.errors import DeviceWarning, UsageError, WeightsError
 from animeinterp.frame import AnyFrame, Frame, check_frame, check_pair, check_time, copied, from_planes, rgb8, to_planes
 from animeinterp.mattes import Region, crop, find_window, mix, moving_hull, surround
 from animeinterp.motion import Analysis, Motion
-from animeinterp.net.cel import Cel
 from animeinterp.net.compose import Warped, compose, warp
 from animeinterp.net.descriptors import PieceDescriptor, load_vgg
 from animeinterp.net.landing import mark_landings
-from animeinterp.net.model import AnimeInterp
-from animeinterp.networks import Moved, Side, build_network, try_out, wrap
+from animeinterp.networks import Moved, Side
 from animeinterp.options import DEFAULT_PRESET, PRESETS, LineStyle, ModelConfig, Options, at_share
 from animeinterp.resizing import at_working_size, resize, resize_flow
 from animeinterp.sgm import appearance
@@ -50,6 +50,18 @@ _DEFORMATIONS = {"published": PUBLISHED, "quick": QUICK, "none": None}
 STILL = 0.5  # px; slower pixels do not count as moving when untouched pixels are kept
 
 
+class _Found(NamedTuple):
+    """What is found of a pair, there and back, at the size of the frame; see `Motion`.
+
+    flows: float32 (2, H, W). importances: float32 (H, W), none where they are to be found by rule.
+    """
+
+    flows: list[NDArray[np.float32]]
+    importances: list[NDArray[np.float32]]
+    second: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+    state: Any = None
+
+
 class Interpolator:
     """Draws frames between frames; made by `load_interpolator`.
 
@@ -61,7 +73,7 @@ class Interpolator:
         self,
         config: ModelConfig,
         options: Options | None = None,
-        network: AnimeInterp | Cel | None = None,
+        network: Networks | None = None,
         descriptor: PieceDescriptor | None = None,
         device: str = "cpu",
     ) -> None:
@@ -134,17 +146,17 @@ class Interpolator:
         else:
             (match01, match10), guidances = self._given(analysis0, analysis1, coarse)
         frames = analysis0.frame, analysis1.frame
-        window, inner = find_window(*frames), None
+        window, inner, second, state = find_window(*frames), None, None, None
         if window is None:
-            flows, importances = self._flows(analysis0, analysis1, guidances, seconds)
+            flows, importances, second, state = self._flows(analysis0, analysis1, guidances, seconds)
         else:
             inner = self._within(window, frames, coarse)
             flows = [_placed(flow, window, frames[0], 0) for flow in (inner.flow01, inner.flow10)]
             importances = [_placed(plane, window, frames[0], 1) for plane in (inner.importance0, inner.importance1)]
             seconds |= inner.seconds
         return Motion(
-            analysis0, analysis1, match01, match10, guidances[0].flow, guidances[1].flow,
-            flows[0], flows[1], importances[0], importances[1], moving_hull(*frames), seconds, inner, window,
+            analysis0, analysis1, match01, match10, guidances[0].flow, guidances[1].flow, flows[0], flows[1],
+            importances[0], importances[1], moving_hull(*frames), seconds, inner, window, second, state,
         )  # fmt: skip
 
     def _within(
@@ -159,8 +171,8 @@ class Interpolator:
 
     def _flows(
         self, analysis0: Analysis, analysis1: Analysis, guidances: list[Guidance], seconds: dict[str, float]
-    ) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]]:
-        """Dense flow there and back at the size of the frame, (2, H, W), and the importance of its pixels, (H, W)."""
+    ) -> _Found:
+        """Dense flow in both directions at the size of the frame, and what else rendering needs."""
         pictures = analysis0.picture, analysis1.picture
         directions = (
             Direction(*pictures, analysis0.pieces, guidances[0]),
@@ -170,20 +182,25 @@ class Interpolator:
             fused = self._network is None or self._network.fused
             slide = slide_of_repeats(*pictures, analysis0.pieces, analysis1.pieces) if fused else None
             slides = slide, None if slide is None else -slide
-            effort = self.config.free_flow
-            small = [fuse(directions[i], slides[i], effort) if fused else guidances[i].flow for i in (0, 1)]
+            second, state = self._propose(analysis0, analysis1)
+            small = [guidance.flow for guidance in guidances]
+            if fused:
+                size = pictures[0].shape[:2]
+                proposed = [None, None] if second is None else [resize_flow(flow, size) for flow in second]
+                small = [fuse(directions[i], slides[i], self.config.free_flow, proposed[i]) for i in (0, 1)]
         with _timed(seconds, "importance"):
             trust = [importance(directions[i], small[i], small[1 - i]) for i in (0, 1)]
         size = analysis0.frame.shape[:2]
         flows, importances = [resize_flow(flow, size) for flow in small], [resize(plane, size) for plane in trust]
-        if self._network is not None:
-            with _timed(seconds, "refined flow"):
-                flows, learned = self._refine(analysis0, analysis1, flows, importances)
-            if learned is None:
-                small = [resize_flow(flow, pictures[0].shape[:2]) for flow in flows]
-                learned = [resize(importance(directions[i], small[i], small[1 - i]), size) for i in (0, 1)]
-            importances = learned
-        return flows, importances
+        if self._network is None:
+            return _Found(flows, importances)
+        with _timed(seconds, "refined flow"):
+            found = self._refine(analysis0, analysis1, flows, importances)
+        if found.importances:
+            return found._replace(second=second, state=state)
+        small = [resize_flow(flow, pictures[0].shape[:2]) for flow in found.flows]
+        own = [resize(importance(directions[i], small[i], small[1 - i]), size) for i in (0, 1)]
+        return found._replace(importances=own)
 
     def render(self, motion: Motion[AnyFrame], t: float) -> AnyFrame:
         """Draw the frame at time t in [0, 1], in the size, mode and depth of the frames.
@@ -260,13 +277,25 @@ class Interpolator:
         known = [np.zeros(len(table), np.float32) for table in pieces]
         return matches, [Guidance(resize_flow(coarse[i], size), known[i]) for i in (0, 1)]
 
+    def _propose(
+        self, analysis0: Analysis, analysis1: Analysis
+    ) -> tuple[tuple[NDArray[np.float32], NDArray[np.float32]] | None, Any]:
+        """Flow at the size of the frame that the network finds without coarse flow, if it does, and its state."""
+        if self._network is None:
+            return None, None
+        with self._inference():
+            proposal = self._network.propose(self._side(analysis0), self._side(analysis1))
+        return (
+            (None, None) if proposal is None else ((_array(proposal.flow01), _array(proposal.flow10)), proposal.state)
+        )
+
     def _refine(
         self,
         analysis0: Analysis,
         analysis1: Analysis,
         coarse: list[NDArray[np.float32]],
         trust: list[NDArray[np.float32]],
-    ) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]] | None]:
+    ) -> _Found:
         """The network's flows and importances at the size of the frame; no importances where it has none."""
         assert self._network is not None
         sides = self._side(analysis0), self._side(analysis1)
@@ -274,10 +303,9 @@ class Interpolator:
         trusts = self._tensor(trust[0][None]), self._tensor(trust[1][None])
         with self._inference():
             moved = self._network.flows(*sides, starts, trusts)
-        flows = [_array(moved.flow01), _array(moved.flow10)]
-        if moved.importance0 is None or moved.importance1 is None:
-            return flows, None
-        return flows, [_array(moved.importance0)[0], _array(moved.importance1)[0]]
+        known = moved.importance0 is not None and moved.importance1 is not None
+        importances = [_array(plane)[0] for plane in (moved.importance0, moved.importance1) if plane is not None]
+        return _Found([_array(moved.flow01), _array(moved.flow10)], importances if known else [])
 
     def _side(self, analysis: Analysis) -> Side:
         if analysis.features is None:
@@ -296,6 +324,7 @@ class Interpolator:
             self._tensor(motion.flow10),
             self._tensor(motion.importance0[None]),
             self._tensor(motion.importance1[None]),
+            state=motion.state,
         )
         sides = self._side(motion.analysis0), self._side(motion.analysis1)
         return self._network.draw(*sides, moved, t, torch.from_numpy(where)[None, None].to(self.device))
@@ -312,8 +341,9 @@ class Interpolator:
     def _something_moves(self, motion: Motion, t: float) -> NDArray[np.bool_]:
         """Where a moving pixel of either frame arrives at time t: bool (H, W)."""
         arrives = np.zeros(motion.flow01.shape[1:], np.bool_)
-        for flow, share in ((motion.flow01, t), (motion.flow10, 1 - t)):
-            mark_landings(flow, share, STILL, arrives)
+        for flow01, flow10 in ((motion.flow01, motion.flow10), *([motion.second] if motion.second else [])):
+            mark_landings(flow01, t, STILL, arrives)
+            mark_landings(flow10, 1 - t, STILL, arrives)
         return arrives
 
     def _planes(self, frame: Frame) -> Tensor:

@@ -41,6 +41,8 @@ class Motion(Generic[AnyFrame_co]):
     moving: bool (H, W), outside of which nothing moves, see `mattes.moving_hull`.
     seconds: wall time by stage.
     inner: the motion of the part within `window`, rows and columns of the frame, where a fixed matte surrounds it.
+    second: the flows 0→1 and 1→0 of a second network, in the same form; None where the model has one network or none.
+    state: what else that network needs to render; None likewise.
     """
 
     analysis0: Analysis[AnyFrame_co]
@@ -57,3 +59,5 @@ class Motion(Generic[AnyFrame_co]):
     seconds: dict[str, float]
     inner: Motion[AnyFrame_co] | None = None
     window: Region | None = None
+    second: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+    state: Any = None

@@ -35,23 +35,6 @@ JAPANESE = LineStyle(bilateral=(10, 10, 10), low=2, high=20)
 
 
 @dataclass(frozen=True, slots=True)
-class Restoration:
-    """When two drawings of one frame agree (see `animeinterp.net.studio.restoration`).
-
-    Chosen on ten hard triplets of the development set and twenty of other titles; see docs/results.md.
-
-    Attributes:
-        sigma: Of the Gaussian blur before they are compared, and of the share after, px.
-        tolerance: Largest difference over the channels at which both count the same, levels of 255.
-        softness: Levels of 255 over which the share falls from 0.73 to 0.27.
-    """
-
-    sigma: float = 1.5
-    tolerance: float = 16.0
-    softness: float = 4.0
-
-
-@dataclass(frozen=True, slots=True)
 class ModelConfig:
     """One architecture, as data.
 
@@ -59,7 +42,7 @@ class ModelConfig:
     flow: where dense flow comes from: `rfr` refines SGM's coarse flow by a network (paper §4.2); `dis` fuses
         SGM's flow with DIS optical flow, no weights; `refined` does both, by a lighter network.
     synthesis: `gridnet` draws the frame by a network (paper §4.3); `compose` selects between the warped frames by
-        rule; `chosen` lets a network select.
+        rule; `chosen` lets a network select; `restored` joins what `chosen` and a heavy network draw.
     splat: forward-warping mode, `average` or `softmax` (Niklaus & Liu 2020).
     deformation: how SGM finds the deformation of a matched piece: DIS with the `published` settings, `quick` ones,
         or `none`: pieces are only shifted.
@@ -72,13 +55,12 @@ class ModelConfig:
     seen_share: share of a frame's pixels that `refined` and `chosen` look at; they draw from the frame as it is.
     seen_pixels: at least (if there are as many) and at most so many.
     working_share: of `Options.working_pixels`, for segmentation, matching and DIS.
-    restoration: the frame is joined from that of this network and those of `studio`'s heavy ones; None = this one alone.
     free_flow: how closely DIS looks that begins from nothing: OpenCV's `medium` or `fast`.
     """
 
     name: str
     flow: Literal["rfr", "dis", "refined"]
-    synthesis: Literal["gridnet", "compose", "chosen"]
+    synthesis: Literal["gridnet", "compose", "chosen", "restored"]
     splat: SplatMode
     deformation: Literal["published", "quick", "none"]
     iterations: int = 12
@@ -92,7 +74,6 @@ class ModelConfig:
     seen_pixels: tuple[int, int] = (0, 2_200_000)
     working_share: float = 1.0
     free_flow: Literal["medium", "fast"] = "medium"
-    restoration: Restoration | None = None
 
 
 PAPER = ModelConfig(
@@ -123,7 +104,7 @@ CEL_FAST = replace(
 )
 
 # The best pictures, at twenty times the cost: `cel` joined with a heavy network from public weights.
-STUDIO = replace(CEL, name="studio", restoration=Restoration())
+STUDIO = replace(CEL, name="studio", synthesis="restored")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from animeinterp.cli import main
 from animeinterp.device import check_device_name, choose_device
 from animeinterp.errors import DeviceWarning, UsageError
 from animeinterp.interpolator import load_interpolator
-from animeinterp.networks import try_out
+from animeinterp.architectures import try_out
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_a_gpu_that_cannot_draw_leaves_it_to_the_cpu_with_a_word(monkeypatch, mo
 
 @pytest.mark.parametrize("model", ["cel", "classical", "paper"])
 def test_the_trial_draws_with_every_kind_of_network(monkeypatch, model):
-    from animeinterp.networks import build_network
+    from animeinterp.architectures import build_network
     from animeinterp.options import PRESETS
 
     class Device(str):

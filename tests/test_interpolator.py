@@ -13,7 +13,7 @@ from animeinterp import Options, load_interpolator
 from animeinterp.errors import FrameError, UsageError, WeightsError
 from animeinterp.interpolator import Interpolator
 from animeinterp.net.model import AnimeInterp
-from animeinterp.networks import build_network
+from animeinterp.architectures import build_network
 from animeinterp.options import PAPER, PRESETS
 from animeinterp.sgm.dense import backward_warp
 

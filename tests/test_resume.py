@@ -211,7 +211,7 @@ def test_a_list_of_cuts_counts_by_what_is_in_it(run, tmp_path):
 def test_other_weights_are_noticed():
     import torch
 
-    from animeinterp.networks import digest
+    from animeinterp.architectures import digest
     from animeinterp.video.settings import _settings_of
 
     first, second = torch.zeros(3), torch.tensor([0, 0, 1e-6])

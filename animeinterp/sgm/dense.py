@@ -89,16 +89,27 @@ def _channel_mean(image):  # type: ignore[no-untyped-def]
 
 
 def fuse(
-    direction: Direction, slide: NDArray[np.float32] | None = None, effort: Effort = "medium"
+    direction: Direction,
+    slide: NDArray[np.float32] | None = None,
+    effort: Effort = "medium",
+    proposed: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """The best candidate for each piece: flow float32 (2, H, W), x first, px.
+    """Choose the best candidate for each piece.
 
-    effort: of DIS that begins from nothing. slide: float32 (2,), x first, px, how a ground that repeats itself moves
-    (`repeats.slide_of_repeats`).
+    Args:
+        direction: What is known of the pair in this direction.
+        slide: float32 (2,), x first, px, how a ground that repeats itself moves (`repeats.slide_of_repeats`).
+        effort: DIS preset for unguided flow.
+        proposed: One more candidate, float32 (2, H, W), x first, px, such as a network's flow.
+
+    Returns:
+        float32 (2, H, W), x first, px.
     """
     frame, other, pieces, guidance = direction
-    candidates = np.empty((4, 2, *pieces.labels.shape), np.float32)
-    free, guided, tracked, camera = candidates
+    candidates = np.empty((4 if proposed is None else 5, 2, *pieces.labels.shape), np.float32)
+    free, guided, tracked, camera = candidates[:4]
+    if proposed is not None:
+        candidates[4] = proposed
     free[:] = dis_flow(frame, other, effort=effort)
     known = (guidance.confidence > 0)[pieces.labels]
     guided[:] = np.where(known, guidance.flow, free)

