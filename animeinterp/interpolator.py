@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from animeinterp.device import choose_device
-from animeinterp.errors import DeviceWarning, UsageError, WeightsError
+from animeinterp.errors import DeviceWarning, UsageError
 from animeinterp.frame import AnyFrame, Frame, check_frame, check_pair, check_time, copied, from_planes, rgb8, to_planes
 from animeinterp.mattes import Region, crop, find_window, mix, moving_hull, surround
 from animeinterp.motion import Analysis, Motion
@@ -31,7 +31,7 @@ from animeinterp.net.compose import Warped, compose, warp
 from animeinterp.net.descriptors import PieceDescriptor, load_vgg
 from animeinterp.net.landing import mark_landings
 from animeinterp.net.model import AnimeInterp
-from animeinterp.networks import Moved, Side, build_network, try_out, wrap
+from animeinterp.networks import Moved, Side, StudioPair, build_network, try_out, wrap
 from animeinterp.options import DEFAULT_PRESET, PRESETS, LineStyle, ModelConfig, Options, at_share
 from animeinterp.resizing import at_working_size, resize, resize_flow
 from animeinterp.sgm import appearance
@@ -41,8 +41,8 @@ from animeinterp.sgm.guidance import PUBLISHED, QUICK, Guidance, coarse_flow
 from animeinterp.sgm.matching import match
 from animeinterp.sgm.pieces import Pieces, pieces_between, pieces_of, resolve_style
 from animeinterp.sgm.repeats import slide_of_repeats
-from animeinterp.weights import shipped_weights
 from animeinterp.weights.loading import load_weights
+from animeinterp.weights.locations import weight_files
 
 CoarseFlows = tuple[NDArray[np.float32], NDArray[np.float32]]
 _Guided = tuple[list[NDArray[np.int64]], list[Guidance]]  # matches and flow, there and back
@@ -61,7 +61,7 @@ class Interpolator:
         self,
         config: ModelConfig,
         options: Options | None = None,
-        network: AnimeInterp | Cel | None = None,
+        network: AnimeInterp | Cel | StudioPair | None = None,
         descriptor: PieceDescriptor | None = None,
         device: str = "cpu",
     ) -> None:
@@ -345,24 +345,22 @@ def load_interpolator(
     """Build an interpolator: presets, weights and device are joined here and nowhere else.
 
     model: a preset, see `available_models`, or `default`. device: `auto` (a GPU if there is one), `cpu`, `cuda`, …
-    weights: the network's, for presets that have one, instead of those that come with the package. vgg: VGG-19
-    weights in torchvision's layout, to match pieces by; without them pieces are matched by descriptors that need none.
+    weights: the network's, for presets that have one, instead of those that come with the package or, for `studio`,
+    that `animeinterp weights get studio` put on this machine. vgg: VGG-19 weights in torchvision's layout, to match
+    pieces by; without them pieces are matched by descriptors that need none.
     Raises UsageError for an unknown preset or device, FileError and WeightsError for weights that do not load.
     """
     name = DEFAULT_PRESET if model == "default" else model
     if name not in PRESETS:
         raise UsageError(f"expected a model out of {', '.join(PRESETS)}, got {model!r}")
+    files = weight_files(name, weights)
     config, place = PRESETS[name], choose_device(device)
     network = build_network(config)
     if network is not None:
-        weights = weights or shipped_weights(name)
-        if weights is None:
-            raise WeightsError(f"model {name!r} needs its weights; give their path (weights=…, --weights PATH)")
         network = network.eval().requires_grad_(False)
-        load_weights(network, weights, name)
+        for part, path in files.items():
+            load_weights(network.get_submodule(part), path, name)
         network = network.to(place)
-    elif weights is not None:
-        raise UsageError(f"model {name!r} has no weights, got {weights}; leave them out or choose another model")
     descriptor = None if vgg is None else PieceDescriptor(load_vgg(vgg).to(place))
     refusal = try_out(network, config.splat, place)
     if refusal and device == "auto":
