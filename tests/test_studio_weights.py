@@ -501,6 +501,21 @@ def test_scores_depend_on_both_files(made, small, wheel, data_folder, tmp_path):
     assert _digest(locations.weight_files("classical")) is None
 
 
+def test_a_film_goes_on_only_with_the_same_weights_of_both_networks():
+    from animeinterp.interpolator import Interpolator
+    from animeinterp.networks import build_network
+    from animeinterp.options import PRESETS
+    from animeinterp.video.settings import _settings_of
+
+    network = build_network(PRESETS["studio"])
+    seen = {_settings_of(Interpolator(PRESETS["studio"], network=network))["weights"]}
+    for part in (network.light, network.heavy):
+        with torch.no_grad():
+            next(part.parameters()).add_(1)
+        seen.add(_settings_of(Interpolator(PRESETS["studio"], network=network))["weights"])
+    assert len(seen) == 3
+
+
 def test_studio_is_not_trained():
     from animeinterp.training.limits import _check_model
 
