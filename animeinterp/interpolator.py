@@ -31,7 +31,7 @@ from animeinterp.net.compose import Warped, compose, warp
 from animeinterp.net.descriptors import PieceDescriptor, load_vgg
 from animeinterp.net.landing import mark_landings
 from animeinterp.net.model import AnimeInterp
-from animeinterp.networks import Moved, Side, StudioPair, build_network, try_out, wrap
+from animeinterp.networks import Moved, Side, build_network, try_out, wrap
 from animeinterp.options import DEFAULT_PRESET, PRESETS, LineStyle, ModelConfig, Options, at_share
 from animeinterp.resizing import at_working_size, resize, resize_flow
 from animeinterp.sgm import appearance
@@ -61,7 +61,7 @@ class Interpolator:
         self,
         config: ModelConfig,
         options: Options | None = None,
-        network: AnimeInterp | Cel | StudioPair | None = None,
+        network: AnimeInterp | Cel | None = None,
         descriptor: PieceDescriptor | None = None,
         device: str = "cpu",
     ) -> None:

@@ -226,7 +226,7 @@ def wrap(network: AnimeInterp | Cel | StudioPair) -> Network:
     return CelNetwork(network) if isinstance(network, Cel) else PaperNetwork(network)
 
 
-def try_out(network: AnimeInterp | Cel | StudioPair | None, mode: SplatMode, device: str) -> str:
+def try_out(network: AnimeInterp | Cel | None, mode: SplatMode, device: str) -> str:
     """Draw an empty frame with all operations of a network, or of the presets without one, unless on the CPU.
 
     Args:
