@@ -14,7 +14,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,11 +22,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from animeinterp.architectures import Networks, build_network, try_out, wrap
+from animeinterp.coarse_flow import CoarseFlows, given_flow, match_segments
 from animeinterp.device import choose_device
-from animeinterp.errors import DeviceWarning, UsageError, WeightsError
+from animeinterp.errors import DeviceWarning, UsageError
 from animeinterp.frame import AnyFrame, Frame, check_frame, check_pair, check_time, copied, from_planes, rgb8, to_planes
 from animeinterp.mattes import Region, crop, find_window, mix, moving_hull, surround
-from animeinterp.motion import Analysis, Motion
+from animeinterp.motion import Analysis, Motion, timed
 from animeinterp.net.compose import Warped, compose, warp
 from animeinterp.net.descriptors import PieceDescriptor, load_vgg
 from animeinterp.net.landing import mark_landings
@@ -37,16 +37,12 @@ from animeinterp.resizing import at_working_size, resize, resize_flow
 from animeinterp.sgm import appearance
 from animeinterp.sgm.contours import line_map
 from animeinterp.sgm.dense import Direction, fuse, importance
-from animeinterp.sgm.guidance import PUBLISHED, QUICK, Guidance, coarse_flow
-from animeinterp.sgm.matching import match
+from animeinterp.sgm.guidance import Guidance
 from animeinterp.sgm.pieces import Pieces, pieces_between, pieces_of, resolve_style
 from animeinterp.sgm.repeats import slide_of_repeats
-from animeinterp.weights import shipped_weights
 from animeinterp.weights.loading import load_weights
+from animeinterp.weights.locations import weight_files
 
-CoarseFlows = tuple[NDArray[np.float32], NDArray[np.float32]]
-_Guided = tuple[list[NDArray[np.int64]], list[Guidance]]  # matches and flow, there and back
-_DEFORMATIONS = {"published": PUBLISHED, "quick": QUICK, "none": None}
 STILL = 0.5  # px; slower pixels do not count as moving when untouched pixels are kept
 
 
@@ -123,7 +119,7 @@ class Interpolator:
             pieces, descriptors = pieces_of(np.zeros(picture.shape[:2], np.int32)), np.zeros((1, 0), np.float32)
         features = None
         if self._network is not None:
-            with _timed(seconds, "features"), self._inference():
+            with timed(seconds, "features"), self._inference():
                 features = self._network.see(self._planes(frame))
         return Analysis(frame, picture, pieces, descriptors, features, seconds)
 
@@ -142,9 +138,11 @@ class Interpolator:
             if analysis0.pieces.style != analysis1.pieces.style:
                 # Pieces found in two ways would not match.
                 analysis1 = self.analyze(analysis1.frame, analysis0.pieces.style)
-            (match01, match10), guidances = self._match(analysis0, analysis1, seconds)
+            (match01, match10), guidances = match_segments(self.config.deformation, analysis0, analysis1, seconds)
         else:
-            (match01, match10), guidances = self._given(analysis0, analysis1, coarse)
+            if not self.takes_coarse:
+                raise UsageError(f"model {self.config.name!r} takes no coarse flow; leave it out")
+            (match01, match10), guidances = given_flow(analysis0, analysis1, coarse)
         frames = analysis0.frame, analysis1.frame
         window, inner, second, state = find_window(*frames), None, None, None
         if window is None:
@@ -178,7 +176,7 @@ class Interpolator:
             Direction(*pictures, analysis0.pieces, guidances[0]),
             Direction(*pictures[::-1], analysis1.pieces, guidances[1]),
         )
-        with _timed(seconds, "refined flow"):
+        with timed(seconds, "refined flow"):
             fused = self._network is None or self._network.fused
             slide = slide_of_repeats(*pictures, analysis0.pieces, analysis1.pieces) if fused else None
             slides = slide, None if slide is None else -slide
@@ -188,13 +186,13 @@ class Interpolator:
                 size = pictures[0].shape[:2]
                 proposed = [None, None] if second is None else [resize_flow(flow, size) for flow in second]
                 small = [fuse(directions[i], slides[i], self.config.free_flow, proposed[i]) for i in (0, 1)]
-        with _timed(seconds, "importance"):
+        with timed(seconds, "importance"):
             trust = [importance(directions[i], small[i], small[1 - i]) for i in (0, 1)]
         size = analysis0.frame.shape[:2]
         flows, importances = [resize_flow(flow, size) for flow in small], [resize(plane, size) for plane in trust]
         if self._network is None:
             return _Found(flows, importances)
-        with _timed(seconds, "refined flow"):
+        with timed(seconds, "refined flow"):
             found = self._refine(analysis0, analysis1, flows, importances)
         if found.importances:
             return found._replace(second=second, state=state)
@@ -243,39 +241,15 @@ class Interpolator:
     def _segment(
         self, picture: NDArray[np.uint8], style: LineStyle | None, seconds: dict[str, float]
     ) -> tuple[Pieces, NDArray[np.float32]]:
-        with _timed(seconds, "contours"):
+        with timed(seconds, "contours"):
             style = style or resolve_style(picture, self.options.style)
             fillable = line_map(picture, at_share(style, self.config.working_share))
-        with _timed(seconds, "pieces"):
+        with timed(seconds, "pieces"):
             pieces = pieces_between(picture, fillable, style)
-        with _timed(seconds, "descriptors"):
+        with timed(seconds, "descriptors"):
             if self._descriptor is None:
                 return pieces, appearance.describe(picture, pieces)
             return pieces, self._descriptor.describe(picture, pieces.labels, len(pieces))
-
-    def _match(self, analysis0: Analysis, analysis1: Analysis, seconds: dict[str, float]) -> _Guided:
-        if not (analysis0.descriptors.size and analysis1.descriptors.size):
-            raise UsageError("an analysis holds no pieces to match; analyze with segment=True, or give the coarse flow")
-        pieces, pictures = (analysis0.pieces, analysis1.pieces), (analysis0.picture, analysis1.picture)
-        with _timed(seconds, "matching"):
-            found = match(*pieces, analysis0.descriptors, analysis1.descriptors)
-        with _timed(seconds, "coarse flow"):
-            deformation = _DEFORMATIONS[self.config.deformation]
-            guidance01 = coarse_flow(*pictures, *pieces, found.match01, deformation)
-            guidance10 = coarse_flow(*pictures[::-1], *pieces[::-1], found.match10, deformation)
-        return [found.match01, found.match10], [guidance01, guidance10]
-
-    def _given(self, analysis0: Analysis, analysis1: Analysis, coarse: CoarseFlows) -> _Guided:
-        """The coarse flow as what matching would say, had it been done: no matches, no confidence in any piece."""
-        if not self.takes_coarse:
-            raise UsageError(f"model {self.config.name!r} takes no coarse flow; leave it out")
-        for flow in coarse:
-            if flow.ndim != 3 or flow.shape[0] != 2 or flow.dtype != np.float32:
-                raise UsageError(f"expected coarse flow as float32 (2, h, w), got {flow.dtype} {flow.shape}")
-        size, pieces = analysis0.picture.shape[:2], (analysis0.pieces, analysis1.pieces)
-        matches = [np.full(len(table), -1, np.int64) for table in pieces]
-        known = [np.zeros(len(table), np.float32) for table in pieces]
-        return matches, [Guidance(resize_flow(coarse[i], size), known[i]) for i in (0, 1)]
 
     def _propose(
         self, analysis0: Analysis, analysis1: Analysis
@@ -375,24 +349,22 @@ def load_interpolator(
     """Build an interpolator: presets, weights and device are joined here and nowhere else.
 
     model: a preset, see `available_models`, or `default`. device: `auto` (a GPU if there is one), `cpu`, `cuda`, …
-    weights: the network's, for presets that have one, instead of those that come with the package. vgg: VGG-19
-    weights in torchvision's layout, to match pieces by; without them pieces are matched by descriptors that need none.
+    weights: the network's, for presets that have one, instead of those that come with the package or, for `studio`,
+    that `animeinterp weights get studio` put on this machine. vgg: VGG-19 weights in torchvision's layout, to match
+    pieces by; without them pieces are matched by descriptors that need none.
     Raises UsageError for an unknown preset or device, FileError and WeightsError for weights that do not load.
     """
     name = DEFAULT_PRESET if model == "default" else model
     if name not in PRESETS:
         raise UsageError(f"expected a model out of {', '.join(PRESETS)}, got {model!r}")
+    files = weight_files(name, weights)
     config, place = PRESETS[name], choose_device(device)
     network = build_network(config)
     if network is not None:
-        weights = weights or shipped_weights(name)
-        if weights is None:
-            raise WeightsError(f"model {name!r} needs its weights; give their path (weights=…, --weights PATH)")
         network = network.eval().requires_grad_(False)
-        load_weights(network, weights, name)
+        for part, path in files.items():
+            load_weights(network.get_submodule(part), path, name)
         network = network.to(place)
-    elif weights is not None:
-        raise UsageError(f"model {name!r} has no weights, got {weights}; leave them out or choose another model")
     descriptor = None if vgg is None else PieceDescriptor(load_vgg(vgg).to(place))
     refusal = try_out(network, config.splat, place)
     if refusal and device == "auto":
@@ -413,10 +385,3 @@ def _placed(plane: NDArray[np.float32], window: Region, frame: Frame, rest: floa
 def _array(planes: Tensor) -> NDArray[np.float32]:
     """(1, C, H, W) → (C, H, W) on the CPU."""
     return np.asarray(planes[0].float().cpu().numpy())
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    begin = perf_counter()
-    yield
-    seconds[stage] = seconds.get(stage, 0.0) + perf_counter() - begin

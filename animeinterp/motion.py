@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Generic
 
 import numpy as np
@@ -61,3 +64,11 @@ class Motion(Generic[AnyFrame_co]):
     window: Region | None = None
     second: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
     state: Any = None
+
+
+@contextmanager
+def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Add the wall time of what is done within to `seconds[stage]`."""
+    begin = perf_counter()
+    yield
+    seconds[stage] = seconds.get(stage, 0.0) + perf_counter() - begin

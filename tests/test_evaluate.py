@@ -636,6 +636,7 @@ def flows(dataset, monkeypatch):
     load = SimpleNamespace(load_interpolator=lambda name, *_, **__: Paper() if name == "paper" else blend)
     monkeypatch.setitem(sys.modules, "animeinterp.interpolator", load)
     monkeypatch.setattr("animeinterp.cli.evaluating.check_setup", lambda *_: None)  # a stub needs no weights
+    monkeypatch.setattr("animeinterp.weights.locations.weight_files", lambda *_: {})
     return default_folder(dataset)
 
 

@@ -14,7 +14,7 @@ import typer
 from typer.exceptions import TyperException
 
 from animeinterp import __version__
-from animeinterp.cli import datasets, drawing, evaluating, training, video
+from animeinterp.cli import datasets, drawing, evaluating, public_weights, training, video
 from animeinterp.cli.terminal import err, out
 from animeinterp.errors import AnimeInterpWarning, UsageError
 
@@ -28,7 +28,7 @@ app = typer.Typer(
     context_settings=_SETTINGS,
 )
 dataset = typer.Typer(help="Data sets: build them, look at them, cut training crops.", context_settings=_SETTINGS)
-weights = typer.Typer(help="Weights of training runs.", context_settings=_SETTINGS)
+weights = typer.Typer(help="Weights: fetch public ones, export those of training runs.", context_settings=_SETTINGS)
 _VERBS: dict[typer.Typer, tuple[Callable[..., None], ...]] = {
     app: (
         drawing.tween,
@@ -40,7 +40,7 @@ _VERBS: dict[typer.Typer, tuple[Callable[..., None], ...]] = {
         training.train,
     ),
     dataset: (datasets.preview, datasets.crops, datasets.build, datasets.prune, datasets.flows),
-    weights: (training.export,),
+    weights: (public_weights.get, training.export),
 }
 for group, verbs in _VERBS.items():
     for verb in verbs:

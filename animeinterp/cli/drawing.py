@@ -13,13 +13,14 @@ import typer
 from rich.table import Table
 
 from animeinterp.cli.terminal import DEFAULTS, Device, Force, MaxPixels, Model, Style, Vgg, Weights, out, show_table
-from animeinterp.errors import UsageError, WeightsError
+from animeinterp.errors import UsageError
 from animeinterp.options import DEFAULT_PRESET, PRESETS, Options
 
 if TYPE_CHECKING:
     from animeinterp.interpolator import Interpolator
     from animeinterp.motion import Motion
     from animeinterp.picture import Picture
+    from animeinterp.weights.records import ModelRecord
 
 Frame0 = Annotated[Path, typer.Argument(metavar="A", readable=False, help="The first frame: PNG, WebP, TIFF or JPEG.")]
 Frame1 = Annotated[
@@ -132,17 +133,37 @@ def demo(
 def models() -> None:
     """List the models with size, licence, training data and scores."""
     from animeinterp.weights import available_models
+    from animeinterp.weights.locations import installed_weights
 
     table = Table(show_lines=True)
-    for heading in ("model", "weights", "size", "licence", "training data", "scores"):
+    for heading in ("model", "weights and their origin", "size", "licence", "training data", "scores"):
         table.add_column(heading, overflow="fold")
     for place, record in enumerate(available_models()):
-        where = "none needed" if record.file is None else "shipped" if record.shipped else f"--weights {record.file}"
+        weights = [_whereabouts(record, installed_weights(record.name)), record.origin]
         scores = "\n".join(f"{s.benchmark}: {s.metric} {s.value:g} ({s.source})" for s in record.scores)
-        size = "–" if record.size is None else f"{record.size / 1e6:.1f} MB"
+        sizes = [f"{record.size / 1e6:.1f} MB"] if record.size else []
+        sizes += [f"{record.download / 1e6:.1f} MB to fetch"] if record.download else []
         name = f"{record.name}{' (default)' if place == 0 else ''}\n{record.summary}"
-        table.add_row(name, where, size, record.licence or "–", record.training_data or "–", scores or "–")
+        table.add_row(
+            name,
+            "\n".join(weights),
+            "\n".join(sizes) or "–",
+            record.licence or "–",
+            record.training_data or "–",
+            scores or "–",
+        )
     show_table(table)
+
+
+def _whereabouts(record: ModelRecord, installed: Path | None) -> str:
+    """Where the weights of a model are, or how they are got."""
+    if record.file is None:
+        return "none needed"
+    if record.shipped:
+        return "shipped"
+    if not record.package:
+        return f"--weights {record.file}"
+    return f"fetched: {installed}" if installed else f"not fetched yet: animeinterp weights get {record.name}"
 
 
 def _times(count: int | None, at: str | None, timing: str | None) -> tuple[Fraction, ...]:
@@ -198,25 +219,21 @@ def check_model_options(model: str, weights: Path | None, vgg: Path | None, devi
     Raises:
         UsageError: An unknown model, style or device, or weights for a model that has none.
         FileError: Weights that are not a file.
-        WeightsError: Weights that the model needs are not given.
+        WeightsError: Weights that the model needs are neither given nor on this machine.
     """
     from animeinterp.device import check_device_name
     from animeinterp.io.files import check_source
-    from animeinterp.weights import shipped_weights
+    from animeinterp.weights.containers import EXPECTED
+    from animeinterp.weights.locations import weight_files
 
     if style not in ("auto", "western", "japanese"):
         raise UsageError(f"expected --style auto, western or japanese, got {style}")
     if model != "default" and model not in PRESETS:
         raise UsageError(f"expected a model out of {', '.join(PRESETS)}, got {model!r}")
     check_device_name(device)
-    name = DEFAULT_PRESET if model == "default" else model
-    if PRESETS[name].flow == "dis" and weights is not None:
-        raise UsageError(f"model {name!r} has no weights, got {weights}; leave them out or choose another model")
-    if PRESETS[name].flow != "dis" and weights is None and shipped_weights(name) is None:
-        raise WeightsError(f"model {name!r} needs its weights; give their path (weights=…, --weights PATH)")
-    for path in (weights, vgg):
-        if path is not None:
-            check_source(path, "a weights file (.pth, .ckpt, .safetensors)")
+    weight_files(DEFAULT_PRESET if model == "default" else model, weights)
+    if vgg is not None:
+        check_source(vgg, EXPECTED)
 
 
 def build_interpolator(

@@ -196,13 +196,13 @@ def _settings(setup: Setup, lpips: Perceived | None) -> dict[str, Any]:
     from animeinterp import __version__
     from animeinterp.device import choose_device
     from animeinterp.evaluation.results import sha256
-    from animeinterp.weights import shipped_weights
+    from animeinterp.weights.locations import weight_files
 
-    found = {label: (preset, weights or shipped_weights(preset)) for label, (preset, weights) in setup.models.items()}
+    found = {label: (preset, weight_files(preset, weights)) for label, (preset, weights) in setup.models.items()}
     device = choose_device(setup.device)
     return {
         "version": __version__,
-        "models": {label: {"preset": name, "sha256": path and sha256(path)} for label, (name, path) in found.items()},
+        "models": {label: {"preset": name, "sha256": _digest(files)} for label, (name, files) in found.items()},
         "predictions": list(setup.predictions),
         "device": device,
         "flows": list(setup.guided),
@@ -210,6 +210,14 @@ def _settings(setup: Setup, lpips: Perceived | None) -> dict[str, Any]:
         "lpips": lpips and lpips.identity,
         "best_t": setup.best_t,
     }
+
+
+def _digest(files: dict[str, Path]) -> str | dict[str, str] | None:
+    """SHA-256 of a model's weights; of each file where there are several, None where there is none."""
+    from animeinterp.evaluation.results import sha256
+
+    found = {part: sha256(path) for part, path in files.items()}
+    return found.get("", found or None)
 
 
 def _about(setup: Setup) -> dict[str, Any]:

@@ -37,7 +37,11 @@ Item = TypeVar("Item")
 Model = Annotated[str, typer.Option("--model", help="A preset out of `animeinterp models`.")]
 Weights = Annotated[
     Path | None,
-    typer.Option("--weights", readable=False, help="The model's weights; `paper` reads the published checkpoint."),
+    typer.Option(
+        "--weights",
+        readable=False,
+        help="The model's weights; `paper` reads the published checkpoint, `studio` what `weights get` wrote.",
+    ),
 ]
 Vgg = Annotated[
     Path | None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from animeinterp.cli.drawing import build_interpolator
+from animeinterp.cli.drawing import build_interpolator, check_model_options
 from animeinterp.cli.terminal import DEFAULTS, Device, Force, MaxPixels, Model, Style, Vgg, Weights, err, out
 from animeinterp.cli.video_progress import Report, shown
 from animeinterp.errors import AnimeInterpError, UsageError
@@ -107,6 +107,7 @@ def video(
     from animeinterp.video.encoding import Encoding
     from animeinterp.video.job import VideoOptions, interpolate_video
 
+    check_model_options(model, weights, vgg, device, style)
     encoding = Encoding(codec, crf, preset, lossless)
     options = VideoOptions(
         *(fps, times, slow, preview, cadence, max_hold, cuts, loop, sound, encoding, flow_scale, compare, deinterlace),

@@ -109,7 +109,7 @@ def _within(value: Any, limits: Range, name: str) -> None:
 
 
 def _check_model(preset: str, changes: Mapping[str, Any]) -> None:
-    trained = [name for name, config in PRESETS.items() if config.synthesis == "chosen"]
+    trained = [name for name, one in PRESETS.items() if one.synthesis == "chosen"]
     if preset not in trained:
         raise UsageError(f"there is no preset {preset!r:.60} to train; expected one of {', '.join(trained)}")
     hints = get_type_hints(ModelConfig)

@@ -10,10 +10,21 @@ from animeinterp.weights.records import (
     CEL_FAST,
     CLASSICAL,
     PAPER,
+    STUDIO,
     ModelRecord,
     Score,
     available_models,
     shipped_weights,
 )
 
-__all__ = ["CEL", "CEL_FAST", "CLASSICAL", "PAPER", "ModelRecord", "Score", "available_models", "shipped_weights"]
+__all__ = [
+    "CEL",
+    "CEL_FAST",
+    "CLASSICAL",
+    "PAPER",
+    "STUDIO",
+    "ModelRecord",
+    "Score",
+    "available_models",
+    "shipped_weights",
+]

