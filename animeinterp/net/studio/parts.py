@@ -53,7 +53,7 @@ class Metric(nn.Module):
         x = self.metric_in(torch.cat([frame0, frame1, *errors, flow01 / half, flow10 / half, *hidden], 1))
         for layer in (self.metric_net1, self.metric_net2, self.metric_net3):
             x = x + layer(x)
-        z0, z1 = (_RANGE * torch.tanh(self.metric_out(x))).chunk(2, 1)
+        z0, z1 = (_RANGE * torch.tanh(self.metric_out(x).float())).chunk(2, 1)
         return z0, z1
 
 
