@@ -64,7 +64,8 @@ class Attention(nn.Module):
         message = self.norm1(F.linear(message, to_message).float())
         if self.mlp is not None:
             message = self.norm2(self.mlp(torch.cat([source.to(query.dtype), message.to(query.dtype)], -1)).float())
-        return source + message
+        updated: Tensor = source + message
+        return updated
 
 
 class Block(nn.Module):
@@ -158,7 +159,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     with torch.autocast(query.device.type, enabled=False):
         query = query.float() * query.shape[-1] ** -0.5
         turned, value = key.float().transpose(1, 2), value.float()
-        parts = [torch.bmm(rows, turned).softmax(-1).bmm(value) for rows in query.split(_ROWS, 1)]
+        parts = [torch.bmm(rows, turned).softmax(-1).bmm(value) for rows in torch.split(query, _ROWS, 1)]
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
 

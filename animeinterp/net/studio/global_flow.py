@@ -96,7 +96,7 @@ class _Propagation(nn.Module):
 
     def nearby(self, features: Tensor, flow: Tensor) -> Tensor:
         """The same within 3x3; beyond the border are zeros, which take part, as in the published network."""
-        n, channels, height, width = features.shape
+        channels, height, width = features.shape[1:]
         tokens = features.permute(0, 2, 3, 1)
         query = self.q_proj(tokens).float().permute(0, 3, 1, 2)
         keys = F.pad(self.k_proj(tokens).float().permute(0, 3, 1, 2), (1, 1, 1, 1))

@@ -9,6 +9,8 @@ each block run in bf16.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -28,13 +30,8 @@ class _Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         # conv(x) * beta, with beta multiplied into the kernel.
         beta = self.beta.flatten()
-        weight, bias = self.conv.weight * beta.view(-1, 1, 1, 1), self._bias * beta
+        weight, bias = self.conv.weight * beta.view(-1, 1, 1, 1), cast(Tensor, self.conv.bias) * beta
         return F.leaky_relu_(F.conv2d(x, weight, bias, padding=1) + x, _SLOPE)
-
-    @property
-    def _bias(self) -> Tensor:
-        bias: Tensor | None = self.conv.bias
-        return bias if bias is not None else self.beta.new_zeros(self.beta.shape[1])
 
 
 class _Block(nn.Module):
@@ -82,7 +79,8 @@ class IntermediateFlow(nn.Module):
             change, more = block(torch.cat([*warped, time, mask], 1), flow, scale)
             flow, mask = flow + change, mask + more
         share = mask.sigmoid()
-        return share * _warp(frame0, flow[:, :2]) + (1 - share) * _warp(frame1, flow[:, 2:])
+        drawn: Tensor = share * _warp(frame0, flow[:, :2]) + (1 - share) * _warp(frame1, flow[:, 2:])
+        return drawn
 
 
 def _strided(channels_in: int, channels: int) -> nn.Sequential:

@@ -174,7 +174,7 @@ def _splat_all(encoding: Encoding, motion: Tensor, z: Tensor, box: tuple[int, in
 
 
 def _box(where: Tensor, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Top, bottom, left, right of what must be drawn and `_MARGIN` px around it, in whole cells of a frame of `size`."""
+    """What must be drawn and `_MARGIN` px around it: top, bottom, left, right, in whole cells of a frame of `size`."""
     marked = where.flatten(0, -3).any(0)
     edges: list[int] = []
     for axis, length in ((1, size[0]), (0, size[1])):

@@ -61,7 +61,8 @@ def _occluded(flow: Tensor, back: Tensor) -> Tensor:
     """1 where the way there and back does not end where it began, (N, 1, H, W)."""
     reach = flow.norm(dim=1, keepdim=True) + back.norm(dim=1, keepdim=True)
     gap = (flow + backward_warp(back, flow)).norm(dim=1, keepdim=True)
-    return (gap > _TOLERANCE * reach + _SLACK).to(flow.dtype)
+    occluded: Tensor = (gap > _TOLERANCE * reach + _SLACK).to(flow.dtype)
+    return occluded
 
 
 def _down(channels_in: int, channels: int) -> nn.Sequential:

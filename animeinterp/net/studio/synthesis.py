@@ -7,6 +7,7 @@ pixel-shuffle head doubles it. Attribute names are those of GMFSS Fortuna's weig
 from __future__ import annotations
 
 import itertools
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -34,9 +35,8 @@ class _Head(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) float → (N, 3, 2 H, 2 W) float32; H and W at least 2."""
-        x = self.conv_before_upsample(x)
         with torch.autocast(x.device.type, enabled=False):
-            x = x.float()
+            x = self.conv_before_upsample(x.float())
             frame = F.pixel_shuffle(F.conv2d(x, *self._composed(), padding=2), 2)
             frame[..., :1, :] = self._as_published(x[..., :2, :])[..., :1, :]
             frame[..., -1:, :] = self._as_published(x[..., -2:, :])[..., -1:, :]
@@ -50,13 +50,13 @@ class _Head(nn.Module):
 
     def _composed(self) -> tuple[Tensor, Tensor]:
         """Kernel (12, C, 5, 5) and bias (12,) of both convolutions as one; output channel 4 c + 2 y + x."""
-        first, last = self.upsample[0], self.conv_last
+        first, last = cast(nn.Conv2d, self.upsample[0]), self.conv_last
         channels = last.weight.shape[1]
         # (middle channel, its row and column within 2x2, input channel, 3, 3)
         kernel = first.weight.view(channels, 2, 2, channels, 3, 3)
-        bias = first.bias.view(channels, 2, 2)
+        bias = cast(Tensor, first.bias).view(channels, 2, 2)
         composed = kernel.new_zeros(3, 2, 2, channels, 5, 5)
-        shift = last.bias.view(3, 1, 1).repeat(1, 2, 2)
+        shift = cast(Tensor, last.bias).view(3, 1, 1).repeat(1, 2, 2)
         for y, x, down, across in itertools.product((0, 1), (0, 1), (-1, 0, 1), (-1, 0, 1)):
             # The pixel at (down, across) from (y, x) of a 2x2 cell lies in this cell, at this place of it.
             (cell_y, row), (cell_x, column) = divmod(y + down, 2), divmod(x + across, 2)
@@ -100,7 +100,11 @@ class Synthesis(nn.Module):
         Returns:
             (N, 3, H, W) float32, about [0, 1], not clamped.
         """
-        x00 = self.residual_model_head0(frames) + self.residual_model_head1(half)
+        # Under autocast what becomes the frame without another row stays in float32 (the frames, the sums of row 0, the
+        # head): a flat area is rounded alike everywhere, and would change its color.
+        with torch.autocast(frames.device.type, enabled=False):
+            x00 = self.residual_model_head0(frames.float())
+        x00 += self.residual_model_head1(half)
         x10 = self._at("downsample", 10, x00).add_(self.residual_model_head2(quarter))
         x20 = self._at("downsample", 20, x10).add_(self.residual_model_head3(eighth))
         x01 = self._residual(1, x00)
@@ -116,7 +120,9 @@ class Synthesis(nn.Module):
         return drawn
 
     def _residual(self, place: int, x: Tensor) -> Tensor:
-        return self._at("residual", place, x).add_(x)
+        # The sum takes the precision of x, which is float32 in row 0.
+        changed = self._at("residual", place, x)
+        return changed.add_(x) if changed.dtype == x.dtype else x + changed
 
     def _at(self, kind: str, place: int, x: Tensor) -> Tensor:
         changed: Tensor = self.get_submodule(f"{kind}_model_{place:02}")(x)
