@@ -1,6 +1,7 @@
 """Attention of the global-matching network: over the whole image, or within windows that shift (Swin).
 
-Tokens are the pixels of a feature map, (N, H, W, C). One head; scores are scaled by 1 / sqrt(C).
+Tokens are the pixels of a feature map, (N, H, W, C). One head; scores are scaled by 1 / sqrt(C). Under the caller's
+`torch.autocast`, projections and windowed attention run in bf16, the sum over the layers in float32.
 
 References: Xu et al., "GMFlow: Learning Optical Flow via Global Matching", CVPR 2022; Liu et al., "Swin Transformer",
 ICCV 2021.
@@ -20,7 +21,11 @@ _ROWS = 2048
 
 
 class Attention(nn.Module):
-    """Attention from one feature map to another, with or without the feed-forward part."""
+    """Attention from one feature map to another, with or without the feed-forward part.
+
+    Two of the four projections are computed: q·k is bilinear in source and target, and `merge` follows the value
+    projection without anything between them, so each pair of matrices is multiplied first.
+    """
 
     def __init__(self, channels: int, feed_forward: bool) -> None:
         super().__init__()
@@ -38,22 +43,27 @@ class Attention(nn.Module):
             )
             self.norm2 = nn.LayerNorm(channels)
 
-    def forward(self, source: Tensor, target: Tensor, splits: int, shift: bool) -> Tensor:
-        """`source` updated by what it finds in `target`.
+    def forward(self, source: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
+        """Update `source` with what it finds in the same window of `target`.
 
         Args:
-            source: (N, H, W, C) float.
-            target: (N, H, W, C) float.
-            splits: Windows per side; H and W are multiples of it.
-            shift: Whether the windows are moved by half their size, with wrap-around.
+            source: Windows of tokens, (N, windows, L, C) float32.
+            target: The same.
+            mask: Pairs of tokens that see each other, bool (1, windows, L, L); None where all do.
 
         Returns:
-            (N, H, W, C) float.
+            (N, windows, L, C) float32.
         """
-        query, key, value = self.q_proj(source), self.k_proj(target), self.v_proj(target)
-        message = self.norm1(self.merge(_windowed(query, key, value, splits, shift)))
+        with torch.autocast(source.device.type, enabled=False):
+            to_query = self.k_proj.weight.t() @ self.q_proj.weight
+            to_message = self.merge.weight @ self.v_proj.weight
+        query = F.linear(source, to_query)
+        tokens = target.to(query.dtype)
+        message = F.scaled_dot_product_attention(query, tokens, tokens, mask)
+        # The sum over the layers stays in float32; in bf16 its rounding error would grow with every layer.
+        message = self.norm1(F.linear(message, to_message).float())
         if self.mlp is not None:
-            message = self.norm2(self.mlp(torch.cat([source, message], -1)))
+            message = self.norm2(self.mlp(torch.cat([source.to(query.dtype), message.to(query.dtype)], -1)).float())
         updated: Tensor = source + message
         return updated
 
@@ -66,15 +76,15 @@ class Block(nn.Module):
         self.self_attn = Attention(channels, feed_forward=False)
         self.cross_attn_ffn = Attention(channels, feed_forward=True)
 
-    def forward(self, source: Tensor, target: Tensor, splits: int, shift: bool) -> Tensor:
+    def forward(self, source: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
         """See `Attention.forward`."""
-        source = self.self_attn(source, source, splits, shift)
-        updated: Tensor = self.cross_attn_ffn(source, target, splits, shift)
+        source = self.self_attn(source, source, mask)
+        updated: Tensor = self.cross_attn_ffn(source, target, mask)
         return updated
 
 
 class Transformer(nn.Module):
-    """Six blocks; every second one shifts its windows. Both images are updated alike."""
+    """Six blocks; every second one shifts its windows by half their size. Both images are updated alike."""
 
     def __init__(self, channels: int, depth: int = 6) -> None:
         super().__init__()
@@ -84,16 +94,25 @@ class Transformer(nn.Module):
         """Update pairs of feature maps.
 
         Args:
-            features: (2 N, C, H, W) float; sample n and n + N are a pair.
+            features: (2 N, C, H, W) float; sample n and n + N are a pair. H and W are multiples of `splits`.
             splits: Windows per side.
 
         Returns:
-            (2 N, C, H, W) float.
+            (2 N, C, H, W) float32.
         """
-        tokens = features.permute(0, 2, 3, 1)
+        tokens = features.float().permute(0, 2, 3, 1)
+        height, width = tokens.shape[1:3]
+        shift = height // splits // 2, width // splits // 2
+        mask = _same_region(height, width, splits, tokens.device)[None]
         for number, layer in enumerate(self.layers):
-            others = torch.cat(tokens.chunk(2)[::-1])
-            tokens = layer(tokens, others, splits, number % 2 == 1)
+            shifted = number % 2 == 1
+            if shifted:
+                tokens = torch.roll(tokens, (-shift[0], -shift[1]), (1, 2))
+            windows = _split(tokens, splits)
+            windows = layer(windows, torch.cat(windows.chunk(2)[::-1]), mask if shifted else None)
+            tokens = _merge(windows, splits, height, width)
+            if shifted:
+                tokens = torch.roll(tokens, shift, (1, 2))
         return tokens.permute(0, 3, 1, 2)
 
 
@@ -126,32 +145,22 @@ def add_position(features: Tensor, splits: int) -> Tensor:
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """softmax(q k^T / sqrt(C)) v without the whole score matrix in memory.
 
+    In float32 under autocast too: values are coordinates or flow, and a score in bf16 is off by up to 0.4 %, which
+    the softmax makes a like share of another place.
+
     Args:
         query: (N, L, C) float.
         key: (N, M, C) float.
         value: (N, M, D) float.
 
     Returns:
-        (N, L, D) float.
+        (N, L, D) float32.
     """
-    scale, turned = query.shape[-1] ** -0.5, key.transpose(1, 2)
-    parts = [(torch.bmm(rows, turned) * scale).softmax(-1).bmm(value) for rows in query.split(_ROWS, 1)]
-    return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
-
-
-def _windowed(query: Tensor, key: Tensor, value: Tensor, splits: int, shift: bool) -> Tensor:
-    height, width = query.shape[1:3]
-    down, across = height // splits // 2, width // splits // 2
-    mask = None
-    if shift:
-        query, key, value = (torch.roll(x, (-down, -across), (1, 2)) for x in (query, key, value))
-        mask = _same_region(height, width, splits, query.device)
-    windows = [_split(x, splits) for x in (query, key, value)]
-    if mask is not None:
-        mask = mask.repeat(query.shape[0], 1, 1)
-    found = F.scaled_dot_product_attention(*windows, attn_mask=mask)
-    whole = _merge(found, splits, height, width)
-    return torch.roll(whole, (down, across), (1, 2)) if shift else whole
+    with torch.autocast(query.device.type, enabled=False):
+        query = query.float() * query.shape[-1] ** -0.5
+        turned, value = key.float().transpose(1, 2), value.float()
+        parts = [torch.bmm(rows, turned).softmax(-1).bmm(value) for rows in torch.split(query, _ROWS, 1)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
 
 def _same_region(height: int, width: int, splits: int, device: torch.device) -> Tensor:
@@ -163,15 +172,15 @@ def _same_region(height: int, width: int, splits: int, device: torch.device) -> 
         return (places >= length - window).long() + (places >= length - window // 2).long()
 
     labels = 3 * regions(height)[:, None] + regions(width)
-    inside = _split(labels[None, ..., None], splits)[..., 0]
+    inside = _split(labels[None, ..., None], splits)[0, ..., 0]
     return inside[:, :, None] == inside[:, None]
 
 
 def _split(tokens: Tensor, splits: int) -> Tensor:
-    """(N, H, W, C) → (N splits², H W / splits², C)."""
+    """(N, H, W, C) → (N, splits², H W / splits², C)."""
     n, height, width, channels = tokens.shape
     parts = tokens.reshape(n, splits, height // splits, splits, width // splits, channels)
-    return parts.permute(0, 1, 3, 2, 4, 5).reshape(n * splits**2, -1, channels)
+    return parts.permute(0, 1, 3, 2, 4, 5).reshape(n, splits**2, -1, channels)
 
 
 def _merge(windows: Tensor, splits: int, height: int, width: int) -> Tensor:

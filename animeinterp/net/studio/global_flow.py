@@ -5,9 +5,11 @@ without a match take over the flow of pixels that look alike (self-attention). A
 flow and matched again within ±4 px. A learned convex combination brings the flow to full size.
 
 Differences from the published network, none of which change its result: what depends on one frame is computed once
-(`encode`); both directions share the transformer at 1/8; score matrices are not held whole.
+(`encode`); both directions share the transformer at 1/8; score matrices are not held whole; projections that follow
+each other are multiplied first (`attention.py`).
 
-Flow is (N, 2, H, W) float, x first, px of the input's size.
+Flow is (N, 2, H, W) float32, x first, px of the input's size. Under the caller's `torch.autocast`, convolutions and
+projections run in bf16; matching, coordinates and flow stay in float32.
 """
 
 from __future__ import annotations
@@ -94,10 +96,10 @@ class _Propagation(nn.Module):
 
     def nearby(self, features: Tensor, flow: Tensor) -> Tensor:
         """The same within 3x3; beyond the border are zeros, which take part, as in the published network."""
-        n, channels, height, width = features.shape
+        channels, height, width = features.shape[1:]
         tokens = features.permute(0, 2, 3, 1)
-        query = self.q_proj(tokens).permute(0, 3, 1, 2)
-        keys = F.pad(self.k_proj(tokens).permute(0, 3, 1, 2), (1, 1, 1, 1))
+        query = self.q_proj(tokens).float().permute(0, 3, 1, 2)
+        keys = F.pad(self.k_proj(tokens).float().permute(0, 3, 1, 2), (1, 1, 1, 1))
         flows = F.pad(flow, (1, 1, 1, 1))
         places = [(slice(y, y + height), slice(x, x + width)) for y in range(3) for x in range(3)]
         scores = torch.stack([(query * keys[..., rows, columns]).sum(1) for rows, columns in places], 1)
@@ -126,11 +128,11 @@ class GlobalFlow(nn.Module):
 
     def forward(self, features0: MatchingFeatures, features1: MatchingFeatures) -> tuple[Tensor, Tensor]:
         """Flow 0→1 and 1→0, each (N, 2, H, W)."""
-        both = torch.cat([features0.eighth, features1.eighth])
+        both = torch.cat([features0.eighth, features1.eighth]).float()
         flow, _ = self._match_everywhere(both)
         flow = 2 * F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=True)
-        own = torch.cat([features0.quarter, features1.quarter])
-        warped = backward_warp(torch.cat(own.chunk(2)[::-1]), flow)
+        own = torch.cat([features0.quarter, features1.quarter]).float()
+        warped = backward_warp(torch.cat(own.chunk(2)[::-1]).float(), flow)
         pairs = add_position(torch.cat([own, warped]), _WINDOWS[1])
         own, warped = self.transformer(pairs, _WINDOWS[1]).chunk(2)
         flow = flow + _match_nearby(own, warped)
@@ -151,7 +153,7 @@ class GlobalFlow(nn.Module):
     def _upsample(self, flow: Tensor, features: Tensor) -> Tensor:
         """Four times the size, each pixel a convex combination of 3x3 coarse ones."""
         n, _, height, width = flow.shape
-        shares = self.upsampler(torch.cat([flow, features], 1)).view(n, 1, 9, 16, height, width).softmax(2)
+        shares = self.upsampler(torch.cat([flow, features], 1)).float().view(n, 1, 9, 16, height, width).softmax(2)
         around = F.unfold(4 * flow, 3, padding=1).view(n, 2, 9, 1, height, width)
         return F.pixel_shuffle((shares * around).sum(2).reshape(n, 32, height, width), 4)
 

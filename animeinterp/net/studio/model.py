@@ -19,22 +19,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from animeinterp.errors import FrameError
+from animeinterp.errors import FrameError, UsageError
 from animeinterp.net.splatting import splat
 from animeinterp.net.studio.global_flow import GlobalFlow, MatchingFeatures
 from animeinterp.net.studio.intermediate import IntermediateFlow
 from animeinterp.net.studio.parts import FeaturePyramid, Metric, Pyramid, pooled
 from animeinterp.net.studio.synthesis import Synthesis
 
-MULTIPLE = 64
+MULTIPLE = 64  # eight windows of at least one pixel at 1/8, which is what matching refines at
+INTERMEDIATE_MULTIPLE = 32
 MIN_SIZE = 16
+_CELL = 8  # px: features and the grid need no more
+_MARGIN = 32  # px around what must be drawn
 
 
 class Encoding(NamedTuple):
     """What depends on one frame only.
 
-    padded: the frame, padded. half: the same at half size. matching: None where flow will not be asked for. size:
-    (height, width) before padding.
+    Attributes:
+        padded: The frame, (N, 3, H, W) float32, H and W whole multiples of 64.
+        half: The same at half the size.
+        matching: Features of the flow network at 1/16 and 1/8; None where flow will not be asked for.
+        pyramid: Features that are splatted, (N, 64 | 128 | 192, h, w) at 1/2, 1/4, 1/8 of the frame padded to whole
+            multiples of 8.
+        size: (height, width) before padding.
     """
 
     padded: Tensor
@@ -45,7 +53,14 @@ class Encoding(NamedTuple):
 
 
 class Flows(NamedTuple):
-    """flow01, flow10: (N, 2, H/2, W/2), px of half the padded size. z0, z1: (N, 1, H/2, W/2), log importance."""
+    """How two frames move into each other, at half the padded size.
+
+    Attributes:
+        flow01: Flow 0→1, (N, 2, H/2, W/2) float32, px of that size.
+        flow10: Flow 1→0.
+        z0: Log importance of frame 0's pixels, (N, 1, H/2, W/2) float32 in [-10, 10].
+        z1: That of frame 1's.
+    """
 
     flow01: Tensor
     flow10: Tensor
@@ -80,37 +95,66 @@ class Studio(nn.Module):
                 f"frames must be (N, 3, H, W), at least {MIN_SIZE}x{MIN_SIZE} px; got {tuple(frame.shape)}"
             )
         height, width = frame.shape[-2:]
-        padded = F.pad(frame, (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="replicate")
+        padded = F.pad(frame.float(), (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="replicate")
         padded = padded.contiguous(memory_format=torch.channels_last)
         half = pooled(padded, 2)
         matching = self.flownet.encode(half) if match else None
-        return Encoding(padded, half, matching, self.feat_ext(padded), (height, width))
+        pyramid = self.feat_ext(_cut(padded, _rounded_up((height, width), _CELL)))
+        return Encoding(padded, half, matching, pyramid, (height, width))
 
     def flow(self, encoding0: Encoding, encoding1: Encoding) -> Flows:
-        """Flow and importance of both frames, whose encodings were made with `match`."""
-        assert encoding0.matching is not None
-        assert encoding1.matching is not None
+        """Flow and importance of both frames.
+
+        Raises:
+            UsageError: The encodings were made without `match`, or of frames of different sizes.
+        """
+        if encoding0.matching is None or encoding1.matching is None:
+            raise UsageError("flow needs encodings made with match=True; encode both frames so")
+        _check_sizes(encoding0, encoding1)
         flow01, flow10 = self.flownet(encoding0.matching, encoding1.matching)
         return Flows(flow01, flow10, *self.metricnet(encoding0.half, encoding1.half, flow01, flow10))
 
-    def synthesize(self, encoding0: Encoding, encoding1: Encoding, flows: Flows, t: float) -> Tensor:
-        """The frame at t in [0, 1]: (N, 3, H, W), in [0, 1]."""
-        arrived0 = _splat_all(encoding0, t * flows.flow01, t * flows.z0)
-        arrived1 = _splat_all(encoding1, (1 - t) * flows.flow10, (1 - t) * flows.z1)
-        middle = self.ifnet(encoding0.half, encoding1.half, t)
+    def synthesize(
+        self, encoding0: Encoding, encoding1: Encoding, flows: Flows, t: float, where: Tensor | None = None
+    ) -> Tensor:
+        """Draw the frame at t.
+
+        Args:
+            encoding0: Of frame 0.
+            encoding1: Of frame 1, of the same size.
+            flows: Of `flow`; those of a like pair (color for alpha) will do.
+            t: In [0, 1].
+            where: bool (1, 1, H, W), the pixels that must be drawn, to save work; the others may hold anything.
+
+        Returns:
+            (N, 3, H, W) float32 in [0, 1].
+
+        Raises:
+            UsageError: The sizes of frames or `where` differ.
+        """
+        _check_sizes(encoding0, encoding1)
+        height, width = encoding0.size
+        if where is not None and tuple(where.shape[-2:]) != encoding0.size:
+            raise UsageError(f"where must be of the frame's size {encoding0.size}, got {tuple(where.shape[-2:])}")
+        whole = _rounded_up(encoding0.size, _CELL)
+        box = (0, whole[0], 0, whole[1]) if where is None else _box(where, whole)
+        arrived0 = _splat_all(encoding0, t * flows.flow01, t * flows.z0, box)
+        arrived1 = _splat_all(encoding1, (1 - t) * flows.flow10, (1 - t) * flows.z1, box)
+        middle = _window(self.ifnet(encoding0.half, encoding1.half, t), box, 2)
         frames = torch.cat([arrived0[0][:, :3], middle, arrived1[0][:, :3]], 1)
         half = torch.cat([arrived0[0][:, 3:], arrived1[0][:, 3:]], 1)
         others = [torch.cat(pair, 1) for pair in zip(arrived0[1:], arrived1[1:], strict=True)]
-        drawn = self.fusionnet(frames, half, *others)
-        height, width = encoding0.size
-        cropped: Tensor = drawn[..., :height, :width].clamp(0, 1)
-        return cropped
+        drawn = self.fusionnet(frames, half, *others).clamp(0, 1)
+        top, bottom, left, right = box
+        around = (left, whole[1] - right, top, whole[0] - bottom)
+        return _cut(F.pad(drawn, around) if any(around) else drawn, (height, width))
 
     def intermediate(self, encoding0: Encoding, encoding1: Encoding, t: float) -> Tensor:
-        """RIFE's own frame at t in [0, 1], at full size: (N, 3, H, W), in [0, 1]."""
-        height, width = encoding0.size
-        drawn: Tensor = self.ifnet(encoding0.padded, encoding1.padded, t)
-        return drawn[..., :height, :width].clamp(0, 1)
+        """RIFE's own frame at t in [0, 1], at full size: (N, 3, H, W) float32 in [0, 1]."""
+        _check_sizes(encoding0, encoding1)
+        size = _rounded_up(encoding0.size, INTERMEDIATE_MULTIPLE)
+        drawn: Tensor = self.ifnet(_cut(encoding0.padded, size), _cut(encoding1.padded, size), t)
+        return _cut(drawn, encoding0.size).clamp(0, 1)
 
     def forward(self, frame0: Tensor, frame1: Tensor, t: float) -> Tensor:
         """Two frames (N, 3, H, W) → the frame at t."""
@@ -118,10 +162,43 @@ class Studio(nn.Module):
         return self.synthesize(encoding0, encoding1, self.flow(encoding0, encoding1), t)
 
 
-def _splat_all(encoding: Encoding, motion: Tensor, z: Tensor) -> list[Tensor]:
-    """The frame and its features moved along: at 1/2 (3 + 64 channels), 1/4 (128), 1/8 (192)."""
+def _splat_all(encoding: Encoding, motion: Tensor, z: Tensor, box: tuple[int, int, int, int]) -> list[Tensor]:
+    """The frame and its features moved along, in a box: at 1/2 (3 + 64 channels), 1/4 (128), 1/8 (192)."""
     half, quarter, eighth = encoding.pyramid
-    moved = [splat(torch.cat([encoding.half, half], 1), motion, z, "softmax").warped]
+    size = tuple(half.shape[-2:])
+    motion, z = _cut(motion, size), _cut(z, size)
+    moved = [splat(torch.cat([_cut(encoding.half, size), half], 1), motion, z, "softmax").warped]
     for features, factor in ((quarter, 2), (eighth, 4)):
         moved.append(splat(features, pooled(motion, factor) / factor, pooled(z, factor), "softmax").warped)
-    return moved
+    return [_window(planes, box, step) for planes, step in zip(moved, (2, 4, 8), strict=True)]
+
+
+def _box(where: Tensor, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """What must be drawn and `_MARGIN` px around it: top, bottom, left, right, in whole cells of a frame of `size`."""
+    marked = where.flatten(0, -3).any(0)
+    edges: list[int] = []
+    for axis, length in ((1, size[0]), (0, size[1])):
+        found = marked.any(axis).nonzero()
+        first, last = (int(found[0]), int(found[-1]) + 1) if len(found) else (0, 1)
+        edges += [max(0, first - _MARGIN) // _CELL * _CELL, min(length, -(-(last + _MARGIN) // _CELL) * _CELL)]
+    top, bottom, left, right = edges
+    return top, bottom, left, right
+
+
+def _window(planes: Tensor, box: tuple[int, int, int, int], step: int) -> Tensor:
+    """The part of planes at 1 / step of the size that lies in a box."""
+    top, bottom, left, right = (edge // step for edge in box)
+    return planes[..., top:bottom, left:right]
+
+
+def _cut(planes: Tensor, size: tuple[int, ...]) -> Tensor:
+    return planes[..., : size[0], : size[1]]
+
+
+def _rounded_up(size: tuple[int, int], multiple: int) -> tuple[int, int]:
+    return size[0] + -size[0] % multiple, size[1] + -size[1] % multiple
+
+
+def _check_sizes(encoding0: Encoding, encoding1: Encoding) -> None:
+    if encoding0.padded.shape != encoding1.padded.shape or encoding0.size != encoding1.size:
+        raise UsageError(f"both frames must be of one size; got {encoding0.size} and {encoding1.size}")

@@ -53,7 +53,7 @@ class Metric(nn.Module):
         x = self.metric_in(torch.cat([frame0, frame1, *errors, flow01 / half, flow10 / half, *hidden], 1))
         for layer in (self.metric_net1, self.metric_net2, self.metric_net3):
             x = x + layer(x)
-        z0, z1 = (_RANGE * torch.tanh(self.metric_out(x))).chunk(2, 1)
+        z0, z1 = (_RANGE * torch.tanh(self.metric_out(x).float())).chunk(2, 1)
         return z0, z1
 
 
@@ -61,7 +61,8 @@ def _occluded(flow: Tensor, back: Tensor) -> Tensor:
     """1 where the way there and back does not end where it began, (N, 1, H, W)."""
     reach = flow.norm(dim=1, keepdim=True) + back.norm(dim=1, keepdim=True)
     gap = (flow + backward_warp(back, flow)).norm(dim=1, keepdim=True)
-    return (gap > _TOLERANCE * reach + _SLACK).to(flow.dtype)
+    occluded: Tensor = (gap > _TOLERANCE * reach + _SLACK).to(flow.dtype)
+    return occluded
 
 
 def _down(channels_in: int, channels: int) -> nn.Sequential:

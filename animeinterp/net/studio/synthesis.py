@@ -6,6 +6,11 @@ pixel-shuffle head doubles it. Attribute names are those of GMFSS Fortuna's weig
 
 from __future__ import annotations
 
+import itertools
+from typing import cast
+
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from animeinterp.net.gridnet import PReLU
@@ -14,7 +19,13 @@ _ROWS = (64, 128, 192)
 
 
 class _Head(nn.Module):
-    """Twice the size, by pixel shuffle."""
+    """Twice the size, by pixel shuffle.
+
+    The published head convolves to 256 channels at half size, shuffles them to 64 at full size and convolves those to
+    RGB. Nothing but the shuffle lies between, so both are one 5x5 convolution from 64 channels to 4 x RGB at half size:
+    an eighth of the work. It differs only in the outermost pixels, beyond which the second convolution reads zeros;
+    those are drawn as published. Always in float32, since its output is the frame.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -23,8 +34,37 @@ class _Head(nn.Module):
         self.conv_last = nn.Conv2d(channels, 3, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        frame: Tensor = self.conv_last(self.upsample(self.conv_before_upsample(x)))
+        """(N, C, H, W) float → (N, 3, 2 H, 2 W) float32; H and W at least 2."""
+        with torch.autocast(x.device.type, enabled=False):
+            x = self.conv_before_upsample(x.float())
+            frame = F.pixel_shuffle(F.conv2d(x, *self._composed(), padding=2), 2)
+            frame[..., :1, :] = self._as_published(x[..., :2, :])[..., :1, :]
+            frame[..., -1:, :] = self._as_published(x[..., -2:, :])[..., -1:, :]
+            frame[..., :1] = self._as_published(x[..., :2])[..., :1]
+            frame[..., -1:] = self._as_published(x[..., -2:])[..., -1:]
         return frame
+
+    def _as_published(self, x: Tensor) -> Tensor:
+        frame: Tensor = self.conv_last(self.upsample(x))
+        return frame
+
+    def _composed(self) -> tuple[Tensor, Tensor]:
+        """Kernel (12, C, 5, 5) and bias (12,) of both convolutions as one; output channel 4 c + 2 y + x."""
+        first, last = cast(nn.Conv2d, self.upsample[0]), self.conv_last
+        channels = last.weight.shape[1]
+        # (middle channel, its row and column within 2x2, input channel, 3, 3)
+        kernel = first.weight.view(channels, 2, 2, channels, 3, 3)
+        bias = cast(Tensor, first.bias).view(channels, 2, 2)
+        composed = kernel.new_zeros(3, 2, 2, channels, 5, 5)
+        shift = cast(Tensor, last.bias).view(3, 1, 1).repeat(1, 2, 2)
+        for y, x, down, across in itertools.product((0, 1), (0, 1), (-1, 0, 1), (-1, 0, 1)):
+            # The pixel at (down, across) from (y, x) of a 2x2 cell lies in this cell, at this place of it.
+            (cell_y, row), (cell_x, column) = divmod(y + down, 2), divmod(x + across, 2)
+            tap = last.weight[:, :, down + 1, across + 1]
+            part = torch.einsum("om,mckl->ockl", tap, kernel[:, row, column])
+            composed[:, y, x, :, cell_y + 1 : cell_y + 4, cell_x + 1 : cell_x + 4] += part
+            shift[:, y, x] += tap @ bias[:, row, column]
+        return composed.flatten(0, 2), shift.flatten()
 
 
 class Synthesis(nn.Module):
@@ -58,25 +98,31 @@ class Synthesis(nn.Module):
             eighth: (N, 384, H/8, W/8).
 
         Returns:
-            (N, 3, H, W), about [0, 1], not clamped.
+            (N, 3, H, W) float32, about [0, 1], not clamped.
         """
-        x00 = self.residual_model_head0(frames) + self.residual_model_head1(half)
-        x10 = self._at("downsample", 10, x00) + self.residual_model_head2(quarter)
-        x20 = self._at("downsample", 20, x10) + self.residual_model_head3(eighth)
+        # Under autocast what becomes the frame without another row stays in float32 (the frames, the sums of row 0, the
+        # head): a flat area is rounded alike everywhere, and would change its color.
+        with torch.autocast(frames.device.type, enabled=False):
+            x00 = self.residual_model_head0(frames.float())
+        x00 += self.residual_model_head1(half)
+        x10 = self._at("downsample", 10, x00).add_(self.residual_model_head2(quarter))
+        x20 = self._at("downsample", 20, x10).add_(self.residual_model_head3(eighth))
         x01 = self._residual(1, x00)
-        x11 = self._residual(11, x10) + self._at("downsample", 11, x01)
-        x21 = self._residual(21, x20) + self._at("downsample", 21, x11)
+        x11 = self._residual(11, x10).add_(self._at("downsample", 11, x01))
+        x21 = self._residual(21, x20).add_(self._at("downsample", 21, x11))
         x24 = self._residual(24, x21)
         x25 = self._residual(25, x24)
-        x14 = self._residual(14, x11) + self._at("upsample", 14, x24)
-        x15 = self._residual(15, x14) + self._at("upsample", 15, x25)
-        x04 = self._residual(4, x01) + self._at("upsample", 4, x14)
-        x05 = self._residual(5, x04) + self._at("upsample", 5, x15)
+        x14 = self._residual(14, x11).add_(self._at("upsample", 14, x24))
+        x15 = self._residual(15, x14).add_(self._at("upsample", 15, x25))
+        x04 = self._residual(4, x01).add_(self._at("upsample", 4, x14))
+        x05 = self._residual(5, x04).add_(self._at("upsample", 5, x15))
         drawn: Tensor = self.residual_model_tail(x05)
         return drawn
 
     def _residual(self, place: int, x: Tensor) -> Tensor:
-        return x + self._at("residual", place, x)
+        # The sum takes the precision of x, which is float32 in row 0.
+        changed = self._at("residual", place, x)
+        return changed.add_(x) if changed.dtype == x.dtype else x + changed
 
     def _at(self, kind: str, place: int, x: Tensor) -> Tensor:
         changed: Tensor = self.get_submodule(f"{kind}_model_{place:02}")(x)
