@@ -90,7 +90,7 @@ BestT = Annotated[
     bool,
     typer.Option(
         "--best-t",
-        help="Look also, by the truth, for the time at which each model is nearest it; 15 renders.",
+        help="Look also, by the truth, for the time at which each model is nearest it; about 9 renders.",
     ),
 ]
 Workers = Annotated[
