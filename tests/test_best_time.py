@@ -407,12 +407,20 @@ def test_best_times_of_before_are_read_and_done_again(dataset, core, tmp_path, c
     assert [(row.triplet, row.best) for row in read_rows(table)] == [(row.triplet, row.best) for row in rows]
 
 
-def test_best_times_without_lpips_are_done_again_only_if_it_is_measured(dataset, core, tmp_path, capsys, monkeypatch):
-    def lpips(drawn, true):
+class Quarter:
+    """LPIPS that is the same everywhere."""
+
+    identity = "x"
+
+    def __call__(self, drawn, true):
         return 0.25
 
-    lpips.identity = "x"
-    monkeypatch.setattr("animeinterp.cli.evaluating._perceived", lambda _: lpips)
+    def map(self, drawn, true):
+        return np.full(true.shape[:2], 0.25, np.float32)
+
+
+def test_best_times_without_lpips_are_done_again_only_if_it_is_measured(dataset, core, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("animeinterp.cli.evaluating._perceived", lambda _: Quarter())
     command = (dataset, "--model", "classical", "--best-t", "--out", tmp_path / "out")
     assert run(*command) == 0
     table = tmp_path / "out" / "scores.csv"

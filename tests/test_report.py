@@ -209,6 +209,12 @@ def test_lpips_leads_then_come_the_best_times(tmp_path, files, drawn):
     assert scores[:3] == [f"LPIPS {worst.lpips:.4f}", f"PSNR {worst.psnr:.2f} dB", f"SSIM {worst.ssim:.4f}"]
 
 
+def test_a_gallery_is_linked_where_there_is_one(tmp_path, files, drawn):
+    for name, links in ((None, []), ("worst & best.html", ["worst%20%26%20best.html"])):
+        page = Page(write(tmp_path, evaluation(), files, drawn, cases=0, gallery=name))
+        assert [attrs["href"] for attrs, text in page.all("a") if text == "Worst crops"] == links
+
+
 def test_equal_means_are_not_marked(tmp_path, files, drawn):
     rows = evaluation(("ours",)).rows
     both = Evaluation(rows + tuple(replace(row, model="theirs") for row in rows), ())

@@ -141,7 +141,7 @@ def score(
 
     done: called with a triplet's rows when its frames were kept, by any thread and in any order.
     """
-    workers = workers or min(_cores(), MOST_WORKERS)
+    workers = workers or default_workers()
     guided = any(_takes_coarse(model) for model in models.values())
     read = partial(_read, predictions=predictions or {}, guided=guided)
     work = partial(_score, models=models, lpips=lpips, keep=keep, done=done, best_t=best_t)
@@ -254,6 +254,11 @@ def _warm_up(pool: ThreadPoolExecutor, models: Mapping[str, Model]) -> None:
     frame[16:48, 16:48] = 255
     for model in models.values():
         pool.submit(model, frame, np.roll(frame, 4, axis=1), 0.5).result()
+
+
+def default_workers() -> int:
+    """How many triplets are worked on at once: one per core, at most `MOST_WORKERS`."""
+    return min(_cores(), MOST_WORKERS)
 
 
 def _cores() -> int:

@@ -7,34 +7,31 @@ the same pictures give the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from string import Template
+from urllib.parse import quote
 
 import numpy as np
 
 from animeinterp.data.atd12k import LEVELS, TripletFiles, read_triplet
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation
+from animeinterp.evaluation.predictions import read_drawn
 from animeinterp.evaluation.report_markup import FULL_ERROR, Picture, error_of, escape, heat, ramp, uri
 from animeinterp.evaluation.report_measures import AT_BEST, LPIPS, PSNR, SSIM, Shown, shown_measures
 from animeinterp.evaluation.report_page import bars, by_level, by_word, overall, table, timing_table
 from animeinterp.evaluation.report_scatter import scatter
 from animeinterp.evaluation.scores import TripletScores
+from animeinterp.evaluation.worst_crops import Drawn
 from animeinterp.explain import flow_to_color
-from animeinterp.frame import rgb8
 from animeinterp.io.files import check_target, write_text
-from animeinterp.options import Options
-from animeinterp.picture import read_picture
 from animeinterp.sgm.dense import dis_flow
 from animeinterp.threads import one_thread
 
-Drawn = Callable[[str, str], Path | None]
-
 _LONG, _SMALL = 960, 480  # px, longest side of pictures that are compared, and of the others
-_MAX_PIXELS = Options().max_pixels
 
 
 def write_report(
@@ -44,13 +41,15 @@ def write_report(
     drawn: Drawn,
     *,
     cases: int = 4,
+    gallery: str | None = None,
     force: bool = False,
 ) -> None:
     """Write the page to `target`, an HTML file. It appears whole or not at all.
 
     files: of the triplets that were evaluated. drawn: model and triplet → the picture that was drawn and scored, None
     where it was not kept; what cannot be read is told on the page. cases: how many of the worst and of the best
-    triplets of each model are shown; by PSNR of the whole frame, none of them twice.
+    triplets of each model are shown; by PSNR of the whole frame, none of them twice. gallery: the name of a page of
+    worst crops beside this one, to link to.
     Raises UsageError if the file exists and not `force`, FileError if it cannot be written.
     """
     if cases < 0:
@@ -59,7 +58,8 @@ def write_report(
     template = Template(resources.files("animeinterp.evaluation").joinpath("report.html").read_text(encoding="utf-8"))
     title = f"Evaluation of {files[0].folder.absolute().parent.name}" if files else "Evaluation"
     sections = [*_numbers(evaluation), *_drawings(evaluation, files, drawn, cases)]
-    body = f"<header><h1>{escape(title)}</h1>{_facts(evaluation)}{_faults(evaluation)}{_contents(sections)}</header>"
+    about = f"{_facts(evaluation)}{_faults(evaluation)}{_contents(sections, gallery)}"
+    body = f"<header><h1>{escape(title)}</h1>{about}</header>"
     body += f"<main>{''.join(section.html() for section in sections)}</main>"
     page = template.substitute(title=escape(title), body=body, ramp=ramp(), wheel=_wheel())
     write_text(target, page, force=force)
@@ -107,8 +107,9 @@ def _faults(evaluation: Evaluation) -> str:
     return f'<details class="faults"><summary>{what} for no model</summary><ul>{items}</ul></details>'
 
 
-def _contents(sections: Sequence[_Section]) -> str:
+def _contents(sections: Sequence[_Section], gallery: str | None) -> str:
     links = "".join(f'<li><a href="#{section.id}">{escape(section.title)}</a></li>' for section in sections)
+    links += f'<li><a href="{escape(quote(gallery))}">Worst crops</a></li>' if gallery else ""
     return f'<nav aria-label="Contents"><ul>{links}</ul></nav>' if links else ""
 
 
@@ -226,21 +227,11 @@ def _sheets(name: str, files: TripletFiles | None, models: Sequence[str], drawn:
     large = uri(truth, _LONG)
     for model in models:
         try:
-            frame = _drawn_frame(drawn(model, name), truth)
+            frame = read_drawn(drawn(model, name), truth.shape)
         except (FileError, FrameError) as error:
             yield model, f'{_missing(error)}<div class="sheet bare">{strip}{moved}</div>'
         else:
             yield model, f'<div class="sheet">{_compared(model, frame, truth, large)}{moved}{strip}</div>'
-
-
-def _drawn_frame(path: Path | None, truth: Picture) -> Picture:
-    if path is None:
-        raise FileError("the drawn frame was not kept, so there is nothing to compare")
-    frame = rgb8(read_picture(path, _MAX_PIXELS).pixels)
-    if frame.shape != truth.shape:
-        sizes = [f"{w}x{h}" for h, w in (frame.shape[:2], truth.shape[:2])]
-        raise FrameError(f"{path} is {sizes[0]}; expected the true frame's {sizes[1]}, so draw it again")
-    return frame
 
 
 def _compared(model: str, frame: Picture, truth: Picture, large: str) -> str:

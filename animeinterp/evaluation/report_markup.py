@@ -17,9 +17,14 @@ QUALITY = 85  # of WebP
 FULL_ERROR = 64  # Euclidean RGB distance, 0 to 441, from which on the heat map is at its brightest
 
 
+def plain_text(text: str) -> str:
+    """Text that can be written as UTF-8; names that are no Unicode get question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def escape(text: str) -> str:
     """Text as it may stand in HTML, between tags and in quotes; names that are no Unicode get question marks."""
-    return html.escape(text.encode("utf-8", "replace").decode("utf-8"))
+    return html.escape(plain_text(text))
 
 
 def uri(picture: Picture, longest: int, quality: int = QUALITY) -> str:

@@ -4,6 +4,7 @@
     scores.json            what was evaluated and how; at the end also the means and the triplets that were skipped
     frames/MODEL/NAME.png  the drawn frames
     report.html            the same for people
+    gallery.html           the crops that look worst
 
 What is there is taken over only if the same version, models, weights and measures made it from the same files; else
 the run is refused. Triplets without best times, or without all that is measured at them today, are done again once best
@@ -126,7 +127,7 @@ def check_results_folder(folder: Path, force: bool) -> None:
         return
     if (folder / _HEADER).exists():
         _read(folder / _HEADER)
-    elif any((folder / name).exists() for name in (_TABLE, "frames", "report.html")):
+    elif any((folder / name).exists() for name in (_TABLE, "frames", "report.html", "gallery.html")):
         raise UsageError(f"{folder} holds scores or frames, but no {_HEADER} that tells what of; {_ANEW}")
 
 
