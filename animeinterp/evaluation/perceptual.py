@@ -150,7 +150,7 @@ def _fit(drawn: NDArray[np.uint8], true: NDArray[np.uint8]) -> bool:
     if drawn.shape != true.shape:
         raise FrameError(f"expected two frames of one shape, got {drawn.shape} and {true.shape}; resize one")
     height, width = true.shape[:2]
-    return min(height, width) >= MIN_SIDE
+    return bool(min(height, width) >= MIN_SIDE)
 
 
 def _planes(frame: NDArray[np.uint8]) -> Tensor:
