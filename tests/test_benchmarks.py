@@ -219,6 +219,19 @@ def test_scores_come_from_the_command_line_program(tables, dataset, tmp_path, mo
         tables.evaluated([str(tmp_path / "nothing")])
 
 
+def test_the_search_for_the_best_time_is_compared_with_all_times(tables, dataset, monkeypatch):
+    best_time = importlib.import_module("best_time")
+    threads = cv2.getNumThreads()
+    monkeypatch.setattr(best_time.torch, "set_num_threads", lambda _: None)
+    rows = best_time.main([str(dataset), "--model", "classical", "--every", "1"])
+    cv2.setNumThreads(threads)
+    ours, plain, every = (figure for _, figure, _ in rows)
+    assert every.startswith("65.00 renders (at most 65), ")
+    renders = [float(figure.split()[0]) for figure in (ours, plain)]
+    assert renders[0] < renders[1] <= 15
+    assert ours.split(", ")[1:] == plain.split(", ")[1:] == every.split(", ")[1:]
+
+
 def test_programs_hand_over_what_they_measured(tables, dataset, capsys):
     threads = cv2.getNumThreads()
     rows = importlib.import_module("sgm").main([str(dataset), "--every", "1"])
@@ -271,6 +284,27 @@ def test_a_program_is_scored_beside_our_models(peers, dataset):
     assert "| `classical` | " in table
     assert "| blends | 2 | " in table
     assert str(dataset.parent) not in table
+
+
+def test_lpips_is_measured_of_all_alike(peers, dataset, monkeypatch):
+    given = []
+
+    def evaluated(arguments, quiet=False):
+        given.append(arguments)
+        model = "copies" if "--predictions" in arguments else "classical"
+        return [TripletScores(model, name, None, Scores(20.0, 0.5, lpips=0.125)) for name in NAMES], ""
+
+    monkeypatch.setattr(peers, "evaluated", evaluated)
+    folder = dataset.parent
+    (folder / "peers.toml").write_text(program("copies", "sh -c 'cp $0 $2' {frame0} {frame1} {output}"))
+    asked = [str(dataset), "--config", str(folder / "peers.toml"), "--out", str(folder / "out")]
+    assert peers.main([*asked, "--lpips", str(folder / "alex.ckpt")]) == 0
+    assert len(given) == 2
+    for arguments in given:
+        assert arguments[arguments.index("--lpips") + 1] == str(folder / "alex.ckpt")
+    table = (folder / "out" / "table.md").read_text()
+    assert "DATASET --model classical --lpips alex.ckpt`" in table
+    assert "| copies | 0.1250 | 20.00 | 0.5000 |" in table
 
 
 def test_programs_that_fail_are_told_and_the_others_done(peers, dataset, capsys, monkeypatch):
