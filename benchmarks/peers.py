@@ -1,7 +1,7 @@
 """Compares with programs that the user has installed: each draws the middle frame of every triplet, scored as ours.
 
     python benchmarks/peers.py DATASET --config benchmarks/peers.toml [--out FOLDER] [--only NAME …]
-                               [--model NAME[=WEIGHTS] …] [--force]
+                               [--model NAME[=WEIGHTS] …] [--lpips FILE] [--force]
 
 The TOML file holds command templates; benchmarks/peers.toml says how they are written, with examples. What FOLDER gets:
 
@@ -86,6 +86,7 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("dataset", type=Path, help="in ATD-12K's layout")
     parser.add_argument("--config", type=Path, required=True, metavar="TOML")
     parser.add_argument("--model", action="append", metavar="NAME[=WEIGHTS]", help="ours; default: classical")
+    parser.add_argument("--lpips", type=Path, metavar="FILE", help="weights of LPIPS, to measure it too, of all alike")
     parser.add_argument("--out", type=Path, default=Path("peers"), metavar="FOLDER", help="default: peers")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these of the TOML file alone")
     parser.add_argument("--force", action="store_true", help="draw and score anew what is in FOLDER")
@@ -110,17 +111,18 @@ def compare(asked: argparse.Namespace) -> list[str]:
     files = triplets(asked.dataset)
     make_folder(asked.out)
     told, theirs, drawn = [], [], {}
+    lpips = ["--lpips", str(asked.lpips)] if asked.lpips else []
     for peer in peers:
         folder = asked.out / "peers" / peer.name
         try:
             drawn[peer.name] = found = draw(peer, files, folder, asked.force)
             told += [f"{peer.name}: {fault}" for fault in found.faults]
             if found.seconds:
-                theirs += score(peer.name, asked.dataset, folder, found.new)
+                theirs += score(peer.name, asked.dataset, folder, found.new, lpips)
         except AnimeInterpError as error:
             told.append(f"{peer.name}: {error}")
     write_rows(asked.out / "peers.csv", theirs)
-    arguments = [part for model in models for part in ("--model", model)]
+    arguments = [*(part for model in models for part in ("--model", model)), *lpips]
     beside_ours = ["--peers", str(asked.out / "peers.csv")] if theirs else []
     arguments += ["--out", str(asked.out / "models"), *(["--force"] if asked.force else [])]
     try:
@@ -129,7 +131,9 @@ def compare(asked: argparse.Namespace) -> list[str]:
         return [*told, str(error)]
     seconds = {(name, triplet): s for name, one in drawn.items() for triplet, s in one.seconds.items()}
     write_text(asked.out / "scores.csv", with_seconds([*ours, *theirs], seconds), force=True)
-    write_text(asked.out / "table.md", table(models, ours, theirs, seconds), force=True)
+    shown = ["python benchmarks/peers.py DATASET", *(f"--model {without_folder(model)}" for model in models)]
+    shown += [f"--lpips {asked.lpips.name}"] if asked.lpips else []
+    write_text(asked.out / "table.md", table(" ".join(shown), ours, theirs, seconds), force=True)
     print(f"scores     {asked.out / 'scores.csv'}\ntable      {asked.out / 'table.md'}")
     return [*told, skipped] if skipped else told
 
@@ -330,9 +334,9 @@ def last_line(log: Path) -> str:
 # --- scores
 
 
-def score(name: str, dataset: Path, folder: Path, new: bool) -> list[TripletScores]:
-    """The rows of `animeinterp evaluate --predictions`. new: frames have come since."""
-    arguments = [str(dataset), "--predictions", f"{name}={folder / 'frames'}", "--out", str(folder / "scores")]
+def score(name: str, dataset: Path, folder: Path, new: bool, lpips: Sequence[str]) -> list[TripletScores]:
+    """The rows of `animeinterp evaluate --predictions`. new: frames have come since. lpips: options for it."""
+    arguments = [str(dataset), "--predictions", f"{name}={folder / 'frames'}", "--out", str(folder / "scores"), *lpips]
     return evaluated([*arguments, *(["--force"] if new else [])], quiet=True)[0]
 
 
@@ -346,7 +350,7 @@ def with_seconds(rows: Iterable[TripletScores], seconds: Mapping[tuple[str, str]
 
 
 def table(
-    models: Sequence[str],
+    command: str,
     ours: Sequence[TripletScores],
     theirs: Sequence[TripletScores],
     seconds: Mapping[tuple[str, str], float],
@@ -355,9 +359,6 @@ def table(
     evaluation = Evaluation(tuple(ours), ())
     summaries, incomplete = beside(evaluation, theirs)
     own = [evaluation.summary(model) for model in evaluation.models]
-    command = " ".join(
-        ["python benchmarks/peers.py DATASET", *(f"--model {without_folder(model)}" for model in models)]
-    )
     text = block_of(command, f"means over {own[0].count} triplets; ", quality_table([*own, *summaries]))
     spent: dict[str, list[float]] = {}
     for (name, _), wall in seconds.items():

@@ -1,6 +1,7 @@
 """The project's own tables: measured, and written into docs/results.md and docs/performance.md.
 
-    python benchmarks/tables.py DATASET [--model NAME[=WEIGHTS] …] [--peers CSV] [--out FOLDER]
+    python benchmarks/tables.py DATASET [--model NAME[=WEIGHTS] …] [--predictions NAME=DIR …] [--peers CSV]
+                                [--lpips FILE] [--best-t] [--out FOLDER]
                                 [--quality | --speed | --only NAME …] [--film FILM] [--assets FOLDER] [--force]
 
 Quality is what `animeinterp evaluate` measures on DATASET; with --out it goes on where it was broken off. Speed is what
@@ -25,7 +26,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from animeinterp.data.atd12k import triplets
+from animeinterp.data.atd12k import LEVELS, triplets
 from animeinterp.errors import AnimeInterpError, FileError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation, beside
 from animeinterp.evaluation.scores import Scores, Summary, TripletScores, read_rows
@@ -34,6 +35,7 @@ from animeinterp.io.files import write_text
 DOCS = Path(__file__).parents[1] / "docs"
 END = "<!-- end -->"
 QUALITY = "quality"
+UNKNOWN = "–"
 # What each program is given, and for --quick; words in capitals stand for this run's inputs and go if there is none.
 SPEED: Mapping[str, tuple[str, str]] = {
     "label_map": ("DATASET --plain 4", "DATASET"),
@@ -72,6 +74,9 @@ def parse(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--model", action="append", metavar="NAME[=WEIGHTS]", help="default: cel, classical; repeatable"
     )
+    parser.add_argument("--predictions", action="append", metavar="NAME=DIR", help="others' frames; repeatable")
+    parser.add_argument("--lpips", type=Path, metavar="FILE", help="weights of LPIPS, to measure it too")
+    parser.add_argument("--best-t", action="store_true", help="measure also at each model's best time")
     parser.add_argument("--peers", type=Path, metavar="CSV", help="scores of others, such as peers.csv by peers.py")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="keep the quality table's scores, frames and report")
     parser.add_argument("--force", action="store_true", help="begin the quality table anew")
@@ -177,15 +182,19 @@ def machine() -> str:
 def quality(asked: argparse.Namespace) -> tuple[str, str]:
     """The table's block, and how many triplets are not in it."""
     models = asked.model or ["cel", "classical"]
-    arguments = [str(asked.dataset), *(part for model in models for part in ("--model", model))]
-    shown = ["DATASET", *(part for model in models for part in ("--model", without_folder(model)))]
+    others = asked.predictions or []
+    named = [("--model", model) for model in models] + [("--predictions", folder) for folder in others]
+    named += [("--lpips", str(asked.lpips))] if asked.lpips else []
+    flags = ["--best-t"] if asked.best_t else []
+    arguments = [str(asked.dataset), *(word for pair in named for word in pair), *flags]
+    shown = ["DATASET", *(word for option, text in named for word in (option, without_folder(text))), *flags]
     kept = ["--out", str(asked.out), *(["--force"] if asked.force else [])] if asked.out else []
     if asked.peers:
         shown += ["--peers", asked.peers.name]
     rows, skipped = evaluated([*arguments, *kept])
     evaluation = Evaluation(tuple(rows), ())
-    others = [row for row in read_rows(asked.peers) if row.model not in evaluation.models] if asked.peers else []
-    summaries, incomplete = beside(evaluation, others)
+    peers = [row for row in read_rows(asked.peers) if row.model not in evaluation.models] if asked.peers else []
+    summaries, incomplete = beside(evaluation, peers)
     ours = [evaluation.summary(model) for model in evaluation.models]
     for peer, count in incomplete.items():
         print(f"{peer} is left out: it has {count} of these {ours[0].count} triplets")
@@ -194,9 +203,10 @@ def quality(asked: argparse.Namespace) -> tuple[str, str]:
     return block_of(f"animeinterp evaluate {' '.join(shown)}", note, table), skipped
 
 
-def without_folder(model: str) -> str:
-    name, equals, path = model.partition("=")
-    return f"{name}{equals}{Path(path).name}"
+def without_folder(text: str) -> str:
+    """NAME=PATH, or a path alone, without the folders before the path's last part."""
+    name, equals, path = text.partition("=")
+    return f"{name}={Path(path).name}" if equals else Path(text).name
 
 
 def evaluated(arguments: Sequence[str], quiet: bool = False) -> tuple[list[TripletScores], str]:
@@ -216,23 +226,52 @@ def evaluated(arguments: Sequence[str], quiet: bool = False) -> tuple[list[Tripl
 
 
 def quality_table(summaries: Iterable[Summary]) -> str:
-    """A row per model: means of whole frames, by level, of the motion RoI, and CPU seconds per frame."""
-    levels = ("easy", "medium", "hard")
-    heads = ("", "PSNR", *levels, "SSIM", *levels, "RoI PSNR", "RoI SSIM", "CPU s/frame")
-    return markdown(heads, map(_cells, summaries))
+    """Two tables with a row per model: means of whole frames and of the motion RoI, and means by level.
+
+    LPIPS leads, then PSNR and SSIM at the best time, then those at t = 0.5. A column that no model has is left out.
+    """
+    given = list(summaries)
+    return "\n".join(_table([cells(summary) for summary in given]) for cells in (_means, _by_level))
 
 
-def _cells(summary: Summary) -> list[str]:
-    def psnr(scores: Scores | None) -> str:
-        return f"{scores.psnr:.2f}" if scores else "–"
+def _table(rows: Sequence[Mapping[str, str]]) -> str:
+    heads = [head for head in rows[0] if any(row[head] != UNKNOWN for row in rows)] if rows else []
+    return markdown(["", *heads[1:]], [[row[head] for head in heads] for row in rows])
 
-    def ssim(scores: Scores | None) -> str:
-        return f"{scores.ssim:.4f}" if scores else "–"
 
-    name = f"`{summary.model}`" if summary.seconds is not None else summary.model
-    whole = [text(scores) for text in (psnr, ssim) for scores in (summary.whole, *summary.levels)]
-    seconds = "–" if summary.seconds is None else f"{summary.seconds:.2f}"
-    return [name, *whole, psnr(summary.roi), ssim(summary.roi), seconds]
+def _means(summary: Summary) -> dict[str, str]:
+    best = summary.best.scores if summary.best else None
+    return {
+        "model": _name(summary),
+        "LPIPS": _text(summary.whole, "lpips"),
+        **{f"best-t {measure.upper()}": _text(best, measure) for measure in ("psnr", "ssim")},
+        **{measure.upper(): _text(summary.whole, measure) for measure in ("psnr", "ssim")},
+        **{f"RoI {measure.upper()}": _text(summary.roi, measure) for measure in ("lpips", "psnr", "ssim")},
+        "CPU s/frame": UNKNOWN if summary.seconds is None else f"{summary.seconds:.2f}",
+    }
+
+
+def _by_level(summary: Summary) -> dict[str, str]:
+    best = [found.scores if found else None for found in summary.best_levels]
+    columns = (
+        *(("LPIPS", "lpips", summary.levels), ("best-t PSNR", "psnr", best)),
+        *(("PSNR", "psnr", summary.levels), ("SSIM", "ssim", summary.levels)),
+    )
+    cells = {
+        f"{head} {level}": _text(scores, measure)
+        for head, measure, means in columns
+        for level, scores in zip(LEVELS, means, strict=True)
+    }
+    return {"model": _name(summary), **cells}
+
+
+def _name(summary: Summary) -> str:
+    return f"`{summary.model}`" if summary.seconds is not None else summary.model
+
+
+def _text(scores: Scores | None, measure: str) -> str:
+    value = getattr(scores, measure, None)
+    return UNKNOWN if value is None else f"{value:.{2 if measure == 'psnr' else 4}f}"
 
 
 # --- speed

@@ -22,7 +22,7 @@ from animeinterp.cli import main as cli
 from animeinterp.errors import FileError, UsageError
 from animeinterp.evaluation.evaluate import evaluate
 from animeinterp.evaluation.metrics import measure
-from animeinterp.evaluation.scores import COLUMNS, Scores, TripletScores, write_rows
+from animeinterp.evaluation.scores import COLUMNS, BestTime, Scores, TripletScores, write_rows
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 NAMES = ("a", "b")
@@ -150,8 +150,11 @@ def test_the_quality_table_has_the_means_and_no_paths(tables, docs, dataset, tmp
     assert tables.main([*asked, "--out", "kept", "--model", f"classical={tmp_path}/w.safetensors"]) == 1
     assert given == [[str(dataset), "--model", f"classical={tmp_path}/w.safetensors", "--out", "kept"]]
     text = (docs / "results.md").read_text()
-    assert "| `classical` | 20.50 | 20.00 | 21.00 | – | 0.5000 | 0.5000 | 0.5000 | – | 9.00 | 0.2500 | 1.50 |\n" in text
-    assert "| RIFE | 30.00 | 30.00 | 30.00 | – | 0.7500 | 0.7500 | 0.7500 | – | – | – | – |\n" in text
+    assert "| | PSNR | SSIM | RoI PSNR | RoI SSIM | CPU s/frame |\n" in text, "what nobody measured has no column"
+    assert "| `classical` | 20.50 | 0.5000 | 9.00 | 0.2500 | 1.50 |\n" in text
+    assert "| RIFE | 30.00 | 0.7500 | – | – | – |\n" in text
+    assert "| | PSNR easy | PSNR medium | SSIM easy | SSIM medium |\n" in text
+    assert "| `classical` | 20.00 | 21.00 | 0.5000 | 0.5000 |\n" in text
     assert "half" not in text
     assert "`animeinterp evaluate DATASET --model classical=w.safetensors --peers peers.csv`; means over 2" in text
     assert str(tmp_path) not in text
@@ -159,6 +162,31 @@ def test_the_quality_table_has_the_means_and_no_paths(tables, docs, dataset, tmp
     said = capsys.readouterr()
     assert "half is left out: it has 1 of these 2 triplets" in said.out
     assert said.err == "quality: one was skipped\n"
+
+
+def test_the_quality_table_leads_with_lpips_and_the_best_time(tables, docs, dataset, monkeypatch):
+    ours = [
+        TripletScores(
+            *("classical", name, 0, Scores(20.0, 0.5, lpips=0.125), Scores(9.0, 0.25, lpips=0.5), 1.5),
+            best=BestTime.at(0.25, Scores(22.0, 0.75, lpips=0.0625)),
+        )
+        for name in NAMES
+    ]
+    theirs = [TripletScores("RIFE", name, 0, Scores(19.0, 0.25, lpips=0.25)) for name in NAMES]
+    given = []
+    monkeypatch.setattr(tables, "evaluated", lambda arguments: given.append(arguments) or (ours + theirs, ""))
+    asked = [str(dataset), "--quality", "--docs", str(docs), "--model", "classical", "--best-t"]
+    assert tables.main([*asked, "--lpips", "somewhere/alex.ckpt", "--predictions", "RIFE=somewhere/rife"]) == 0
+    words = ["--model", "classical", "--predictions", "RIFE=somewhere/rife", "--lpips", "somewhere/alex.ckpt"]
+    assert given == [[str(dataset), *words, "--best-t"]]
+    text = (docs / "results.md").read_text()
+    shown = "`animeinterp evaluate DATASET --model classical --predictions RIFE=rife --lpips alex.ckpt --best-t`"
+    assert shown in text
+    heads = "| | LPIPS | best-t PSNR | best-t SSIM | PSNR | SSIM | RoI LPIPS | RoI PSNR | RoI SSIM | CPU s/frame |\n"
+    assert heads in text
+    assert "| `classical` | 0.1250 | 22.00 | 0.7500 | 20.00 | 0.5000 | 0.5000 | 9.00 | 0.2500 | 1.50 |\n" in text
+    assert "| RIFE | 0.2500 | – | – | 19.00 | 0.2500 | – | – | – | – |\n" in text
+    assert "| | LPIPS easy | best-t PSNR easy | PSNR easy | SSIM easy |\n" in text
 
 
 def test_figures_of_a_quick_run_are_not_for_the_documents(tables, dataset, capsys):
@@ -189,6 +217,19 @@ def test_scores_come_from_the_command_line_program(tables, dataset, tmp_path, mo
     assert "some triplets were skipped" in skipped
     with pytest.raises(FileError, match="gave no scores"):
         tables.evaluated([str(tmp_path / "nothing")])
+
+
+def test_the_search_for_the_best_time_is_compared_with_all_times(tables, dataset, monkeypatch):
+    best_time = importlib.import_module("best_time")
+    threads = cv2.getNumThreads()
+    monkeypatch.setattr(best_time.torch, "set_num_threads", lambda _: None)
+    rows = best_time.main([str(dataset), "--model", "classical", "--every", "1"])
+    cv2.setNumThreads(threads)
+    ours, plain, every = (figure for _, figure, _ in rows)
+    assert every.startswith("65.00 renders (at most 65), ")
+    renders = [float(figure.split()[0]) for figure in (ours, plain)]
+    assert renders[0] < renders[1] <= 15
+    assert ours.split(", ")[1:] == plain.split(", ")[1:] == every.split(", ")[1:]
 
 
 def test_programs_hand_over_what_they_measured(tables, dataset, capsys):
@@ -245,6 +286,27 @@ def test_a_program_is_scored_beside_our_models(peers, dataset):
     assert str(dataset.parent) not in table
 
 
+def test_lpips_is_measured_of_all_alike(peers, dataset, monkeypatch):
+    given = []
+
+    def evaluated(arguments, quiet=False):
+        given.append(arguments)
+        model = "copies" if "--predictions" in arguments else "classical"
+        return [TripletScores(model, name, None, Scores(20.0, 0.5, lpips=0.125)) for name in NAMES], ""
+
+    monkeypatch.setattr(peers, "evaluated", evaluated)
+    folder = dataset.parent
+    (folder / "peers.toml").write_text(program("copies", "sh -c 'cp $0 $2' {frame0} {frame1} {output}"))
+    asked = [str(dataset), "--config", str(folder / "peers.toml"), "--out", str(folder / "out")]
+    assert peers.main([*asked, "--lpips", str(folder / "alex.ckpt")]) == 0
+    assert len(given) == 2
+    for arguments in given:
+        assert arguments[arguments.index("--lpips") + 1] == str(folder / "alex.ckpt")
+    table = (folder / "out" / "table.md").read_text()
+    assert "DATASET --model classical --lpips alex.ckpt`" in table
+    assert "| copies | 0.1250 | 20.00 | 0.5000 |" in table
+
+
 def test_programs_that_fail_are_told_and_the_others_done(peers, dataset, capsys, monkeypatch):
     monkeypatch.setattr(peers, "IN_A_ROW", 1)
     cv2.imwrite(str(dataset.parent / "small.png"), np.zeros((16, 20, 3), np.uint8))
@@ -274,7 +336,8 @@ def test_programs_that_fail_are_told_and_the_others_done(peers, dataset, capsys,
     found = [(row["model"], row["triplet"]) for row in scores_of(dataset) if row["model"] != "classical"]
     assert found == [("half", "a"), ("copies", "a"), ("copies", "b")]
     table = (dataset.parent / "out" / "table.md").read_text()
-    assert [line.split(" | ")[0] for line in table.splitlines() if " | – |" in line] == ["| `classical`", "| copies"]
+    means = table.partition("| CPU s/frame |")[2].partition("\n\n")[0].splitlines()[2:]
+    assert [line.split(" | ")[0] for line in means] == ["| `classical`", "| copies"]
     assert "| half | 1 | " in table
     time.sleep(1.2)
     assert not (dataset.parent / "late").exists()  # what it has started was ended too

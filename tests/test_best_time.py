@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import cv2
@@ -18,7 +18,7 @@ from animeinterp.data.atd12k import triplets
 from animeinterp.errors import FrameError
 from animeinterp.evaluation.best_time import best_time, drawer
 from animeinterp.evaluation.evaluate import evaluate, score
-from animeinterp.evaluation.metrics import psnr, ssim
+from animeinterp.evaluation.metrics import chamfer, psnr, ssim
 from animeinterp.evaluation.report import write_report
 from animeinterp.evaluation.scores import BestTime, Scores, TripletScores, cells, read_rows, summarize
 
@@ -105,17 +105,59 @@ def blob(center, width):
 
 
 @pytest.mark.parametrize("center", [0.1, 0.237, 0.3, 0.444, 0.5, 0.51, 0.66, 0.9])
-def test_the_best_time_is_found_to_an_eightieth_in_15_renders(center):
+def test_the_best_time_is_found_to_an_eightieth_in_few_renders(center):
     draw, truth = blob(center, 1)
     times = []
     best = best_time(lambda t: times.append(t) or draw(t), draw(0.5), truth)
     assert abs(best.t - center) <= 1 / 80
     assert best.offset == abs(best.t - 0.5)
-    assert best.scores == Scores(psnr(draw(best.t), truth), ssim(draw(best.t), truth))
-    assert len(times) == len(set(times)) <= 14
+    drawn = draw(best.t)
+    assert best.scores == Scores(psnr(drawn, truth), ssim(drawn, truth), chamfer=chamfer(drawn, truth))
+    assert len(times) == len(set(times)) <= 10
     assert 0.5 not in times, "it is drawn already"
-    assert min(times) == 0.1
-    assert max(times) == 0.9
+    if center == 0.3:
+        assert max(times) < 0.7, "a direction that falls is not followed"
+
+
+def curve(values):
+    """A model whose PSNR at each tenth is that of `values`, in dB; between tenths 5 dB."""
+    truth = np.zeros((100, 100, 3), np.uint8)
+
+    def draw(t):
+        level = 255 * 10 ** (-values.get(round(t, 6), 5) / 20)
+        return np.full_like(truth, round(level))
+
+    return draw, truth
+
+
+def tried(values):
+    draw, truth = curve(values)
+    times = []
+    best = best_time(lambda t: times.append(round(t, 6)) or draw(t), draw(0.5), truth)
+    return best, times
+
+
+def test_a_direction_ends_after_two_falls_or_far_below_the_best():
+    slow = {0.1: 30, 0.2: 15.1, 0.3: 15.4, 0.4: 15.7, 0.5: 16, 0.6: 14.5, 0.7: 15, 0.8: 15, 0.9: 30}
+    best, times = tried(slow)
+    assert best.t == 0.5
+    assert times[:3] == [0.4, 0.6, 0.3], "two falls on the left, more than 1 dB on the right"
+    assert not {0.1, 0.2, 0.7, 0.8, 0.9} & set(times)
+    dip = slow | {0.3: 15.8, 0.2: 17}
+    assert tried(dip)[0].t == 0.1, "one fall does not end a direction"
+
+
+def test_halves_are_laid_towards_the_better_neighbor():
+    tenths = {0.3: 10, 0.4: 19, 0.5: 20, 0.6: 19.5, 0.7: 10}
+    best, times = tried(tenths | {0.55: 21})
+    assert (best.t, 0.45 in times) == (0.55, False)
+    best, times = tried(tenths | {0.45: 21})
+    assert (best.t, times.index(0.55) < times.index(0.45)) == (0.45, True)
+
+
+def test_the_longest_search_has_15_renders():
+    rising = {k / 10: 20 - k % 2 / 10 for k in range(1, 10)}
+    assert len(tried(rising)[1]) + 1 == 15
 
 
 @pytest.mark.parametrize(("center", "end"), [(0.0, 0.1), (1.0, 0.9)])
@@ -133,6 +175,18 @@ def test_a_time_no_better_than_the_middle_is_not_taken():
     assert best.t == 0.4, "of two equal ones the earlier"
 
 
+def test_all_that_viewers_see_is_measured_at_the_best_time(dataset):
+    def lpips(drawn, true):
+        return float(np.abs(drawn.astype(float) - true).mean())
+
+    row = evaluate(dataset, {"glide": glide}, best_t=True, lpips=lpips).rows[0]
+    assert row.whole.lpips > 1
+    assert row.whole.chamfer > 0
+    assert (row.best.scores.lpips, row.best.scores.chamfer) == (0, 0)
+    plain = evaluate(dataset, {"glide": glide}, best_t=True).rows[0]
+    assert plain.best.scores.lpips is None
+
+
 def test_a_frame_of_the_wrong_size_is_told():
     with pytest.raises(FrameError):
         best_time(lambda t: draw_scene(0)[::2], draw_scene(0), draw_scene(0))
@@ -145,9 +199,10 @@ def test_a_truth_off_the_middle_is_told_from_a_drawing_gone_wrong(dataset):
     early, late, middle = found
     for row, t in ((early, 0.3), (late, 0.7)):
         assert row.best.t == pytest.approx(t, abs=0.026)  # the same whole px
-        assert row.best.scores == Scores(float("inf"), 1)
+        assert row.best.scores == Scores(float("inf"), 1, chamfer=0)
         assert row.whole.psnr < 30
-    assert middle.best == BestTime(0.5, 0, Scores(middle.whole.psnr, middle.whole.ssim))
+    whole = middle.whole
+    assert middle.best == BestTime(0.5, 0, Scores(whole.psnr, whole.ssim, chamfer=whole.chamfer))
 
 
 def test_the_time_of_a_real_model(dataset):
@@ -174,7 +229,7 @@ def test_motion_is_found_once_and_flows_are_taken(dataset):
     evaluate(dataset, {"steps": model}, best_t=True, workers=1)
     assert model.seen == ["analyze True", "analyze True", "motion"] * 3
     assert model.times.count(0.5) == 3
-    assert 3 * 12 <= len(model.times) <= 3 * 15
+    assert 3 * 6 <= len(model.times) <= 3 * 11
     before = len(model.times)
     list(score(triplets(dataset), {"steps": model}))
     assert len(model.times) == before, "nobody asked"
@@ -225,8 +280,12 @@ def test_command_line(dataset, core, frames, tmp_path, capsys):
     lines = [line.split() for line in out.splitlines()]
     offset = f"{summary.best.offset:.3f}"
     whole = summary.whole
-    assert ["classical", "all", f"{whole.psnr:.2f}", "inf", f"{whole.ssim:.4f}", "1.0000", offset] in lines
-    assert {line[0] for line in lines if len(line) == 6 and line[2] == "inf"} == {"easy", "hard"}
+    far = f"{whole.chamfer * 1e5:.2f}"
+    numbers = [f"{whole.psnr:.2f}", "inf", f"{whole.ssim:.4f}", "1.0000", far, "0.00", offset]
+    assert ["classical", "all", *numbers] in lines
+    assert {line[0] for line in lines if len(line) == 8 and line[2] == "inf"} == {"easy", "hard"}
+    assert ["classical", "inf", "1.0000", *numbers[0:3:2]] in [line[:5] for line in lines], "best t leads"
+    assert ["rife", "–", "–", *numbers[0:3:2]] in [line[:5] for line in lines]
     assert "rife has no best t" in out
     with (tmp_path / "s.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -239,12 +298,33 @@ def test_command_line(dataset, core, frames, tmp_path, capsys):
     assert list(models["classical"]["best_t"]) == ["all", "easy", "hard"]
     best = summary.best_levels[2]
     assert models["classical"]["best_t"]["hard"] == {
-        "best_t": best.t, "best_t_offset": best.offset, "best_t_psnr": "Infinity", "best_t_ssim": 1.0
+        "best_t": best.t, "best_t_offset": best.offset, "best_t_psnr": "Infinity", "best_t_ssim": 1.0,
+        "best_t_chamfer": 0.0, "best_t_lpips": None,
     }  # fmt: skip
     page = (tmp_path / "out" / "report.html").read_text()
     assert "At the best time" in page
     assert f"<td>{offset}</td>" in page
     assert "at best t, 0.33" in page
+
+
+def test_tables_lead_with_lpips_and_fit_into_100_columns(dataset, core, frames, tmp_path, capsys, monkeypatch):
+    def lpips(drawn, true):
+        return float(np.abs(drawn.astype(float) - true).mean()) / 255
+
+    monkeypatch.setattr("animeinterp.cli.evaluating._perceived", lambda _: lpips)
+    program = tmp_path / "some_other_program_4"
+    frames.rename(program)
+    assert run(dataset, "--model", "classical", "--predictions", program, "--best-t") == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 100
+    evaluation = evaluate(dataset, {"classical": glide}, lpips=lpips, best_t=True)
+    summary = evaluation.summary("classical")
+    whole, lines = summary.whole, [line.split() for line in out.splitlines()]
+    leading = ["classical", f"{whole.lpips:.4f}", "inf", "1.0000", f"{whole.psnr:.2f}", f"{whole.ssim:.4f}"]
+    assert lines[2][:6] == leading
+    levels = [f"{summary.levels[k].lpips:.4f}" for k in (0, 2)]
+    assert ["classical", *levels] in [line[:3] for line in lines]
+    assert ["classical", "all", f"{whole.lpips:.4f}", "0.0000"] in [line[:4] for line in lines]
 
 
 def test_nothing_of_it_is_said_unless_asked(dataset, core, tmp_path, capsys):
@@ -256,7 +336,7 @@ def test_nothing_of_it_is_said_unless_asked(dataset, core, tmp_path, capsys):
     assert content["models"]["classical"]["best_t"] is None
     assert "best t" not in (tmp_path / "out" / "report.html").read_text()
     row = read_rows(tmp_path / "out" / "scores.csv")[0]
-    assert cells(row)[-3:] == (None, None, None)
+    assert cells(row)[-5:] == (None,) * 5
 
 
 def test_predictions_alone_are_refused(dataset, core, frames, capsys):
@@ -291,12 +371,65 @@ def test_a_run_that_was_broken_off_goes_on(dataset, core, tmp_path, capsys):
     assert run(*command) == 0
     table = tmp_path / "out" / "scores.csv"
     rows, lines = read_rows(table), table.read_text().splitlines(keepends=True)
-    table.write_text("".join(lines[:2]) + lines[2].rsplit(",", 3)[0] + ",,,\n")
+    table.write_text("".join(lines[:2]) + lines[2].rsplit(",", 5)[0] + ",,,,,\n")
     core.seen.clear()
     assert run(*command) == 0
     assert "1 of 3 triplets are in" in capsys.readouterr().out
     assert core.seen.count("motion") == 2
     assert [(row.triplet, row.best) for row in read_rows(table)] == [(row.triplet, row.best) for row in rows]
+
+
+def without_columns(table, *names):
+    """Make a CSV one of before it had these columns."""
+    with table.open() as file:
+        rows = [{key: text for key, text in row.items() if key not in names} for row in csv.DictReader(file)]
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def test_best_times_of_before_are_read_and_done_again(dataset, core, tmp_path, capsys):
+    command = (dataset, "--model", "classical", "--best-t", "--out", tmp_path / "out")
+    table = tmp_path / "out" / "scores.csv"
+    assert run(*command) == 0
+    rows = read_rows(table)
+    without_columns(table, "best_t_chamfer", "best_t_lpips")
+    old = read_rows(table)
+    assert [row.best.t for row in old] == [row.best.t for row in rows]
+    assert old[0].best.scores == replace(rows[0].best.scores, chamfer=None)
+    assert run(dataset, "--model", "classical", "--peers", table) == 0
+    assert "best t" in capsys.readouterr().out, "beside others they still count"
+    core.seen.clear()
+    assert run(*command) == 0
+    assert "triplets are in" not in capsys.readouterr().out
+    assert core.seen.count("motion") == 3
+    assert [(row.triplet, row.best) for row in read_rows(table)] == [(row.triplet, row.best) for row in rows]
+
+
+class Quarter:
+    """LPIPS that is the same everywhere."""
+
+    identity = "x"
+
+    def __call__(self, drawn, true):
+        return 0.25
+
+    def map(self, drawn, true):
+        return np.full(true.shape[:2], 0.25, np.float32)
+
+
+def test_best_times_without_lpips_are_done_again_only_if_it_is_measured(dataset, core, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("animeinterp.cli.evaluating._perceived", lambda _: Quarter())
+    command = (dataset, "--model", "classical", "--best-t", "--out", tmp_path / "out")
+    assert run(*command) == 0
+    table = tmp_path / "out" / "scores.csv"
+    assert run(*command) == 0
+    assert "3 of 3 triplets are in" in capsys.readouterr().out
+    without_columns(table, "best_t_lpips")
+    assert run(*command) == 0
+    assert "triplets are in" not in capsys.readouterr().out
+    assert [row.best.scores.lpips for row in read_rows(table)] == [0.25] * 3
 
 
 def test_page_of_several_models(dataset, tmp_path):

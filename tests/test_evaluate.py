@@ -404,7 +404,9 @@ def read_all(folder):
 def test_a_folder_of_results(dataset, core, capsys, tmp_path):
     folder, rife = tmp_path / "out", predict(tmp_path / "rife")
     assert run(dataset, "--model", "classical", "--predictions", f"RIFE={rife}", "--out", folder) == 0
-    assert "report.html" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "report.html" in said
+    assert "gallery.html" in said
     evaluation = evaluate(dataset, {"classical": blend}, predictions={"RIFE": rife})
     table, content = read_all(folder)
     assert table == [replace(row, seconds=None) for row in evaluation.rows]
@@ -422,6 +424,23 @@ def test_a_folder_of_results(dataset, core, capsys, tmp_path):
     assert np.array_equal(drawn, blend(draw_scene(3), draw_scene(9), 0.5))
     assert not (folder / "frames" / "RIFE").exists()
     assert (folder / "report.html").stat().st_size > 1000
+    assert '<a href="gallery.html">' in (folder / "report.html").read_text()
+    gallery = (folder / "gallery.html").read_text()
+    assert gallery.count('<section class="crop"') == 4, "96x64 is smaller than a crop"
+    assert gallery.count('alt="Drawn by RIFE"') == 4
+
+
+def test_the_gallery_is_as_long_as_wanted_and_none_if_not(dataset, core, tmp_path, capsys):
+    folder = tmp_path / "out"
+    assert run(dataset, "--model", "classical", "--out", folder, "--gallery", 3) == 0
+    assert (folder / "gallery.html").read_text().count('<section class="crop"') == 3
+    assert run(dataset, "--model", "classical", "--out", folder, "--gallery", 0) == 0
+    assert not (folder / "gallery.html").exists(), "what is left of another run would mislead"
+    assert "gallery.html" not in (folder / "report.html").read_text()
+    assert "gallery" not in capsys.readouterr().out.splitlines()[-1]
+    assert run(dataset, "--model", "classical", "--gallery", 3) == 2
+    assert "add --out FOLDER" in capsys.readouterr().err
+    assert run(dataset, "--model", "classical", "--out", folder, "--gallery", -1) == 2
 
 
 def test_a_run_that_is_broken_off_goes_on_to_the_same_result(dataset, core, capsys, tmp_path, monkeypatch):

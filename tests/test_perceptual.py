@@ -92,6 +92,21 @@ def test_every_layout_of_the_weights_gives_the_same(state, weights, tmp_path, mo
     assert package_lpips().identity == "lpips 0.1.4"
 
 
+def test_the_map_says_where_frames_look_different(weights):
+    lpips, true = load_lpips(weights), draw_scene(0, (192, 128))
+    drawn = true.copy()
+    drawn[20:60, 30:70] = 0
+    found = lpips.map(drawn, true)
+    assert (found.shape, found.dtype) == ((128, 192), np.float32)
+    assert found.mean() == pytest.approx(lpips(drawn, true), rel=0.15), "borders weigh a little more in larger levels"
+    assert found.min() >= 0
+    assert found[20:60, 30:70].mean() > 20 * found[:, 150:].mean()
+    assert lpips.map(true, true).max() == 0
+    assert lpips.map(true[:30], true[:30]) is None
+    with pytest.raises(FrameError, match="one shape"):
+        lpips.map(true, true[1:])
+
+
 def test_small_parts_have_no_lpips_and_unlike_ones_are_refused(weights):
     lpips, frame = load_lpips(weights), draw_scene(0)
     assert lpips(frame[:30], frame[:30]) is None

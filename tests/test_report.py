@@ -21,7 +21,7 @@ from animeinterp.data.atd12k import TripletFiles
 from animeinterp.errors import FileError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation, Fault
 from animeinterp.evaluation.report import write_report
-from animeinterp.evaluation.scores import Scores, TripletScores
+from animeinterp.evaluation.scores import BestTime, Scores, TripletScores
 
 VOID = {"meta", "img", "input", "br", "link", "hr"}
 NAMES = tuple("abcde")
@@ -176,6 +176,43 @@ def test_tables_show_the_means_of_the_summaries_and_mark_the_best(tmp_path, file
     means = [s.whole for _, s in summaries]
     assert bold[0] == f"{max(s.psnr for s in means):.2f}"
     assert bold[3] == f"{min(s.ie for s in means):.2f}"
+
+
+def test_lpips_leads_then_come_the_best_times(tmp_path, files, drawn):
+    def measured(row):
+        whole = replace(row.whole, lpips=0.1 + row.whole.ie / 100)
+        best = Scores(row.whole.psnr + 2, row.whole.ssim + 0.01, chamfer=1e-5, lpips=whole.lpips / 2)
+        return replace(row, whole=whole, best=BestTime.at(0.3, best) if row.model == "ours" else None)
+
+    done = Evaluation(tuple(map(measured, evaluation().rows)), ())
+    page = Page(write(tmp_path, done, files, drawn, cases=1))
+    summary = done.summary("ours")
+    whole, best = summary.whole, summary.best.scores
+    leading = [f"{whole.lpips:.4f}", f"{best.psnr:.2f}", f"{best.ssim:.4f}", f"{whole.psnr:.2f}", f"{whole.ssim:.4f}"]
+    assert page.rows("Means")[0] == [
+        *("whole frame", "ours", *leading),
+        *(f"{whole.ssim_atd:.4f}", f"{whole.ie:.2f}", f"{whole.chamfer * 1e5:.2f}"),
+    ]
+    assert page.rows("Means")[1][3:5] == ["–", "–"], "of predictions nothing is known but t = 0.5"
+    easy = summary.best_levels[0].scores
+    assert page.rows("Means by level")[0][3:5] == [f"{easy.psnr:.2f}", f"{easy.ssim:.4f}"]
+    pairs = [(s.lpips, best.lpips) if k == 0 else None for k, s in enumerate([whole])]
+    assert page.rows("Means at the best time")[0][2:4] == [f"{value:.4f}" for value in pairs[0]]
+    heads = [text for _, text in page.all("h3")]
+    assert heads[0].startswith("LPIPS")
+    assert heads[1].startswith("PSNR dB, best t")
+    ours, theirs = ([row.whole.lpips for row in done.rows if row.model == model] for model in done.models)
+    better = sum(a < b for a, b in zip(ours, theirs, strict=True))
+    assert f"ours is better on {better} of 5 triplets" in page.all("p", class_="faint wins")[0][1], "less is better"
+    scores = [text for _, text in page.all("span", class_="score")]
+    worst = min(done.rows[::2], key=lambda row: row.whole.psnr).whole
+    assert scores[:3] == [f"LPIPS {worst.lpips:.4f}", f"PSNR {worst.psnr:.2f} dB", f"SSIM {worst.ssim:.4f}"]
+
+
+def test_a_gallery_is_linked_where_there_is_one(tmp_path, files, drawn):
+    for name, links in ((None, []), ("worst & best.html", ["worst%20%26%20best.html"])):
+        page = Page(write(tmp_path, evaluation(), files, drawn, cases=0, gallery=name))
+        assert [attrs["href"] for attrs, text in page.all("a") if text == "Worst crops"] == links
 
 
 def test_equal_means_are_not_marked(tmp_path, files, drawn):

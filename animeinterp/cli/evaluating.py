@@ -90,7 +90,17 @@ BestT = Annotated[
     bool,
     typer.Option(
         "--best-t",
-        help="Look also, by the truth, for the time at which each model is nearest it; 15 renders.",
+        help="Look also, by the truth, for the time at which each model is nearest it; about 9 renders.",
+    ),
+]
+Gallery = Annotated[
+    int | None,
+    typer.Option(
+        "--gallery",
+        metavar="N",
+        min=0,
+        help="Crops on the page of those that look worst, gallery.html in --out; 0: no page.",
+        show_default="24",
     ),
 ]
 Workers = Annotated[
@@ -112,6 +122,7 @@ def evaluate(
     csv: Csv = None,
     save: Save = None,
     best_t: BestT = False,
+    gallery: Gallery = None,
     workers: Workers = None,
     vgg: Vgg = None,
     device: Device = "auto",
@@ -130,6 +141,8 @@ def evaluate(
 
     if folder and save:
         raise UsageError("--out keeps the frames already; leave out --save")
+    if gallery and not folder:
+        raise UsageError("--gallery shows frames that are kept, in the folder of --out; add --out FOLDER")
     if csv:
         check_target(csv, force)
     setup = make_setup(dataset, model or [], weights, predictions or [], vgg, device, best_t)
@@ -146,7 +159,8 @@ def evaluate(
         results = _open(folder, files, setup, perceived, force) if folder else None
         evaluation = _evaluate(files, setup, perceived, workers, keep, results)
         if results:
-            _finish(results, evaluation, files, setup)
+            results.finish(evaluation)
+            _write_pages(results, evaluation, files, setup, perceived, gallery, workers)
     if evaluation.rows:
         _show(evaluation, others, peers)
     if csv and evaluation.rows:
@@ -294,7 +308,18 @@ def _keeper(folder: Path, models: Sequence[str], files: Sequence[TripletFiles], 
     return keep
 
 
-def _finish(results: Results, evaluation: Evaluation, files: Sequence[TripletFiles], setup: Setup) -> None:
+def _write_pages(
+    results: Results,
+    evaluation: Evaluation,
+    files: Sequence[TripletFiles],
+    setup: Setup,
+    lpips: Perceived | None,
+    crops: int | None,
+    workers: int | None,
+) -> None:
+    """The report, and the gallery unless it was refused."""
+    from animeinterp.evaluation.evaluate import default_workers
+    from animeinterp.evaluation.gallery import CROPS, write_gallery
     from animeinterp.evaluation.predictions import find_prediction
     from animeinterp.evaluation.report import write_report
 
@@ -305,11 +330,21 @@ def _finish(results: Results, evaluation: Evaluation, files: Sequence[TripletFil
         except FileError:
             return None
 
-    results.finish(evaluation)
-    if evaluation.rows:
-        with out.status("writing the report"):
-            write_report(results.folder / "report.html", evaluation, files, drawn, force=True)
-    out.print(f"report     {results.folder / 'report.html'}", markup=False)
+    report, gallery = results.folder / "report.html", results.folder / "gallery.html"
+    count = CROPS if crops is None else crops
+    if not evaluation.rows or not count:
+        gallery.unlink(missing_ok=True)  # of a run before: it would show other frames
+    if not evaluation.rows:
+        return
+    if count:
+        with out.status("looking for the worst crops"):
+            at_once = workers or default_workers()
+            write_gallery(gallery, evaluation, files, drawn, lpips, count=count, workers=at_once, force=True)
+    with out.status("writing the report"):
+        write_report(report, evaluation, files, drawn, gallery=gallery.name if count else None, force=True)
+    out.print(f"report     {report}", markup=False)
+    if count:
+        out.print(f"gallery    {gallery}", markup=False)
 
 
 def _show(evaluation: Evaluation, others: Sequence[TripletScores], peers: Path | None) -> None:

@@ -1,4 +1,8 @@
-"""The tables that `animeinterp evaluate` prints: no wider than 100 columns for names of up to 20 letters."""
+"""The tables that `animeinterp evaluate` prints: no wider than 100 columns for names of up to 20 letters.
+
+LPIPS comes first where it was measured, as it is nearest to what viewers see; then PSNR and SSIM at the best time, if
+anybody looked for it, as truths are seldom drawn at the temporal middle; then everything at t = 0.5.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +19,14 @@ if TYPE_CHECKING:
 
 _UNKNOWN = "–"
 _MEASURES: Mapping[str, tuple[str, Callable[[float], str]]] = {
+    "lpips": ("LPIPS", "{:.4f}".format),
     "psnr": ("PSNR", "{:.2f}".format),
     "ssim": ("SSIM", "{:.4f}".format),
     "ssim_atd": ("SSIM\nATD", "{:.4f}".format),
     "ie": ("IE", "{:.2f}".format),
     "chamfer": ("Cham-\nfer", lambda value: f"{value * 1e5:.2f}"),
-    "lpips": ("LPIPS", "{:.4f}".format),
 }
+_AT_BEST = ("lpips", "psnr", "ssim", "chamfer")  # are compared with those at t = 0.5
 _LEVELS = ("easy", "med.", "hard")
 Columns = dict[str, list[str]]
 
@@ -30,16 +35,22 @@ def show_tables(summaries: Sequence[Summary], rows: Sequence[TripletScores]) -> 
     """Print the means of models. rows: those of one model, which say how many triplets have a word."""
     _show(_whole(summaries), summaries)
     _show(_roi(summaries), summaries)
-    _show(_levels(summaries), summaries)
     _show_timings(summaries)
+    _show(_levels(summaries, ("lpips", "psnr", "ssim")), summaries)
+    _show(_levels(summaries, ("ssim_atd",)), summaries)
     for heading, part in (("motion", "motion_types"), ("behaviour", "behaviors")):
         counts = Counter(word for row in rows for word in getattr(row, part))
-        if counts:
-            show_table(_words(heading, counts, [(s.model, getattr(s, part)) for s in summaries]))
+        means = [(s.model, getattr(s, part)) for s in summaries]
+        for measure in ("lpips", "psnr"):
+            if counts and any(getattr(s, measure) is not None for _, by_word in means for s in by_word.values()):
+                show_table(_words(heading, measure, counts, means))
 
 
 def _whole(summaries: Sequence[Summary]) -> Columns:
-    columns = _measures([summary.whole for summary in summaries], _MEASURES)
+    columns = _measures([summary.whole for summary in summaries], ("lpips",))
+    best = _measures([s.best.scores if s.best else None for s in summaries], ("psnr", "ssim"))
+    columns |= {f"{name}\nbest t": texts for name, texts in best.items()}
+    columns |= _measures([summary.whole for summary in summaries], [name for name in _MEASURES if name != "lpips"])
     columns["CPU s\n/frame"] = [_UNKNOWN if s.seconds is None else f"{s.seconds:.2f}" for s in summaries]
     return columns
 
@@ -48,9 +59,9 @@ def _roi(summaries: Sequence[Summary]) -> Columns:
     return {f"RoI\n{name}": texts for name, texts in _measures([s.roi for s in summaries], _MEASURES).items()}
 
 
-def _levels(summaries: Sequence[Summary]) -> Columns:
+def _levels(summaries: Sequence[Summary], measures: Iterable[str]) -> Columns:
     columns: Columns = {}
-    for measure in ("psnr", "ssim", "ssim_atd"):
+    for measure in measures:
         for level, name in enumerate(_LEVELS):
             found = _measures([summary.levels[level] for summary in summaries], (measure,))
             columns |= {f"{heading.replace(chr(10), ' ')}\n{name}": texts for heading, texts in found.items()}
@@ -62,11 +73,14 @@ def _show_timings(summaries: Sequence[Summary]) -> None:
     found = [(s.model, s.timings()) for s in summaries if s.best]
     if not found:
         return
-    heads = [f"{measure}\n{at}" for measure in ("PSNR", "SSIM") for at in ("t = 0.5", "best t")]
+    every = [scores for _, timings in found for _, plain, best in timings for scores in (plain, best.scores)]
+    shown = [measure for measure in _AT_BEST if any(getattr(scores, measure) is not None for scores in every)]
+    names = [_MEASURES[measure][0].replace("-\n", "") for measure in shown]
+    heads = [f"{name}\n{at}" for name in names for at in ("at 0.5", "best t")]
     table = _table("", ["", *heads, "mean\n|t - 0.5|"])
     for model, timings in found:
         for name, plain, best in timings:
-            texts = [_measures([plain, best.scores], (measure,)) for measure in ("psnr", "ssim")]
+            texts = [_measures([plain, best.scores], (measure,)) for measure in shown]
             cells = [text for columns in texts for column in columns.values() for text in column]
             table.add_row(model if name == "all" else "", name, *cells, f"{best.offset:.3f}")
     show_table(table)
@@ -85,11 +99,14 @@ def _measures(scores: Sequence[Scores | None], wanted: Iterable[str]) -> Columns
     return columns
 
 
-def _words(heading: str, counts: Mapping[str, int], means: Sequence[tuple[str, Mapping[str, Scores]]]) -> Table:
-    table = _table(f"PSNR by\n{heading}", ["triplets", *(model for model, _ in means)])
+def _words(
+    heading: str, measure: str, counts: Mapping[str, int], means: Sequence[tuple[str, Mapping[str, Scores]]]
+) -> Table:
+    name = _MEASURES[measure][0]
+    table = _table(f"{name} by\n{heading}", ["triplets", *(model for model, _ in means)])
     for word in sorted(counts):
         found = [by_word.get(word) for _, by_word in means]
-        table.add_row(word, str(counts[word]), *_measures(found, ("psnr",))["PSNR"])
+        table.add_row(word, str(counts[word]), *_measures(found, (measure,))[name])
     return table
 
 

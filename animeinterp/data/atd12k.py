@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from animeinterp.io.reading import finite_number, read_json, said
 from animeinterp.options import Options
 from animeinterp.picture import read_picture
 
+Value = TypeVar("Value", bound=np.generic)
 LEVELS = ("easy", "medium", "hard")
 _MAX_PIXELS = Options().max_pixels
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -48,8 +49,8 @@ class Region:
     width: int
     height: int
 
-    def of(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """That part of a frame (H, W, C)."""
+    def of(self, frame: NDArray[Value]) -> NDArray[Value]:
+        """That part of a frame or of a map, (H, W, ...)."""
         return frame[self.y : self.y + self.height, self.x : self.x + self.width]
 
 

@@ -141,7 +141,7 @@ def score(
 
     done: called with a triplet's rows when its frames were kept, by any thread and in any order.
     """
-    workers = workers or min(_cores(), MOST_WORKERS)
+    workers = workers or default_workers()
     guided = any(_takes_coarse(model) for model in models.values())
     read = partial(_read, predictions=predictions or {}, guided=guided)
     work = partial(_score, models=models, lpips=lpips, keep=keep, done=done, best_t=best_t)
@@ -213,7 +213,7 @@ def _score(
         return task
     name = task.files.name
     try:
-        drawn = {label: _draw(model, task, best_t) for label, model in models.items()}
+        drawn = {label: _draw(model, task, best_t, lpips) for label, model in models.items()}
         drawn |= {label: _Drawn(frame) for label, frame in task.predicted.items()}
         rows = tuple(_row(label, task, one, lpips) for label, one in drawn.items())
     except (FileError, FrameError) as error:
@@ -226,14 +226,14 @@ def _score(
     return rows
 
 
-def _draw(model: Model, task: _Task, best_t: bool) -> _Drawn:
+def _draw(model: Model, task: _Task, best_t: bool, lpips: Lpips | None) -> _Drawn:
     frames = task.triplet.frame0, task.triplet.frame1
     known = {"coarse": task.coarse} if task.coarse and _takes_coarse(model) else {}
     begin = time.thread_time()
     draw = drawer(model, *frames, known) if best_t else partial(model, *frames, **known)
     frame = draw(0.5)
     seconds = time.thread_time() - begin
-    return _Drawn(frame, seconds, best_time(draw, frame, task.triplet.truth) if best_t else None)
+    return _Drawn(frame, seconds, best_time(draw, frame, task.triplet.truth, lpips) if best_t else None)
 
 
 def _row(label: str, task: _Task, drawn: _Drawn, lpips: Lpips | None) -> TripletScores:
@@ -254,6 +254,11 @@ def _warm_up(pool: ThreadPoolExecutor, models: Mapping[str, Model]) -> None:
     frame[16:48, 16:48] = 255
     for model in models.values():
         pool.submit(model, frame, np.roll(frame, 4, axis=1), 0.5).result()
+
+
+def default_workers() -> int:
+    """How many triplets are worked on at once: one per core, at most `MOST_WORKERS`."""
+    return min(_cores(), MOST_WORKERS)
 
 
 def _cores() -> int:

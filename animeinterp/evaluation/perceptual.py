@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from animeinterp.errors import FrameError, MissingExtraError, WeightsError
 from animeinterp.evaluation.results import sha256
@@ -68,12 +69,31 @@ class Perceived:
 
         Raises FrameError for frames of different shapes.
         """
-        if drawn.shape != true.shape:
-            raise FrameError(f"expected two frames of one shape, got {drawn.shape} and {true.shape}; resize one")
-        if min(true.shape[:2]) < MIN_SIDE:
+        if not _fit(drawn, true):
             return None
         with torch.inference_mode():
             return float(self._distance(_planes(drawn), _planes(true)))
+
+    def map(self, drawn: NDArray[np.uint8], true: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """Where two frames look different: the levels' distances, brought to the frames' size and added up.
+
+        Args:
+            drawn: uint8 (H, W, 3) RGB.
+            true: of the same shape.
+
+        Returns:
+            float32 (H, W), at least 0, whose mean is about LPIPS; None below 31x31 px, where there is none.
+
+        Raises:
+            FrameError: for frames of different shapes.
+        """
+        if not _fit(drawn, true):
+            return None
+        with torch.inference_mode():
+            levels = self._distance.maps(_planes(drawn), _planes(true))
+            size = true.shape[:2]
+            large = [interpolate(level[None], size, mode="bilinear", align_corners=False)[0, 0] for level in levels]
+            return np.asarray(torch.stack(large).sum(0).numpy(), np.float32)
 
 
 def load_lpips(path: Path) -> Perceived:
@@ -123,6 +143,14 @@ def _from_state(state: Mapping[str, Tensor], source: Path, identity: str) -> Per
             )
         heads.append(head.float().reshape(channels))
     return Perceived(alexnet, heads, identity)
+
+
+def _fit(drawn: NDArray[np.uint8], true: NDArray[np.uint8]) -> bool:
+    """Whether frames are large enough. Raises FrameError for different shapes."""
+    if drawn.shape != true.shape:
+        raise FrameError(f"expected two frames of one shape, got {drawn.shape} and {true.shape}; resize one")
+    height, width = true.shape[:2]
+    return bool(min(height, width) >= MIN_SIDE)
 
 
 def _planes(frame: NDArray[np.uint8]) -> Tensor:

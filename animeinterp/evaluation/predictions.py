@@ -56,6 +56,26 @@ def read_prediction(folder: Path, triplet: str, shape: tuple[int, ...]) -> NDArr
     return frame
 
 
+def read_drawn(path: Path | None, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """A frame that was drawn and scored before, uint8 (H, W, 3) RGB.
+
+    Args:
+        path: where it lies; None if it was not kept.
+        shape: of the true frame.
+
+    Raises:
+        FileError: if it was not kept or cannot be read.
+        FrameError: if it has another size.
+    """
+    if path is None:
+        raise FileError("the drawn frame was not kept, so there is nothing to compare")
+    frame = rgb8(read_picture(path, _MAX_PIXELS).pixels)
+    if frame.shape != shape:
+        sizes = [f"{size[1]}x{size[0]}" for size in (frame.shape, shape)]
+        raise FrameError(f"{path} is {sizes[0]}; expected the true frame's {sizes[1]}, so draw it again")
+    return frame
+
+
 def _candidates(folder: Path, triplet: str) -> list[Path]:
     stems = (folder / triplet, folder / triplet / "frame2", folder / triplet / "out")
     paths = (stem.with_name(stem.name + suffix) for stem in stems for suffix in _SUFFIXES)

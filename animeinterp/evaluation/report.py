@@ -7,50 +7,31 @@ the same pictures give the same bytes.
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from string import Template
+from urllib.parse import quote
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from animeinterp.data.atd12k import LEVELS, TripletFiles, read_triplet
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation
-from animeinterp.evaluation.report_page import (
-    MEASURES,
-    bars,
-    by_level,
-    by_word,
-    escape,
-    overall,
-    scatter,
-    shown_measures,
-    table,
-    timing_table,
-)
+from animeinterp.evaluation.predictions import read_drawn
+from animeinterp.evaluation.report_markup import FULL_ERROR, Picture, error_of, escape, heat, ramp, uri
+from animeinterp.evaluation.report_measures import AT_BEST, LPIPS, PSNR, SSIM, Shown, shown_measures
+from animeinterp.evaluation.report_page import bars, by_level, by_word, overall, table, timing_table
+from animeinterp.evaluation.report_scatter import scatter
 from animeinterp.evaluation.scores import TripletScores
+from animeinterp.evaluation.worst_crops import Drawn
 from animeinterp.explain import flow_to_color
-from animeinterp.frame import rgb8
 from animeinterp.io.files import check_target, write_text
-from animeinterp.options import Options
-from animeinterp.picture import read_picture
 from animeinterp.sgm.dense import dis_flow
 from animeinterp.threads import one_thread
 
-Drawn = Callable[[str, str], Path | None]
-Picture = NDArray[np.uint8]  # (H, W, 3) RGB
-
 _LONG, _SMALL = 960, 480  # px, longest side of pictures that are compared, and of the others
-_QUALITY = 85  # of WebP
-_FULL_ERROR = 64  # Euclidean RGB distance, 0 to 441, from which on the heat map is at its brightest
-_MAX_PIXELS = Options().max_pixels
 
 
 def write_report(
@@ -60,13 +41,15 @@ def write_report(
     drawn: Drawn,
     *,
     cases: int = 4,
+    gallery: str | None = None,
     force: bool = False,
 ) -> None:
     """Write the page to `target`, an HTML file. It appears whole or not at all.
 
     files: of the triplets that were evaluated. drawn: model and triplet → the picture that was drawn and scored, None
     where it was not kept; what cannot be read is told on the page. cases: how many of the worst and of the best
-    triplets of each model are shown; by PSNR of the whole frame, none of them twice.
+    triplets of each model are shown; by PSNR of the whole frame, none of them twice. gallery: the name of a page of
+    worst crops beside this one, to link to.
     Raises UsageError if the file exists and not `force`, FileError if it cannot be written.
     """
     if cases < 0:
@@ -75,9 +58,10 @@ def write_report(
     template = Template(resources.files("animeinterp.evaluation").joinpath("report.html").read_text(encoding="utf-8"))
     title = f"Evaluation of {files[0].folder.absolute().parent.name}" if files else "Evaluation"
     sections = [*_numbers(evaluation), *_drawings(evaluation, files, drawn, cases)]
-    body = f"<header><h1>{escape(title)}</h1>{_facts(evaluation)}{_faults(evaluation)}{_contents(sections)}</header>"
+    about = f"{_facts(evaluation)}{_faults(evaluation)}{_contents(sections, gallery)}"
+    body = f"<header><h1>{escape(title)}</h1>{about}</header>"
     body += f"<main>{''.join(section.html() for section in sections)}</main>"
-    page = template.substitute(title=escape(title), body=body, ramp=_ramp(), wheel=_wheel())
+    page = template.substitute(title=escape(title), body=body, ramp=ramp(), wheel=_wheel())
     write_text(target, page, force=force)
 
 
@@ -123,8 +107,9 @@ def _faults(evaluation: Evaluation) -> str:
     return f'<details class="faults"><summary>{what} for no model</summary><ul>{items}</ul></details>'
 
 
-def _contents(sections: Sequence[_Section]) -> str:
+def _contents(sections: Sequence[_Section], gallery: str | None) -> str:
     links = "".join(f'<li><a href="#{section.id}">{escape(section.title)}</a></li>' for section in sections)
+    links += f'<li><a href="{escape(quote(gallery))}">Worst crops</a></li>' if gallery else ""
     return f'<nav aria-label="Contents"><ul>{links}</ul></nav>' if links else ""
 
 
@@ -136,7 +121,9 @@ def _numbers(evaluation: Evaluation) -> Iterator[_Section]:
     summaries = [evaluation.summary(model) for model in models]
     whole, levels = overall(evaluation, summaries), by_level(evaluation, summaries)
     best = " The best mean of each column is bold." if len(models) > 1 else ""
-    note = f'<p class="faint">↑ more is better, ↓ less is better.{best}</p>'
+    known = any(summary.best for summary in summaries)
+    timed = " At best t: at the time nearest the truth, which chooses it; everything else at t = 0.5." if known else ""
+    note = f'<p class="faint">↑ more is better, ↓ less is better.{best}{timed}</p>'
     shown = bars(models, [replace(whole[0], name="all"), *levels])
     yield _Section("means", "Means", note + table("Means", models, whole) + ("" if levels else shown))
     if levels:
@@ -193,20 +180,29 @@ def _others(
 
 
 def _case(row: TripletScores, sheet: str, others: Sequence[TripletScores], *, opened: bool) -> str:
-    psnr, ssim = MEASURES[:2]
     level = "" if row.level is None else LEVELS[row.level]
-    facts = [(measure.name, measure.text(row.whole) + measure.unit) for measure in shown_measures([row.whole])[2:]]
+    leading = [m for m in (LPIPS, PSNR, SSIM) if m.of(Shown(row.whole)) is not None]
+    rest = [m for m in shown_measures([Shown(row.whole)]) if m not in leading]
+    facts = [(m.name, m.text(row.whole) + m.unit) for m in rest]
     if row.roi:
-        facts += [(f"RoI {m.name}", m.text(row.roi) + m.unit) for m in (psnr, ssim)]
-    facts += [(f"at best t, {row.best.t:.2f}", psnr.text(row.best.scores) + psnr.unit)] if row.best else []
-    facts += [(f"{psnr.name} of {other.model}", psnr.text(other.whole) + psnr.unit) for other in others]
+        facts += [(f"RoI {m.name}", m.text(row.roi) + m.unit) for m in leading if m.of(Shown(row.roi)) is not None]
+    if row.best:
+        found = [m for m in AT_BEST if m.of(Shown(row.best.scores)) is not None]
+        texts = (f"{m.name} {m.text(row.best.scores)}{m.unit}" for m in found)
+        facts.append((f"at best t, {row.best.t:.2f}", ", ".join(texts)))
+    facts += [
+        (f"{m.name} of {other.model}", m.text(other.whole) + m.unit)
+        for other in others
+        for m in leading[:-1]
+        if m.of(Shown(other.whole)) is not None
+    ]
     facts += [("motion", ", ".join(row.motion_types))] if row.motion_types else []
     facts += [("behaviour", ", ".join(row.behaviors))] if row.behaviors else []
+    scores = (f'<span class="score">{m.name} {m.text(row.whole)}{m.unit}</span>' for m in leading)
     listed = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in facts)
     return (
         f'<details class="case"{" open" if opened else ""}><summary><span class="name">{escape(row.triplet)}</span>'
-        f'<span class="score">{psnr.text(row.whole)}{psnr.unit}</span>'
-        f'<span class="score">SSIM {ssim.text(row.whole)}</span><span class="level">{level}</span></summary>'
+        f'{"".join(scores)}<span class="level">{level}</span></summary>'
         f"{f'<dl>{listed}</dl>' if listed else ''}{sheet}</details>"
     )
 
@@ -228,41 +224,31 @@ def _sheets(name: str, files: TripletFiles | None, models: Sequence[str], drawn:
     strip = "".join(
         _figure(frame, what, what) for frame, what in ((frame0, "Frame 0"), (truth, "Truth"), (frame1, "Frame 1"))
     )
-    large = _uri(truth, _LONG)
+    large = uri(truth, _LONG)
     for model in models:
         try:
-            frame = _drawn_frame(drawn(model, name), truth)
+            frame = read_drawn(drawn(model, name), truth.shape)
         except (FileError, FrameError) as error:
             yield model, f'{_missing(error)}<div class="sheet bare">{strip}{moved}</div>'
         else:
             yield model, f'<div class="sheet">{_compared(model, frame, truth, large)}{moved}{strip}</div>'
 
 
-def _drawn_frame(path: Path | None, truth: Picture) -> Picture:
-    if path is None:
-        raise FileError("the drawn frame was not kept, so there is nothing to compare")
-    frame = rgb8(read_picture(path, _MAX_PIXELS).pixels)
-    if frame.shape != truth.shape:
-        sizes = [f"{w}x{h}" for h, w in (frame.shape[:2], truth.shape[:2])]
-        raise FrameError(f"{path} is {sizes[0]}; expected the true frame's {sizes[1]}, so draw it again")
-    return frame
-
-
 def _compared(model: str, frame: Picture, truth: Picture, large: str) -> str:
     """The drawn frame against the true one, and where they differ. large: the true frame for the page."""
-    error = np.sqrt(((frame.astype(np.float32) - truth) ** 2).sum(axis=2))
+    error = error_of(frame, truth)
     height, width = truth.shape[:2]
     size = f'width="{width}" height="{height}"'
     label = escape(model)
-    scale = f'<span class="scale">0<span class="ramp"></span>{_FULL_ERROR} or more</span>'
+    scale = f'<span class="scale">0<span class="ramp"></span>{FULL_ERROR} or more</span>'
     return (
         f'<figure class="wide" style="--ratio:{width / height:.4f}"><div class="compare" style="--at:50%">'
         f'<img src="{large}" alt="Truth" {size}>'
-        f'<img class="over" src="{_uri(frame, _LONG)}" alt="Drawn by {label}" {size}>'
+        f'<img class="over" src="{uri(frame, _LONG)}" alt="Drawn by {label}" {size}>'
         '<input type="range" min="0" max="100" step="1" value="50" aria-label="Share of truth that is seen, %">'
         f'<span class="left">truth</span><span class="right">{label}</span></div>'
         "<figcaption>Drag, or use the arrow keys.</figcaption></figure>"
-    ) + _figure(_heat(error / _FULL_ERROR), "Error", f"Error, mean {error.mean():.2f}; {scale}", "half")
+    ) + _figure(heat(error / FULL_ERROR), "Error", f"Error, mean {error.mean():.2f}; {scale}", "half")
 
 
 def _missing(error: Exception) -> str:
@@ -272,36 +258,12 @@ def _missing(error: Exception) -> str:
 def _figure(picture: Picture, alt: str, caption: str, kind: str = "") -> str:
     height, width = picture.shape[:2]
     return (
-        f'<figure{f" class={kind}" if kind else ""}><img src="{_uri(picture, _SMALL)}" alt="{alt}" '
+        f'<figure{f" class={kind}" if kind else ""}><img src="{uri(picture, _SMALL)}" alt="{alt}" '
         f'width="{width}" height="{height}"><figcaption>{caption}</figcaption></figure>'
     )
-
-
-def _uri(picture: Picture, longest: int) -> str:
-    """A picture as a data URI, made smaller until no side is longer than that."""
-    height, width = picture.shape[:2]
-    scale = min(1.0, longest / max(height, width))
-    if scale < 1:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "WEBP", quality=_QUALITY, method=4)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def _heat(share: NDArray[np.floating]) -> Picture:
-    """From black over purple and orange to light yellow, evenly for the eye; share: (H, W), beyond 1 as 1."""
-    levels = np.rint(np.minimum(share, 1) * 255).astype(np.uint8)
-    return np.asarray(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)[..., ::-1], np.uint8)
-
-
-def _ramp() -> str:
-    """The colours of `_heat` as stops of a CSS gradient."""
-    stops = _heat(np.linspace(0, 1, 9)[None])[0]
-    return ", ".join("#" + bytes(stop.tolist()).hex() for stop in stops)
 
 
 def _wheel() -> str:
     """The key to the colours of flow: each point of the disc is the flow from its centre to there."""
     axis = np.linspace(-1, 1, 64)
-    return _uri(flow_to_color(np.stack(np.meshgrid(axis, axis)), 1), 64)
+    return uri(flow_to_color(np.stack(np.meshgrid(axis, axis)), 1), 64)

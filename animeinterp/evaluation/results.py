@@ -4,10 +4,12 @@
     scores.json            what was evaluated and how; at the end also the means and the triplets that were skipped
     frames/MODEL/NAME.png  the drawn frames
     report.html            the same for people
+    gallery.html           the crops that look worst
 
 What is there is taken over only if the same version, models, weights and measures made it from the same files; else
-the run is refused. Triplets without best times are done again once those are asked for. For the content of files stand
-the sizes of a data set's frames, and sizes and times of predictions and of precomputed flows.
+the run is refused. Triplets without best times, or without all that is measured at them today, are done again once best
+times are asked for. For the content of files stand the sizes of a data set's frames, and sizes and times of predictions
+and of precomputed flows.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from animeinterp.errors import FileError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation
 from animeinterp.evaluation.predictions import find_prediction
 from animeinterp.evaluation.scores import (
+    AT_BEST,
     BestTime,
     Scores,
     Summary,
@@ -124,7 +127,7 @@ def check_results_folder(folder: Path, force: bool) -> None:
         return
     if (folder / _HEADER).exists():
         _read(folder / _HEADER)
-    elif any((folder / name).exists() for name in (_TABLE, "frames", "report.html")):
+    elif any((folder / name).exists() for name in (_TABLE, "frames", "report.html", "gallery.html")):
         raise UsageError(f"{folder} holds scores or frames, but no {_HEADER} that tells what of; {_ANEW}")
 
 
@@ -201,8 +204,15 @@ def _rows_before(folder: Path, settings: Settings, stamps: Mapping[str, str]) ->
     models = [*settings["models"], *settings["predictions"]]
     whole = {name: found[name] for name in stamps if found.get(name, {}).keys() == set(models)}
     if best_t:
-        whole = {name: rows for name, rows in whole.items() if all(rows[model].best for model in settings["models"])}
+        whole = {name: rows for name, rows in whole.items() if all(_timed(rows[m]) for m in settings["models"])}
     return {name: tuple(rows[model] for model in models) for name, rows in whole.items()}
+
+
+def _timed(row: TripletScores) -> bool:
+    """Whether a row has all that is measured at the best time; rows of older versions have PSNR and SSIM alone."""
+    if row.best is None or row.best.scores.chamfer is None:
+        return False
+    return row.best.scores.lpips is not None or row.whole.lpips is None
 
 
 def _check_same(folder: Path, before: Settings, now: Settings) -> None:
@@ -234,7 +244,7 @@ def _timing(best: BestTime) -> dict[str, float | str | None]:
     return {
         "best_t": best.t,
         "best_t_offset": best.offset,
-        **{f"best_t_{measure}": scores[measure] for measure in ("psnr", "ssim")},
+        **{f"best_t_{measure}": scores[measure] for measure in AT_BEST},
     }
 
 

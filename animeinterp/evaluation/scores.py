@@ -51,15 +51,16 @@ COLUMNS = (
     *_LATER,
     *(f"roi_{measure}" for measure in _LATER),
     *("motion_types", "behaviors"),
-    *("best_t", "best_t_psnr", "best_t_ssim"),
+    *("best_t", "best_t_psnr", "best_t_ssim", "best_t_chamfer", "best_t_lpips"),
 )
+AT_BEST = ("psnr", "ssim", "chamfer", "lpips")  # what is measured at the best time
 
 
 @dataclass(frozen=True, slots=True)
 class BestTime:
     """When a model's drawing is nearest the truth, or means of such; see `animeinterp.evaluation.best_time`.
 
-    t: 0.1 to 0.9. offset: |t - 0.5|. scores: PSNR and SSIM of the whole frame at t.
+    t: 0.1 to 0.9. offset: |t - 0.5|. scores: `AT_BEST` of the whole frame at t.
     """
 
     t: float
@@ -136,7 +137,9 @@ def cells(row: TripletScores) -> tuple[Cell, ...]:
     """A row of the CSV: the values of `COLUMNS`, None for what is not known."""
     whole, roi = astuple(row.whole), astuple(row.roi) if row.roi else (None,) * len(MEASURES)
     words = [";".join(some) or None for some in (row.motion_types, row.behaviors)]
-    best = (row.best.t, row.best.scores.psnr, row.best.scores.ssim) if row.best else (None,) * 3
+    best: Sequence[Cell] = (None,) * (1 + len(AT_BEST))
+    if row.best:
+        best = row.best.t, *(getattr(row.best.scores, measure) for measure in AT_BEST)
     return row.model, row.triplet, row.level, *whole[:2], *roi[:2], row.seconds, *whole[2:], *roi[2:], *words, *best
 
 

@@ -31,14 +31,17 @@ class LPIPS(nn.Module):
 
         VGG-16 needs at least 16x16 px.
         """
+        return torch.stack([level.mean() for level in self.maps(drawn, true)]).sum()
+
+    def maps(self, drawn: Tensor, true: Tensor) -> list[Tensor]:
+        """(N, 3, H, W) RGB in [0, 1] → distances at each place of each level, float32 (N, h, w)."""
         levels = self.network(drawn)
         with torch.no_grad():
             wanted = self.network(true)
-        distances = [
-            ((_unit(found) - _unit(level)).square() * head).sum(1).mean()
+        return [
+            ((_unit(found) - _unit(level)).square() * head).sum(1)
             for found, level, head in zip(levels, wanted, self.heads, strict=True)
         ]
-        return torch.stack(distances).sum()
 
 
 def load_lpips(path: Path) -> LPIPS:
