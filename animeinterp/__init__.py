@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from animeinterp.coarse_flow import CoarseFlows
     from animeinterp.errors import (
         AnimeInterpError,
         AnimeInterpWarning,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     )
     from animeinterp.explain import explain_motion
     from animeinterp.frame import Frame
-    from animeinterp.interpolator import CoarseFlows, Interpolator, load_interpolator
+    from animeinterp.interpolator import Interpolator, load_interpolator
     from animeinterp.motion import Analysis, Motion
     from animeinterp.options import LineStyle, ModelConfig, Options
     from animeinterp.video.compare import Compare
@@ -43,7 +44,7 @@ _HOME = {
     "AnimeInterpWarning": "animeinterp.errors",
     "CacheWarning": "animeinterp.errors",
     "Cadence": "animeinterp.video.timeline",
-    "CoarseFlows": "animeinterp.interpolator",
+    "CoarseFlows": "animeinterp.coarse_flow",
     "Compare": "animeinterp.video.compare",
     "DeviceWarning": "animeinterp.errors",
     "Encoding": "animeinterp.video.encoding",

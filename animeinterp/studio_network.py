@@ -114,12 +114,13 @@ class StudioNetwork:
         state: State = moved.state
         features0, features1, like = side0.features, side1.features, side0.planes
         size = tuple(like.shape[-2:])
+        small = None if where is None else F.adaptive_max_pool2d(where.float(), state.size) > 0
         sharp = self._light.draw(*_light(side0, side1), moved, t, where).clamp(0, 1)
-        heavy = self._heavy.synthesize(features0.heavy, features1.heavy, state.flows, t)
+        heavy = self._heavy.synthesize(features0.heavy, features1.heavy, state.flows, t, small)
         middle = self._heavy.intermediate(features0.heavy, features1.heavy, t)
         safe, middle = (as_colors(resize(drawn.float(), size), like) for drawn in (heavy, middle))
         if has_alpha(like):
-            alpha = self._heavy.synthesize(features0.alpha, features1.alpha, state.flows, t)
+            alpha = self._heavy.synthesize(features0.alpha, features1.alpha, state.flows, t, small)
             whole = resize(alpha.float(), size).mean(1, keepdim=True)
             safe, middle = torch.cat([safe, whole], 1), torch.cat([middle, whole], 1)
         splats, coverage = [], []
@@ -131,7 +132,12 @@ class StudioNetwork:
             landed = splat(planes, motion, share * _cropped(z, state, size), "softmax")
             splats.append(landed.warped)
             coverage.append((landed.weight > 0).to(planes.dtype))
-        return [sharp, middle, safe, *splats], (coverage[0], coverage[1])
+        drawn = [sharp, middle, safe, *splats]
+        if where is not None:
+            # What is not asked for may hold anything, and must not sway the weights next to it.
+            drawn = [torch.where(where, planes.float(), like) for planes in drawn]
+            coverage = [torch.where(where, plane, 1) for plane in coverage]
+        return drawn, (coverage[0], coverage[1])
 
     def _seen_size(self, planes: Tensor) -> tuple[int, int]:
         height, width = planes.shape[-2:]

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from animeinterp import device, interpolator
+from animeinterp.architectures import try_out
 from animeinterp.cli import main
 from animeinterp.device import check_device_name, choose_device
 from animeinterp.errors import DeviceWarning, UsageError
 from animeinterp.interpolator import load_interpolator
-from animeinterp.architectures import try_out
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from animeinterp import Options, load_interpolator
+from animeinterp.architectures import build_network
 from animeinterp.errors import FrameError, UsageError, WeightsError
 from animeinterp.interpolator import Interpolator
 from animeinterp.net.model import AnimeInterp
-from animeinterp.architectures import build_network
 from animeinterp.options import PAPER, PRESETS
 from animeinterp.sgm.dense import backward_warp
 

@@ -23,6 +23,8 @@ CANDIDATES = 5  # cel, RIFE, heavy network, frame 0 splatted, frame 1 splatted
 WIDTHS = (32, 48, 64, 96)  # channels at 1/2, 1/4, 1/8, 1/16
 # Logits before training: the splatted frames have holes, and `cel` has the sharpest pixels.
 _PRIOR = (1.0, 0.5, 0.5, -2.0, -2.0)
+# Adam moves every weight alike, and logits that run away at once leave no gradient to place them by.
+_GAIN = 0.1
 _INPUTS = 3 * CANDIDATES + 3 * 2 + 2
 
 
@@ -68,7 +70,7 @@ class Restoration(nn.Module):
         y4 = self.up4(torch.cat([_twice(y8), x4], 1))
         y2 = self.up2(torch.cat([_twice(y4), x2], 1))
         logits = F.pixel_shuffle(self.head(y2), 2)[..., :height, :width]
-        weights: Tensor = (logits.float() + self.prior).softmax(1)
+        weights: Tensor = (_GAIN * logits.float() + self.prior).softmax(1)
         return weights
 
 
@@ -82,8 +84,9 @@ def join(candidates: Sequence[Tensor], weights: Tensor) -> Tensor:
     Returns:
         (N, C, H, W) float32.
     """
-    pairs = zip(candidates, weights.split([1] * CANDIDATES, 1), strict=True)
-    joined: Tensor = sum((weight * planes for planes, weight in pairs), start=torch.zeros_like(candidates[0]))
+    joined = torch.zeros_like(candidates[0], dtype=torch.float32)
+    for index, planes in enumerate(candidates):
+        joined += weights[:, index : index + 1] * planes
     return joined
 
 
