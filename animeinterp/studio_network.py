@@ -85,15 +85,17 @@ class StudioNetwork:
 
     def draw(self, side0: Side, side1: Side, moved: Moved, t: float, where: Tensor | None = None) -> Tensor:
         """The planes at t, joined from the candidates."""
-        candidates, coverage = self.candidates(side0, side1, moved, t, where)
-        seen = self._seen_size(side0.planes)
-        frames = [shrunk(rgb(side.planes), seen) for side in (side0, side1)]
+        return self.combine(side0, side1, *self.candidates(side0, side1, moved, t, where))
+
+    def combine(self, side0: Side, side1: Side, candidates: list[Tensor], coverage: Pair) -> Tensor:
+        """Join what `candidates` gave: (1, C, H, W) float32."""
+        seen, size = self._seen_size(side0.planes), tuple(side0.planes.shape[-2:])
         weights = self._restoration(
             [shrunk(rgb(planes).float(), seen) for planes in candidates],
-            frames,
+            [shrunk(rgb(side.planes), seen) for side in (side0, side1)],
             [shrunk(plane, seen) for plane in coverage],
         )
-        return join([planes.float() for planes in candidates], resize(weights, tuple(side0.planes.shape[-2:])))
+        return join(candidates, resize(weights, size))
 
     def candidates(
         self, side0: Side, side1: Side, moved: Moved, t: float, where: Tensor | None = None

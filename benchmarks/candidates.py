@@ -1,0 +1,117 @@
+"""Scores every candidate of `studio` beside what it makes of them, drawn in one pass over a data set.
+
+    python benchmarks/candidates.py DATASET [--lpips FILE] [--best-t] [--bf16] [--out FOLDER] [--only TEXT]
+
+`GMFSS union` and `RIFE 4.6` are the public networks as this package runs them (equal to the originals within rounding,
+tests/test_studio_network.py), whole frames, nothing copied from the inputs. `cel` is the project's own network alone.
+FOLDER gets scores.csv, which `animeinterp evaluate --peers` and benchmarks/tables.py read, and the frames at t = 0.5 as
+MODEL/TRIPLET.png. The same command goes on where it was broken off. One triplet at a time, one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from animeinterp import load_interpolator
+from animeinterp.data.atd12k import triplets
+from animeinterp.evaluation.evaluate import Fault, score
+from animeinterp.evaluation.perceptual import load_lpips
+from animeinterp.evaluation.scores import TripletScores, read_rows, summarize, write_rows
+from animeinterp.frame import from_planes
+from animeinterp.io.files import make_folder
+from animeinterp.options import Options
+from animeinterp.picture import write_picture
+from animeinterp.studio_network import StudioNetwork
+
+NAMES = ("cel", "RIFE 4.6", "GMFSS union")  # the first three candidates, in their order
+Picture = NDArray[np.uint8]
+
+
+class _Recorder(StudioNetwork):
+    """Keeps the candidates of the frame that was drawn last."""
+
+    drawn: list[torch.Tensor]
+
+    def draw(self, side0: Any, side1: Any, moved: Any, t: float, where: torch.Tensor | None = None) -> torch.Tensor:
+        candidates, coverage = self.candidates(side0, side1, moved, t)
+        self.drawn = candidates
+        return self.combine(side0, side1, candidates, coverage)
+
+
+class _Shared:
+    """Draws all models of one pair together, and keeps what was drawn until the next pair comes."""
+
+    def __init__(self, options: Options) -> None:
+        self._interpolator = load_interpolator("studio", "cpu", options=options)
+        networks = self._interpolator.learned[0]
+        assert networks is not None
+        self._network = _Recorder(networks)
+        self._interpolator._network = self._network
+        self._pair: tuple[Picture, Picture] | None = None
+        self._found: dict[float, dict[str, Picture]] = {}
+
+    def model(self, name: str) -> Callable[..., Picture]:
+        """A model by name."""
+        return lambda frame0, frame1, t=0.5: self._draw(frame0, frame1, t)[name]
+
+    def _draw(self, frame0: Picture, frame1: Picture, t: float) -> dict[str, Picture]:
+        if self._pair is None or self._pair[0] is not frame0 or self._pair[1] is not frame1:
+            analyses = [self._interpolator.analyze(frame) for frame in (frame0, frame1)]
+            self._motion, self._pair, self._found = self._interpolator.motion(*analyses), (frame0, frame1), {}
+        if t not in self._found:
+            frames = {"studio": self._interpolator.render(self._motion, t)}
+            for name, planes in zip(NAMES, self._network.drawn, strict=False):
+                frames[name] = from_planes(planes[0].numpy().clip(0, 1), frame0)
+            self._found[t] = frames
+        return self._found[t]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", type=Path)
+    parser.add_argument("--lpips", type=Path)
+    parser.add_argument("--best-t", action="store_true")
+    parser.add_argument("--bf16", action="store_true")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", default="", help="triplets whose name holds this")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    make_folder(args.out)
+    table = args.out / "scores.csv"
+    rows: list[TripletScores] = read_rows(table) if table.exists() else []
+    done = {row.triplet for row in rows}
+    files = [one for one in triplets(args.dataset) if args.only in one.name and one.name not in done]
+    shared = _Shared(Options(precision="bf16" if args.bf16 else "fp32"))
+    models = {name: shared.model(name) for name in ("studio", *NAMES)}
+    lpips = load_lpips(args.lpips) if args.lpips else None
+
+    def keep(model: str, triplet: str, frame: Any) -> None:
+        make_folder(args.out / model)
+        write_picture(args.out / model / f"{triplet}.png", frame, force=True)
+
+    for one in files:  # one by one, so that a matte or a fault in one does not disturb the others
+        for result in score([one], models, 1, keep, lpips=lpips, best_t=args.best_t):
+            if isinstance(result, Fault):
+                print(f"skipped {result.triplet}: {result.reason}", file=sys.stderr)
+                continue
+            rows += result
+            write_rows(table, rows)
+            print(one.name, *(f"{row.whole.psnr:.2f}/{row.whole.lpips or 0:.4f}" for row in result), flush=True)
+    for name in models:
+        summary = summarize(name, [row for row in rows if row.model == name])
+        best = "" if summary.best is None else f"; best t {summary.best.scores}"
+        print(f"{name}: {summary.whole}{best}")
+
+
+if __name__ == "__main__":
+    main()
