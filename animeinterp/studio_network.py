@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from animeinterp.net.cel import Cel
 from animeinterp.net.encoder import Levels, shrunk
 from animeinterp.net.rfr import resize, scale_flow
-from animeinterp.net.splatting import splat
 from animeinterp.net.studio.model import MIN_SIZE, Encoding, Flows, Studio
 from animeinterp.net.studio.restoration import Restoration, join
 from animeinterp.networks import CelNetwork, Moved, Proposal, Side, as_colors, has_alpha, rgb
@@ -54,10 +53,10 @@ class State(NamedTuple):
 
 
 class StudioNetwork:
-    """Draws five candidates of a frame and joins them; see `animeinterp.net.studio.restoration`.
+    """Draws three candidates of a frame and joins them; see `animeinterp.net.studio.restoration`.
 
-    The heavy network and the restoration see frames of at most as many pixels as `cel` does; splatted frames and
-    `cel`'s drawing have the size of the frame.
+    The heavy network and the restoration see frames of at most as many pixels as `cel` does; `cel`'s drawing has the
+    size of the frame.
     """
 
     fused = True
@@ -85,21 +84,20 @@ class StudioNetwork:
 
     def draw(self, side0: Side, side1: Side, moved: Moved, t: float, where: Tensor | None = None) -> Tensor:
         """The planes at t, joined from the candidates."""
-        return self.combine(side0, side1, *self.candidates(side0, side1, moved, t, where))
+        return self.combine(side0, side1, self.candidates(side0, side1, moved, t, where))
 
-    def combine(self, side0: Side, side1: Side, candidates: list[Tensor], coverage: Pair) -> Tensor:
+    def combine(self, side0: Side, side1: Side, candidates: list[Tensor]) -> Tensor:
         """Join what `candidates` gave: (1, C, H, W) float32."""
         seen, size = self._seen_size(side0.planes), tuple(side0.planes.shape[-2:])
         weights = self._restoration(
             [shrunk(rgb(planes).float(), seen) for planes in candidates],
             [shrunk(rgb(side.planes), seen) for side in (side0, side1)],
-            [shrunk(plane, seen) for plane in coverage],
         )
         return join(candidates, resize(weights, size))
 
     def candidates(
         self, side0: Side, side1: Side, moved: Moved, t: float, where: Tensor | None = None
-    ) -> tuple[list[Tensor], Pair]:
+    ) -> list[Tensor]:
         """Draw every candidate on its own.
 
         Args:
@@ -110,8 +108,7 @@ class StudioNetwork:
             where: bool (1, 1, H, W), the pixels that must be drawn.
 
         Returns:
-            The candidates in the order of `animeinterp.net.studio.restoration`, (1, C, H, W) in [0, 1], and the
-            coverage of the two splatted frames, (1, 1, H, W).
+            Drawn by `cel`, RIFE and the heavy network, (1, C, H, W) float32 in [0, 1] each.
         """
         state: State = moved.state
         features0, features1, like = side0.features, side1.features, side0.planes
@@ -125,21 +122,11 @@ class StudioNetwork:
             alpha = self._heavy.synthesize(features0.alpha, features1.alpha, state.flows, t, small)
             whole = resize(alpha.float(), size).mean(1, keepdim=True)
             safe, middle = torch.cat([safe, whole], 1), torch.cat([middle, whole], 1)
-        splats, coverage = [], []
-        for planes, flow, z, share in (
-            (side0.planes, state.flows.flow01, state.flows.z0, t),
-            (side1.planes, state.flows.flow10, state.flows.z1, 1 - t),
-        ):
-            motion = share * _whole(flow, state, size)
-            landed = splat(planes, motion, share * _cropped(z, state, size), "softmax")
-            splats.append(landed.warped)
-            coverage.append((landed.weight > 0).to(planes.dtype))
-        drawn = [sharp, middle, safe, *splats]
+        drawn = [sharp, middle, safe]
         if where is not None:
             # What is not asked for may hold anything, and must not sway the weights next to it.
             drawn = [torch.where(where, planes.float(), like) for planes in drawn]
-            coverage = [torch.where(where, plane, 1) for plane in coverage]
-        return drawn, (coverage[0], coverage[1])
+        return drawn
 
     def _seen_size(self, planes: Tensor) -> tuple[int, int]:
         height, width = planes.shape[-2:]
@@ -153,12 +140,6 @@ def _light(side0: Side, side1: Side) -> tuple[Side, Side]:
 
 def _alpha_as_rgb(planes: Tensor) -> Tensor:
     return planes[:, -1:].expand(-1, 3, -1, -1)
-
-
-def _cropped(planes: Tensor, state: State, size: tuple[int, ...]) -> Tensor:
-    """Planes at half the padded size → at `size`, without the padding."""
-    doubled = F.interpolate(planes, scale_factor=2.0, mode="bilinear", align_corners=False)
-    return resize(doubled[..., : state.size[0], : state.size[1]], size)
 
 
 def _whole(flow: Tensor, state: State, size: tuple[int, ...]) -> Tensor:

@@ -32,7 +32,7 @@ from animeinterp.options import Options
 from animeinterp.picture import write_picture
 from animeinterp.studio_network import StudioNetwork
 
-NAMES = ("cel", "RIFE 4.6", "GMFSS union")  # the first three candidates, in their order
+NAMES = ("cel", "RIFE 4.6", "GMFSS union")  # the candidates, in their order
 Picture = NDArray[np.uint8]
 
 
@@ -42,9 +42,8 @@ class _Recorder(StudioNetwork):
     drawn: list[torch.Tensor]
 
     def draw(self, side0: Any, side1: Any, moved: Any, t: float, where: torch.Tensor | None = None) -> torch.Tensor:
-        candidates, coverage = self.candidates(side0, side1, moved, t)
-        self.drawn = candidates
-        return self.combine(side0, side1, candidates, coverage)
+        self.drawn = self.candidates(side0, side1, moved, t)
+        return self.combine(side0, side1, self.drawn)
 
 
 class _Shared:
@@ -69,7 +68,7 @@ class _Shared:
             self._motion, self._pair, self._found = self._interpolator.motion(*analyses), (frame0, frame1), {}
         if t not in self._found:
             frames = {"studio": self._interpolator.render(self._motion, t)}
-            for name, planes in zip(NAMES, self._network.drawn, strict=False):
+            for name, planes in zip(NAMES, self._network.drawn, strict=True):
                 frames[name] = from_planes(planes[0].numpy().clip(0, 1), frame0)
             self._found[t] = frames
         return self._found[t]

@@ -2,7 +2,7 @@
 
 The candidates fail in different places. `cel` copies pixels of the given frames at full size, so its lines are sharp,
 but it tears shapes under large motion. The heavy network keeps shapes whole but draws at half the size; RIFE lies
-between. The two frames splatted along the heavy network's flow have sharp pixels in its layout, and holes.
+between.
 
 A rule weighs the candidates by where they agree: `cel` where it agrees with what the others give, RIFE where it agrees
 with the heavy network, the heavy network elsewhere. A U-net changes the logarithms of these weights; untrained, it is
@@ -20,21 +20,21 @@ from torch import Tensor, nn
 
 from animeinterp.net.encoder import Block, padded
 
-CANDIDATES = 5  # cel, RIFE, heavy network, frame 0 splatted, frame 1 splatted
+CANDIDATES = 3  # cel, RIFE, heavy network
 WIDTHS = (32, 48, 64, 96)  # channels at 1/2, 1/4, 1/8, 1/16
 # The rule, chosen on ten hard triplets of the development set and twenty of other titles: two candidates differ by the
-# largest difference over the channels after a blur of _SIGMA px, and count alike where that is _TOLERANCE levels of 255;
-# over _SOFTNESS levels the share falls from 0.73 to 0.27.
+# largest difference over the channels after a blur of _SIGMA px, and count alike where that is _TOLERANCE levels of
+# 255; over _SOFTNESS levels the share falls from 0.73 to 0.27.
 _SIGMA, _TOLERANCE, _SOFTNESS = 1.5, 16.0, 4.0
 _RADIUS = 6  # px of the blur
 _LEAST = 0.003  # weight that the rule leaves to every candidate, for the U-net to raise
 # Adam moves every weight alike, and logits that run away at once leave no gradient to place them by.
 _GAIN = 0.1
-_INPUTS = 3 * CANDIDATES + 3 * 2 + 2
+_INPUTS = 3 * CANDIDATES + 3 * 2
 
 
 class Restoration(nn.Module):
-    """Candidates, frames and coverage of the splats → weights of the candidates."""
+    """Candidates and frames → weights of the candidates."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,19 +51,18 @@ class Restoration(nn.Module):
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, candidates: Sequence[Tensor], frames: Sequence[Tensor], coverage: Sequence[Tensor]) -> Tensor:
+    def forward(self, candidates: Sequence[Tensor], frames: Sequence[Tensor]) -> Tensor:
         """Predict how much each candidate counts.
 
         Args:
-            candidates: `CANDIDATES` of (N, 3, H, W) float RGB in [0, 1], in the order of the module's docstring.
+            candidates: Drawn by `cel`, RIFE and the heavy network, (N, 3, H, W) float RGB in [0, 1] each.
             frames: Frames 0 and 1, of the same form.
-            coverage: (N, 1, H, W) in [0, 1] of the two splatted frames, 0 in holes.
 
         Returns:
             (N, CANDIDATES, H, W) float32, summing to 1.
         """
         height, width = candidates[0].shape[-2:]
-        inputs = padded(2 * torch.cat([*candidates, *frames, *coverage], 1) - 1)
+        inputs = padded(2 * torch.cat([*candidates, *frames], 1) - 1)
         x2 = self.down2(F.pixel_unshuffle(inputs, 2).contiguous(memory_format=torch.channels_last))
         x4 = self.down4(x2)
         x8 = self.down8(x4)
@@ -85,12 +84,11 @@ def rule(candidates: Sequence[Tensor]) -> Tensor:
     Returns:
         (N, CANDIDATES, H, W) float32, at least `_LEAST`, summing to about 1.
     """
-    sharp, middle, safe = (planes.float() for planes in candidates[:3])
+    sharp, middle, safe = (planes.float() for planes in candidates)
     middle_share = _agreement(middle, safe)
     sharp_share = _agreement(sharp, safe + middle_share * (middle - safe))
     rest = 1 - sharp_share
     shares = [sharp_share, rest * middle_share, rest * (1 - middle_share)]
-    shares += [torch.zeros_like(rest)] * (len(candidates) - len(shares))
     return torch.cat(shares, 1).clamp(min=_LEAST)
 
 
