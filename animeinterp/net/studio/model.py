@@ -98,7 +98,9 @@ class Studio(nn.Module):
         padded = F.pad(frame.float(), (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="replicate")
         padded = padded.contiguous(memory_format=torch.channels_last)
         half = pooled(padded, 2)
-        matching = self.flownet.encode(half) if match else None
+        # Always in float32: rounded features match other places, and a frame differs by that more than by all else.
+        with torch.autocast(half.device.type, enabled=False):
+            matching = self.flownet.encode(half) if match else None
         pyramid = self.feat_ext(_cut(padded, _rounded_up((height, width), _CELL)))
         return Encoding(padded, half, matching, pyramid, (height, width))
 
