@@ -25,6 +25,7 @@ from animeinterp.net.studio.attention import Transformer, add_position, attend
 
 CHANNELS = 128
 _RADIUS = 4  # px at 1/4
+_TILE = 8  # px
 _WINDOWS = (2, 8)  # per side, at 1/8 and 1/4
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -159,13 +160,23 @@ class GlobalFlow(nn.Module):
 
 
 def _match_nearby(features0: Tensor, features1: Tensor) -> Tensor:
-    """The expected displacement within ±4 px, (N, 2, H, W); beyond the border nothing matches."""
+    """The expected displacement within ±4 px, (N, 2, H, W) float32; beyond the border nothing matches.
+
+    features0, features1: (N, C, H, W), W a multiple of 8. Scores come from products of tiles of 8 pixels of a row with
+    the 16 pixels within reach in another row: twice the products that are needed, a third of the time of one by one.
+    """
     channels, height, width = features0.shape[1:]
-    padded = F.pad(features1, (_RADIUS,) * 4)
     reach = range(2 * _RADIUS + 1)
-    scores = [(features0 * padded[..., y : y + height, x : x + width]).sum(1) for y in reach for x in reach]
-    inside = F.pad(features0.new_ones(1, height, width), (_RADIUS,) * 4)
-    valid = torch.cat([inside[:, y : y + height, x : x + width] for y in reach for x in reach])
-    shares = (torch.stack(scores, 1) / channels**0.5).masked_fill(valid[None] == 0, -torch.inf).softmax(1)
-    offsets = torch.tensor([[x - _RADIUS, y - _RADIUS] for y in reach for x in reach], device=shares.device)
-    return torch.einsum("nkhw,kc->nchw", shares, offsets.to(shares.dtype))
+    with torch.autocast(features0.device.type, enabled=False):
+        query = features0.float().permute(0, 2, 3, 1).unflatten(2, (-1, _TILE)) / channels**0.5
+        keys = F.pad(features1.float().permute(0, 2, 3, 1), (0, 0) + (_RADIUS,) * 4)
+        scores = []
+        for y in reach:
+            products = query @ keys[:, y : y + height].unfold(2, _TILE + 2 * _RADIUS, _TILE)
+            # (N, H, W / 8, 8, 16): pixel i of a tile looks at i … i + 8.
+            scores.append(products.flatten(3).unfold(3, len(reach), _TILE + 2 * _RADIUS + 1).flatten(2, 3))
+        inside = F.pad(features0.new_ones(height, width), (_RADIUS,) * 4)
+        valid = inside.unfold(0, len(reach), 1).unfold(1, len(reach), 1).flatten(2)
+        shares = torch.cat(scores, -1).masked_fill(valid == 0, -torch.inf).softmax(-1)
+        offsets = torch.tensor([[x - _RADIUS, y - _RADIUS] for y in reach for x in reach], device=shares.device)
+        return (shares @ offsets.to(shares.dtype)).permute(0, 3, 1, 2)

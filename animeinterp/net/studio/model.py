@@ -30,7 +30,9 @@ MULTIPLE = 64  # eight windows of at least one pixel at 1/8, which is what match
 INTERMEDIATE_MULTIPLE = 32
 MIN_SIZE = 16
 _CELL = 8  # px: features and the grid need no more
-_MARGIN = 32  # px around what must be drawn
+# px around what must be drawn. On two drawn triplets the 8 px within the border of a box that cuts through a figure
+# differ from the whole by 0.2 levels in the mean with 32 px, by 0.02 with 48.
+_MARGIN = 48
 
 
 class Encoding(NamedTuple):
@@ -98,7 +100,9 @@ class Studio(nn.Module):
         padded = F.pad(frame.float(), (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="replicate")
         padded = padded.contiguous(memory_format=torch.channels_last)
         half = pooled(padded, 2)
-        matching = self.flownet.encode(half) if match else None
+        # Always in float32: rounded features match other places, and a frame differs by that more than by all else.
+        with torch.autocast(half.device.type, enabled=False):
+            matching = self.flownet.encode(half) if match else None
         pyramid = self.feat_ext(_cut(padded, _rounded_up((height, width), _CELL)))
         return Encoding(padded, half, matching, pyramid, (height, width))
 

@@ -1,0 +1,112 @@
+"""What the heavy network of `studio` costs, part by part: GFLOP (2 per multiplication and addition) and CPU seconds.
+
+python benchmarks/studio.py A.png B.png [--weights FILE] [--repeats 1] [--threads N]
+
+The first new frame of a pair in a film costs one encoding (the other is there already), the flow and one synthesis;
+each further t one synthesis. Beside fp32, bf16 and how far its frames are from fp32's, in levels of 255. Without
+weights (`animeinterp weights get studio`) time is the same, but the difference says nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from animeinterp import Options
+from animeinterp.net.studio.model import Studio
+from animeinterp.picture import read_picture
+from animeinterp.weights.studio import studio_weights
+
+# PyTorch's counter leaves out attention as the CPU computes it.
+_UNCOUNTED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+
+
+def main(given: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
+    """Print the table; its rows, what, figure and against what, are for benchmarks/tables.py."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("frames", type=Path, nargs=2)
+    parser.add_argument("--weights", type=Path, default=studio_weights())
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args(given)
+    torch.set_num_threads(arguments.threads)
+    network = _network(arguments.weights)
+    frame0, frame1 = (_read(path) for path in arguments.frames)
+    with torch.inference_mode():
+        exact, drawn = _costs(network, frame0, frame1, arguments.repeats)
+        with torch.autocast("cpu", torch.bfloat16):
+            fast, nearly = _costs(network, frame0, frame1, arguments.repeats)
+    height, width = frame0.shape[-2:]
+    print(f"{width}x{height}, {arguments.threads} thread(s)")
+    rows = []
+    for part, (seconds, gflop) in exact.items():
+        rows.append((part, f"{gflop:.1f} GFLOP, {seconds:.2f} CPU s", f"{fast[part][0]:.2f} CPU s in bf16"))
+        print(f"{rows[-1][0]:34} {rows[-1][1]:30} {rows[-1][2]}")
+    for name, one, other in zip(("frame", "RIFE's frame"), drawn, nearly, strict=True):
+        print(f"{name}: bf16 differs from fp32 by {255 * float((one - other).abs().mean()):.3f} levels in the mean")
+    return rows
+
+
+def _network(weights: Path) -> Studio:
+    network = Studio().eval().requires_grad_(False)
+    if weights.is_file():
+        from safetensors.torch import load_file
+
+        network.load_state_dict(load_file(weights))
+    else:
+        print(f"{weights} is not there: random weights")
+    return network
+
+
+def _read(path: Path) -> Tensor:
+    pixels = torch.from_numpy(read_picture(path, Options().max_pixels).pixels)[..., :3]
+    frame = pixels.permute(2, 0, 1)[None].float()
+    return frame / torch.iinfo(pixels.dtype).max
+
+
+def _costs(
+    network: Studio, frame0: Tensor, frame1: Tensor, repeats: int
+) -> tuple[dict[str, tuple[float, float]], list[Tensor]]:
+    """CPU seconds and GFLOP of each part, and the frames at t = 0.5: the network's, and RIFE's at full size."""
+    encoding0, encoding1 = network.encode(frame0), network.encode(frame1)
+    flows = network.flow(encoding0, encoding1)
+    parts: dict[str, Callable[[], Any]] = {
+        "encode, per frame": lambda: network.encode(frame0),
+        "flow, per pair": lambda: network.flow(encoding0, encoding1),
+        "synthesize, per t": lambda: network.synthesize(encoding0, encoding1, flows, 0.5),
+        "of it RIFE at half size": lambda: network.ifnet(encoding0.half, encoding1.half, 0.5),
+        "RIFE at full size, per t": lambda: network.intermediate(encoding0, encoding1, 0.5),
+    }
+    costs = {name: _cost(work, repeats) for name, work in parts.items()}
+    first = [costs[name] for name in ("encode, per frame", "flow, per pair", "synthesize, per t")]
+    costs["first frame of a pair in a film"] = sum(cost[0] for cost in first), sum(cost[1] for cost in first)
+    costs["each further t"] = costs["synthesize, per t"]
+    return costs, [network.synthesize(encoding0, encoding1, flows, 0.5), parts["RIFE at full size, per t"]()]
+
+
+def _cost(work: Callable[[], Any], repeats: int) -> tuple[float, float]:
+    with FlopCounterMode(display=False, custom_mapping={_UNCOUNTED: _attention_flop}) as counted:
+        work()
+    seconds = []
+    for _ in range(repeats):
+        begin = time.process_time()
+        work()
+        seconds.append(time.process_time() - begin)
+    return min(seconds), counted.get_total_flops() / 1e9
+
+
+def _attention_flop(query: tuple[int, ...], key: tuple[int, ...], value: tuple[int, ...], *_: Any, **__: Any) -> int:
+    """Of shapes (N, windows, tokens, channels)."""
+    samples, windows, tokens, channels = query
+    return 2 * samples * windows * tokens * key[2] * (channels + value[3])
+
+
+if __name__ == "__main__":
+    main()
