@@ -24,7 +24,7 @@ import sys
 import tarfile
 import tempfile
 import urllib.request
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import cv2
@@ -135,7 +135,7 @@ def unpack(deb: Path, scratch: Path) -> dict[str, bytes]:
     with deb.open("rb") as file:
         archive = _member(file, "data.tar.xz")
     found = {}
-    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:xz") as tar:
+    with tarfile.TarFile.xzopen(DEB, fileobj=io.BytesIO(archive)) as tar:
         for entry in tar:
             name = entry.name.removeprefix(MAPS)
             if name in wanted and entry.isfile() and (content := tar.extractfile(entry)):
@@ -163,7 +163,7 @@ def from_maps(part: Path, pictures: dict[str, bytes], scratch: Path) -> Files:
 
     for folder, names in (("backgrounds", BACKGROUNDS), ("middle", MIDDLE)):
         for file in names:
-            name = f"{folder}/{file.split('/')[0]}.png"
+            name = f"{folder}/{PurePosixPath(file).parts[0]}.png"
             pixels = _decoded(pictures[file], scratch)
             write_picture(part / name, _shrunk(pixels if folder == "middle" else pixels[..., :3]))
             files[name] = source(file)

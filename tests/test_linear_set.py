@@ -65,7 +65,7 @@ def art(tmp_path):
     write_picture(folder / "middle/hill.png", middle)
     files["middle/hill.png"] = {"package": "drawn", "license": "MIT"}
     content = {"kind": ART_KIND, "packages": {"drawn": {"title": "Drawn here"}}, "files": files}
-    (folder / "art.json").write_text(json.dumps(content))
+    (folder / "art.json").write_text(json.dumps(content), encoding="utf-8")
     return folder
 
 
@@ -290,11 +290,11 @@ def test_the_art_is_in_no_training_set():
 
 def test_art_that_leads_elsewhere_is_refused(art):
     path = art / "art.json"
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text(encoding="utf-8"))
     for name in ("figures/../../x.png", "elsewhere/x.png", "figures/missing.png"):
-        path.write_text(json.dumps(content | {"files": content["files"] | {name: {}}}))
+        path.write_text(json.dumps(content | {"files": content["files"] | {name: {}}}), encoding="utf-8")
         with pytest.raises(FileError):
             read_art(art)
-    path.write_text("{}")
+    path.write_text("{}", encoding="utf-8")
     with pytest.raises(AnimeInterpError):
         read_art(art)

@@ -10,7 +10,7 @@ ART/art.json                kind, and for each file package, source and license;
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -71,10 +71,10 @@ def read_art(folder: Path) -> Art:
         raise FileError(f"{path} is of another kind; expected {_EXPECTED}")
     found: dict[str, list[str]] = {name: [] for name in FOLDERS}
     for name, source in content["files"].items():
-        place, _, file = name.partition("/")
-        if place not in found or not isinstance(source, dict):
+        place, *rest = PurePosixPath(name).parts or ("",)
+        if place not in found or len(rest) != 1 or not isinstance(source, dict):
             raise FileError(f"{path} names {name[:100]!r}; expected files in {', '.join(FOLDERS)}")
-        if not (folder / place / check_name(file, str(path))).is_file():
+        if not (folder / place / check_name(rest[0], str(path))).is_file():
             raise FileError(f"{path} names {name}, which is not there; fetch the art again")
         found[place].append(name)
     figures, backgrounds, middle = (tuple(sorted(found[name])) for name in FOLDERS)

@@ -64,7 +64,7 @@ def compose(art: Art, count: int, seed: int, frame: Size, size_of: SizeOf) -> li
         maker = _Maker(np.random.default_rng([seed, number]), frame, size_of, art.busts)
         cast = figures.draw(_FIGURES[number % len(_FIGURES)])
         middle = middles.draw(1) if art.middle and number % 2 else []
-        shot = maker.shot(backs.draw(1)[0], middle, cast, float(motions[number]), number % 3 != 0)
+        shot = maker.shot(backs.draw(1)[0], middle, cast, float(motions[number]), number // 2 % 3 != 0)
         shots.append(replace(shot, name=f"linear_{number:03}"))
     return shots
 
