@@ -24,6 +24,10 @@ from animeinterp.data.linear.rendering import labels, prepare, render
 from animeinterp.data.recognition import recognize
 from animeinterp.data.sources import open_triplets
 from animeinterp.errors import AnimeInterpError, FileError, UsageError
+from animeinterp.evaluation.evaluate import evaluate
+from animeinterp.evaluation.masks import PartScores, mean_parts, read_masks, score_parts
+from animeinterp.evaluation.results import describe
+from animeinterp.evaluation.scores import read_rows, write_rows
 from animeinterp.picture import read_picture, write_picture
 from animeinterp.training.config import SourceConfig, TrainingConfig
 from animeinterp.training.parts import build_sources
@@ -298,3 +302,82 @@ def test_art_that_leads_elsewhere_is_refused(art):
     path.write_text("{}", encoding="utf-8")
     with pytest.raises(AnimeInterpError):
         read_art(art)
+
+
+class Mapped:
+    """Stands for LPIPS: its map is the mean absolute difference of colors."""
+
+    identity = "stand-in"
+
+    def __call__(self, drawn, true):
+        return float(self.map(drawn, true).mean())
+
+    def map(self, drawn, true):
+        return np.abs(drawn.astype(np.float32) - true).mean(axis=2) / 255
+
+
+def test_parts_are_scored_by_their_own_pixels():
+    """A frame whose left half is off by 51 levels and whose right half is right."""
+    true = np.full((32, 64, 3), 100, np.uint8)
+    drawn = true.copy()
+    drawn[:, :32] += 51
+    left, right = np.zeros((32, 64), bool), np.zeros((32, 64), bool)
+    left[:, :32], right[:, 32:] = True, True
+    small = np.zeros((32, 64), bool)
+    small[0, :10] = True
+    scores = score_parts(drawn, true, {"seen1": left, "seen2": right, "seen0": small}, Mapped())
+    assert scores.keys() == {"seen1", "seen2"}  # too small a part says nothing
+    assert scores["seen1"].psnr == pytest.approx(-20 * np.log10(0.2))
+    assert scores["seen1"].lpips == pytest.approx(0.2)
+    assert scores["seen2"] == PartScores(np.inf, 0.0)
+    assert score_parts(drawn, true, {"seen1": left})["seen1"].lpips is None
+    other = {"seen1": PartScores(20.0, 0.4), "borders": PartScores(10.0)}
+    means = mean_parts([{"seen1": PartScores(10.0, 0.2)}, other])
+    assert means == {"seen1": PartScores(15.0, pytest.approx(0.3)), "borders": PartScores(10.0)}
+
+
+def test_an_evaluation_scores_a_linear_set_by_parts(linear, tmp_path):
+    """In rows, CSV and means; a set without masks has none of it, and damaged masks are a fault."""
+
+    def first(frame0, frame1, t):
+        return frame0.copy()
+
+    found = evaluate(linear, {"first": first}, workers=1, lpips=Mapped())
+    assert all({"seen1", "seen2", "borders"} <= row.parts.keys() for row in found.rows)
+    for row in found.rows:
+        masks = read_masks(masks_folder(linear) / row.triplet, (108, 192))
+        frames = [read_picture(linear / row.triplet / f"frame{n}.png", 10**6).pixels for n in (1, 2)]
+        assert row.parts == score_parts(*frames, masks, Mapped())
+        assert row.parts["borders"].psnr < row.whole.psnr
+    write_rows(tmp_path / "scores.csv", found.rows)
+    assert read_rows(tmp_path / "scores.csv") == list(found.rows)
+    parts = found.summary("first").parts
+    assert parts["borders"].psnr == pytest.approx(np.mean([row.parts["borders"].psnr for row in found.rows]))
+    assert describe(found.summary("first"))["parts"]["seen2"]["lpips"] == parts["seen2"].lpips
+    mask = masks_folder(linear) / "linear_000" / "occlusion.png"
+    write_picture(mask, np.full((108, 192), 3, np.uint8), force=True)
+    [fault] = evaluate(linear, {"first": first}, workers=1).faults
+    assert "expected 0, 1 and 2" in fault.reason
+    write_picture(mask, np.zeros((32, 32), np.uint8), force=True)
+    [fault] = evaluate(linear, {"first": first}, workers=1).faults
+    assert "192x108" in fault.reason
+    masks_folder(linear).rename(tmp_path / "elsewhere")
+    assert not any(row.parts for row in evaluate(linear, {"first": first}, workers=1).rows)
+
+
+def test_the_table_shows_parts(linear, capsys):
+    """As the command line prints it."""
+    with pytest.raises(SystemExit) as left:
+        cli(["evaluate", str(linear), "--predictions", f"first={firsts(linear)}", "--workers", "1"])
+    assert left.value.code == 0
+    printed = capsys.readouterr().out
+    assert all(heading in printed for heading in ("seen 2x", "seen 1x", "borders"))
+
+
+def firsts(linear):
+    """A folder of predictions: frame 1 of each triplet."""
+    folder = linear.parent / "firsts"
+    folder.mkdir()
+    for place in linear.iterdir():
+        write_picture(folder / f"{place.name}.png", read_picture(place / "frame1.png", 10**6).pixels)
+    return folder
