@@ -18,6 +18,7 @@ import hashlib
 import importlib
 import io
 import json
+import os
 import random
 import subprocess
 import sys
@@ -102,6 +103,8 @@ def main() -> None:
     parser.add_argument("--mirror", default=MIRROR, help=f"of Debian; {MIRROR}")
     parser.add_argument("--deb", type=Path, help="the Debian package, where it is there already")
     options = parser.parse_args()
+    if os.path.lexists(options.art):
+        sys.exit(f"error: {options.art} exists already; choose another name")
     try:
         with atomic_folder(options.art) as part, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
             for name in ("figures", "backgrounds", "middle"):

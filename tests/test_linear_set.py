@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import re
 from pathlib import Path
@@ -278,11 +279,54 @@ def test_a_run_refuses_it_as_a_source(linear):
         build_sources(TrainingConfig("run", "run", source=(source,)), torch.device("cpu"))
 
 
-def test_the_art_is_in_no_training_set():
-    """Nothing that the art is taken from is named among the sources of shipped weights."""
+def test_a_run_of_the_command_line_refuses_it_before_it_begins(linear, tmp_path, capsys):
+    config, folder = tmp_path / "run.toml", tmp_path / "run"
+    lines = ('name = "run"', f'folder = "{folder.as_posix()}"', "[[source]]", 'kind = "scenes"')
+    text = "\n".join((*lines, f'path = "{linear.as_posix()}"'))
+    config.write_text(text, encoding="utf-8")
+    with pytest.raises(SystemExit) as left:
+        cli(["train", "--config", str(config)])
+    assert left.value.code == 2
+    assert "evaluation only" in capsys.readouterr().err
+    assert not folder.exists()
+
+
+@pytest.fixture
+def script():
+    """The command that fetches the art, as a module."""
     spec = importlib.util.spec_from_file_location("linear_art", ROOT / "benchmarks" / "linear_art.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_package_of_another_content_is_refused(script, tmp_path):
+    deb = tmp_path / "x.deb"
+    deb.write_bytes(b"!<arch>\n")
+    with pytest.raises(FileError, match="SHA-256"):
+        script.unpack(deb, tmp_path)
+
+
+def test_members_of_a_debian_package_are_found(script):
+    parts = (b"debian-binary", b"2.0"), (b"data.tar.xz", b"data!"), (b"late/", b"")
+    blocks = [b"%-16s%-12d%-6d%-6d%-8d%-10d`\n%s" % (name, 0, 0, 0, 0, len(data), data) for name, data in parts]
+    file = io.BytesIO(b"!<arch>\n" + b"".join(block + b"\n" * (len(block) % 2) for block in blocks))
+    assert script._member(file, "data.tar.xz") == b"data!"
+    with pytest.raises(FileError, match="holds no"):
+        script._member(file, "other")
+
+
+def test_a_figure_is_the_largest_part_of_its_box(script):
+    picture = np.zeros((40, 60, 4), np.uint8)
+    picture[5:25, 5:25] = 200
+    picture[30:35, 40:45] = 100
+    cut = script._largest_part(picture, (2, 2, 50, 36))
+    assert (cut[3:23, 3:23] == 200).all()
+    assert not cut[26:].any()
+
+
+def test_the_art_is_in_no_training_set(script):
+    """Nothing that the art is taken from is named among the sources of shipped weights."""
     names = {name for package, about in script.PACKAGES.items() for name in (package, about["title"])}
     assert names >= {"WarMUX", "lorelei"}
     assert CARDS

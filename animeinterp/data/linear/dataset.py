@@ -143,7 +143,8 @@ def _annotation(shot: Shot, masks: Masks, frames: list[Picture], seed: int, numb
         "image_size": [shot.width, shot.height],
         "motion_RoI": _region(shot),
         "level": LEVELS.index(level_for(*displacement(frames[0], frames[2], shot.height / SIZE[1]))),
-        "general_motion_type": ["translation", "rotation", "scaling"],
+        # Everything moves, turns and grows: means by motion type would say the same three times.
+        "general_motion_type": [],
         "behavior": [],
         "source": {"set": "linear", "seed": seed, "shot": number},
         "measured": {
