@@ -134,19 +134,35 @@ def _read(pixels, starts, sizes, readers, layer, x, y, into):  # type: ignore[no
 
 
 @compiled()
+def _near(sizes, readers, x, y, near):  # type: ignore[no-untyped-def]
+    """Write into `near` the layers that may reach into a pixel, from front to back; returns how many."""
+    count = 0
+    for layer in range(len(sizes) - 1, -1, -1):
+        u = readers[layer, 0, 0] * x + readers[layer, 0, 1] * y + readers[layer, 0, 2]
+        v = readers[layer, 1, 0] * x + readers[layer, 1, 1] * y + readers[layer, 1, 2]
+        far = 1 + np.abs(readers[layer, :, :2]).sum()
+        if layer == 0 or (-far < u < sizes[layer, 1] + far and -far < v < sizes[layer, 0] + far):
+            near[count] = layer
+            count += 1
+    return count
+
+
+@compiled()
 def _render(pixels, starts, sizes, readers, samples, colors):  # type: ignore[no-untyped-def]
     """The mean of samples x samples points of each pixel, each the layers over each other."""
     height, width = colors.shape[:2]
     point, total = np.empty(4), np.empty(3)
+    near = np.empty(len(starts), np.int64)
     for i in range(height):
         for j in range(width):
             total[:] = 0
+            count = _near(sizes, readers, j, i, near)
             for sample in range(samples * samples):
                 y = i + (sample // samples + 0.5) / samples - 0.5
                 x = j + (sample % samples + 0.5) / samples - 0.5
                 through = 1.0
-                for layer in range(len(starts) - 1, -1, -1):
-                    _read(pixels, starts, sizes, readers, layer, x, y, point)
+                for place in range(count):
+                    _read(pixels, starts, sizes, readers, near[place], x, y, point)
                     for channel in range(3):
                         total[channel] += through * point[channel]
                     through *= 1 - point[3]
