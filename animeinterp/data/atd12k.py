@@ -3,6 +3,7 @@
     FOLDER/NAME/frame1.png frame2.png frame3.png     two frames and, second, the true one between them
     ANNOTATIONS/NAME/NAME.json                       where it moves and how hard it is; optional
     FLOWS/NAME/guide_flo13.npy guide_flo31.npy       what segment-guided matching says of frames 1 and 3; optional
+    MASKS/NAME/occlusion.png borders.png             of frame 2, see `animeinterp.evaluation.masks`; optional
 
 Frames may be .png, .jpg, .jpeg or .webp. ATD-12K itself is 960x540, its training part partly 1280x720; annotations
 hold for the `image_size` they state, whatever the size of the frames beside them.
@@ -19,6 +20,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from animeinterp.data.linear.record import check_trainable
 from animeinterp.data.triplet import Triplet
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.frame import describe, rgb8
@@ -84,12 +86,13 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class TripletFiles:
-    """Where a triplet lies. folder: of its three frames. annotation, flows (a folder): None if there are none."""
+    """Where a triplet lies. folder: of its three frames. annotation, flows, masks (folders): None if there are none."""
 
     name: str
     folder: Path
     annotation: Path | None = None
     flows: Path | None = None
+    masks: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +104,9 @@ class ATD12K:
     def __call__(self, seeds: Sequence[int]) -> Iterator[Triplet]:
         """Triplets without end, each once before any comes again; the same seeds give the same order.
 
-        Raises as `triplets` and `read_triplet`.
+        Raises as `triplets` and `read_triplet`, and UsageError for a linear set, which is for evaluation only.
         """
+        check_trainable(self.folder)
         rng = np.random.default_rng(seeds)
         files = triplets(self.folder)
         while True:
@@ -114,9 +118,9 @@ def triplets(folder: Path, annotations: Path | None = None, flows: Path | None =
     """Every triplet of a data set, by name. None of its files is opened yet.
 
     annotations, flows: by default looked for beside `folder`: DATASET_annotations and DATASET_pre_calc_sgm_flows, and
-    for ATD-12K's test_2k_540p test_2k_annotations and test_2k_pre_calc_sgm_flows. Triplets without them are listed
-    too, and so are folders that lack a frame, which `read_triplet` refuses. Raises FileError and UsageError, which say
-    what layout was expected.
+    for ATD-12K's test_2k_540p test_2k_annotations and test_2k_pre_calc_sgm_flows. Masks are
+    looked for in DATASET_masks. Triplets without them are listed too, and so are folders that lack a frame, which
+    `read_triplet` refuses. Raises FileError and UsageError, which say what layout was expected.
     """
     if not folder.is_dir():
         raise FileError(f"{folder} is not a folder; expected a data set of {_EXPECTED}")
@@ -130,9 +134,10 @@ def triplets(folder: Path, annotations: Path | None = None, flows: Path | None =
         hint = f"; {', '.join(inner)} in it looks like one, so give that" if inner else ""
         raise UsageError(f"{folder} holds no triplets: expected {_EXPECTED} in it{hint}")
     notes, guides = annotations or _beside(folder, "_annotations"), flows or _beside(folder, "_pre_calc_sgm_flows")
+    masks = _beside(folder, "_masks")
     found = [
-        TripletFiles(place.name, place, _annotation_of(place.name, notes), _flows_of(place.name, guides))
-        for place in folders
+        TripletFiles(name, folder / name, _annotation_of(name, notes), _inner(name, guides), _inner(name, masks))
+        for name in (place.name for place in folders)
     ]
     if flows is not None and not any(one.flows for one in found):
         raise UsageError(f"{flows} holds no flows of the triplets in {folder}; expected {_EXPECTED_FLOWS} in it")
@@ -250,8 +255,8 @@ def _annotation_of(name: str, annotations: Path | None) -> Path | None:
     return path if path and os.path.lexists(path) else None
 
 
-def _flows_of(name: str, flows: Path | None) -> Path | None:
-    path = flows and flows / name
+def _inner(name: str, folder: Path | None) -> Path | None:
+    path = folder and folder / name
     return path if path and path.is_dir() else None
 
 

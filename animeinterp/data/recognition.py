@@ -6,15 +6,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, get_args
 
+from animeinterp.data.linear.record import check_trainable
 from animeinterp.errors import FileError, UsageError
 
 Kind = Literal["crops", "scenes", "atd12k", "vector"]
 
 
 def recognize(folder: Path, kind: str | None = None) -> Kind:
-    """What a folder holds; `kind` instead, if given. Raises FileError for no folder, UsageError for none of these."""
+    """What a folder holds; `kind` instead, if given.
+
+    Raises:
+        FileError: It is not a folder.
+        UsageError: It holds none of these, or a linear set, which is for evaluation only.
+    """
     if not folder.is_dir():
         raise FileError(f"{folder} is not a folder; expected one that training data can come from")
+    check_trainable(folder)
     found: dict[Kind, Callable[[], object]] = {
         "crops": lambda: any(folder.glob("*.safetensors")),
         "scenes": lambda: (folder / "sprites").is_dir(),

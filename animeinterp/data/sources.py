@@ -20,6 +20,7 @@ import torch
 
 from animeinterp.data import atd12k, vector
 from animeinterp.data.crops import Arrays, CropStore, crops_of
+from animeinterp.data.linear.record import check_trainable
 from animeinterp.data.recognition import Kind, recognize
 from animeinterp.data.sample import Samples
 from animeinterp.data.triplet import Triplet
@@ -41,8 +42,11 @@ class SampleSource(Protocol):
 def open_triplets(folder: Path, kind: Kind, backgrounds: Path | None = None) -> Triplets:
     """Triplets without end, by seeds. backgrounds: pictures to lay vector animations over.
 
-    Raises UsageError for a kind that has none.
+    Raises UsageError for a kind that has none, and for linear sets and their art, which are for evaluation only.
     """
+    for place in (folder, backgrounds):
+        if place is not None:
+            check_trainable(place)
     if kind == "vector":
         return partial(vector.triplets, folder, backgrounds=backgrounds)
     if kind == "atd12k":

@@ -30,6 +30,7 @@ from animeinterp.data.atd12k import Annotation, TripletFiles, read_annotation, r
 from animeinterp.data.triplet import Triplet
 from animeinterp.errors import AnimeInterpError, FileError, FrameError, MissingExtraError
 from animeinterp.evaluation.best_time import best_time, drawer
+from animeinterp.evaluation.masks import Parts, read_masks, score_parts
 from animeinterp.evaluation.metrics import Lpips, measure
 from animeinterp.evaluation.predictions import check_predictions, read_prediction
 from animeinterp.evaluation.scores import COLUMNS, BestTime, Summary, TripletScores, cells, summarize
@@ -82,13 +83,17 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """A triplet that was read. predicted: other programs' frames, by name. coarse: precomputed flows, if wanted."""
+    """A triplet that was read. predicted: other programs' frames, by name. coarse: precomputed flows, if wanted.
+
+    parts: of the true frame, for scores of their own; None without masks.
+    """
 
     files: TripletFiles
     triplet: Triplet
     annotation: Annotation | None
     predicted: dict[str, NDArray[np.uint8]]
     coarse: tuple[NDArray[np.float32], NDArray[np.float32]] | None
+    parts: Parts | None
 
 
 class _Drawn(NamedTuple):
@@ -192,13 +197,14 @@ def _read(files: TripletFiles, predictions: Mapping[str, Path], guided: bool) ->
         size = triplet.truth.shape
         predicted = {name: read_prediction(folder, files.name, size) for name, folder in predictions.items()}
         coarse = read_flows(files.flows) if guided and files.flows else None
+        parts = read_masks(files.masks, size) if files.masks else None
         if annotation:
             annotation.roi(size[1], size[0])
     except AnimeInterpError as error:
         return Fault(files.name, str(error))
     except Exception as error:  # one odd file must not end the work on the others
         return Fault(files.name, f"unexpected {type(error).__name__}: {error}; please report it with these files")
-    return _Task(files, triplet, annotation, predicted, coarse)
+    return _Task(files, triplet, annotation, predicted, coarse, parts)
 
 
 def _score(
@@ -240,12 +246,13 @@ def _row(label: str, task: _Task, drawn: _Drawn, lpips: Lpips | None) -> Triplet
     frame, seconds, best = drawn
     name, truth, annotation = task.files.name, task.triplet.truth, task.annotation
     whole = measure(frame, truth, lpips)
+    parts = score_parts(frame, truth, task.parts, lpips) if task.parts else {}
     if annotation is None:
-        return TripletScores(label, name, None, whole, None, seconds, best=best)
+        return TripletScores(label, name, None, whole, None, seconds, best=best, parts=parts)
     roi = annotation.roi(truth.shape[1], truth.shape[0])
     inside = measure(roi.of(frame), roi.of(truth), lpips)
     words = annotation.motion_types, annotation.behaviors
-    return TripletScores(label, name, annotation.level, whole, inside, seconds, *words, best)
+    return TripletScores(label, name, annotation.level, whole, inside, seconds, *words, best, parts)
 
 
 def _warm_up(pool: ThreadPoolExecutor, models: Mapping[str, Model]) -> None:

@@ -8,8 +8,8 @@
 
 What is there is taken over only if the same version, models, weights and measures made it from the same files; else
 the run is refused. Triplets without best times, or without all that is measured at them today, are done again once best
-times are asked for. For the content of files stand the sizes of a data set's frames, and sizes and times of predictions
-and of precomputed flows.
+times are asked for. For the content of files stand the sizes of a data set's frames, and sizes and times of
+predictions, masks and precomputed flows.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing import Any
 from animeinterp.data.atd12k import FLOW_NAMES, LEVELS, TripletFiles
 from animeinterp.errors import FileError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation
+from animeinterp.evaluation.masks import MASKS, PartScores
 from animeinterp.evaluation.predictions import find_prediction
 from animeinterp.evaluation.scores import (
     AT_BEST,
@@ -140,6 +141,7 @@ def stamp(files: TripletFiles, predictions: Iterable[Path] = ()) -> str:
                 parts.append((path.name, path.stat().st_size))
         parts.append(files.annotation and files.annotation.read_bytes())
         paths = [files.flows / name for name in FLOW_NAMES] if files.flows else []
+        paths += [files.masks / f"{name}.png" for name in MASKS] if files.masks else []
         paths += [find_prediction(folder, files.name) for folder in predictions]
         for path in paths:
             found = path.stat()
@@ -176,6 +178,7 @@ def describe(summary: Summary) -> dict[str, Any]:
         },
         "cpu_seconds": summary.seconds,
         "best_t": {name: _timing(best) for name, _, best in summary.timings()} or None,
+        "parts": {name: _numbers(scores) for name, scores in summary.parts.items()} or None,
     }
 
 
@@ -232,7 +235,7 @@ def _read(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _numbers(scores: Scores) -> dict[str, float | str | None]:
+def _numbers(scores: Scores | PartScores) -> dict[str, float | str | None]:
     return {
         measure: "Infinity" if value is not None and isinf(value) else value
         for measure, value in asdict(scores).items()

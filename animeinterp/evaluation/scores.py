@@ -12,13 +12,14 @@ import csv
 import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
 
 from animeinterp.data.atd12k import LEVELS
 from animeinterp.errors import FileError
+from animeinterp.evaluation.masks import PART_COLUMNS, PartScores, mean_parts, part_cells, parts_of
 from animeinterp.io.files import write_text
 from animeinterp.io.reading import MEGABYTE, finite_number, read_bytes, said
 
@@ -44,7 +45,7 @@ class Scores:
     lpips: float | None = None
 
 
-MEASURES = tuple(field.name for field in fields(Scores))
+MEASURES = tuple(one.name for one in fields(Scores))
 _LATER = MEASURES[2:]
 COLUMNS = (
     *("model", "triplet", "level", "psnr", "ssim", "roi_psnr", "roi_ssim", "cpu_seconds"),
@@ -52,6 +53,7 @@ COLUMNS = (
     *(f"roi_{measure}" for measure in _LATER),
     *("motion_types", "behaviors"),
     *("best_t", "best_t_psnr", "best_t_ssim", "best_t_chamfer", "best_t_lpips"),
+    *PART_COLUMNS,
 )
 AT_BEST = ("psnr", "ssim", "chamfer", "lpips")  # what is measured at the best time
 
@@ -80,6 +82,7 @@ class TripletScores:
     level: 0 easy, 1 medium, 2 hard, None without an annotation. whole: of the whole frame. roi: of the motion
     RoI, None where there is none. seconds: CPU time of drawing the frame, None where it is not known. motion_types,
     behaviors: the annotation's words, see `animeinterp.data.atd12k.Annotation`. best: None if it was not looked for.
+    parts: of the parts that masks of the data set tell, by name, see `animeinterp.evaluation.masks`.
     """
 
     model: str
@@ -91,6 +94,7 @@ class TripletScores:
     motion_types: tuple[str, ...] = ()
     behaviors: tuple[str, ...] = ()
     best: BestTime | None = None
+    parts: Mapping[str, PartScores] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ class Summary:
     whole: of whole frames. levels: of whole frames, easy, medium, hard. roi: over the motion RoIs. seconds: CPU seconds
     per frame. motion_types, behaviors: of whole frames, by word in alphabetical order; a triplet counts for each of its
     words. None, or no entry, where there is nothing to average. best: known only if it is for all triplets, so that it
-    can be set beside `whole`; best_levels: likewise, easy, medium, hard.
+    can be set beside `whole`; best_levels: likewise, easy, medium, hard. parts: by name, as in `TripletScores`.
     """
 
     model: str
@@ -113,6 +117,7 @@ class Summary:
     behaviors: Mapping[str, Scores]
     best: BestTime | None = None
     best_levels: tuple[BestTime | None, ...] = (None,) * len(LEVELS)
+    parts: Mapping[str, PartScores] = field(default_factory=dict)
 
     def timings(self) -> list[tuple[str, Scores, BestTime]]:
         """Of all triplets and of each level: its name, means at t = 0.5 and at the best t; empty if not looked for."""
@@ -130,7 +135,8 @@ def summarize(model: str, rows: Sequence[TripletScores]) -> Summary:
     seconds = _average([row.seconds for row in rows])
     motion_types, behaviors = _by_word(rows, lambda row: row.motion_types), _by_word(rows, lambda row: row.behaviors)
     best, *best_levels = map(_mean_best, (rows, *by_level))
-    return Summary(model, len(rows), whole, levels, roi, seconds, motion_types, behaviors, best, tuple(best_levels))
+    words, parts = (motion_types, behaviors), mean_parts([row.parts for row in rows])
+    return Summary(model, len(rows), whole, levels, roi, seconds, *words, best, tuple(best_levels), parts)
 
 
 def cells(row: TripletScores) -> tuple[Cell, ...]:
@@ -140,7 +146,8 @@ def cells(row: TripletScores) -> tuple[Cell, ...]:
     best: Sequence[Cell] = (None,) * (1 + len(AT_BEST))
     if row.best:
         best = row.best.t, *(getattr(row.best.scores, measure) for measure in AT_BEST)
-    return row.model, row.triplet, row.level, *whole[:2], *roi[:2], row.seconds, *whole[2:], *roi[2:], *words, *best
+    first = row.model, row.triplet, row.level, *whole[:2], *roi[:2], row.seconds, *whole[2:], *roi[2:]
+    return *first, *words, *best, *part_cells(row.parts)
 
 
 def csv_text(rows: Iterable[TripletScores], heading: bool = True) -> str:
@@ -189,6 +196,7 @@ def _row(content: Mapping[str, str]) -> TripletScores:
         None if seconds is None else _number(seconds, "cpu_seconds", 0, 1e9),
         *_words(known),
         BestTime.at(_number(known["best_t"], "best_t", 0, 1), _scores(known, "best_t_")) if "best_t" in known else None,
+        parts_of(known),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from animeinterp.data.linear.record import check_trainable
 from animeinterp.options import PRESETS, ModelConfig
 from animeinterp.training.config import SourceConfig, TrainingConfig
 from animeinterp.training.mixture import Source
@@ -43,6 +44,8 @@ def build_sources(config: TrainingConfig, device: torch.device) -> list[tuple[So
 
 
 def _source(config: SourceConfig, size: int, device: torch.device) -> Source:
+    if config.path:
+        check_trainable(Path(config.path))
     if config.kind == "crops":
         from animeinterp.data.crops import CropStore
 

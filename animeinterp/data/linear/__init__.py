@@ -1,0 +1,1 @@
+"""The linear set: composed shots whose true middle frame is exact."""
