@@ -52,6 +52,19 @@ def choose_device(name: str) -> str:
     return name
 
 
+def has_fast_bf16(device: str) -> bool:
+    """Whether a device computes in bfloat16 faster than in float32. device: a type that torch knows."""
+    import torch
+
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device != "cpu":
+        return False
+    # torch has no public question for it yet.
+    known = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
+    return any(ask() for ask in known if ask is not None)
+
+
 def explain_refusal(error: BaseException) -> str:
     """Why a device that is there cannot draw, from what torch said."""
     said = first_line(error)

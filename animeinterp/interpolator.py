@@ -23,7 +23,7 @@ from torch import Tensor
 
 from animeinterp.architectures import Networks, build_network, try_out, wrap
 from animeinterp.coarse_flow import CoarseFlows, given_flow, match_segments
-from animeinterp.device import choose_device
+from animeinterp.device import choose_device, has_fast_bf16
 from animeinterp.errors import DeviceWarning, UsageError
 from animeinterp.frame import AnyFrame, Frame, check_frame, check_pair, check_time, copied, from_planes, rgb8, to_planes
 from animeinterp.mattes import Region, crop, find_window, mix, moving_hull, surround
@@ -330,8 +330,9 @@ class Interpolator:
     @contextmanager
     def _inference(self) -> Iterator[None]:
         precision = self.options.precision
-        gpu = self.device.type == "cuda"
-        bf16 = precision == "bf16" or (precision == "auto" and gpu and torch.cuda.is_bf16_supported())
+        # On a CPU the smaller networks hardly gain by it.
+        worth_it = self.device.type == "cuda" or self.config.synthesis == "restored"
+        bf16 = precision == "bf16" or (precision == "auto" and worth_it and has_fast_bf16(self.device.type))
         # Not every device has autocast, even if it is not enabled.
         precise = nullcontext() if not bf16 else torch.autocast(self.device.type, torch.bfloat16)
         with torch.inference_mode(), precise:

@@ -115,7 +115,8 @@ class Options:
     working_pixels: frames with more pixels are segmented and matched at a smaller size of about this area
         (the paper's 960x540); flow is then scaled back to the frame.
     max_pixels: frames with more pixels are refused; the default admits 8K (8192x4320) with some room.
-    precision: `fp32`, or `bf16` for the networks; `auto` takes bf16 on a GPU that has it, fp32 elsewhere.
+    precision: `fp32`, or `bf16` for the networks; `auto` takes bf16 on a GPU that has it, for `studio` also on a CPU
+        that has it, fp32 elsewhere.
     """
 
     style: Literal["auto", "western", "japanese"] | LineStyle = "auto"

@@ -1,6 +1,6 @@
 """Scores every candidate of `studio` beside what it makes of them, drawn in one pass over a data set.
 
-    python benchmarks/candidates.py DATASET [--lpips FILE] [--best-t] [--bf16] [--out FOLDER] [--only TEXT]
+    python benchmarks/candidates.py DATASET [--lpips FILE] [--best-t] [--fp32] --out FOLDER [--first I --every N]
 
 `GMFSS union` and `RIFE 4.6` are the public networks as this package runs them (equal to the originals within rounding,
 tests/test_studio_network.py), whole frames, nothing copied from the inputs. `cel` is the project's own network alone.
@@ -79,9 +79,10 @@ def main() -> None:
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--lpips", type=Path)
     parser.add_argument("--best-t", action="store_true")
-    parser.add_argument("--bf16", action="store_true")
+    parser.add_argument("--fp32", action="store_true", help="also where the CPU has bf16")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--only", default="", help="triplets whose name holds this")
+    parser.add_argument("--first", type=int, default=0, help="of the triplets, by name")
+    parser.add_argument("--every", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -89,8 +90,8 @@ def main() -> None:
     table = args.out / "scores.csv"
     rows: list[TripletScores] = read_rows(table) if table.exists() else []
     done = {row.triplet for row in rows}
-    files = [one for one in triplets(args.dataset) if args.only in one.name and one.name not in done]
-    shared = _Shared(Options(precision="bf16" if args.bf16 else "fp32"))
+    files = [one for one in triplets(args.dataset)[args.first :: args.every] if one.name not in done]
+    shared = _Shared(Options(precision="fp32" if args.fp32 else "auto"))
     models = {name: shared.model(name) for name in ("studio", *NAMES)}
     lpips = load_lpips(args.lpips) if args.lpips else None
 

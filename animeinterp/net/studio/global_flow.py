@@ -168,7 +168,8 @@ def _match_nearby(features0: Tensor, features1: Tensor) -> Tensor:
     channels, height, width = features0.shape[1:]
     reach = range(2 * _RADIUS + 1)
     with torch.autocast(features0.device.type, enabled=False):
-        query = features0.float().permute(0, 2, 3, 1).unflatten(2, (-1, _TILE)) / channels**0.5
+        rows = features0.float().permute(0, 2, 3, 1)
+        query = rows.reshape(-1, height, width // _TILE, _TILE, channels) / channels**0.5
         keys = F.pad(features1.float().permute(0, 2, 3, 1), (0, 0) + (_RADIUS,) * 4)
         scores = []
         for y in reach:
