@@ -109,15 +109,17 @@ class _Maker:
         sizes = [self._figure_scale(name, index, len(cast)) for index, name in enumerate(cast)]
         wide = [self._size_of(name)[0] * scale for name, scale in zip(cast, sizes, strict=True)]
         slots = (self._rng.permutation(len(cast)) + 0.5) / len(cast)
-        x = self._rng.uniform(0.3, 0.7) * width
+        # Those that overlap stand in a row, so that each shows a good part of itself.
+        side = 1 if self._rng.random() < 0.5 else -1
+        x = (0.5 - side * self._rng.uniform(0.12, 0.3)) * width
         layers = []
         for index, (name, scale) in enumerate(zip(cast, sizes, strict=True)):
             if not overlaps:
                 x = (0.1 + 0.8 * slots[index]) * width
             elif index:
-                step = self._rng.uniform(0.3, 0.6) * (wide[index - 1] + wide[index]) / 2
-                step *= -1 if x > width * self._rng.uniform(0.35, 0.65) else 1
-                x = float(np.clip(x + step, 0.15 * width, 0.85 * width))
+                smaller, larger = sorted(wide[index - 1 : index + 1])
+                step = (larger - smaller) / 2 + self._rng.uniform(0.35, 0.65) * smaller
+                x = float(np.clip(x + side * step, 0.08 * width, 0.92 * width))
             y = self._rng.uniform(0.42, 0.68) * height
             main = index == len(cast) - 1
             depth = 0.75 + 0.35 * (index + 1) / len(cast)
