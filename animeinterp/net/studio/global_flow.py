@@ -163,7 +163,7 @@ def _match_nearby(features0: Tensor, features1: Tensor) -> Tensor:
     """The expected displacement within ±4 px, (N, 2, H, W) float32; beyond the border nothing matches.
 
     features0, features1: (N, C, H, W), W a multiple of 8. Scores come from products of tiles of 8 pixels of a row with
-    the 16 pixels within reach in another row: twice the products that are needed, a third of the time of one by one.
+    the 16 pixels within reach in another row: twice the products that are needed, half the time of one by one.
     """
     channels, height, width = features0.shape[1:]
     reach = range(2 * _RADIUS + 1)
