@@ -12,7 +12,7 @@ from animeinterp.net.cel import Cel
 from animeinterp.net.encoder import Levels, shrunk
 from animeinterp.net.rfr import resize, scale_flow
 from animeinterp.net.studio.model import MIN_SIZE, Encoding, Flows, Studio
-from animeinterp.net.studio.restoration import Restoration, join
+from animeinterp.net.studio.restoration import restore
 from animeinterp.networks import CelNetwork, Moved, Proposal, Side, as_colors, has_alpha, rgb
 from animeinterp.options import ModelConfig
 
@@ -22,13 +22,13 @@ Pair = tuple[Tensor, Tensor]
 class StudioNetworks(nn.Module):
     """The networks of `studio`.
 
-    light: `cel`, with its own weights. heavy: from public weights. restoration: trained by this project.
+    light: `cel`, with its own weights. heavy: from public weights.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.light, self.heavy, self.restoration = Cel(config), Studio(), Restoration()
+        self.light, self.heavy = Cel(config), Studio()
 
 
 class Features(NamedTuple):
@@ -55,15 +55,14 @@ class State(NamedTuple):
 class StudioNetwork:
     """Draws three candidates of a frame and joins them; see `animeinterp.net.studio.restoration`.
 
-    The heavy network and the restoration see frames of at most as many pixels as `cel` does; `cel`'s drawing has the
-    size of the frame.
+    The heavy network sees frames of at most as many pixels as `cel` does; `cel`'s drawing has the size of the frame.
     """
 
     fused = True
 
     def __init__(self, networks: StudioNetworks) -> None:
         self._most = networks.config.seen_pixels[1]
-        self._light, self._heavy, self._restoration = CelNetwork(networks.light), networks.heavy, networks.restoration
+        self._light, self._heavy = CelNetwork(networks.light), networks.heavy
 
     def see(self, planes: Tensor) -> Features:
         """Features of one frame, of both networks."""
@@ -83,17 +82,8 @@ class StudioNetwork:
         return self._light.flows(*_light(side0, side1), coarse, trust)
 
     def draw(self, side0: Side, side1: Side, moved: Moved, t: float, where: Tensor | None = None) -> Tensor:
-        """The planes at t, joined from the candidates."""
-        return self.combine(side0, side1, self.candidates(side0, side1, moved, t, where))
-
-    def combine(self, side0: Side, side1: Side, candidates: list[Tensor]) -> Tensor:
-        """Join what `candidates` gave: (1, C, H, W) float32."""
-        seen, size = self._seen_size(side0.planes), tuple(side0.planes.shape[-2:])
-        weights = self._restoration(
-            [shrunk(rgb(planes).float(), seen) for planes in candidates],
-            [shrunk(rgb(side.planes), seen) for side in (side0, side1)],
-        )
-        return join(candidates, resize(weights, size))
+        """The planes at t, joined from three drawings."""
+        return restore(*self.candidates(side0, side1, moved, t, where))
 
     def candidates(self, side0: Side, side1: Side, moved: Moved, t: float, where: Tensor | None = None) -> list[Tensor]:
         """Draw every candidate on its own.

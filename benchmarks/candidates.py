@@ -28,6 +28,7 @@ from animeinterp.evaluation.perceptual import load_lpips
 from animeinterp.evaluation.scores import TripletScores, read_rows, summarize, write_rows
 from animeinterp.frame import from_planes
 from animeinterp.io.files import make_folder
+from animeinterp.net.studio.restoration import restore
 from animeinterp.options import Options
 from animeinterp.picture import write_picture
 from animeinterp.studio_network import StudioNetwork
@@ -43,7 +44,7 @@ class _Recorder(StudioNetwork):
 
     def draw(self, side0: Any, side1: Any, moved: Any, t: float, where: torch.Tensor | None = None) -> torch.Tensor:
         self.drawn = self.candidates(side0, side1, moved, t)
-        return self.combine(side0, side1, self.drawn)
+        return restore(*self.drawn)
 
 
 class _Shared:

@@ -63,5 +63,5 @@ def weight_files(name: str, given: Path | str | None = None) -> dict[str, Path]:
             raise WeightsError(f"{path} is damaged, or of another version; run {GET_STUDIO} again")
     if name != "studio":
         return {"": path}
-    own = {"light": shipped_weights("cel"), "restoration": shipped_weights("studio-restoration")}
-    return {part: file for part, file in own.items() if file is not None} | {"heavy": path}
+    light = shipped_weights("cel")
+    return {"heavy": path} if light is None else {"light": light, "heavy": path}
