@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from animeinterp.net.cel import Cel
 from animeinterp.net.encoder import Levels, shrunk
 from animeinterp.net.rfr import resize, scale_flow
+from animeinterp.net.studio.grain import is_grainy
 from animeinterp.net.studio.model import MIN_SIZE, Encoding, Flows, Studio
 from animeinterp.net.studio.restoration import restore
 from animeinterp.networks import CelNetwork, Moved, Proposal, Side, as_colors, has_alpha, rgb
@@ -45,11 +46,13 @@ class Features(NamedTuple):
 class State(NamedTuple):
     """What the heavy network found of a pair.
 
-    flows: At half the padded size. size: (height, width) at which it saw the frames.
+    flows: At half the padded size. size: (height, width) at which it saw the frames. grainy: whether they show film
+    grain.
     """
 
     flows: Flows
     size: tuple[int, int]
+    grainy: bool
 
 
 class StudioNetwork:
@@ -74,8 +77,10 @@ class StudioNetwork:
         """Flow of the heavy network."""
         encoding0, encoding1 = side0.features.heavy, side1.features.heavy
         found = self._heavy.flow(encoding0, encoding1)
-        state, size = State(found, encoding0.size), tuple(side0.planes.shape[-2:])
-        return Proposal(_whole(found.flow01, state, size), _whole(found.flow10, state, size), state)
+        seen, size = encoding0.size, tuple(side0.planes.shape[-2:])
+        frame0, frame1 = (encoding.padded[..., : seen[0], : seen[1]] for encoding in (encoding0, encoding1))
+        state = State(found, seen, is_grainy(frame0, frame1, _whole(found.flow01, seen, seen)))
+        return Proposal(_whole(found.flow01, seen, size), _whole(found.flow10, seen, size), state)
 
     def flows(self, side0: Side, side1: Side, coarse: Pair, trust: Pair) -> Moved:
         """Refine the coarse flows by `cel`."""
@@ -83,9 +88,11 @@ class StudioNetwork:
 
     def draw(self, side0: Side, side1: Side, moved: Moved, t: float, where: Tensor | None = None) -> Tensor:
         """The planes at t, joined from three drawings."""
-        return restore(*self.candidates(side0, side1, moved, t, where))
+        return restore(*self.candidates(side0, side1, moved, t, where), grainy=moved.state.grainy)
 
-    def candidates(self, side0: Side, side1: Side, moved: Moved, t: float, where: Tensor | None = None) -> list[Tensor]:
+    def candidates(
+        self, side0: Side, side1: Side, moved: Moved, t: float, where: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Draw every candidate on its own.
 
         Args:
@@ -110,11 +117,11 @@ class StudioNetwork:
             alpha = self._heavy.synthesize(features0.alpha, features1.alpha, state.flows, t, small)
             whole = resize(alpha.float(), size).mean(1, keepdim=True)
             safe, middle = torch.cat([safe, whole], 1), torch.cat([middle, whole], 1)
-        drawn = [sharp, middle, safe]
-        if where is not None:
-            # What is not asked for may hold anything, and must not sway the weights next to it.
-            drawn = [torch.where(where, planes.float(), like) for planes in drawn]
-        return drawn
+        if where is None:
+            return sharp, middle, safe
+        # What is not asked for may hold anything, and must not sway the choice next to it.
+        sharp, middle, safe = (torch.where(where, planes.float(), like) for planes in (sharp, middle, safe))
+        return sharp, middle, safe
 
     def _seen_size(self, planes: Tensor) -> tuple[int, int]:
         height, width = planes.shape[-2:]
@@ -130,8 +137,7 @@ def _alpha_as_rgb(planes: Tensor) -> Tensor:
     return planes[:, -1:].expand(-1, 3, -1, -1)
 
 
-def _whole(flow: Tensor, state: State, size: tuple[int, ...]) -> Tensor:
-    """Flow at half the padded size → flow at `size`, px."""
-    height, width = state.size
+def _whole(flow: Tensor, seen: tuple[int, int], size: tuple[int, ...]) -> Tensor:
+    """Flow at half the padded size of frames that were seen at `seen` → flow at `size`, px."""
     doubled = 2 * F.interpolate(flow, scale_factor=2.0, mode="bilinear", align_corners=False)
-    return scale_flow(doubled[..., :height, :width], size, "bilinear")
+    return scale_flow(doubled[..., : seen[0], : seen[1]], size, "bilinear")

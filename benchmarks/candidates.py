@@ -40,11 +40,11 @@ Picture = NDArray[np.uint8]
 class _Recorder(StudioNetwork):
     """Keeps the candidates of the frame that was drawn last."""
 
-    drawn: list[torch.Tensor]
+    drawn: tuple[torch.Tensor, ...]
 
     def draw(self, side0: Any, side1: Any, moved: Any, t: float, where: torch.Tensor | None = None) -> torch.Tensor:
         self.drawn = self.candidates(side0, side1, moved, t)
-        return restore(*self.drawn)
+        return restore(*self.drawn, moved.state.grainy)
 
 
 class _Shared:

@@ -5,61 +5,89 @@ it tears shapes under large motion. The heavy network keeps shapes whole but dra
 So `cel` is taken where it agrees with what the others give, RIFE where it agrees with the heavy network, and the heavy
 network elsewhere. Every pixel of the result is a mean of the drawings' pixels: no color is invented.
 
-A U-net that weighs the drawings, trained on half an hour of CPU time, was no better (docs/results.md).
+On grainy film `cel` is left out and the choice is harder: a mixture has less grain than either frame, and viewers see
+it. RIFE's faint checkerboard of 2 px is removed there; elsewhere it does not show.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Two drawings differ by the largest difference over the channels after a Gaussian blur of _SIGMA px, and count alike
-# where that is _TOLERANCE levels of 255; over _SOFTNESS levels the share falls from 0.73 to 0.27. Chosen on vector
-# animations and scenes of the training material by PSNR, SSIM and LPIPS (docs/results.md).
-_SIGMA, _TOLERANCE, _SOFTNESS = 6.0, 6.0, 2.0
+
+class Agreement(NamedTuple):
+    """When two drawings agree.
+
+    They differ by the largest difference over the channels after a Gaussian blur of `sigma` px, and count alike where
+    that is `tolerance` levels of 255; over `softness` levels the share falls from 0.73 to 0.27.
+    """
+
+    sigma: float
+    tolerance: float
+    softness: float
+
+
+# Chosen on vector animations and scenes of the training material by PSNR, SSIM and LPIPS, and on twenty triplets of a
+# cartoon of 1936 (docs/results.md).
+CLEAN = Agreement(sigma=6.0, tolerance=6.0, softness=2.0)
+GRAINY = Agreement(sigma=1.5, tolerance=16.0, softness=1.5)
+_CHECKERS = 1.0  # px; sigma of the blur that finds how strong the checkerboard is
 _REACH = 4  # sigmas at which the Gaussian is cut off
 
 
-def restore(sharp: Tensor, middle: Tensor, safe: Tensor) -> Tensor:
+def restore(sharp: Tensor, middle: Tensor, safe: Tensor, grainy: bool = False) -> Tensor:
     """Join three drawings of one frame.
 
     Args:
-        sharp: (N, C, H, W) float in [0, 1]; kept where it agrees with what the others give together.
-        middle: The same; kept where it agrees with `safe`.
-        safe: The same; taken elsewhere.
+        sharp: Drawn by `cel`, (N, C, H, W) float in [0, 1]; kept where it agrees with what the others give together.
+        middle: Drawn by RIFE; kept where it agrees with `safe`.
+        safe: Drawn by the heavy network; taken elsewhere.
+        grainy: Whether the frames show film grain (`animeinterp.net.studio.grain`).
 
     Returns:
         (N, C, H, W) float32.
     """
-    return join(sharp, join(middle, safe))
+    if grainy:
+        return join(_without_checkers(middle), safe, GRAINY)
+    return join(sharp, join(middle, safe, CLEAN), CLEAN)
 
 
-def join(preferred: Tensor, other: Tensor) -> Tensor:
+def join(preferred: Tensor, other: Tensor, rule: Agreement) -> Tensor:
     """Take `preferred` where it agrees with `other`, softly, and `other` elsewhere.
 
     Args:
         preferred: (N, C, H, W) float in [0, 1].
         other: The same.
+        rule: When they agree.
 
     Returns:
         (N, C, H, W) float32.
     """
     preferred, other = preferred.float(), other.float()
-    gap = _blur(preferred - other).abs().amax(1, keepdim=True)
-    gap = _blur(F.max_pool2d(gap, 3, 1, 1))
-    share = ((_TOLERANCE - 255 * gap) / _SOFTNESS).sigmoid()
+    gap = _blur(preferred - other, rule.sigma).abs().amax(1, keepdim=True)
+    gap = _blur(F.max_pool2d(gap, 3, 1, 1), rule.sigma)
+    share = ((rule.tolerance - 255 * gap) / rule.softness).sigmoid()
     return other + share * (preferred - other)
 
 
-def _blur(planes: Tensor) -> Tensor:
+def _without_checkers(planes: Tensor) -> Tensor:
+    """Planes (N, C, H, W) without what alternates from pixel to pixel both ways."""
+    y, x = (torch.arange(length, device=planes.device) for length in planes.shape[-2:])
+    sign = 1.0 - 2.0 * ((y[:, None] + x) % 2)
+    return planes.float() - sign * _blur(planes.float() * sign, _CHECKERS)
+
+
+def _blur(planes: Tensor, sigma: float) -> Tensor:
     """Gaussian blur, the border mirrored, in float32 whatever the precision of the networks."""
     channels, (height, width) = planes.shape[1], planes.shape[-2:]
     with torch.autocast(planes.device.type, enabled=False):
         for axis, length in ((2, height), (3, width)):
-            radius = min(round(_REACH * _SIGMA), length - 1)
+            radius = min(round(_REACH * sigma), length - 1)
             x = torch.arange(-radius, radius + 1, device=planes.device, dtype=torch.float32)
-            kernel = torch.exp(-0.5 * (x / _SIGMA) ** 2)
+            kernel = torch.exp(-0.5 * (x / sigma) ** 2)
             kernel = (kernel / kernel.sum()).view((1, 1, -1, 1) if axis == 2 else (1, 1, 1, -1))
             pad = (0, 0, radius, radius) if axis == 2 else (radius, radius, 0, 0)
             planes = F.conv2d(F.pad(planes, pad, mode="reflect"), kernel.expand(channels, 1, -1, -1), groups=channels)

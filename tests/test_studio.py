@@ -1,0 +1,129 @@
+"""`studio` as a whole, with seeded weights for its heavy network: the joining of drawings, and what always holds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from animeinterp.architectures import build_network
+from animeinterp.data.scenes.degrade import grain_tile
+from animeinterp.interpolator import Interpolator
+from animeinterp.net.studio.grain import is_grainy
+from animeinterp.net.studio.restoration import CLEAN, join, restore
+from animeinterp.options import PRESETS, Options
+from animeinterp.sgm.contours import line_map
+from animeinterp.sgm.dense import Direction, fuse
+from animeinterp.sgm.guidance import Guidance
+from animeinterp.sgm.pieces import pieces_between, resolve_style
+
+
+@pytest.fixture(scope="module")
+def studio() -> Interpolator:
+    torch.manual_seed(0)
+    network = build_network(PRESETS["studio"])
+    assert network is not None
+    return Interpolator(PRESETS["studio"], Options(precision="fp32"), network.eval().requires_grad_(False))
+
+
+def plain(level: float, height: int = 64, width: int = 96) -> torch.Tensor:
+    return torch.full((1, 3, height, width), level)
+
+
+def test_where_the_drawings_agree_the_sharp_one_is_shown():
+    torch.manual_seed(1)
+    sharp = plain(0.5) + 0.05 * (torch.rand(1, 3, 64, 96) - 0.5)
+    joined = restore(sharp, plain(0.5), plain(0.5))
+    assert (joined - sharp).abs().max() < 0.003  # levels of 255: 0.7
+
+
+def test_where_they_do_not_the_safe_one_is_shown():
+    safe = plain(0.5)
+    sharp, middle = safe.clone(), safe.clone()
+    sharp[..., :40], middle[..., :40] = 0.9, 0.1
+    joined = restore(sharp, middle, safe)
+    assert (joined[..., :24] - safe[..., :24]).abs().max() < 1e-3
+
+
+def test_no_color_is_invented():
+    torch.manual_seed(2)
+    drawings = [torch.rand(1, 3, 40, 40) for _ in range(3)]
+    joined = restore(*drawings)
+    assert (joined <= torch.stack(drawings).amax(0) + 1e-6).all()
+    assert (joined >= torch.stack(drawings).amin(0) - 1e-6).all()
+
+
+def test_drawings_of_the_smallest_size_are_joined():
+    assert join(plain(0.2, 16, 16), plain(0.8, 16, 16), CLEAN).shape == (1, 3, 16, 16)
+
+
+def test_grainy_film_leaves_out_the_first_drawing_and_the_checkerboard():
+    board = (-1.0) ** torch.arange(64)[:, None] * (-1.0) ** torch.arange(96)
+    middle = plain(0.5) + 0.01 * board
+    joined = restore(plain(0.51), middle, plain(0.5), grainy=True)
+    assert (joined - 0.5)[..., 8:-8, 8:-8].abs().max() < 5e-4
+    assert (restore(plain(0.51), middle, plain(0.5)) - 0.5).abs().max() > 5e-3
+
+
+def drawn(texture: float) -> torch.Tensor:
+    """A gray ramp, with texture that moves along with it."""
+    ramp = torch.linspace(0.2, 0.8, 160).expand(1, 3, 120, 160)
+    return ramp + texture / 255 * grain_tile(3)[None, None, :120, :160]
+
+
+@pytest.mark.parametrize(("texture", "grain", "expected"), [(0, 1.2, True), (1.2, 0, False), (0, 0, False)])
+def test_grain_is_what_two_frames_do_not_share(texture, grain, expected):
+    frame = drawn(texture)
+    noise = [grain / 255 * grain_tile(seed)[None, None, :120, :160] for seed in (5, 6)]
+    still = torch.zeros(1, 2, 120, 160)
+    assert is_grainy(frame + noise[0], frame + noise[1], still) is expected
+
+
+def test_texture_that_moves_is_no_grain():
+    frame = drawn(1.2)
+    moved = torch.roll(frame, 3, 3)
+    flow = torch.zeros(1, 2, 120, 160)
+    flow[:, 0] = 3
+    assert not is_grainy(frame, moved, flow)
+
+
+def test_proposed_flow_is_taken_by_the_segment_that_it_fits():
+    frame, other = np.full((96, 128, 3), 255, np.uint8), np.full((96, 128, 3), 255, np.uint8)
+    for picture, left in ((frame, 8), (other, 88)):  # farther than matching by DIS reaches
+        picture[30:60, left : left + 30] = 0
+        picture[33:57, left + 3 : left + 27] = (200, 40, 40)
+    style = resolve_style(frame, "auto")
+    pieces = pieces_between(frame, line_map(frame, style), style)
+    nothing = Guidance(np.zeros((2, 96, 128), np.float32), np.zeros(len(pieces), np.float32))
+    proposed = np.zeros((2, 96, 128), np.float32)
+    proposed[0, 30:60, 8:38] = 80
+    direction = Direction(frame, other, pieces, nothing)
+    assert abs(fuse(direction)[0, 45, 22] - 80) > 10
+    assert fuse(direction, proposed=proposed)[0, 45, 22] == 80
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (17, 40, 4), (33, 21, 3)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_any_size_mode_and_depth(studio, shape, dtype):
+    most = np.iinfo(dtype).max
+    frame0 = np.random.default_rng(0).integers(0, most, shape, dtype, endpoint=True)
+    frame1 = np.roll(frame0, 2, 1)
+    new = studio(frame0, frame1, 0.3)
+    assert new.shape == shape
+    assert new.dtype == dtype
+    assert np.array_equal(studio(frame0, frame1, 0), frame0)
+    assert np.array_equal(studio(frame0, frame1, 1), frame1)
+    assert np.array_equal(studio(frame0, frame0, 0.5), frame0)
+
+
+def test_static_pixels_stay_and_drawing_twice_gives_the_same(studio):
+    frame0 = np.random.default_rng(1).integers(0, 255, (64, 96, 3), np.uint8)
+    frame1 = frame0.copy()
+    frame1[20:40, 30:60] = 255 - frame1[20:40, 30:60]
+    motion = studio.motion(studio.analyze(frame0), studio.analyze(frame1))
+    assert motion.second is not None
+    first, second = studio.render(motion, 0.5), studio.render(motion, 0.5)
+    assert np.array_equal(first, second)
+    outside = ~motion.moving
+    assert outside.any()
+    assert np.array_equal(first[outside], frame0[outside])
