@@ -45,6 +45,13 @@ def test_where_they_do_not_the_safe_one_is_shown():
     assert (joined[..., :24] - safe[..., :24]).abs().max() < 1e-3
 
 
+def test_a_speck_of_the_sharp_drawing_is_not_shown():
+    safe = plain(0.5)
+    sharp = safe.clone()
+    sharp[..., 30:32, 40:43] = 0
+    assert (restore(sharp, safe, safe) - safe).abs().max() < 0.1
+
+
 def test_no_color_is_invented():
     torch.manual_seed(2)
     drawings = [torch.rand(1, 3, 40, 40) for _ in range(3)]

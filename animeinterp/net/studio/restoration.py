@@ -11,6 +11,7 @@ it. RIFE's faint checkerboard of 2 px is removed there; elsewhere it does not sh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -31,9 +32,9 @@ class Agreement(NamedTuple):
 
 
 # Chosen on vector animations and scenes of the training material by PSNR, SSIM and LPIPS, and on twenty triplets of a
-# cartoon of 1936 (docs/results.md).
-CLEAN = Agreement(sigma=6.0, tolerance=6.0, softness=2.0)
-GRAINY = Agreement(sigma=1.5, tolerance=16.0, softness=1.5)
+# cartoon of 1936 (docs/results.md). All of a rule's scales must agree: the fine one takes out `cel`'s specks.
+CLEAN = (Agreement(sigma=6.0, tolerance=6.0, softness=2.0), Agreement(sigma=1.5, tolerance=32.0, softness=6.0))
+GRAINY = (Agreement(sigma=1.5, tolerance=16.0, softness=1.5),)
 _CHECKERS = 1.0  # px; sigma of the blur that finds how strong the checkerboard is
 _REACH = 4  # sigmas at which the Gaussian is cut off
 
@@ -55,22 +56,27 @@ def restore(sharp: Tensor, middle: Tensor, safe: Tensor, grainy: bool = False) -
     return join(sharp, join(middle, safe, CLEAN), CLEAN)
 
 
-def join(preferred: Tensor, other: Tensor, rule: Agreement) -> Tensor:
+def join(preferred: Tensor, other: Tensor, rule: Sequence[Agreement]) -> Tensor:
     """Take `preferred` where it agrees with `other`, softly, and `other` elsewhere.
 
     Args:
         preferred: (N, C, H, W) float in [0, 1].
         other: The same.
-        rule: When they agree.
+        rule: When they agree, at each of several scales.
 
     Returns:
         (N, C, H, W) float32.
     """
     preferred, other = preferred.float(), other.float()
-    gap = _blur(preferred - other, rule.sigma).abs().amax(1, keepdim=True)
-    gap = _blur(F.max_pool2d(gap, 3, 1, 1), rule.sigma)
-    share = ((rule.tolerance - 255 * gap) / rule.softness).sigmoid()
+    share = torch.stack([_share(preferred - other, scale) for scale in rule]).amin(0)
     return other + share * (preferred - other)
+
+
+def _share(difference: Tensor, scale: Agreement) -> Tensor:
+    """How far drawings with this difference agree: (N, 1, H, W) in (0, 1)."""
+    gap = _blur(difference, scale.sigma).abs().amax(1, keepdim=True)
+    gap = _blur(F.max_pool2d(gap, 3, 1, 1), scale.sigma)
+    return ((scale.tolerance - 255 * gap) / scale.softness).sigmoid()
 
 
 def _without_checkers(planes: Tensor) -> Tensor:
