@@ -1,6 +1,7 @@
 """Scores every candidate of `studio` beside what it makes of them, drawn in one pass over a data set.
 
     python benchmarks/candidates.py DATASET [--lpips FILE] [--best-t] [--fp32] --out FOLDER [--first I --every N]
+                                   [--model NAME …]
 
 `GMFSS union` and `RIFE 4.6` are the public networks as this package runs them (equal to the originals within rounding,
 tests/test_studio_network.py), whole frames, nothing copied from the inputs. `cel` is the project's own network alone.
@@ -84,6 +85,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--first", type=int, default=0, help="of the triplets, by name")
     parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--model", nargs="+", choices=("studio", *NAMES), default=("studio", *NAMES), metavar="NAME")
     args = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -93,7 +95,7 @@ def main() -> None:
     done = {row.triplet for row in rows}
     files = [one for one in triplets(args.dataset)[args.first :: args.every] if one.name not in done]
     shared = _Shared(Options(precision="fp32" if args.fp32 else "auto"))
-    models = {name: shared.model(name) for name in ("studio", *NAMES)}
+    models = {name: shared.model(name) for name in args.model}
     lpips = load_lpips(args.lpips) if args.lpips else None
 
     def keep(model: str, triplet: str, frame: Any) -> None:
