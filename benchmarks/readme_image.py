@@ -1,8 +1,8 @@
 """Composes the README's picture out of what `animeinterp demo` drew.
 
-    animeinterp demo -o cel
-    animeinterp demo -o studio --model studio
-    python benchmarks/readme_image.py cel studio docs/images/demo.webp
+animeinterp demo -o cel
+animeinterp demo -o studio --model studio
+python benchmarks/readme_image.py cel studio docs/images/demo.webp
 """
 
 from __future__ import annotations
