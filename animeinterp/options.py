@@ -103,7 +103,7 @@ CEL_FAST = replace(
     CEL, name="cel-fast", deformation="none", iterations=3, seen_share=0.25, working_share=0.4, free_flow="fast"
 )
 
-# The best pictures, at twenty times the cost: `cel` joined with a heavy network from public weights.
+# The best images, at several times the cost: `cel` joined with a heavy network from public weights.
 STUDIO = replace(CEL, name="studio", synthesis="restored")
 
 
