@@ -31,7 +31,7 @@ def build_network(config: ModelConfig) -> Networks | None:
 
 
 def wrap(network: Networks) -> Network:
-    """The network behind the verbs of this page."""
+    """The network behind the verbs of `animeinterp.networks`."""
     if isinstance(network, StudioNetworks):
         return StudioNetwork(network)
     return CelNetwork(network) if isinstance(network, Cel) else PaperNetwork(network)
@@ -66,7 +66,10 @@ def _draw_empty(network: Network | None, mode: SplatMode, device: str) -> None:
         compose(planes, planes, warp(planes, flow, trust, 0.5, mode), warp(planes, flow, trust, 0.5, mode), 0.5).cpu()
         return
     side = Side(planes, network.see(planes))
+    proposal = network.propose(side, side)
     moved = network.flows(side, side, (flow, flow), (trust, trust))
+    if proposal is not None:
+        moved = moved._replace(state=proposal.state)
     if moved.importance0 is None:
         moved = moved._replace(importance0=trust, importance1=trust)
     network.draw(side, side, moved, 0.5, trust > 0).cpu()

@@ -114,7 +114,7 @@ def test_a_gpu_that_cannot_draw_leaves_it_to_the_cpu_with_a_word(monkeypatch, mo
         load_interpolator(model, "mps")
 
 
-@pytest.mark.parametrize("model", ["cel", "classical", "paper"])
+@pytest.mark.parametrize("model", ["cel", "classical", "paper", "studio"])
 def test_the_trial_draws_with_every_kind_of_network(monkeypatch, model):
     from animeinterp.architectures import build_network
     from animeinterp.options import PRESETS

@@ -75,26 +75,26 @@ class GridNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         full, half, quarter = ROWS
-        self.residual_model_head = _block(6, full)
-        self.residual_model_head1 = _block(2 * full, full)
-        self.residual_model_head2 = _block(2 * half, half)
-        self.residual_model_head3 = _block(2 * quarter, quarter)
+        self.residual_model_head = conv_block(6, full)
+        self.residual_model_head1 = conv_block(2 * full, full)
+        self.residual_model_head2 = conv_block(2 * half, half)
+        self.residual_model_head3 = conv_block(2 * quarter, quarter)
 
-        self.residual_model_01 = _block(full, full)
-        self.residual_model_04 = _block(full, full)
-        self.residual_model_05 = _block(full, full)
-        self.residual_model_tail = _block(full, 3)
-        self.residual_model_11 = _block(half, half)
-        self.residual_model_14 = _block(half, half)
-        self.residual_model_15 = _block(half, half)
-        self.residual_model_21 = _block(quarter, quarter)
-        self.residual_model_24 = _block(quarter, quarter)
-        self.residual_model_25 = _block(quarter, quarter)
+        self.residual_model_01 = conv_block(full, full)
+        self.residual_model_04 = conv_block(full, full)
+        self.residual_model_05 = conv_block(full, full)
+        self.residual_model_tail = conv_block(full, 3)
+        self.residual_model_11 = conv_block(half, half)
+        self.residual_model_14 = conv_block(half, half)
+        self.residual_model_15 = conv_block(half, half)
+        self.residual_model_21 = conv_block(quarter, quarter)
+        self.residual_model_24 = conv_block(quarter, quarter)
+        self.residual_model_25 = conv_block(quarter, quarter)
 
-        self.downsample_model_10 = _block(full, half, stride=2)
-        self.downsample_model_20 = _block(half, quarter, stride=2)
-        self.downsample_model_11 = _block(full, half, stride=2)
-        self.downsample_model_21 = _block(half, quarter, stride=2)
+        self.downsample_model_10 = conv_block(full, half, stride=2)
+        self.downsample_model_20 = conv_block(half, quarter, stride=2)
+        self.downsample_model_11 = conv_block(full, half, stride=2)
+        self.downsample_model_21 = conv_block(half, quarter, stride=2)
         self.upsample_model_04 = _upsample(half, full)
         self.upsample_model_14 = _upsample(quarter, half)
         self.upsample_model_05 = _upsample(half, full)
@@ -132,7 +132,8 @@ class GridNet(nn.Module):
         return drawn[..., :height, :width]
 
 
-def _block(channels_in: int, channels: int, stride: int = 1) -> nn.Sequential:
+def conv_block(channels_in: int, channels: int, stride: int = 1) -> nn.Sequential:
+    """Two activations, each before a 3x3 convolution; the first convolution has the stride."""
     return nn.Sequential(
         PReLU(inplace=False),
         nn.Conv2d(channels_in, channels, 3, stride, padding=1),

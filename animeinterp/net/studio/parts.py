@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from animeinterp.net.gridnet import PReLU
+from animeinterp.net.gridnet import PReLU, conv_block
 from animeinterp.net.rfr import backward_warp
 
 Pyramid = tuple[Tensor, Tensor, Tensor]
@@ -23,7 +23,7 @@ class FeaturePyramid(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.block1, self.block2, self.block3 = _down(3, 64), _down(64, 128), _down(128, 192)
+        self.block1, self.block2, self.block3 = conv_block(3, 64, 2), conv_block(64, 128, 2), conv_block(128, 192, 2)
 
     def forward(self, frame: Tensor) -> Pyramid:
         """Frame → (half, quarter, eighth)."""
@@ -63,15 +63,6 @@ def _occluded(flow: Tensor, back: Tensor) -> Tensor:
     gap = (flow + backward_warp(back, flow)).norm(dim=1, keepdim=True)
     occluded: Tensor = (gap > _TOLERANCE * reach + _SLACK).to(flow.dtype)
     return occluded
-
-
-def _down(channels_in: int, channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        PReLU(inplace=False),
-        nn.Conv2d(channels_in, channels, 3, 2, padding=1),
-        PReLU(),
-        nn.Conv2d(channels, channels, 3, padding=1),
-    )
 
 
 def _step(channels_in: int, channels: int) -> nn.Sequential:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from animeinterp.net.gridnet import PReLU
+from animeinterp.net.gridnet import PReLU, conv_block
 
 _ROWS = (64, 128, 192)
 
@@ -73,16 +73,16 @@ class Synthesis(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         half, quarter, eighth = _ROWS
-        self.residual_model_head0 = _block(9, half)
-        self.residual_model_head1 = _block(2 * half, half)
-        self.residual_model_head2 = _block(2 * quarter, quarter)
-        self.residual_model_head3 = _block(2 * eighth, eighth)
+        self.residual_model_head0 = conv_block(9, half)
+        self.residual_model_head1 = conv_block(2 * half, half)
+        self.residual_model_head2 = conv_block(2 * quarter, quarter)
+        self.residual_model_head3 = conv_block(2 * eighth, eighth)
         for row, channels in enumerate(_ROWS):
             for column in (1, 4, 5):
-                self.add_module(f"residual_model_{row}{column}", _block(channels, channels))
+                self.add_module(f"residual_model_{row}{column}", conv_block(channels, channels))
         for column in (0, 1):
-            self.add_module(f"downsample_model_1{column}", _block(half, quarter, 2))
-            self.add_module(f"downsample_model_2{column}", _block(quarter, eighth, 2))
+            self.add_module(f"downsample_model_1{column}", conv_block(half, quarter, 2))
+            self.add_module(f"downsample_model_2{column}", conv_block(quarter, eighth, 2))
         for column in (4, 5):
             self.add_module(f"upsample_model_0{column}", _up(quarter, half))
             self.add_module(f"upsample_model_1{column}", _up(eighth, quarter))
@@ -127,15 +127,6 @@ class Synthesis(nn.Module):
     def _at(self, kind: str, place: int, x: Tensor) -> Tensor:
         changed: Tensor = self.get_submodule(f"{kind}_model_{place:02}")(x)
         return changed
-
-
-def _block(channels_in: int, channels: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        PReLU(inplace=False),
-        nn.Conv2d(channels_in, channels, 3, stride, padding=1),
-        PReLU(),
-        nn.Conv2d(channels, channels, 3, padding=1),
-    )
 
 
 def _up(channels_in: int, channels: int) -> nn.Sequential:
