@@ -48,8 +48,8 @@ def write_gallery(
         target: the file.
         evaluation: what was scored; its first model chooses the crops.
         files: of the triplets that were evaluated.
-        drawn: model and triplet → the picture that was drawn and scored, None where it was not kept; what cannot be
-            read is told on the page.
+        drawn: model and triplet → the picture that was drawn and scored, None where it was not kept; unreadable
+            files are listed on the page.
         lpips: what crops are ranked by; None ranks them by squared error, and the page says so.
         count: how many crops are shown at most.
         workers: triplets that are looked at at once.

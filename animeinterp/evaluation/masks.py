@@ -107,7 +107,7 @@ def part_cells(scores: Mapping[str, PartScores]) -> tuple[float | None, ...]:
 
 
 def parts_of(known: Mapping[str, str]) -> dict[str, PartScores]:
-    """The scores of a row of the CSV, whose empty cells are left out. Raises ValueError for what cannot be."""
+    """The scores of a row of the CSV, whose empty cells are left out. Raises ValueError for values out of range."""
     found = {}
     for part in PARTS:
         if f"{part}_psnr" in known:

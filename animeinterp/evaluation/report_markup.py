@@ -51,6 +51,6 @@ def heat(share: NDArray[np.floating]) -> Picture:
 
 
 def ramp() -> str:
-    """The colours of `heat` as stops of a CSS gradient."""
+    """The colors of `heat` as stops of a CSS gradient."""
     stops = heat(np.linspace(0, 1, 9)[None])[0]
     return ", ".join("#" + bytes(stop.tolist()).hex() for stop in stops)

@@ -7,10 +7,10 @@ frame 0 and frame 1 brought back along the flow.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from animeinterp.net.rfr import backward_warp
+from animeinterp.net.studio.blur import gaussian_blur
 
 # Chosen on twenty triplets of a cartoon of 1936 and on textured triplets of the development set (docs/results.md):
 # grain correlates by 0.67 at most, drawn texture that is as weak by 0.74 at least.
@@ -38,9 +38,9 @@ def is_grainy(frame0: Tensor, frame1: Tensor, flow01: Tensor) -> bool:
             return False
         warped = backward_warp(gray1, flow01.float())
         inside = backward_warp(torch.ones_like(gray1), flow01.float()) > 0.99
-        detail0, detail1 = (_blur(gray, _FINE) - _blur(gray, _COARSE) for gray in (gray0, warped))
-        strength = _blur((detail0.square() + detail1.square()) / 2, _AROUND).sqrt()
-        agree = (_blur(gray0, _AROUND) - _blur(warped, _AROUND)).abs() < _SAME
+        detail0, detail1 = (gaussian_blur(gray, _FINE) - gaussian_blur(gray, _COARSE) for gray in (gray0, warped))
+        strength = gaussian_blur((detail0.square() + detail1.square()) / 2, _AROUND).sqrt()
+        agree = (gaussian_blur(gray0, _AROUND) - gaussian_blur(warped, _AROUND)).abs() < _SAME
         taken = inside & agree & (strength > _WEAK) & (strength < _STRONG)
         if int(taken.sum()) < _LEAST_PIXELS:
             return False
@@ -51,18 +51,8 @@ def is_grainy(frame0: Tensor, frame1: Tensor, flow01: Tensor) -> bool:
 
 def _is_everywhere(gray: Tensor) -> bool:
     """Whether even the flattest parts have detail, and most have little."""
-    detail = gray - _blur(gray, 1.0)
-    strength = _blur(detail.square(), _AROUND).sqrt().flatten()
+    detail = gray - gaussian_blur(gray, 1.0)
+    strength = gaussian_blur(detail.square(), _AROUND).sqrt().flatten()
     strength = strength[:: -(-strength.numel() // _SAMPLED)]
     flat, median = torch.quantile(strength, torch.tensor([_FLAT_SHARE, 0.5], device=gray.device))
     return bool(flat > _LEAST_IN_FLAT and median < _MOST_MEDIAN)
-
-
-def _blur(planes: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of (1, 1, H, W), the border repeated."""
-    radius = round(3 * sigma)
-    x = torch.arange(-radius, radius + 1, device=planes.device, dtype=torch.float32)
-    kernel = torch.exp(-0.5 * (x / sigma) ** 2)
-    kernel = (kernel / kernel.sum()).view(1, 1, 1, -1)
-    padded = F.pad(planes, (radius,) * 4, mode="replicate")
-    return F.conv2d(F.conv2d(padded, kernel), kernel.transpose(2, 3))

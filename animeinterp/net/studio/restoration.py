@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from animeinterp.net.studio.blur import gaussian_blur
+
 
 class Agreement(NamedTuple):
     """When two drawings agree.
@@ -36,7 +38,6 @@ class Agreement(NamedTuple):
 CLEAN = (Agreement(sigma=6.0, tolerance=6.0, softness=2.0), Agreement(sigma=1.5, tolerance=32.0, softness=6.0))
 GRAINY = (Agreement(sigma=1.5, tolerance=16.0, softness=1.5),)
 _CHECKERS = 1.0  # px; sigma of the blur that finds how strong the checkerboard is
-_REACH = 4  # sigmas at which the Gaussian is cut off
 
 
 def restore(sharp: Tensor, middle: Tensor, safe: Tensor, grainy: bool = False) -> Tensor:
@@ -74,8 +75,8 @@ def join(preferred: Tensor, other: Tensor, rule: Sequence[Agreement]) -> Tensor:
 
 def _share(difference: Tensor, scale: Agreement) -> Tensor:
     """How far drawings with this difference agree: (N, 1, H, W) in (0, 1)."""
-    gap = _blur(difference, scale.sigma).abs().amax(1, keepdim=True)
-    gap = _blur(F.max_pool2d(gap, 3, 1, 1), scale.sigma)
+    gap = gaussian_blur(difference, scale.sigma).abs().amax(1, keepdim=True)
+    gap = gaussian_blur(F.max_pool2d(gap, 3, 1, 1), scale.sigma)
     return ((scale.tolerance - 255 * gap) / scale.softness).sigmoid()
 
 
@@ -83,18 +84,4 @@ def _without_checkers(planes: Tensor) -> Tensor:
     """Planes (N, C, H, W) without what alternates from pixel to pixel both ways."""
     y, x = (torch.arange(length, device=planes.device) for length in planes.shape[-2:])
     sign = 1.0 - 2.0 * ((y[:, None] + x) % 2)
-    return planes.float() - sign * _blur(planes.float() * sign, _CHECKERS)
-
-
-def _blur(planes: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur, the border mirrored, in float32 whatever the precision of the networks."""
-    channels, (height, width) = planes.shape[1], planes.shape[-2:]
-    with torch.autocast(planes.device.type, enabled=False):
-        for axis, length in ((2, height), (3, width)):
-            radius = min(round(_REACH * sigma), length - 1)
-            x = torch.arange(-radius, radius + 1, device=planes.device, dtype=torch.float32)
-            kernel = torch.exp(-0.5 * (x / sigma) ** 2)
-            kernel = (kernel / kernel.sum()).view((1, 1, -1, 1) if axis == 2 else (1, 1, 1, -1))
-            pad = (0, 0, radius, radius) if axis == 2 else (radius, radius, 0, 0)
-            planes = F.conv2d(F.pad(planes, pad, mode="reflect"), kernel.expand(channels, 1, -1, -1), groups=channels)
-    return planes
+    return planes.float() - sign * gaussian_blur(planes.float() * sign, _CHECKERS)
