@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from animeinterp.coarse_flow import CoarseFlows
+    from animeinterp.config import LineStyle, ModelConfig, Options
     from animeinterp.errors import (
         AnimeInterpError,
         AnimeInterpWarning,
@@ -29,11 +30,10 @@ if TYPE_CHECKING:
     from animeinterp.frame import Frame
     from animeinterp.interpolator import Interpolator, load_interpolator
     from animeinterp.motion import Analysis, Motion
-    from animeinterp.options import LineStyle, ModelConfig, Options
     from animeinterp.video.compare import Compare
-    from animeinterp.video.encoding import Encoding
     from animeinterp.video.job import Sound, VideoOptions, interpolate_video
     from animeinterp.video.progress import Tally
+    from animeinterp.video.sink.encoders import Encoding
     from animeinterp.video.timeline import Cadence
     from animeinterp.weights import available_models
     from animeinterp.weights.records import ModelRecord, Score
@@ -47,17 +47,17 @@ _HOME = {
     "CoarseFlows": "animeinterp.coarse_flow",
     "Compare": "animeinterp.video.compare",
     "DeviceWarning": "animeinterp.errors",
-    "Encoding": "animeinterp.video.encoding",
+    "Encoding": "animeinterp.video.sink.encoders",
     "FileError": "animeinterp.errors",
     "Frame": "animeinterp.frame",
     "FrameError": "animeinterp.errors",
     "Interpolator": "animeinterp.interpolator",
-    "LineStyle": "animeinterp.options",
+    "LineStyle": "animeinterp.config",
     "MissingExtraError": "animeinterp.errors",
-    "ModelConfig": "animeinterp.options",
+    "ModelConfig": "animeinterp.config",
     "ModelRecord": "animeinterp.weights.records",
     "Motion": "animeinterp.motion",
-    "Options": "animeinterp.options",
+    "Options": "animeinterp.config",
     "Score": "animeinterp.weights.records",
     "Sound": "animeinterp.video.job",
     "Tally": "animeinterp.video.progress",

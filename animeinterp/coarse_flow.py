@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from animeinterp.errors import UsageError
 from animeinterp.motion import Analysis, timed
 from animeinterp.resizing import resize_flow
-from animeinterp.sgm.guidance import PUBLISHED, QUICK, Guidance, coarse_flow
+from animeinterp.sgm.coarse_flow import PUBLISHED, QUICK, Guidance, coarse_flow
 from animeinterp.sgm.matching import match
 
 CoarseFlows = tuple[NDArray[np.float32], NDArray[np.float32]]

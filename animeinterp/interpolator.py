@@ -21,25 +21,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from animeinterp.architectures import Networks, build_network, try_out, wrap
+from animeinterp.builder import Networks, build_network, try_out, wrap
 from animeinterp.coarse_flow import CoarseFlows, given_flow, match_segments
+from animeinterp.config import DEFAULT_PRESET, PRESETS, LineStyle, ModelConfig, Options, at_share
 from animeinterp.device import choose_device, has_fast_bf16
 from animeinterp.errors import DeviceWarning, UsageError
 from animeinterp.frame import AnyFrame, Frame, check_frame, check_pair, check_time, copied, from_planes, rgb8, to_planes
 from animeinterp.mattes import Region, crop, find_window, mix, moving_hull, surround
 from animeinterp.motion import Analysis, Motion, timed
-from animeinterp.net.compose import Warped, compose, warp
-from animeinterp.net.descriptors import PieceDescriptor, load_vgg
-from animeinterp.net.landing import mark_landings
-from animeinterp.networks import Moved, Side
-from animeinterp.options import DEFAULT_PRESET, PRESETS, LineStyle, ModelConfig, Options, at_share
+from animeinterp.net.adapters import Moved, Side
+from animeinterp.net.classical import Warped, compose, warp
+from animeinterp.net.ops.splat_cpu import mark_landings
+from animeinterp.net.paper.vgg import PieceDescriptor, load_vgg
 from animeinterp.resizing import at_working_size, resize, resize_flow
-from animeinterp.sgm import appearance
+from animeinterp.sgm import descriptors as appearance
+from animeinterp.sgm.coarse_flow import Guidance
 from animeinterp.sgm.contours import line_map
-from animeinterp.sgm.dense import Direction, fuse, importance
-from animeinterp.sgm.guidance import Guidance
-from animeinterp.sgm.pieces import Pieces, pieces_between, pieces_of, resolve_style
-from animeinterp.sgm.repeats import slide_of_repeats
+from animeinterp.sgm.flow_fusion import Direction, fuse, importance
+from animeinterp.sgm.periodic_pan import slide_of_repeats
+from animeinterp.sgm.segments import Pieces, pieces_between, pieces_of, resolve_style
 from animeinterp.weights.loading import load_weights
 from animeinterp.weights.locations import weight_files
 
@@ -62,7 +62,7 @@ class Interpolator:
     """Draws frames between frames; made by `load_interpolator`.
 
     config: the architecture. options: how it is run. network: the learned half, None where `config` needs none.
-    descriptor: VGG features for matching; None takes `animeinterp.sgm.appearance`, which needs no weights.
+    descriptor: VGG features for matching; None takes `animeinterp.sgm.descriptors`, which needs no weights.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from animeinterp.frame import AnyFrame_co
 from animeinterp.mattes import Region
-from animeinterp.sgm.pieces import Pieces
+from animeinterp.sgm.segments import Pieces
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,8 +20,8 @@ import torch
 
 from animeinterp.data.atd12k import TripletFiles, read_triplet, triplets
 from animeinterp.evaluation.best_time import best_time, drawer
-from animeinterp.evaluation.metrics import psnr
 from animeinterp.interpolator import Interpolator, load_interpolator
+from animeinterp.metrics.image import psnr
 
 PARTS = range(8, 73)  # times in parts of 80
 SEARCHES = ("this search", "all tenths, then both sides of the best", "all times")

@@ -23,16 +23,16 @@ import torch
 from numpy.typing import NDArray
 
 from animeinterp import load_interpolator
+from animeinterp.config import Options
 from animeinterp.data.atd12k import triplets
 from animeinterp.evaluation.evaluate import Fault, score
-from animeinterp.evaluation.perceptual import load_lpips
 from animeinterp.evaluation.scores import TripletScores, read_rows, summarize, write_rows
 from animeinterp.frame import from_planes
 from animeinterp.io.files import make_folder
+from animeinterp.io.images import write_picture
+from animeinterp.metrics.lpips import load_lpips
+from animeinterp.net.studio.adapter import StudioNetwork
 from animeinterp.net.studio.restoration import restore
-from animeinterp.options import Options
-from animeinterp.picture import write_picture
-from animeinterp.studio_network import StudioNetwork
 
 NAMES = ("cel", "RIFE 4.6", "GMFSS union")  # the candidates, in their order
 Picture = NDArray[np.uint8]

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from animeinterp import Options, load_interpolator
 from animeinterp.frame import Frame
-from animeinterp.picture import read_picture
+from animeinterp.io.images import read_picture
 
 MODELS = ("classical", "cel", "cel-fast")
 

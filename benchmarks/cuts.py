@@ -26,8 +26,8 @@ import av
 import cv2
 import numpy as np
 
-from animeinterp.video.drawings import CadenceReport, drawings
-from animeinterp.video.film import Shown
+from animeinterp.video.cadence.drawings import CadenceReport, drawings
+from animeinterp.video.source.info import Shown
 
 # The white flash of glyphs ends at 107, where a bird appears on white: either answer will do.
 CUTS = {"glyphs": {105}, "hard_cuts": {36, 66, 94, 128}, "popeye": {31, 230}}

@@ -25,10 +25,10 @@ from scipy.spatial.distance import cdist
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 import plain_segmentation as plain
 
-from animeinterp.options import JAPANESE, WESTERN
+from animeinterp.config import JAPANESE, WESTERN
 from animeinterp.sgm.contours import choose_style, line_map
 from animeinterp.sgm.merging import merge_small_pieces, relabel_by_area, thin_lines
-from animeinterp.sgm.pieces import segment
+from animeinterp.sgm.segments import segment
 from animeinterp.sgm.trapped_ball import trapped_ball_fill
 
 STAGES = ("contours", "trapped ball", "merging", "thinning, labels")

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from animeinterp.data.linear.record import ART_KIND
 from animeinterp.errors import AnimeInterpError, FileError
 from animeinterp.io.files import atomic_folder, file_digest, write_text
-from animeinterp.picture import read_picture, write_picture
+from animeinterp.io.images import read_picture, write_picture
 
 MIRROR = "https://deb.debian.org/debian"
 DEB = "pool/main/w/warmux/warmux-data_11.04.1+repack2-4_all.deb"

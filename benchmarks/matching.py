@@ -17,11 +17,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from animeinterp.picture import read_picture
-from animeinterp.sgm import appearance
-from animeinterp.sgm.guidance import MIN_AREA
+from animeinterp.io.images import read_picture
+from animeinterp.sgm import descriptors as appearance
+from animeinterp.sgm.coarse_flow import MIN_AREA
 from animeinterp.sgm.matching import match
-from animeinterp.sgm.pieces import segment
+from animeinterp.sgm.segments import segment
 
 
 def main() -> None:
@@ -54,19 +54,19 @@ def descriptors(arguments):
     chosen = {"appearance (no weights)": appearance.describe}
 
     def by_vgg(vgg):
-        from animeinterp.net.descriptors import PieceDescriptor
+        from animeinterp.net.paper.vgg import PieceDescriptor
 
         descriptor = PieceDescriptor(vgg.eval())
         return lambda frame, pieces: descriptor.describe(frame, pieces.labels, len(pieces))
 
     if arguments.vgg19:
-        from animeinterp.net.descriptors import load_vgg
+        from animeinterp.net.paper.vgg import load_vgg
 
         chosen["VGG-19"] = by_vgg(load_vgg(arguments.vgg19))
     if arguments.vgg16_lpips:
         import torch
 
-        from animeinterp.net.descriptors import VGG
+        from animeinterp.net.paper.vgg import VGG
         from animeinterp.weights.loading import read_lpips_vgg16
 
         torch.manual_seed(0)

@@ -41,14 +41,14 @@ from typing import Any
 from tables import block_of, evaluated, markdown, quality_table, without_folder
 
 from animeinterp.data.atd12k import TripletFiles, read_triplet, triplets
-from animeinterp.data.triplet import Triplet
+from animeinterp.data.types import Triplet
 from animeinterp.errors import AnimeInterpError, FileError, FrameError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation, beside
 from animeinterp.evaluation.predictions import read_prediction
 from animeinterp.evaluation.results import stamp
 from animeinterp.evaluation.scores import COLUMNS, TripletScores, cells, write_rows
 from animeinterp.io.files import make_folder, write_text
-from animeinterp.picture import write_picture
+from animeinterp.io.images import write_picture
 
 IN_A_ROW = 3  # failures after which a program is given up
 PLACES = ("frame0", "frame1", "input", "output", "here")

@@ -15,11 +15,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from animeinterp.picture import read_picture
-from animeinterp.sgm import appearance
-from animeinterp.sgm.guidance import PUBLISHED, QUICK, coarse_flow
+from animeinterp.io.images import read_picture
+from animeinterp.sgm import descriptors as appearance
+from animeinterp.sgm.coarse_flow import PUBLISHED, QUICK, coarse_flow
 from animeinterp.sgm.matching import match
-from animeinterp.sgm.pieces import segment
+from animeinterp.sgm.segments import segment
 
 WAYS = {"DIS, published settings": PUBLISHED, "DIS, quick": QUICK, "translation only": None}
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from paper_network import reference_splat
 from torch import Tensor
 
-from animeinterp.net.splatting import splat, splat_sum_plain
+from animeinterp.net.ops.splatting import splat, splat_sum_plain
 
 
 def reference_average(source: Tensor, flow: Tensor) -> Tensor:

@@ -20,8 +20,8 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from animeinterp import Options
+from animeinterp.io.images import read_picture
 from animeinterp.net.studio.model import Studio
-from animeinterp.picture import read_picture
 from animeinterp.weights.studio import studio_weights
 
 # PyTorch's counter leaves out attention as the CPU computes it.

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import torch
 
-from animeinterp.data.scenes.source import SceneSource
-from animeinterp.net.cel import Cel
+from animeinterp.data.synthetic.dataset import SceneSource
+from animeinterp.net.cel.model import Cel
 from animeinterp.training.config import LossConfig
 from animeinterp.training.train import measure
 

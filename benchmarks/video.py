@@ -29,9 +29,9 @@ import numpy as np
 from memory import peak_bytes
 
 from animeinterp import VideoOptions, interpolate_video, load_interpolator
-from animeinterp.video.encoding import Encoding, choose_encoder
-from animeinterp.video.reader import Reader, probe
-from animeinterp.video.segments import SegmentWriter
+from animeinterp.video.sink.encoders import Encoding, choose_encoder
+from animeinterp.video.sink.segments import SegmentWriter
+from animeinterp.video.source.reader import Reader, probe
 
 
 def made(target: Path, reach: float, count: int = 48) -> Path:

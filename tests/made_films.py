@@ -11,7 +11,7 @@ import av
 import cv2
 import numpy as np
 
-from animeinterp.video.film import Shown
+from animeinterp.video.source.info import Shown
 
 WIDTH, HEIGHT = 192, 108
 RATE = 24

@@ -14,11 +14,11 @@ import numpy as np
 from conftest import draw_scene
 from PIL import Image
 
-from animeinterp.video.encoding import Encoding, choose_encoder
-from animeinterp.video.film import Film
-from animeinterp.video.muxing import join
-from animeinterp.video.reader import probe
-from animeinterp.video.segments import SegmentWriter
+from animeinterp.video.sink.encoders import Encoding, choose_encoder
+from animeinterp.video.sink.muxing import join
+from animeinterp.video.sink.segments import SegmentWriter
+from animeinterp.video.source.info import Film
+from animeinterp.video.source.reader import probe
 
 MS = Fraction(1, 1000)
 ASS = b"""[Script Info]

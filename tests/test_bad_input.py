@@ -18,7 +18,7 @@ from PIL import Image
 from stub import Blender
 
 from animeinterp.cli import main
-from animeinterp.picture import write_picture
+from animeinterp.io.images import write_picture
 
 HERE = Path(__file__).parent
 SUBPROCESS_ENV = {**os.environ, "PYTHONPATH": f"{HERE.parent}{os.pathsep}{HERE}"}

@@ -21,8 +21,8 @@ from conftest import draw_scene
 from animeinterp.cli import main as cli
 from animeinterp.errors import FileError, UsageError
 from animeinterp.evaluation.evaluate import evaluate
-from animeinterp.evaluation.metrics import measure
 from animeinterp.evaluation.scores import COLUMNS, BestTime, Scores, TripletScores, write_rows
+from animeinterp.metrics.image import measure
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 NAMES = ("a", "b")

@@ -18,9 +18,9 @@ from animeinterp.data.atd12k import triplets
 from animeinterp.errors import FrameError
 from animeinterp.evaluation.best_time import best_time, drawer
 from animeinterp.evaluation.evaluate import evaluate, score
-from animeinterp.evaluation.metrics import chamfer, psnr, ssim
 from animeinterp.evaluation.report import write_report
 from animeinterp.evaluation.scores import COLUMNS, BestTime, Scores, TripletScores, cells, read_rows, summarize
+from animeinterp.metrics.image import chamfer, psnr, ssim
 
 WAY = 20  # px from frame 1 to frame 3
 PLACES = {"early": 6, "late": 14, "middle": 10}  # px from frame 1 to the truth

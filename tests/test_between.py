@@ -11,9 +11,9 @@ from conftest import draw_scene
 from films import difference
 
 from animeinterp import AnimeInterpError, Options, load_interpolator
-from animeinterp.ahead import ahead
-from animeinterp.video.between import Inbetweener, Key, changed_region
+from animeinterp.runtime.prefetch import ahead
 from animeinterp.video.compare import beside
+from animeinterp.video.inbetween import Inbetweener, Key, changed_region
 
 HALF = Fraction(1, 2)
 

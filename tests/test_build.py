@@ -17,18 +17,18 @@ import pytest
 from films import make_film
 
 from animeinterp.cli import main
-from animeinterp.data import build as building
 from animeinterp.data.atd12k import read_annotation, read_triplet, triplets
-from animeinterp.data.build import build, prune
-from animeinterp.data.build_record import FilmRecord, Record, annotations_of, flows_of, manifest_of, read_record
-from animeinterp.data.build_triplets import BuildOptions, chosen, fitted
-from animeinterp.data.levels import moving_region
+from animeinterp.data.difficulty import moving_region
+from animeinterp.data.films import build as building
+from animeinterp.data.films.build import build, prune
+from animeinterp.data.films.manifest import FilmRecord, Record, annotations_of, flows_of, manifest_of, read_record
+from animeinterp.data.films.select import BuildOptions, chosen, fitted
 from animeinterp.errors import FileError, UsageError
 from animeinterp.evaluation.evaluate import evaluate
-from animeinterp.picture import read_picture
-from animeinterp.video.drawings import Drawing, drawings
-from animeinterp.video.film import Film
-from animeinterp.video.reader import Reader, probe
+from animeinterp.io.images import read_picture
+from animeinterp.video.cadence.drawings import Drawing, drawings
+from animeinterp.video.source.info import Film
+from animeinterp.video.source.reader import Reader, probe
 
 COUNT = 40  # frames of a made film
 CUT = 24
@@ -306,7 +306,7 @@ def test_the_sheet_holds_everything_and_escapes_names(made, tmp_path):
 
 
 def test_large_sets_have_several_pages(films, tmp_path, monkeypatch):
-    monkeypatch.setattr("animeinterp.data.build_sheet._PAGE", 2)
+    monkeypatch.setattr("animeinterp.data.films.contact_sheet._PAGE", 2)
     folder = tmp_path / "mine"
     built = build(films[:1], folder, OPTIONS)
     assert len(built.sheets) == -(-len(names(folder)) // 2) > 1

@@ -7,8 +7,8 @@ import math
 
 import pytest
 
-from animeinterp.data.build_record import Record
-from animeinterp.data.build_sheet import escape, write_sheet
+from animeinterp.data.films.contact_sheet import escape, write_sheet
+from animeinterp.data.films.manifest import Record
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from animeinterp.config import CEL, CEL_FAST
 from animeinterp.errors import FrameError
-from animeinterp.net.cel import Cel
-from animeinterp.net.compose import compose, consistency, warp
-from animeinterp.net.encoder import Levels
-from animeinterp.options import CEL, CEL_FAST
+from animeinterp.net.cel.encoder import Levels
+from animeinterp.net.cel.model import Cel
+from animeinterp.net.classical import compose, consistency, warp
 
 SMALL = replace(CEL, widths=(8, 8, 16), synthesis_widths=(8, 8, 16, 16), iterations=2)
 

@@ -12,7 +12,7 @@ import animeinterp
 from animeinterp.cli import main
 from animeinterp.demo import FRAME0, FRAME1, TRUTH
 from animeinterp.errors import WeightsError
-from animeinterp.picture import Picture, read_picture, write_picture
+from animeinterp.io.images import Picture, read_picture, write_picture
 
 LIMIT = 1_000_000
 

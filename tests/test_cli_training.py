@@ -14,8 +14,8 @@ from conftest import draw_scene
 from animeinterp.cli import main
 from animeinterp.data.sources import open_samples, recognize
 from animeinterp.errors import FileError, MissingExtraError, UsageError
-from animeinterp.picture import read_picture
-from animeinterp.training.record import Progress
+from animeinterp.io.images import read_picture
+from animeinterp.training.log import Progress
 
 RUN = """
 name = "tiny"

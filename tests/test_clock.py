@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from films import difference, figure, make_film, pictures
 
-from animeinterp.video.clock import Clock
-from animeinterp.video.encoding import Encoding, choose_encoder
-from animeinterp.video.muxing import join
-from animeinterp.video.reader import Reader, probe
-from animeinterp.video.segments import SegmentWriter
+from animeinterp.video.sink.encoders import Encoding, choose_encoder
+from animeinterp.video.sink.muxing import join
+from animeinterp.video.sink.segments import SegmentWriter
+from animeinterp.video.source.clock import Clock
+from animeinterp.video.source.reader import Reader, probe
 
 B_FRAMES = {"bf": "3", "crf": "10"}
 

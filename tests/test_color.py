@@ -15,13 +15,13 @@ import pytest
 
 from animeinterp import load_interpolator
 from animeinterp.errors import UsageError
-from animeinterp.video.colour import ColourPath, is_rgb, matrix_of
-from animeinterp.video.encoding import Encoding, choose_encoder
 from animeinterp.video.examine import examined
-from animeinterp.video.film import Colour, Film
 from animeinterp.video.job import VideoOptions, interpolate_video
-from animeinterp.video.output import output_of
-from animeinterp.video.reader import Reader, probe
+from animeinterp.video.sink.encoders import Encoding, choose_encoder
+from animeinterp.video.sink.target import output_of
+from animeinterp.video.source.color import ColourPath, is_rgb, matrix_of
+from animeinterp.video.source.info import Colour, Film
+from animeinterp.video.source.reader import Reader, probe
 from animeinterp.video.timeline import grid_of
 
 BT601, BT709, BT2020 = 5, 1, 9

@@ -2,7 +2,7 @@
 
 import torch
 
-from animeinterp.net.compose import compose, warp
+from animeinterp.net.classical import compose, warp
 
 
 def planes(seed: int = 0, size=(20, 30)):

@@ -14,8 +14,8 @@ import pytest
 from films import figure, make_film
 
 from animeinterp.errors import FileError, FrameError
-from animeinterp.video.container import open_film
-from animeinterp.video.reader import Reader, probe
+from animeinterp.video.source.container import open_film
+from animeinterp.video.source.reader import Reader, probe
 
 PLAYLISTS = {
     "list.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nreal.ts\n#EXT-X-ENDLIST\n",

@@ -6,7 +6,7 @@ import pytest
 from drawings import draw, drawings, golden_frames
 from hypothesis import given, settings
 
-from animeinterp.options import JAPANESE, WESTERN, LineStyle, at_share
+from animeinterp.config import JAPANESE, WESTERN, LineStyle, at_share
 from animeinterp.sgm.contours import choose_style, line_map, line_strength
 
 STYLES = pytest.mark.parametrize("style", [WESTERN, JAPANESE], ids=["western", "japanese"])

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 from animeinterp import load_interpolator
 from animeinterp.data import crops
 from animeinterp.data.crops import CropStore, crops_of, reverse, turn, write_crops
-from animeinterp.data.triplet import Triplet
+from animeinterp.data.types import Triplet
 from animeinterp.errors import FileError, UsageError
 
 SHIFT = (3, -2)  # px, x and y

@@ -26,9 +26,9 @@ from made_films import (
 from PIL import Image
 
 from animeinterp.errors import FileError, UsageError
-from animeinterp.video.cuts import CutList, parse_cuts
-from animeinterp.video.drawings import CadenceReport, drawings
-from animeinterp.video.film import Shown
+from animeinterp.video.cadence.cuts import CutList, parse_cuts
+from animeinterp.video.cadence.drawings import CadenceReport, drawings
+from animeinterp.video.source.info import Shown
 
 WHITE, BLACK = (np.full((HEIGHT, WIDTH, 3), level, np.uint8) for level in (255, 0))
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from conftest import draw_scene
 
-from animeinterp.sgm.dense import BLUR, Direction, _cost, backward_warp, color_error, dis_flow, fuse, importance
-from animeinterp.sgm.guidance import Guidance
-from animeinterp.sgm.pieces import segment
+from animeinterp.sgm.coarse_flow import Guidance
+from animeinterp.sgm.flow_fusion import BLUR, Direction, _cost, backward_warp, color_error, dis_flow, fuse, importance
+from animeinterp.sgm.segments import segment
 
 
 def test_backward_warp_by_a_whole_shift_is_exact():

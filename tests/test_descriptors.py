@@ -9,7 +9,7 @@ import torch
 from conftest import draw_scene
 
 from animeinterp.errors import FrameError, UsageError, WeightsError
-from animeinterp.net.descriptors import PUBLISHED_CODE_LAYERS, VGG, PieceDescriptor, load_vgg, pool
+from animeinterp.net.paper.vgg import PUBLISHED_CODE_LAYERS, VGG, PieceDescriptor, load_vgg, pool
 from animeinterp.weights.loading import read_lpips_vgg16
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from animeinterp import device, interpolator
-from animeinterp.architectures import try_out
+from animeinterp.builder import try_out
 from animeinterp.cli import main
 from animeinterp.device import check_device_name, choose_device
 from animeinterp.errors import DeviceWarning, UsageError
@@ -116,8 +116,8 @@ def test_a_gpu_that_cannot_draw_leaves_it_to_the_cpu_with_a_word(monkeypatch, mo
 
 @pytest.mark.parametrize("model", ["cel", "classical", "paper", "studio"])
 def test_the_trial_draws_with_every_kind_of_network(monkeypatch, model):
-    from animeinterp.architectures import build_network
-    from animeinterp.options import PRESETS
+    from animeinterp.builder import build_network
+    from animeinterp.config import PRESETS
 
     class Device(str):
         def startswith(self, prefix):
@@ -134,7 +134,7 @@ def test_too_old_a_gpu_is_explained():
 
 
 def test_the_note_is_printed(monkeypatch, tmp_path, capsys, pair):
-    from animeinterp.picture import write_picture
+    from animeinterp.io.images import write_picture
 
     monkeypatch.delenv("ANIMEINTERP_DEBUG", raising=False)
     monkeypatch.setattr(interpolator, "choose_device", lambda name: "cpu" if name == "cpu" else "meta")

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from made_films import HEIGHT, RATE, WIDTH, background, coded, decoded, grained, held, shown, view, walk, with_figure
 
-from animeinterp.video.cuts import CutList, parse_cuts
-from animeinterp.video.drawings import CadenceReport, drawings
-from animeinterp.video.film import Shown
+from animeinterp.video.cadence.cuts import CutList, parse_cuts
+from animeinterp.video.cadence.drawings import CadenceReport, drawings
+from animeinterp.video.source.info import Shown
 
 
 def draw(frames, **options):

@@ -14,11 +14,11 @@ import pytest
 from conftest import draw_scene
 
 from animeinterp.errors import FileError, FrameError, UsageError
-from animeinterp.video.colour import ColourPath
-from animeinterp.video.encoding import Encoding, choose_encoder
-from animeinterp.video.film import Colour, Film
-from animeinterp.video.muxing import join
-from animeinterp.video.segments import SegmentWriter
+from animeinterp.video.sink.encoders import Encoding, choose_encoder
+from animeinterp.video.sink.muxing import join
+from animeinterp.video.sink.segments import SegmentWriter
+from animeinterp.video.source.color import ColourPath
+from animeinterp.video.source.info import Colour, Film
 
 RATE = Fraction(48000, 1001)
 SCREEN = struct.pack(

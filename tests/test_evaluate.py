@@ -16,12 +16,12 @@ from conftest import draw_scene
 
 from animeinterp.cli import main
 from animeinterp.data.atd12k import FLOW_NAMES, triplets
-from animeinterp.data.guide_flows import default_folder, write_flows
+from animeinterp.data.sgm_flows import default_folder, write_flows
 from animeinterp.errors import FileError, FrameError, MissingExtraError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation, Fault, beside, evaluate, score
-from animeinterp.evaluation.metrics import measure, ssim
 from animeinterp.evaluation.scores import COLUMNS, Scores, TripletScores, read_rows, summarize, write_rows
-from animeinterp.picture import read_picture
+from animeinterp.io.images import read_picture
+from animeinterp.metrics.image import measure, ssim
 
 NAMES = ("a", "b", "c", "d")
 
@@ -614,9 +614,9 @@ def test_a_folder_of_another_layout(dataset, core, capsys):
 
 
 def test_flows_computed_before_give_the_same_scores_and_are_used(dataset):
+    from animeinterp.config import PAPER
     from animeinterp.interpolator import Interpolator, load_interpolator
-    from animeinterp.net.model import AnimeInterp
-    from animeinterp.options import PAPER
+    from animeinterp.net.paper.model import AnimeInterp
 
     config = replace(PAPER, iterations=1)
     torch.manual_seed(0)

@@ -11,10 +11,10 @@ from PIL import Image
 
 from animeinterp.errors import FileError, FrameError
 from animeinterp.frame import Mode, mode_of, widened
-from animeinterp.picture import read_pair, read_picture, write_picture
-from animeinterp.picture_header import read_header
-from animeinterp.video.folder import folder_frames, probe_folder
-from animeinterp.video.numbering import number_frames
+from animeinterp.io.image_header import read_header
+from animeinterp.io.images import read_pair, read_picture, write_picture
+from animeinterp.video.source.folder import folder_frames, probe_folder
+from animeinterp.video.source.numbering import number_frames
 
 LIMIT = 10**6
 GRAY, COLOR, CLEAR, DEEP = Mode(False, False, 8), Mode(True, False, 8), Mode(True, True, 8), Mode(True, False, 16)
@@ -190,7 +190,7 @@ def test_every_frame_is_looked_at_before_the_work(tmp_path, fault):
 def test_no_pixel_is_decoded_to_describe_a_folder(tmp_path, monkeypatch):
     filled(tmp_path, _1=figure(0), _2=in_mode(DEEP))
     write_picture(tmp_path / "3.webp", figure(0))
-    monkeypatch.setattr("animeinterp.video.folder.read_picture", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr("animeinterp.video.source.folder.read_picture", lambda *_: pytest.fail("decoded"))
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda *_: pytest.fail("decoded"))
     assert probe_folder(tmp_path, None, LIMIT).mode == DEEP
 
@@ -239,7 +239,7 @@ def test_headers_say_what_is_read(tmp_path):
 
 
 def test_pairs_are_widened_and_keep_a_profile_that_fits(tmp_path):
-    from animeinterp.picture import Picture
+    from animeinterp.io.images import Picture
 
     gray, color = in_mode(GRAY), in_mode(DEEP, 4)
     write_picture(tmp_path / "a.png", gray, Picture(gray, "PNG", b"of gray"))

@@ -8,7 +8,7 @@ import json
 import pytest
 import torch
 
-from animeinterp.data.scenes.art import load_art
+from animeinterp.data.synthetic.assets import load_art
 from animeinterp.data.vector import open_animation
 from animeinterp.errors import FileError
 

@@ -11,16 +11,16 @@ import pytest
 from films import difference, figure, make_film
 from PIL import Image
 
-from animeinterp.data.build_triplets import BuildOptions, _Seen, fitted
+from animeinterp.data.films.select import BuildOptions, _Seen, fitted
 from animeinterp.errors import FrameError
 from animeinterp.frame import Mode, mode_of, widened
 from animeinterp.interpolator import load_interpolator
-from animeinterp.video.drawings import Drawing
-from animeinterp.video.encoding import Encoding
-from animeinterp.video.geometry import upright, upright_film
+from animeinterp.video.cadence.drawings import Drawing
 from animeinterp.video.job import VideoOptions, interpolate_video
-from animeinterp.video.output import output_of
-from animeinterp.video.reader import Reader, probe
+from animeinterp.video.sink.encoders import Encoding
+from animeinterp.video.sink.target import output_of
+from animeinterp.video.source.geometry import upright, upright_film
+from animeinterp.video.source.reader import Reader, probe
 from animeinterp.video.timeline import Grid
 
 WAYS = [(quarters, hflip, vflip) for quarters in range(4) for hflip, vflip in ((0, 0), (1, 0), (0, 1))]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from animeinterp.net.gridnet import FeaturePyramid, GridNet, PReLU
+from animeinterp.net.paper.gridnet import FeaturePyramid, GridNet, PReLU
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from animeinterp.sgm.guidance import (
+from animeinterp.sgm.coarse_flow import (
     MARGIN,
     MAX_DISPLACEMENT,
     MIN_LANDED,
@@ -16,7 +16,7 @@ from animeinterp.sgm.guidance import (
     valid_matches,
 )
 from animeinterp.sgm.matching import match
-from animeinterp.sgm.pieces import pieces_of
+from animeinterp.sgm.segments import pieces_of
 
 GOLDEN = [
     Path(__file__).parent / "golden/sgm/draw_easy.npz",

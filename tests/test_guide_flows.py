@@ -11,7 +11,7 @@ from conftest import draw_scene
 
 from animeinterp.cli import main
 from animeinterp.data.atd12k import triplets
-from animeinterp.data.guide_flows import FlowSettings, default_folder, guide_flows, write_flows
+from animeinterp.data.sgm_flows import FlowSettings, default_folder, guide_flows, write_flows
 from animeinterp.errors import UsageError
 
 SHIFT = 6  # px from frame 1 to frame 3

@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from animeinterp import Options, load_interpolator
-from animeinterp.architectures import build_network
+from animeinterp.builder import build_network
+from animeinterp.config import PAPER, PRESETS
 from animeinterp.errors import FrameError, UsageError, WeightsError
 from animeinterp.interpolator import Interpolator
-from animeinterp.net.model import AnimeInterp
-from animeinterp.options import PAPER, PRESETS
-from animeinterp.sgm.dense import backward_warp
+from animeinterp.net.paper.model import AnimeInterp
+from animeinterp.sgm.flow_fusion import backward_warp
 
 
 @pytest.fixture(scope="module")

@@ -19,12 +19,12 @@ import pytest
 from numba.core.dispatcher import Dispatcher
 
 import animeinterp
-from animeinterp import kernel_cache
 from animeinterp.errors import CacheWarning
-from animeinterp.kernel_cache import KernelCache
+from animeinterp.runtime import kernel_cache
+from animeinterp.runtime.kernel_cache import KernelCache
 
 SOURCE = """
-from animeinterp.jit import compiled
+from animeinterp.runtime.jit import compiled
 
 @compiled()
 def double(values):

@@ -29,9 +29,9 @@ from animeinterp.evaluation.evaluate import evaluate
 from animeinterp.evaluation.masks import PartScores, mean_parts, read_masks, score_parts
 from animeinterp.evaluation.results import describe
 from animeinterp.evaluation.scores import read_rows, write_rows
-from animeinterp.picture import read_picture, write_picture
+from animeinterp.io.images import read_picture, write_picture
+from animeinterp.training.build import build_sources
 from animeinterp.training.config import SourceConfig, TrainingConfig
-from animeinterp.training.parts import build_sources
 
 ROOT = Path(__file__).resolve().parents[1]
 CARDS = sorted((ROOT / "docs").glob("model-card-*.md"))

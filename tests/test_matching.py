@@ -7,9 +7,9 @@ from conftest import draw_scene
 from hypothesis import given
 from hypothesis import strategies as st
 
-from animeinterp.sgm import appearance
+from animeinterp.sgm import descriptors as appearance
 from animeinterp.sgm.matching import affinity, distance_penalty, match, mutual_best, size_penalty
-from animeinterp.sgm.pieces import pieces_of, segment
+from animeinterp.sgm.segments import pieces_of, segment
 
 
 def test_affinity_is_histogram_intersection():

@@ -11,7 +11,7 @@ from made_films import background, coded, view
 
 from animeinterp import load_interpolator
 from animeinterp.mattes import find_window, moving_hull
-from animeinterp.video.between import Inbetweener, Key
+from animeinterp.video.inbetween import Inbetweener, Key
 
 HEIGHT, WIDTH = 108, 192
 PAINTING = background(3)

@@ -8,8 +8,8 @@ from scipy import ndimage
 from skimage import metrics as reference
 
 from animeinterp.errors import FrameError
-from animeinterp.evaluation.lines import chamfer, lines
-from animeinterp.evaluation.metrics import ie, measure, psnr, ssim, ssim_atd
+from animeinterp.metrics.chamfer import chamfer, lines
+from animeinterp.metrics.image import ie, measure, psnr, ssim, ssim_atd
 
 
 @pytest.fixture(params=[1, 10, 80])

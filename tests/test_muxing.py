@@ -31,8 +31,8 @@ from muxed import (
 )
 
 from animeinterp.errors import FileError, UsageError
-from animeinterp.video.muxing import check_streams, join
-from animeinterp.video.reader import probe
+from animeinterp.video.sink.muxing import check_streams, join
+from animeinterp.video.source.reader import probe
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from animeinterp.net.normalization import HALF, denormalize, normalize
+from animeinterp.net.ops.normalization import HALF, denormalize, normalize
 
 means = st.tuples(*[st.floats(-2, 2)] * 3)
 deviations = st.tuples(*[st.floats(0.05, 4)] * 3)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from animeinterp.config import CLASSICAL, PAPER
 from animeinterp.errors import FrameError, UsageError
-from animeinterp.net.model import AnimeInterp, Features
-from animeinterp.net.rfr import scale_flow
-from animeinterp.net.splatting import splat
-from animeinterp.options import CLASSICAL, PAPER
+from animeinterp.net.ops.splatting import splat
+from animeinterp.net.paper.model import AnimeInterp, Features
+from animeinterp.net.paper.rfr import scale_flow
 
 GOLDEN = Path(__file__).parent / "golden"
 

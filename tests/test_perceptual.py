@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from animeinterp.errors import FileError, FrameError, MissingExtraError, WeightsError
-from animeinterp.evaluation import perceptual
-from animeinterp.evaluation.perceptual import AlexNet, load_lpips, package_lpips
+from animeinterp.metrics import lpips as perceptual
+from animeinterp.metrics.lpips import AlexNet, load_lpips, package_lpips
 
 CHANNELS = (64, 192, 384, 256, 256)
 PLACES = {0: 1, 3: 2, 6: 3, 8: 4, 10: 5}  # of convolutions in torchvision's AlexNet, and in which slice of lpips'

@@ -13,7 +13,7 @@ import tifffile
 from PIL import Image, ImageCms
 
 from animeinterp.errors import FileError, FrameError, UsageError
-from animeinterp.picture import Picture, read_picture, write_picture
+from animeinterp.io.images import Picture, read_picture, write_picture
 
 LIMIT = 1_000_000
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

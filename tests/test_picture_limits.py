@@ -14,8 +14,8 @@ from PIL import Image
 from animeinterp.cli import main
 from animeinterp.errors import AnimeInterpError, FileError, UsageError
 from animeinterp.frame import MAX_SIDE
-from animeinterp.picture import check_picture_target, read_picture, write_picture
-from animeinterp.picture_header import read_header
+from animeinterp.io.image_header import read_header
+from animeinterp.io.images import check_picture_target, read_picture, write_picture
 
 LIMIT = 40_000_000
 BOMB = zlib.compress(bytes(64 << 20), 9)

@@ -6,10 +6,10 @@ from drawings import draw, drawings, golden_frames
 from hypothesis import given, settings
 from test_merging import assert_same_labels
 
+from animeinterp.config import JAPANESE, WESTERN, LineStyle
 from animeinterp.errors import FrameError, UsageError
-from animeinterp.jit import compiled
-from animeinterp.options import JAPANESE, WESTERN, LineStyle
-from animeinterp.sgm.pieces import pieces_of, segment
+from animeinterp.runtime.jit import compiled
+from animeinterp.sgm.segments import pieces_of, segment
 
 
 @golden_frames

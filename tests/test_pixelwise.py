@@ -9,11 +9,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from animeinterp.net.cel import Cel, Flows
-from animeinterp.net.landing import mark_landings
-from animeinterp.net.selection import arrive
-from animeinterp.net.splatting import splat
-from animeinterp.options import CEL
+from animeinterp.config import CEL
+from animeinterp.net.cel.model import Cel, Flows
+from animeinterp.net.cel.synthesis import arrive
+from animeinterp.net.ops.splat_cpu import mark_landings
+from animeinterp.net.ops.splatting import splat
 
 SMALL = replace(CEL, widths=(8, 8, 16), synthesis_widths=(8, 8, 16, 16), iterations=0, apply_gate=False)
 

@@ -8,7 +8,7 @@ from itertools import accumulate
 
 import pytest
 
-from animeinterp.video.rates import frame_rate
+from animeinterp.video.source.rates import frame_rate
 from animeinterp.video.timeline import parse_rate
 
 NTSC = Fraction(24000, 1001)

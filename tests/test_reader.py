@@ -11,10 +11,10 @@ import pytest
 from films import difference, figure, make_film
 
 from animeinterp.errors import FileError, UsageError
-from animeinterp.picture import write_picture
-from animeinterp.video.colour import ColourPath
-from animeinterp.video.film import Colour
-from animeinterp.video.reader import Reader, probe
+from animeinterp.io.images import write_picture
+from animeinterp.video.source.color import ColourPath
+from animeinterp.video.source.info import Colour
+from animeinterp.video.source.reader import Reader, probe
 
 NTSC = Fraction(24000, 1001)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from animeinterp.net.refinement import HIDDEN, Step, _halved
+from animeinterp.net.cel.refinement import HIDDEN, Step, _halved
 
 
 def test_a_step_with_the_context_worked_out_once_is_a_gru():

@@ -8,9 +8,9 @@ import unicodedata
 
 import pytest
 
-from animeinterp.data.build import build, prune
-from animeinterp.data.build_record import annotations_of, flows_of, manifest_of
-from animeinterp.data.build_triplets import BuildOptions
+from animeinterp.data.films.build import build, prune
+from animeinterp.data.films.manifest import annotations_of, flows_of, manifest_of
+from animeinterp.data.films.select import BuildOptions
 from animeinterp.errors import FileError, UsageError
 from animeinterp.io.files import lock_folder
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from animeinterp.sgm.dense import Direction, fuse
-from animeinterp.sgm.guidance import Guidance
-from animeinterp.sgm.pieces import segment
-from animeinterp.sgm.repeats import slide_of_repeats
+from animeinterp.sgm.coarse_flow import Guidance
+from animeinterp.sgm.flow_fusion import Direction, fuse
+from animeinterp.sgm.periodic_pan import slide_of_repeats
+from animeinterp.sgm.segments import segment
 
 PERIOD = 80
 SIZE = (640, 360)

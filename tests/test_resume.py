@@ -16,10 +16,10 @@ from films import make_film
 from animeinterp import load_interpolator
 from animeinterp.errors import AnimeInterpError, FileError, UsageError
 from animeinterp.io.files import lock_folder
-from animeinterp.picture import write_picture
-from animeinterp.video import store as stores
-from animeinterp.video.fingerprint import fingerprint
+from animeinterp.io.images import write_picture
 from animeinterp.video.job import VideoOptions, interpolate_video
+from animeinterp.video.sink import store as stores
+from animeinterp.video.source.fingerprint import fingerprint
 
 
 @pytest.fixture(scope="module")
@@ -176,8 +176,8 @@ def test_killed_after_the_target_was_placed(target, left, run, tmp_path, monkeyp
 
 
 def test_what_decides_pixels_must_be_the_same(broken, run, tmp_path, interpolator):
+    from animeinterp.config import CLASSICAL, Options
     from animeinterp.interpolator import Interpolator
-    from animeinterp.options import CLASSICAL, Options
 
     for options, word in (
         ({"fps": "60"}, "fps was 48, now 60"),
@@ -211,7 +211,7 @@ def test_a_list_of_cuts_counts_by_what_is_in_it(run, tmp_path):
 def test_other_weights_are_noticed():
     import torch
 
-    from animeinterp.architectures import digest
+    from animeinterp.builder import digest
     from animeinterp.video.settings import _settings_of
 
     first, second = torch.zeros(3), torch.tensor([0, 0, 1e-6])

@@ -6,17 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from animeinterp.net.correlation import Correlation
-from animeinterp.net.rfr import (
-    HIDDEN,
-    RFR,
-    SepConvGRU,
-    backward_warp,
-    pixel_grid,
-    scale_flow,
-    upsample_convex,
-)
-from animeinterp.options import PAPER
+from animeinterp.config import PAPER
+from animeinterp.net.ops.correlation import Correlation
+from animeinterp.net.paper.rfr import HIDDEN, RFR, SepConvGRU, backward_warp, pixel_grid, scale_flow, upsample_convex
 
 
 def maps(n: int = 2, channels: int = 16, height: int = 11, width: int = 13) -> tuple[torch.Tensor, ...]:
@@ -44,7 +36,7 @@ def test_correlation_at_whole_pixels_is_the_scaled_inner_product_and_x_varies_sl
 def test_compiled_lookups_equal_the_volume(
     height: int, width: int, small: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("animeinterp.net.correlation._SMALL", small)
+    monkeypatch.setattr("animeinterp.net.ops.correlation._SMALL", small)
     f0, f1, positions = maps(height=height, width=width)
     f0, f1 = f0.clone().requires_grad_(), f1.clone().requires_grad_()
     whole = Correlation(f0, f1, levels=4, radius=4)(positions.clone().requires_grad_())

@@ -10,17 +10,17 @@ import torch
 import torch.nn.functional as F
 
 from animeinterp.data.preview import contact_sheet, preview
-from animeinterp.data.scenes import triplets as scene_triplets
-from animeinterp.data.scenes.casting import Cast, Looks, cast_scenes
-from animeinterp.data.scenes.degrade import compress, grain_tile
-from animeinterp.data.scenes.dice import Dice
-from animeinterp.data.scenes.imitation import Guidance, imitated_guidance
-from animeinterp.data.scenes.layers import draw, follow, hidden, layers_of, pixel_grid
-from animeinterp.data.scenes.motions import STEEPEST, WAVES, Waves, draw_timing, draw_waves
-from animeinterp.data.scenes.source import SceneSource, scenes_of, to_samples
+from animeinterp.data.synthetic import triplets as scene_triplets
+from animeinterp.data.synthetic.compositing import draw, follow, hidden, layers_of, pixel_grid
+from animeinterp.data.synthetic.dataset import SceneSource, scenes_of, to_samples
+from animeinterp.data.synthetic.degrade import compress, grain_tile
+from animeinterp.data.synthetic.motions import STEEPEST, WAVES, Waves, draw_timing, draw_waves
+from animeinterp.data.synthetic.rng import Dice
+from animeinterp.data.synthetic.scene_spec import Cast, Looks, cast_scenes
+from animeinterp.data.synthetic.simulated_sgm import Guidance, imitated_guidance
 from animeinterp.errors import FileError, UsageError
-from animeinterp.net.rfr import backward_warp
-from animeinterp.picture import read_picture
+from animeinterp.io.images import read_picture
+from animeinterp.net.paper.rfr import backward_warp
 
 SIZE = (72, 96)
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from animeinterp.video.drawings import Drawing
+from animeinterp.video.cadence.drawings import Drawing
 from animeinterp.video.schedule import schedule
 from animeinterp.video.timeline import Grid, Holds
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from made_films import RATE, background, coded, grained, held, shown, with_figure
 
-from animeinterp.video.drawings import CadenceReport, drawings
-from animeinterp.video.specks import full_gray, largest_speck
+from animeinterp.video.cadence.drawings import CadenceReport, drawings
+from animeinterp.video.cadence.specks import full_gray, largest_speck
 
 SIZES = {"480": (854, 480), "720": (1280, 720), "1080": (1920, 1080)}
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from animeinterp.errors import UsageError
-from animeinterp.net.splatting import splat, splat_sum_plain
+from animeinterp.net.ops.splatting import splat, splat_sum_plain
 
 
 def random_case(

@@ -41,7 +41,7 @@ def name(path: Path) -> str:
 
 
 def test_the_files_are_found():
-    assert {"cli/__init__.py", "sgm/matching.py", "net/rfr.py"} <= {name(path) for path in FILES}
+    assert {"cli/__init__.py", "sgm/matching.py", "net/paper/rfr.py"} <= {name(path) for path in FILES}
 
 
 @pytest.mark.parametrize(("folder", "foreign"), [("sgm", "torch"), ("net", "cv2")])
@@ -53,8 +53,8 @@ def test_halves_do_not_mix(folder, foreign):
 def test_the_core_knows_nothing_of_what_surrounds_it(folder):
     allowed = {
         "animeinterp.errors",
-        "animeinterp.jit",
-        "animeinterp.options",
+        "animeinterp.runtime.jit",
+        "animeinterp.config",
         f"animeinterp.{folder}",
     }
     if folder == "net":

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from animeinterp.architectures import build_network
-from animeinterp.data.scenes.degrade import grain_tile
+from animeinterp.builder import build_network
+from animeinterp.config import PRESETS, Options
+from animeinterp.data.synthetic.degrade import grain_tile
 from animeinterp.interpolator import Interpolator
 from animeinterp.net.studio.grain import is_grainy
 from animeinterp.net.studio.restoration import CLEAN, join, restore
-from animeinterp.options import PRESETS, Options
+from animeinterp.sgm.coarse_flow import Guidance
 from animeinterp.sgm.contours import line_map
-from animeinterp.sgm.dense import Direction, fuse
-from animeinterp.sgm.guidance import Guidance
-from animeinterp.sgm.pieces import pieces_between, resolve_style
+from animeinterp.sgm.flow_fusion import Direction, fuse
+from animeinterp.sgm.segments import pieces_between, resolve_style
 
 
 @pytest.fixture(scope="module")

@@ -504,9 +504,9 @@ def test_scores_depend_on_both_files(made, small, wheel, data_folder, tmp_path):
 
 
 def test_a_film_goes_on_only_with_the_same_weights_of_both_networks():
-    from animeinterp.architectures import build_network
+    from animeinterp.builder import build_network
+    from animeinterp.config import PRESETS
     from animeinterp.interpolator import Interpolator
-    from animeinterp.options import PRESETS
     from animeinterp.video.settings import _settings_of
 
     network = build_network(PRESETS["studio"])

@@ -13,10 +13,10 @@ from made_films import background, held, with_figure
 
 from animeinterp.cli import main
 from animeinterp.errors import UsageError
-from animeinterp.video.drawings import drawings
-from animeinterp.video.probe import probe
-from animeinterp.video.reader import Reader
-from animeinterp.video.telecine import FieldCount
+from animeinterp.video.cadence.drawings import drawings
+from animeinterp.video.source.probe import probe
+from animeinterp.video.source.reader import Reader
+from animeinterp.video.source.telecine import FieldCount
 
 WIDTH, HEIGHT = 384, 216
 NTSC = Fraction(30000, 1001)

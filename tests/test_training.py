@@ -18,11 +18,11 @@ from training_stub import SHIFT, Squares, squares, tiny, tiny_config
 
 from animeinterp.data.sample import Samples
 from animeinterp.errors import AnimeInterpError, FileError, UsageError, WeightsError
+from animeinterp.training.augment import corrupt_guidance
+from animeinterp.training.build import build_network, build_sources, model_config
 from animeinterp.training.checkpoint import export
 from animeinterp.training.config import GuidanceConfig, from_json, read_config, to_json
-from animeinterp.training.guidance_noise import corrupt_guidance
-from animeinterp.training.mixture import Ahead, mixed
-from animeinterp.training.parts import build_network, build_sources, model_config
+from animeinterp.training.loader import Ahead, mixed
 from animeinterp.training.train import CHECKPOINT, LOG, learning_rate, optimizer_of, train
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from animeinterp.data.crops import crops_of
-from animeinterp.data.triplet import Triplet
 from animeinterp.data.true_time import fitted_time
+from animeinterp.data.types import Triplet
 
 WAY = 20.0  # px
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from animeinterp.data.levels import displacement, level_of, lies_between
+from animeinterp.data.difficulty import displacement, level_of, lies_between
 from animeinterp.data.vector import Layer, Pose, Scene, animations, draw_scene, open_animation, render, triplets
 from animeinterp.errors import FileError, MissingExtraError, UsageError
 

@@ -17,10 +17,10 @@ from films import difference, figure, make_film, pictures
 
 from animeinterp import load_interpolator
 from animeinterp.errors import FileError, UsageError
-from animeinterp.video import parts as parts_module
-from animeinterp.video import store as store_module
-from animeinterp.video.encoding import Encoding
 from animeinterp.video.job import VideoOptions, interpolate_video
+from animeinterp.video.sink import parts as parts_module
+from animeinterp.video.sink import store as store_module
+from animeinterp.video.sink.encoders import Encoding
 
 LOSSLESS = Encoding(lossless=True)
 
@@ -188,7 +188,7 @@ def test_ten_bits_stay_ten_bits(tmp_path, smooth):
 
 
 def test_a_folder_of_frames_goes_in_and_comes_out(tmp_path, smooth):
-    from animeinterp.picture import read_picture, write_picture
+    from animeinterp.io.images import read_picture, write_picture
 
     (tmp_path / "in").mkdir()
     frames = shot(3)
@@ -202,7 +202,7 @@ def test_a_folder_of_frames_goes_in_and_comes_out(tmp_path, smooth):
 
 
 def test_a_folder_of_grey_frames_becomes_a_film(tmp_path, smooth):
-    from animeinterp.picture import write_picture
+    from animeinterp.io.images import write_picture
 
     (tmp_path / "in").mkdir()
     for k, frame in enumerate(shot(3)):

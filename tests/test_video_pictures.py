@@ -10,8 +10,8 @@ from conftest import draw_scene
 from PIL import Image
 
 from animeinterp.errors import FileError, UsageError
-from animeinterp.picture import read_picture
-from animeinterp.video.pictures import animate, check_animation, write_frame
+from animeinterp.io.images import read_picture
+from animeinterp.video.sink.animated import animate, check_animation, write_frame
 
 
 def drawings(count: int = 7, *, alpha: bool = False, deep: bool = False) -> list[np.ndarray]:

@@ -9,7 +9,7 @@ from films import figure, make_film
 
 from animeinterp.cli import main
 from animeinterp.cli.video import _default_target
-from animeinterp.picture import write_picture
+from animeinterp.io.images import write_picture
 
 
 def call(capsys, *arguments) -> tuple[int, str]:

@@ -13,8 +13,8 @@ from PIL import Image
 from animeinterp.errors import FileError, FrameError
 from animeinterp.interpolator import load_interpolator
 from animeinterp.video.job import VideoOptions, interpolate_video
-from animeinterp.video.pictures import animate
-from animeinterp.video.reader import Reader, probe
+from animeinterp.video.sink.animated import animate
+from animeinterp.video.source.reader import Reader, probe
 
 
 def saved(path, lengths, *, alpha: bool = False):

@@ -15,10 +15,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from animeinterp.config import PAPER
 from animeinterp.errors import AnimeInterpError, FileError, WeightsError
 from animeinterp.interpolator import load_interpolator
-from animeinterp.net.model import AnimeInterp
-from animeinterp.options import PAPER
+from animeinterp.net.paper.model import AnimeInterp
 from animeinterp.weights import available_models, shipped_weights
 from animeinterp.weights.loading import load_weights, read_lpips_vgg16
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from animeinterp import load_interpolator
-from animeinterp.data.witness import AGREES, witnessed_flow
+from animeinterp.data.pseudo_labels import AGREES, witnessed_flow
 
 SIZE = 192, 160
 STEP = 24  # px from frame to frame

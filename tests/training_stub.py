@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from animeinterp.data.sample import Samples
-from animeinterp.net.cel import Flows, Output
+from animeinterp.net.cel.model import Flows, Output
 from animeinterp.training.config import TrainingConfig, config_from, from_json
 
 SHIFT = 4  # px from frame 0 to frame 1

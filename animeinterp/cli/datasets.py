@@ -16,7 +16,7 @@ from animeinterp.cli.terminal import Force, LogLines, Vgg, err, out, progress, s
 from animeinterp.errors import FileError, UsageError
 
 if TYPE_CHECKING:
-    from animeinterp.data.build import Built, Step
+    from animeinterp.data.films.build import Built, Step
 
 Source = Annotated[
     Path,
@@ -80,7 +80,7 @@ def preview(
     import numpy as np
 
     from animeinterp.data.recognition import recognize
-    from animeinterp.picture import check_picture_target
+    from animeinterp.io.images import check_picture_target
 
     check_picture_target(output, np.zeros((1, 1, 3), np.uint8), force)
     found = recognize(source, kind)
@@ -151,8 +151,8 @@ def build(
     the triplets and reject some, see `dataset prune`. The same call goes on with a run that was broken off, and with
     more films adds to the set. Films that cannot be read or are damaged are listed; the exit code is then 1.
     """
-    from animeinterp.data import build as building
-    from animeinterp.data.build_triplets import BuildOptions
+    from animeinterp.data.films import build as building
+    from animeinterp.data.films.select import BuildOptions
 
     options = BuildOptions(
         *(step, min_ssim, max_ssim, min_motion, max_motion, max_unexplained, max_span, spacing, limit),
@@ -170,7 +170,7 @@ def prune(
     ],
 ) -> None:
     """Take rejected triplets out of a data set, with their annotations and flows. They do not come back."""
-    from animeinterp.data import build as building
+    from animeinterp.data.films import build as building
 
     count = building.prune(folder, rejected)
     out.print(f"{count} triplets taken out of {folder}", markup=False)
@@ -200,7 +200,7 @@ def flows(
     Flows that are there stay. Triplets that cannot be read are listed; the exit code is then 1.
     """
     from animeinterp.data.atd12k import triplets
-    from animeinterp.data.build_record import flows_of
+    from animeinterp.data.films.manifest import flows_of
     from animeinterp.data.flow_settings import FlowSettings, check_settings
     from animeinterp.io.files import check_source
 
@@ -208,7 +208,7 @@ def flows(
     if vgg:
         check_source(vgg, "VGG-19 weights")
     check_settings(target, FlowSettings(deformation, style, vgg))
-    from animeinterp.data.guide_flows import write_flows
+    from animeinterp.data.sgm_flows import write_flows
 
     done = write_flows(files, target, FlowSettings(deformation, style, vgg), workers=workers)
     results = list(progress(done, "matching pieces", len(files)))

@@ -13,13 +13,13 @@ import typer
 from rich.table import Table
 
 from animeinterp.cli.terminal import DEFAULTS, Device, Force, MaxPixels, Model, Style, Vgg, Weights, out, show_table
+from animeinterp.config import DEFAULT_PRESET, PRESETS, Options
 from animeinterp.errors import UsageError
-from animeinterp.options import DEFAULT_PRESET, PRESETS, Options
 
 if TYPE_CHECKING:
     from animeinterp.interpolator import Interpolator
+    from animeinterp.io.images import Picture
     from animeinterp.motion import Motion
-    from animeinterp.picture import Picture
     from animeinterp.weights.records import ModelRecord
 
 Frame0 = Annotated[Path, typer.Argument(metavar="A", readable=False, help="The first frame: PNG, WebP, TIFF or JPEG.")]
@@ -167,7 +167,7 @@ def _whereabouts(record: ModelRecord, installed: Path | None) -> str:
 
 
 def _times(count: int | None, at: str | None, timing: str | None) -> tuple[Fraction, ...]:
-    from animeinterp.timing import parse_times, timing_chart
+    from animeinterp.cli.tween_timing import parse_times, timing_chart
 
     if at is None:
         return timing_chart(timing or "linear", 1 if count is None else count)
@@ -177,7 +177,7 @@ def _times(count: int | None, at: str | None, timing: str | None) -> tuple[Fract
 
 
 def _read_pair(a: Path, b: Path, max_pixels: int) -> tuple[Picture, Picture]:
-    from animeinterp.picture import read_pair
+    from animeinterp.io.images import read_pair
 
     return read_pair(a, b, max_pixels)
 
@@ -199,7 +199,7 @@ def _targets(output: str | Path | None, a: Path, b: Path, count: int) -> list[Pa
 
 
 def _check_targets(targets: Sequence[Path], like: Picture, force: bool) -> None:
-    from animeinterp.picture import check_picture_target
+    from animeinterp.io.images import check_picture_target
 
     for target in targets:
         check_picture_target(target, like.pixels, force)
@@ -208,7 +208,7 @@ def _check_targets(targets: Sequence[Path], like: Picture, force: bool) -> None:
 def _check_sheet(path: Path, force: bool) -> None:
     import numpy as np
 
-    from animeinterp.picture import check_picture_target
+    from animeinterp.io.images import check_picture_target
 
     check_picture_target(path, np.zeros((1, 1, 3), np.uint8), force)
 
@@ -269,7 +269,7 @@ def _draw(
 
 def _draw_sheet(interpolator: Interpolator, motion: Motion, t: Fraction, target: Path, force: bool) -> None:
     from animeinterp.explain import explain_motion
-    from animeinterp.picture import write_picture
+    from animeinterp.io.images import write_picture
 
     with out.status("drawing the sheet"):
         sheet = explain_motion(interpolator, motion, float(t))
@@ -278,7 +278,7 @@ def _draw_sheet(interpolator: Interpolator, motion: Motion, t: Fraction, target:
 
 
 def _write(target: Path, frame: Any, like: Picture, force: bool, label: str) -> None:
-    from animeinterp.picture import write_picture
+    from animeinterp.io.images import write_picture
 
     write_picture(target, frame, like, force=force)
     out.print(f"{label:<10} {target}", markup=False)

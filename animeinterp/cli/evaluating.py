@@ -23,9 +23,9 @@ from animeinterp.errors import FileError, UsageError, WeightsError
 if TYPE_CHECKING:
     from animeinterp.data.atd12k import TripletFiles
     from animeinterp.evaluation.evaluate import Evaluation, Keep, Model
-    from animeinterp.evaluation.perceptual import Perceived
     from animeinterp.evaluation.results import Results
     from animeinterp.evaluation.scores import TripletScores
+    from animeinterp.metrics.lpips import Perceived
 
 Dataset = Annotated[
     Path, typer.Argument(metavar="DATASET", readable=False, help="Folder of NAME/frame1.png, frame2.png, frame3.png.")
@@ -184,7 +184,7 @@ def _locked(folder: Path | None) -> Iterator[None]:
 def _perceived(weights: Path | None) -> Perceived | None:
     if weights is None and importlib.util.find_spec("lpips") is None:
         return None
-    from animeinterp.evaluation.perceptual import load_lpips, package_lpips
+    from animeinterp.metrics.lpips import load_lpips, package_lpips
 
     if weights:
         return load_lpips(weights)
@@ -292,7 +292,7 @@ def _keeper(folder: Path, models: Sequence[str], files: Sequence[TripletFiles], 
 
     from animeinterp.frame import Frame
     from animeinterp.io.files import make_folder
-    from animeinterp.picture import check_picture_target, write_picture
+    from animeinterp.io.images import check_picture_target, write_picture
 
     def target(model: str, triplet: str) -> Path:
         return folder / model / f"{triplet}.png"

@@ -69,8 +69,8 @@ def check_setup(setup: Setup, lpips: Path | None) -> None:
 
 def with_files(setup: Setup, annotations: Path | None, flows: str | None) -> tuple[Setup, list[TripletFiles]]:
     """The triplets, with precomputed flows only where a model takes them."""
+    from animeinterp.config import PRESETS
     from animeinterp.data.atd12k import triplets
-    from animeinterp.options import PRESETS
 
     guided = tuple(
         label for label, (name, _) in setup.models.items() if name in PRESETS and PRESETS[name].flow == "rfr"
@@ -91,7 +91,7 @@ def with_files(setup: Setup, annotations: Path | None, flows: str | None) -> tup
 
 def _wanted(names: Sequence[str], weights: Path | None) -> dict[str, tuple[str, Path | None]]:
     """Preset and weights by the name that a model has in table, CSV and folder."""
-    from animeinterp.options import DEFAULT_PRESET
+    from animeinterp.config import DEFAULT_PRESET
 
     specs = []
     for text in names:

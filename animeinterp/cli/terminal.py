@@ -15,8 +15,8 @@ from rich.segment import Segment
 from rich.table import Table
 
 from animeinterp.cli.streams import printable
+from animeinterp.config import Options
 from animeinterp.errors import FileError, UsageError
-from animeinterp.options import Options
 
 LOG_EVERY = 10.0  # s
 

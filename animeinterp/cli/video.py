@@ -104,8 +104,8 @@ def video(
     Sound, subtitles, fonts, chapters and metadata are kept. What is finished stays in OUT.parts when a run is broken
     off; --resume goes on behind it, with the same result.
     """
-    from animeinterp.video.encoding import Encoding
     from animeinterp.video.job import VideoOptions, interpolate_video
+    from animeinterp.video.sink.encoders import Encoding
 
     check_model_options(model, weights, vgg, device, style)
     encoding = Encoding(codec, crf, preset, lossless)
@@ -130,7 +130,7 @@ def video(
 
 def _default_target(source: Path) -> Path:
     """IN_smooth in the source's format, or as Matroska where that cannot be written; a folder for a folder."""
-    from animeinterp.video.encoding import CONTAINERS
+    from animeinterp.video.sink.encoders import CONTAINERS
 
     whole = source.absolute()
     if source.is_dir():
@@ -157,7 +157,7 @@ def _kept(target: Path, report: Report) -> Iterator[Report]:
     except UsageError:
         raise  # a mistaken call, which has its own advice
     except BaseException as error:
-        from animeinterp.video.store import kept_in
+        from animeinterp.video.sink.store import kept_in
 
         place = kept_in(target) if begun else None
         if isinstance(error, AnimeInterpError):

@@ -20,14 +20,14 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from animeinterp.config import Options
 from animeinterp.data.linear.record import check_trainable
-from animeinterp.data.triplet import Triplet
+from animeinterp.data.types import Triplet
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.frame import describe, rgb8
 from animeinterp.io.files import check_source
+from animeinterp.io.images import read_picture
 from animeinterp.io.reading import finite_number, read_json, said
-from animeinterp.options import Options
-from animeinterp.picture import read_picture
 
 Value = TypeVar("Value", bound=np.generic)
 LEVELS = ("easy", "medium", "hard")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from animeinterp import __version__
-from animeinterp.data.build_record import beside
+from animeinterp.data.films.manifest import beside
 from animeinterp.errors import UsageError
 from animeinterp.io.files import make_folder, write_text
 from animeinterp.io.reading import read_json
@@ -18,7 +18,7 @@ from animeinterp.io.reading import read_json
 class FlowSettings:
     """How flows are found.
 
-    deformation: see `animeinterp.options.ModelConfig`. style: see `animeinterp.options.Options`. vgg: VGG-19 weights,
+    deformation: see `animeinterp.config.ModelConfig`. style: see `animeinterp.config.Options`. vgg: VGG-19 weights,
     as in `load_interpolator`; without them pieces are matched by descriptors that need none.
     """
 

@@ -11,9 +11,9 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from animeinterp.data.sample import Samples
-from animeinterp.data.scenes.source import Scenes
+from animeinterp.data.synthetic.dataset import Scenes
 from animeinterp.explain import flow_to_color
-from animeinterp.picture import check_picture_target, write_picture
+from animeinterp.io.images import check_picture_target, write_picture
 
 _GAP, _HEAD = 6, 22
 _PAPER, _INK, _GREY = "#f7f7f9", "#1c1c24", 96

@@ -1,7 +1,7 @@
 """Folders that training data comes from, recognised by what lies in them.
 
 crops     NNNNN.safetensors, see `animeinterp.data.crops`           → samples
-scenes    manifest.json and sprites/, see `animeinterp.data.scenes.source` → samples
+scenes    manifest.json and sprites/, see `animeinterp.data.synthetic.dataset` → samples
 atd12k    NAME/frame1.png …, see `animeinterp.data.atd12k`          → triplets, cut into samples
 vector    .json.gz somewhere below, see `animeinterp.data.vector`   → triplets, cut into samples
 """
@@ -23,7 +23,7 @@ from animeinterp.data.crops import Arrays, CropStore, crops_of
 from animeinterp.data.linear.record import check_trainable
 from animeinterp.data.recognition import Kind, recognize
 from animeinterp.data.sample import Samples
-from animeinterp.data.triplet import Triplet
+from animeinterp.data.types import Triplet
 from animeinterp.errors import UsageError
 
 __all__ = ["Kind", "SampleSource", "open_samples", "open_triplets", "recognize"]
@@ -52,7 +52,7 @@ def open_triplets(folder: Path, kind: Kind, backgrounds: Path | None = None) -> 
     if kind == "atd12k":
         return atd12k.ATD12K(folder)
     if kind == "scenes":
-        from animeinterp.data.scenes.triplets import triplets
+        from animeinterp.data.synthetic.triplets import triplets
 
         return partial(triplets, folder)
     raise UsageError(f"{folder} holds {kind} already; expected triplets, vector animations or assets to cut crops from")
@@ -63,7 +63,7 @@ def open_samples(folder: Path, kind: Kind, size: int = 256, backgrounds: Path | 
     if kind == "crops":
         return _Stored(CropStore(folder), size)
     if kind == "scenes":
-        from animeinterp.data.scenes.source import SceneSource
+        from animeinterp.data.synthetic.dataset import SceneSource
 
         return SceneSource(folder, size)
     return _Cut(open_triplets(folder, kind, backgrounds), size)

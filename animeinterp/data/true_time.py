@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from animeinterp.net.compose import compose, consistency, warp
+from animeinterp.net.classical import compose, consistency, warp
 
 _FIRST, _LAST, _STEP = 0.1, 0.9, 0.1
 _LEAST_GAIN = 1.02  # of the error; less than that is no evidence for another time

@@ -25,14 +25,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.data.levels import Level, changed, level_of, lies_between
-from animeinterp.data.triplet import Picture, Triplet
+from animeinterp.config import Options
+from animeinterp.data.difficulty import Level, changed, level_of, lies_between
+from animeinterp.data.types import Picture, Triplet
 from animeinterp.errors import FileError, MissingExtraError, UsageError
 from animeinterp.frame import rgb8
 from animeinterp.io.files import check_source
+from animeinterp.io.images import read_picture
 from animeinterp.io.reading import parse_json
-from animeinterp.options import Options
-from animeinterp.picture import read_picture
 
 LEVELS: dict[Level, float] = {"easy": 0.3, "medium": 0.4, "hard": 0.3}
 MIDDLE_SHARE = 0.7  # of the triplets have t = 1/2

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.evaluation.metrics import Lpips, chamfer, psnr, ssim
 from animeinterp.evaluation.scores import BestTime, Scores
+from animeinterp.metrics.image import Lpips, chamfer, psnr, ssim
 
 Picture = NDArray[np.uint8]
 Draw = Callable[[float], Picture]
@@ -48,7 +48,7 @@ def best_time(draw: Draw, middle: Picture, truth: Picture, lpips: Lpips | None =
         draw: the model's frame at a time in [0, 1].
         middle: its frame at 0.5, uint8 (H, W, 3) RGB, at least 11x11.
         truth: the true frame, of the same shape.
-        lpips: also measure LPIPS at the best time, see `animeinterp.evaluation.perceptual`.
+        lpips: also measure LPIPS at the best time, see `animeinterp.metrics.lpips`.
 
     Returns:
         The time, with PSNR, SSIM, Chamfer distance and LPIPS of the whole frame at that time.

@@ -25,17 +25,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.ahead import ahead
 from animeinterp.data.atd12k import Annotation, TripletFiles, read_annotation, read_flows, read_triplet, triplets
-from animeinterp.data.triplet import Triplet
+from animeinterp.data.types import Triplet
 from animeinterp.errors import AnimeInterpError, FileError, FrameError, MissingExtraError
 from animeinterp.evaluation.best_time import best_time, drawer
 from animeinterp.evaluation.masks import Parts, read_masks, score_parts
-from animeinterp.evaluation.metrics import Lpips, measure
 from animeinterp.evaluation.predictions import check_predictions, read_prediction
 from animeinterp.evaluation.scores import COLUMNS, BestTime, Summary, TripletScores, cells, summarize
 from animeinterp.frame import Frame
-from animeinterp.threads import one_thread_each
+from animeinterp.metrics.image import Lpips, measure
+from animeinterp.runtime.prefetch import ahead
+from animeinterp.runtime.threads import one_thread_each
 
 # An Interpolator, or anything that is called like one; where it has a true `takes_coarse`, with precomputed flows too;
 # where it has `render`, by its steps when one triplet is drawn at several times.
@@ -122,7 +122,7 @@ def evaluate(
     flows: precomputed, looked for likewise; models that take them start from them where there are some.
     workers: triplets worked on at once; by default one per core, at most 8. keep: called with model, triplet and drawn
     frame, by any thread. predictions: folders of frames that other programs drew, by name, see
-    `animeinterp.evaluation.predictions`. lpips: see `animeinterp.evaluation.perceptual.load_lpips`. best_t: look also
+    `animeinterp.evaluation.predictions`. lpips: see `animeinterp.metrics.lpips.load_lpips`. best_t: look also
     for the time at which each model is nearest the truth, see `animeinterp.evaluation.best_time`; not for predictions.
     """
     files = triplets(dataset, annotations, flows)

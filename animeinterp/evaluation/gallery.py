@@ -19,11 +19,11 @@ from jinja2 import Environment, StrictUndefined, Template
 from animeinterp.data.atd12k import LEVELS, TripletFiles, read_triplet
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation
-from animeinterp.evaluation.perceptual import Perceived
 from animeinterp.evaluation.predictions import read_drawn
 from animeinterp.evaluation.report_markup import FULL_ERROR, Picture, error_of, heat, plain_text, ramp, uri
 from animeinterp.evaluation.worst_crops import PER_TRIPLET, SIDE, Crop, Drawn, ErrorMap, find_crops, squared_error
 from animeinterp.io.files import check_target, write_text
+from animeinterp.metrics.lpips import Perceived
 
 CROPS = 24  # that are shown by default
 _QUALITY = 95  # of WebP: frayed outlines are to be told from compression

@@ -4,7 +4,7 @@
     DATASET_masks/NAME/borders.png      255 within 8 px of a motion border, else 0
 
 as `animeinterp dataset linear` writes them. PSNR is of the pixels of a part. LPIPS is the mean over them of the map of
-the whole frame (`animeinterp.evaluation.perceptual.Perceived.map`): the network sees what surrounds a part. One of
+the whole frame (`animeinterp.metrics.lpips.Perceived.map`): the network sees what surrounds a part. One of
 fewer than `LEAST` pixels of a triplet has no scores there and does not count in the mean.
 """
 
@@ -19,10 +19,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from animeinterp.config import Options
 from animeinterp.errors import FileError
+from animeinterp.io.images import read_picture
 from animeinterp.io.reading import finite_number
-from animeinterp.options import Options
-from animeinterp.picture import read_picture
 
 Picture = NDArray[np.uint8]
 Parts = Mapping[str, NDArray[np.bool_]]

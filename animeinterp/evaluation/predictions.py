@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from animeinterp.config import Options
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.frame import rgb8
-from animeinterp.options import Options
-from animeinterp.picture import read_picture
+from animeinterp.io.images import read_picture
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 _MAX_PIXELS = Options().max_pixels

@@ -28,8 +28,8 @@ from animeinterp.evaluation.scores import TripletScores
 from animeinterp.evaluation.worst_crops import Drawn
 from animeinterp.explain import flow_to_color
 from animeinterp.io.files import check_target, write_text
-from animeinterp.sgm.dense import dis_flow
-from animeinterp.threads import one_thread
+from animeinterp.runtime.threads import one_thread
+from animeinterp.sgm.flow_fusion import dis_flow
 
 _LONG, _SMALL = 960, 480  # px, longest side of pictures that are compared, and of the others
 

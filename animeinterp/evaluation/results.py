@@ -41,8 +41,8 @@ from animeinterp.evaluation.scores import (
 )
 from animeinterp.frame import Frame
 from animeinterp.io.files import check_source, make_folder, write_text
+from animeinterp.io.images import write_picture
 from animeinterp.io.reading import MEGABYTE, read_json
-from animeinterp.picture import write_picture
 
 Settings = Mapping[str, Any]  # what JSON can hold
 _TABLE, _HEADER = "scores.csv", "scores.json"

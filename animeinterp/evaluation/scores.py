@@ -30,7 +30,7 @@ Cell = str | float | None
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Of a drawn frame or a part of it, or means of such; see `animeinterp.evaluation.metrics`.
+    """Of a drawn frame or a part of it, or means of such; see `animeinterp.metrics.image`.
 
     psnr: dB. ssim: up to 1. ssim_atd: as the published figures for ATD-12K, up to 1. ie: mean error of a colour,
     0 to 441. chamfer: line Chamfer distance, share of the diagonal. lpips: LPIPS with AlexNet. What was not measured is

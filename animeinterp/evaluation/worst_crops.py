@@ -20,7 +20,7 @@ from animeinterp.data.atd12k import Region, TripletFiles, read_triplet
 from animeinterp.errors import FileError, FrameError
 from animeinterp.evaluation.evaluate import Fault
 from animeinterp.evaluation.predictions import read_drawn
-from animeinterp.threads import one_thread_each
+from animeinterp.runtime.threads import one_thread_each
 
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB
 Drawn = Callable[[str, str], Path | None]  # model and triplet → the frame that was drawn and scored, None if not kept

@@ -4,7 +4,7 @@ Every output of the package goes through `atomic_path`, `atomic_folder`, `write_
 that cannot be guessed, created exclusively (no planted link is followed), flushed to the disk, then renamed. Without
 `force` a target that appears while the work goes on is not overwritten either.
 
-This module does not read or encode images and films; see `animeinterp.picture` and `animeinterp.video`.
+This module does not read or encode images and films; see `animeinterp.io.images` and `animeinterp.video`.
 """
 
 from __future__ import annotations

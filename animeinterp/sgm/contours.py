@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.jit import compiled
-from animeinterp.options import JAPANESE, WESTERN, LineStyle
+from animeinterp.config import JAPANESE, WESTERN, LineStyle
+from animeinterp.runtime.jit import compiled
 
 LINE_STRENGTH = 35  # published as: fillable where 255 - strength > 220
 _GAIN = np.float32(20)

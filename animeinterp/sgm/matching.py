@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.jit import compiled
-from animeinterp.sgm.pieces import Pieces
+from animeinterp.runtime.jit import compiled
+from animeinterp.sgm.segments import Pieces
 
 # The paper gives 0.15 of the diagonal, the published code 0.14; the golden outputs follow the code.
 DISTANCE_FREE = 0.14

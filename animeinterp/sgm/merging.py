@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.jit import compiled
+from animeinterp.runtime.jit import compiled
 
 SMALL = 500  # px; pieces from this area up are never merged away
 PASSES = 10

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.jit import compiled
+from animeinterp.runtime.jit import compiled
 
 FILLS_PER_BALL = 1000  # the published limits; what they leave unfilled counts as line
 FILLS_PER_FLOOD = 20000

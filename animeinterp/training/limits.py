@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
+from animeinterp.config import PRESETS, ModelConfig
 from animeinterp.errors import UsageError
-from animeinterp.options import PRESETS, ModelConfig
 
 if TYPE_CHECKING:
     from animeinterp.training.config import TrainingConfig

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from animeinterp.net.descriptors import VGG
+from animeinterp.net.paper.vgg import VGG
 from animeinterp.weights.loading import load_into, read_lpips_heads, read_lpips_vgg16
 
 _LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")

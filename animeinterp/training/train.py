@@ -26,13 +26,13 @@ from animeinterp.device import choose_device
 from animeinterp.errors import AnimeInterpError, UsageError
 from animeinterp.io.files import lock_folder, make_folder
 from animeinterp.training import losses
+from animeinterp.training.augment import corrupt_guidance
+from animeinterp.training.build import build_lpips, build_network, build_sources
 from animeinterp.training.checkpoint import State, restore, save
 from animeinterp.training.config import CHECKPOINT, LossConfig, TrainingConfig, check_new_run
-from animeinterp.training.guidance_noise import corrupt_guidance
 from animeinterp.training.limits import FRAME_LOSSES
-from animeinterp.training.mixture import Ahead, Source
-from animeinterp.training.parts import build_lpips, build_network, build_sources
-from animeinterp.training.record import Progress, cut_log, write_row, write_sheet
+from animeinterp.training.loader import Ahead, Source
+from animeinterp.training.log import Progress, cut_log, write_row, write_sheet
 from animeinterp.weights.loading import load_weights
 
 LOG = "log.csv"

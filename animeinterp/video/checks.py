@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from animeinterp.errors import UsageError
-from animeinterp.video.cuts import CutList
-from animeinterp.video.encoding import container_of
-from animeinterp.video.film import Film
+from animeinterp.video.cadence.cuts import CutList
+from animeinterp.video.sink.encoders import container_of
+from animeinterp.video.source.info import Film
 from animeinterp.video.timeline import Grid, grid_of, parse_rate
 
 if TYPE_CHECKING:

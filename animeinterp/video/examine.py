@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from animeinterp.errors import UsageError
 from animeinterp.frame import has_alpha
-from animeinterp.video.colour import is_readable, is_rgb
-from animeinterp.video.decoding import decoded
-from animeinterp.video.encoding import ANIMATED, Encoding, choose_encoder, container_of
-from animeinterp.video.film import Film
-from animeinterp.video.probe import MAX_PIXELS
-from animeinterp.video.reader import Reader
+from animeinterp.video.sink.encoders import ANIMATED, Encoding, choose_encoder, container_of
+from animeinterp.video.source.color import is_readable, is_rgb
+from animeinterp.video.source.decoding import decoded
+from animeinterp.video.source.info import Film
+from animeinterp.video.source.probe import MAX_PIXELS
+from animeinterp.video.source.reader import Reader
 
 _FULL = 2
 _OPAQUE = 255  # of 8 bits; FFmpeg makes 65280 of it in 16

@@ -17,24 +17,24 @@ from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from animeinterp.ahead import ahead
+from animeinterp.config import Options
 from animeinterp.frame import Frame
-from animeinterp.options import Options
-from animeinterp.video.between import Inbetweener, Key, Pair
+from animeinterp.runtime.prefetch import ahead
+from animeinterp.video.cadence.cuts import parse_cuts
+from animeinterp.video.cadence.drawings import CadenceReport, drawings
 from animeinterp.video.checks import check_options, check_span, grid_for, notes_on
 from animeinterp.video.compare import Compare, beside
-from animeinterp.video.cuts import parse_cuts
-from animeinterp.video.drawings import CadenceReport, drawings
-from animeinterp.video.encoding import Encoding
 from animeinterp.video.examine import examined
-from animeinterp.video.output import check_free, output_of
-from animeinterp.video.parts import Parts
+from animeinterp.video.inbetween import Inbetweener, Key, Pair
 from animeinterp.video.progress import Tally
-from animeinterp.video.reader import Reader, probe
 from animeinterp.video.schedule import Cel, schedule
 from animeinterp.video.settings import settings_of
-from animeinterp.video.store import SegmentStore
-from animeinterp.video.telecine import ADVICE
+from animeinterp.video.sink.encoders import Encoding
+from animeinterp.video.sink.parts import Parts
+from animeinterp.video.sink.store import SegmentStore
+from animeinterp.video.sink.target import check_free, output_of
+from animeinterp.video.source.reader import Reader, probe
+from animeinterp.video.source.telecine import ADVICE
 from animeinterp.video.timeline import Cadence, Holds, parse_rate
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from animeinterp.video.drawings import Drawing
+from animeinterp.video.cadence.drawings import Drawing
 from animeinterp.video.timeline import Grid, Holds, share
 
 

@@ -8,10 +8,10 @@ from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING
 
 from animeinterp import __version__
-from animeinterp.video.cuts import CutList
-from animeinterp.video.encoding import Encoder
-from animeinterp.video.film import Film
-from animeinterp.video.fingerprint import fingerprint
+from animeinterp.video.cadence.cuts import CutList
+from animeinterp.video.sink.encoders import Encoder
+from animeinterp.video.source.fingerprint import fingerprint
+from animeinterp.video.source.info import Film
 from animeinterp.video.timeline import Grid
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def settings_of(
 
 def _settings_of(interpolator: Interpolator) -> dict[str, str]:
     """All that decides what an interpolator draws, as text; weights by their SHA-256."""
-    from animeinterp.architectures import digest
+    from animeinterp.builder import digest
 
     weights, vgg = ("none" if one is None else digest(one.state_dict()) for one in interpolator.learned)
     return {

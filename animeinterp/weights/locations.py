@@ -6,9 +6,9 @@ from pathlib import Path
 
 import platformdirs
 
+from animeinterp.config import PRESETS
 from animeinterp.errors import UsageError, WeightsError
 from animeinterp.io.files import check_source
-from animeinterp.options import PRESETS
 from animeinterp.weights.containers import EXPECTED
 from animeinterp.weights.records import shipped_weights
 

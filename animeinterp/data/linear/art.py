@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from animeinterp.config import Options
 from animeinterp.data.linear.record import ART_KIND
 from animeinterp.errors import FileError, UsageError
 from animeinterp.io.files import check_name
+from animeinterp.io.images import read_picture
 from animeinterp.io.reading import MEGABYTE, read_json
-from animeinterp.options import Options
-from animeinterp.picture import read_picture
 
 FOLDERS = ("figures", "backgrounds", "middle")
 _MAX_PIXELS = Options().max_pixels

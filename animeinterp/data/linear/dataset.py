@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animeinterp import __version__
+from animeinterp.config import Options
 from animeinterp.data.atd12k import LEVELS
-from animeinterp.data.levels import displacement, level_for
+from animeinterp.data.difficulty import displacement, level_for
 from animeinterp.data.linear.art import Art, read_art
 from animeinterp.data.linear.composing import Composition, Size, compose
 from animeinterp.data.linear.masks import Masks, masks_of
@@ -34,9 +35,8 @@ from animeinterp.data.linear.rendering import Picture, Shot, labels, prepare, re
 from animeinterp.errors import UsageError
 from animeinterp.frame import check_size
 from animeinterp.io.files import atomic_folder, file_digest, lock_folder, make_folder, write_text
+from animeinterp.io.images import write_picture
 from animeinterp.io.reading import read_json
-from animeinterp.options import Options
-from animeinterp.picture import write_picture
 
 SIZE = (960, 540)  # px
 _LEAST_SIDE = 64  # px: smaller frames cannot be scored

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animeinterp.data.linear.placing import Layer
-from animeinterp.jit import compiled
+from animeinterp.runtime.jit import compiled
 
 Picture = NDArray[np.uint8]
 SAMPLES = 4  # per side of a pixel

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from animeinterp.errors import FrameError, UsageError
-from animeinterp.net.splatting import splat
+from animeinterp.net.ops.splatting import splat
 from animeinterp.net.studio.global_flow import GlobalFlow, MatchingFeatures
 from animeinterp.net.studio.intermediate import IntermediateFlow
 from animeinterp.net.studio.parts import FeaturePyramid, Metric, Pyramid, pooled

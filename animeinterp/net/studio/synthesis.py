@@ -1,6 +1,6 @@
 """Synthesis of `studio`: a GridNet over splatted frames and features at 1/2, 1/4, 1/8, drawn at full size.
 
-The grid is the paper's (see `animeinterp.net.gridnet`), wider (64, 128, 192 channels) and at half the size; a
+The grid is the paper's (see `animeinterp.net.paper.gridnet`), wider (64, 128, 192 channels) and at half the size; a
 pixel-shuffle head doubles it. Attribute names are those of GMFSS Fortuna's weights: `_RC` is row R, column C.
 """
 
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from animeinterp.net.gridnet import PReLU, conv_block
+from animeinterp.net.paper.gridnet import PReLU, conv_block
 
 _ROWS = (64, 128, 192)
 

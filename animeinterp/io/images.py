@@ -1,0 +1,256 @@
+"""Pictures on disk: PNG, WebP, TIFF and JPEG, read into frames and written back.
+
+Kept: size, mode (grey, grey + alpha, RGB, RGBA), depth (8 or 16 bits), ICC profile, resolution. Changed on
+purpose, because new drawings have new colours: palettes become RGB or RGBA, 1-bit pictures 8-bit grey, a
+transparent key colour becomes alpha. A camera's EXIF orientation is applied. Refused: CMYK and other colour
+models, floating point, animations and several pages (which frame is meant?).
+
+Pillow reads headers and 8-bit pixels; it cannot hold 16-bit colour, so OpenCV decodes 16-bit files, and they
+are written by tifffile and by a plain PNG encoder here (OpenCV drops ICC profiles in TIFF and has no grey +
+alpha).
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
+
+from animeinterp.errors import FileError, FrameError, UsageError
+from animeinterp.frame import MAX_SIDE, Frame, Mode, channels, describe, has_alpha, mode_of, widened
+from animeinterp.io.files import check_target, write_bytes
+from animeinterp.io.image_header import FORMATS, bits_in, mode_in, opened, png_color_type, read_header
+
+_EXPANDED = {"1": "L", "PA": "RGBA", "RGBa": "RGBA", "La": "LA"}
+_TIFF_PHOTOMETRIC, _TIFF_PLANAR, _TIFF_EXTRA_SAMPLES = 262, 284, 338
+_PNG_COLOR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}  # by number of channels
+_INCH = 0.0254  # m
+_LARGEST = {"WEBP": 16_383}  # px
+_UPRIGHT: dict[int, Callable[[Frame], Frame]] = {
+    2: np.fliplr,
+    3: lambda a: np.rot90(a, 2),
+    4: np.flipud,
+    5: lambda a: np.rot90(np.fliplr(a), 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: np.rot90(np.fliplr(a), -1),
+    8: lambda a: np.rot90(a, 1),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A picture file's content.
+
+    pixels: the frame, upright. format: `PNG`, `WEBP`, `TIFF` or `JPEG`. icc: the ICC profile's bytes.
+    dpi: resolution in pixels per inch, x and y.
+    """
+
+    pixels: Frame
+    format: str
+    icc: bytes | None = None
+    dpi: tuple[float, float] | None = None
+
+
+def read_picture(path: Path, max_pixels: int) -> Picture:
+    """Read a picture file.
+
+    max_pixels: larger pictures are refused by their header, before any pixel is decoded.
+    Raises FileError if the file cannot be read, FrameError if its size, mode or content is not supported.
+    """
+    with opened(path, max_pixels) as (image, file):
+        mode_in(image, file, path)
+        pixels = _read_16bit(image, file, path) if bits_in(image, file) == 16 else _read_8bit(image)
+        return Picture(pixels, str(image.format), image.info.get("icc_profile") or None, _dpi(image))
+
+
+def read_pair(path0: Path, path1: Path, max_pixels: int) -> tuple[Picture, Picture]:
+    """Read two pictures of one size and widen both to the richest mode and depth of the two.
+
+    Args:
+        path0, path1: The files.
+        max_pixels: Larger pictures are refused.
+
+    Returns:
+        Two pictures of one size, mode and depth. Where one of them was gray and became RGB, its ICC profile, which is
+        of gray, is replaced by that of the other.
+
+    Raises:
+        FileError: A file cannot be read.
+        FrameError: The size or mode of one is not supported, or the sizes differ.
+    """
+    headers = [read_header(path, max_pixels) for path in (path0, path1)]
+    sizes = [f"{header.width}x{header.height}" for header in headers]
+    if sizes[0] != sizes[1]:
+        raise FrameError(f"{path0} is {sizes[0]} but {path1} is {sizes[1]}; expected the same size, so make them alike")
+    first, second = (read_picture(path, max_pixels) for path in (path0, path1))
+    mode = mode_of(first.pixels) | mode_of(second.pixels)
+    return _widened(first, mode, second), _widened(second, mode, first)
+
+
+def _widened(picture: Picture, mode: Mode, other: Picture) -> Picture:
+    gray = mode.color and not mode_of(picture.pixels).color
+    icc = other.icc if gray else picture.icc
+    return replace(picture, pixels=widened(picture.pixels, mode), icc=icc)
+
+
+def _dpi(image: Image.Image) -> tuple[float, float] | None:
+    x, y = map(float, image.info.get("dpi", (0, 0)))
+    return (x, y) if 0 < x < 1e6 and 0 < y < 1e6 else None
+
+
+def _read_8bit(image: Image.Image) -> Frame:
+    image.load()
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    transparent = "transparency" in image.info
+    if image.mode == "P":
+        image = image.convert("RGBA" if transparent else "RGB")
+    elif transparent and image.mode in ("1", "L", "RGB"):
+        image = image.convert("RGBA" if image.mode == "RGB" else "LA")
+    elif image.mode in _EXPANDED:
+        image = image.convert(_EXPANDED[image.mode])
+    return _upright(np.array(image), orientation)
+
+
+def _read_16bit(image: Image.Image, file: io.BufferedReader, path: Path) -> Frame:
+    if image.format == "PNG":
+        image.load()  # finds damage that OpenCV would only warn of
+    file.seek(0)
+    pixels = _decode_with_opencv(file.read())
+    if pixels is None:
+        raise FileError(
+            f"{path} is damaged or an unusual 16-bit file; expected plain 16-bit samples, so export it again"
+        )
+    if image.format == "PNG":
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return _upright(_png_channels(pixels, image, file), orientation)
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    if tags.get(_TIFF_PLANAR, 1) != 1:
+        raise FrameError(f"{path} stores its channels apart (planar); expected them interleaved, so export it again")
+    if tags.get(_TIFF_PHOTOMETRIC) == 0:  # white is zero
+        pixels = 65535 - pixels
+    if has_alpha(pixels) and tags.get(_TIFF_EXTRA_SAMPLES) == (1,):  # premultiplied
+        alpha = np.maximum(pixels[..., -1:], 1).astype(np.float64)
+        pixels[..., :-1] = np.minimum(np.rint(pixels[..., :-1] / alpha * 65535), 65535)
+    return np.ascontiguousarray(pixels)  # OpenCV has set TIFFs upright already
+
+
+def _decode_with_opencv(data: bytes) -> NDArray[np.uint16] | None:
+    """The 16-bit samples, RGB order; None where there are none."""
+    log = cv2.utils.logging
+    level = log.setLogLevel(log.LOG_LEVEL_SILENT)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    finally:
+        log.setLogLevel(level)
+    if pixels is None or pixels.dtype != np.uint16:
+        return None
+    deep: NDArray[np.uint16] = pixels.view(np.uint16)
+    return deep if deep.ndim == 2 else deep[..., [2, 1, 0, 3][: deep.shape[2]]]
+
+
+def _png_channels(pixels: Frame, image: Image.Image, file: io.BufferedReader) -> Frame:
+    """The channels as the PNG has them: OpenCV has no grey + alpha and its own idea of key colours."""
+    if png_color_type(file) == _PNG_COLOR_TYPE[2]:
+        return pixels[..., [0, 3]]
+    key = image.info.get("transparency")
+    if key is None:
+        return pixels
+    color = np.atleast_3d(pixels)[..., :3]
+    alpha = np.where((color == np.asarray(key, np.uint16)).all(axis=2, keepdims=True), 0, 65535)
+    return np.concatenate([color, alpha.astype(np.uint16)], axis=2)
+
+
+def _upright(pixels: Frame, orientation: int) -> Frame:
+    return np.ascontiguousarray(_UPRIGHT.get(orientation, np.asarray)(pixels))
+
+
+def check_picture_target(path: Path, frame: Frame, force: bool) -> None:
+    """Raise unless such a frame can be written to `path`: ask before the long work.
+
+    Raises UsageError if the suffix is unknown, the format cannot hold the frame, or the file exists and not
+    `force`; FileError if the folder is missing or may not be written to.
+    """
+    check_target(path, force)
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS:
+        raise UsageError(f"{path} has no known picture suffix; expected one of {', '.join(FORMATS)}")
+    most = _LARGEST.get(FORMATS[suffix], MAX_SIDE)
+    if max(frame.shape[:2]) > most:
+        raise UsageError(
+            f"{suffix} holds at most {most:,} px a side, but the frames are {describe(frame)}; write to PNG or TIFF"
+        )
+    if FORMATS[suffix] == "JPEG" and has_alpha(frame):
+        raise UsageError(f"JPEG holds no alpha, but the frames are {describe(frame)}; write to PNG, WebP or TIFF")
+    if FORMATS[suffix] in ("JPEG", "WEBP") and frame.dtype == np.uint16:
+        raise UsageError(f"{suffix} holds 8 bits, but the frames are {describe(frame)}; write to PNG or TIFF")
+
+
+def write_picture(path: Path, frame: Frame, like: Picture | None = None, *, force: bool = False) -> None:
+    """Write a frame in the format that the suffix names, with the ICC profile and resolution of `like`.
+
+    WebP is lossless, JPEG has quality 95 and full-size colour (4:4:4). The file appears whole or not at all.
+    Raises as `check_picture_target`, and FileError if writing fails, when the disk is full for one.
+    """
+    check_picture_target(path, frame, force)
+    icc, dpi = (like.icc, like.dpi) if like else (None, None)
+    data = _encode(frame, FORMATS[path.suffix.lower()], icc, dpi)
+    write_bytes(path, data, force=force)
+
+
+def _encode(frame: Frame, format: str, icc: bytes | None, dpi: tuple[float, float] | None) -> bytes:
+    if format == "PNG" and frame.dtype == np.uint16:
+        return _png16(frame, icc, dpi)
+    buffer = io.BytesIO()
+    if format == "TIFF":
+        tifffile.imwrite(
+            buffer,
+            frame,
+            photometric="minisblack" if channels(frame) < 3 else "rgb",
+            planarconfig="contig" if frame.ndim == 3 else None,
+            extrasamples=["unassalpha"] if has_alpha(frame) else None,
+            compression="zlib",
+            iccprofile=icc,
+            resolution=dpi,
+            resolutionunit="INCH" if dpi else None,
+            metadata=None,
+            software=False,
+        )
+        return buffer.getvalue()
+    options: dict[str, object] = {"icc_profile": icc}
+    if dpi:
+        options["dpi"] = dpi
+    if format == "WEBP":
+        options |= {"lossless": True, "exact": True}
+    if format == "JPEG":
+        options |= {"quality": 95, "subsampling": 0, "optimize": True}
+    try:
+        Image.fromarray(frame).save(buffer, format, **options)
+    except (ValueError, OSError) as error:  # limits of the format
+        raise FileError(f"{describe(frame)} cannot be written as {format} ({error}); write to PNG or TIFF") from error
+    return buffer.getvalue()
+
+
+def _png16(frame: Frame, icc: bytes | None, dpi: tuple[float, float] | None) -> bytes:
+    """A 16-bit PNG (ISO/IEC 15948), each row stored as its difference from the row above (filter 2, Up)."""
+    height, width = frame.shape[:2]
+    rows = np.ascontiguousarray(frame).astype(">u2").reshape(height, -1).view(np.uint8)
+    above = np.vstack([np.zeros_like(rows[:1]), rows[:-1]])
+    filtered = np.hstack([np.full((height, 1), 2, np.uint8), rows - above])
+    chunks = [(b"IHDR", struct.pack(">2I5B", width, height, 16, _PNG_COLOR_TYPE[channels(frame)], 0, 0, 0))]
+    if icc:
+        chunks.append((b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc)))
+    if dpi:
+        chunks.append((b"pHYs", struct.pack(">2IB", round(dpi[0] / _INCH), round(dpi[1] / _INCH), 1)))
+    chunks += [(b"IDAT", zlib.compress(filtered.tobytes())), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )

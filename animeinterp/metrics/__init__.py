@@ -1,0 +1,1 @@
+"""Image quality: PSNR, SSIM, interpolation error, Chamfer distance of lines, LPIPS."""

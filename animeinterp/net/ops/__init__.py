@@ -1,0 +1,1 @@
+"""Operations shared by the networks: splatting, correlation, warping, recurrent units."""

@@ -1,0 +1,299 @@
+"""RFR, recurrent flow refinement (paper §4.2): RAFT [4] that starts from a gated coarse flow.
+
+All at 1/8 of the frame. Per frame one encoder gives 256 channels that serve three ends: correlation with the
+other frame, the first hidden state (tanh of one half) and the context (ReLU of the other half). Per iteration
+the correlation is looked up where the flow points, a ConvGRU [5] takes it in, a head gives the flow's change.
+After the last iteration the flow is upsampled by a learned convex combination of its 3x3 neighbourhood.
+
+Flow 0→1 is (N, 2, H, W), x first, px: the pixel p of frame 0 is found at p + flow(p) in frame 1. Attribute
+names are those of the published checkpoint.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from animeinterp.config import ModelConfig
+from animeinterp.net.ops.correlation import Correlation
+
+HIDDEN = 128
+CONTEXT = 128
+
+
+class ErrorAttention(nn.Module):
+    """The gate's network: where does the coarse flow explain frame 0? (N, 6, H, W) → (N, 1, H, W)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(6, 32, 5, padding=2)
+        self.conv2 = nn.Conv2d(32, 32, 3, padding=1)
+        self.conv3 = nn.Conv2d(32 + 6, 1, 3, padding=1)
+        self.prelu1 = nn.PReLU()
+        self.prelu2 = nn.PReLU()
+
+    def forward(self, evidence: Tensor) -> Tensor:
+        """Frame 0 (3), error (1), flow (2) → g."""
+        hidden = self.conv2(self.prelu1(self.conv1(evidence)))
+        g: Tensor = self.conv3(self.prelu2(torch.cat([hidden, evidence], 1)))
+        return g
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions around a shortcut, no normalisation."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.downsample = nn.Sequential(nn.Conv2d(channels_in, channels, 1, stride)) if stride > 1 else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, channels_in, H, W) → (N, channels, H / stride, W / stride)."""
+        shortcut = x if self.downsample is None else self.downsample(x)
+        y = self.conv2(self.conv1(x).relu_()).relu_()
+        out: Tensor = (shortcut + y).relu_()
+        return out
+
+
+class BasicEncoder(nn.Module):
+    """RAFT's encoder: (N, 3, H, W) in [-1, 1], H and W multiples of 8 → (N, 256, H/8, W/8)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3)
+        self.layer1 = nn.Sequential(ResidualBlock(64, 64), ResidualBlock(64, 64))
+        self.layer2 = nn.Sequential(ResidualBlock(64, 96, stride=2), ResidualBlock(96, 96))
+        self.layer3 = nn.Sequential(ResidualBlock(96, 128, stride=2), ResidualBlock(128, 128))
+        self.conv2 = nn.Conv2d(128, HIDDEN + CONTEXT, 1)
+
+    def forward(self, frame: Tensor) -> Tensor:
+        """Frame → features of either sign."""
+        x = self.conv1(frame).relu_()
+        features: Tensor = self.conv2(self.layer3(self.layer2(self.layer1(x))))
+        return features
+
+
+class MotionEncoder(nn.Module):
+    """Correlation and flow → 128 channels, the last two of which are the flow itself."""
+
+    def __init__(self, correlation_channels: int) -> None:
+        super().__init__()
+        self.convc1 = nn.Conv2d(correlation_channels, 256, 1)
+        self.convc2 = nn.Conv2d(256, 192, 3, padding=1)
+        self.convf1 = nn.Conv2d(2, 128, 7, padding=3)
+        self.convf2 = nn.Conv2d(128, 64, 3, padding=1)
+        self.conv = nn.Conv2d(64 + 192, 128 - 2, 3, padding=1)
+
+    def forward(self, flow: Tensor, correlation: Tensor) -> Tensor:
+        """(N, 2, H, W) flow and (N, C, H, W) correlation → (N, 128, H, W)."""
+        seen = self.convc2(self.convc1(correlation).relu_()).relu_()
+        moved = self.convf2(self.convf1(flow).relu_()).relu_()
+        motion = self.conv(torch.cat([seen, moved], 1)).relu_()
+        return torch.cat([motion, flow.to(motion.dtype)], 1)
+
+
+class GruPass(NamedTuple):
+    """One pass of a GRU with what does not change over the iterations worked out."""
+
+    gates: Tensor
+    gates_from_context: Tensor
+    candidate: Tensor
+    candidate_from_context: Tensor
+    padding: tuple[int, int]
+
+    def next(self, hidden: Tensor, motion: Tensor) -> Tensor:
+        """The next hidden state, (N, hidden, H, W)."""
+        gates = F.conv2d(torch.cat([hidden, motion], 1), self.gates, padding=self.padding)
+        update, reset = gates.add_(self.gates_from_context).sigmoid_().chunk(2, 1)
+        candidate = F.conv2d(torch.cat([reset * hidden, motion], 1), self.candidate, padding=self.padding)
+        candidate = candidate.add_(self.candidate_from_context).tanh_()
+        return torch.lerp(hidden, candidate, update)
+
+
+def prepare_pass(layers: tuple[nn.Conv2d, ...], context: Tensor) -> GruPass:
+    """Work out the context's share once for all iterations: a convolution is linear in its inputs.
+
+    layers: those of the gates, update before reset, and last the candidate's; their inputs are hidden, context and
+    motion, in this order. context: (N, C, H, W).
+    """
+    weight = torch.cat([layer.weight for layer in layers])
+    bias = torch.cat([layer.bias for layer in layers])  # type: ignore[misc]
+    hidden, motion = len(weight) // 3, weight.shape[1] - len(weight) // 3 - context.shape[1]
+    of_hidden, of_context, of_motion = weight.split_with_sizes([hidden, context.shape[1], motion], 1)
+    padding = (weight.shape[2] // 2, weight.shape[3] // 2)
+    from_context = F.conv2d(context, of_context, bias, padding=padding)
+    gates, candidate = torch.cat([of_hidden, of_motion], 1).split_with_sizes([2 * hidden, hidden])
+    to_gates, to_candidate = (_dense(part) for part in from_context.split_with_sizes([2 * hidden, hidden], 1))
+    return GruPass(_dense(gates), to_gates, _dense(candidate), to_candidate, padding)
+
+
+class SepConvGRU(nn.Module):
+    """A convolutional GRU as a 1x5 and a 5x1 pass; its inputs are (hidden, context, motion) in this order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        channels = HIDDEN + CONTEXT + 128
+        self.convz1 = nn.Conv2d(channels, HIDDEN, (1, 5), padding=(0, 2))
+        self.convr1 = nn.Conv2d(channels, HIDDEN, (1, 5), padding=(0, 2))
+        self.convq1 = nn.Conv2d(channels, HIDDEN, (1, 5), padding=(0, 2))
+        self.convz2 = nn.Conv2d(channels, HIDDEN, (5, 1), padding=(2, 0))
+        self.convr2 = nn.Conv2d(channels, HIDDEN, (5, 1), padding=(2, 0))
+        self.convq2 = nn.Conv2d(channels, HIDDEN, (5, 1), padding=(2, 0))
+
+    def prepare(self, context: Tensor) -> list[GruPass]:
+        """What of both passes depends on the context only."""
+        layers = (self.convz1, self.convr1, self.convq1), (self.convz2, self.convr2, self.convq2)
+        return [prepare_pass(of_pass, context) for of_pass in layers]
+
+    def forward(self, hidden: Tensor, motion: Tensor, passes: list[GruPass]) -> Tensor:
+        """The next hidden state, (N, 128, H, W)."""
+        for of_pass in passes:
+            hidden = of_pass.next(hidden, motion)
+        return hidden
+
+
+class FlowHead(nn.Module):
+    """Hidden state → change of the flow, (N, 2, H, W)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(HIDDEN, 256, 3, padding=1)
+        self.conv2 = nn.Conv2d(256, 2, 3, padding=1)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(N, 128, H, W) → (N, 2, H, W), px of that size."""
+        change: Tensor = self.conv2(self.conv1(hidden).relu_())
+        return change
+
+
+class UpdateBlock(nn.Module):
+    """What one iteration computes, and the mask of the upsampling."""
+
+    def __init__(self, correlation_channels: int) -> None:
+        super().__init__()
+        self.encoder = MotionEncoder(correlation_channels)
+        self.gru = SepConvGRU()
+        self.flow_head = FlowHead()
+        self.mask = nn.Sequential(
+            nn.Conv2d(HIDDEN, 256, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(256, 64 * 9, 1)
+        )
+
+    def forward(
+        self, hidden: Tensor, passes: list[GruPass], correlation: Tensor, flow: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """(hidden, the iteration-invariant part, correlation, flow) → (hidden, change of flow)."""
+        hidden = self.gru(hidden, self.encoder(flow, correlation), passes)
+        return hidden, self.flow_head(hidden)
+
+
+class RFR(nn.Module):
+    """Coarse flow → fine flow."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.attention2 = ErrorAttention()
+        self.fnet = BasicEncoder()
+        self.update_block = UpdateBlock(config.correlation_levels * (2 * config.correlation_radius + 1) ** 2)
+
+    def encode(self, frame: Tensor) -> Tensor:
+        """(N, 3, H, W) in [-1, 1] → (N, 256, H // 8, W // 8) float32, for correlation and context."""
+        height, width = (size // 8 * 8 for size in frame.shape[-2:])
+        features: Tensor = self.fnet(resize(frame, (height, width)))
+        return features.float()
+
+    def gate(self, small0: Tensor, small1: Tensor, flow: Tensor) -> Tensor:
+        """How far to trust the coarse flow: exp(-g²) in (0, 1], (N, 1, H, W).
+
+        small0, small1: the frames in [-1, 1] at the size of flow, (N, 3, H, W).
+        """
+        error = (backward_warp(small1, flow) - small0).abs().sum(1, keepdim=True)
+        g: Tensor = self.attention2(torch.cat([small0, error, flow], 1))
+        return torch.exp(-g.float().square())
+
+    def forward(self, features0: Tensor, features1: Tensor, small0: Tensor, small1: Tensor, coarse: Tensor) -> Tensor:
+        """Refine the coarse flow 0→1.
+
+        features0, features1: of `encode`. small0, small1: the frames in [-1, 1] at the features' size.
+        coarse: (N, 2, H, W) flow in px of the frame. Returns (N, 2, H, W) float32.
+        """
+        height, width = features0.shape[-2:]
+        flow = scale_flow(coarse, (height, width))
+        if self.config.apply_gate:
+            flow = self.gate(small0, small1, flow) * flow
+        flow = _dense(flow * self.config.coarse_flow_added)
+
+        correlation = Correlation(features0, features1, self.config.correlation_levels, self.config.correlation_radius)
+        hidden, context = features0.split_with_sizes([HIDDEN, CONTEXT], 1)
+        hidden, passes = torch.tanh(hidden), self.update_block.gru.prepare(torch.relu(context))
+        hidden = hidden.to(passes[0].gates_from_context.dtype)
+        here = pixel_grid(flow)
+        for iteration in range(self.config.iterations):
+            # As in RAFT, an iteration learns from its own change only; the first one also teaches the gate.
+            start = flow.detach() if iteration else flow
+            hidden, change = self.update_block(hidden, passes, correlation(here + start), start)
+            flow = start + change.float()
+        # The mask of every other iteration would only be thrown away. 0.25 is RAFT's, to balance gradients.
+        mask = 0.25 * self.update_block.mask(hidden).float()
+        return scale_flow(upsample_convex(flow, mask), tuple(coarse.shape[-2:]), "bilinear")
+
+
+def resize(image: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Bilinear, pixel centres at halves (`align_corners=False`); nothing to do where the size is right."""
+    if image.shape[-2:] == size:
+        return image
+    return F.interpolate(image, size, mode="bilinear", align_corners=False)
+
+
+def scale_flow(flow: Tensor, size: tuple[int, ...], mode: str = "nearest") -> Tensor:
+    """Flow (N, 2, H, W) in px → the same motion in px of a picture of another size, (N, 2, *size)."""
+    height, width = flow.shape[-2:]
+    if (height, width) == size:
+        return flow
+    ratio = flow.new_tensor([size[1] / width, size[0] / height]).view(1, 2, 1, 1)
+    corners = {} if mode == "nearest" else {"align_corners": False}
+    return F.interpolate(flow, size, mode=mode, **corners) * ratio
+
+
+def pixel_grid(like: Tensor) -> Tensor:
+    """Coordinates of each pixel, x first: (1, 2, H, W)."""
+    height, width = like.shape[-2:]
+    y, x = torch.meshgrid(
+        torch.arange(height, device=like.device), torch.arange(width, device=like.device), indexing="ij"
+    )
+    return torch.stack([x, y])[None].to(like.dtype)
+
+
+def backward_warp(image: Tensor, flow: Tensor) -> Tensor:
+    """Read image (N, C, H, W) at p + flow(p), bilinear, 0 outside."""
+    height, width = image.shape[-2:]
+    at = (pixel_grid(flow) + flow).permute(0, 2, 3, 1)
+    # Pixel centres at (2 p + 1) / size - 1 without align_corners: defined for one-pixel sizes too.
+    grid = (2 * at + 1) / at.new_tensor([width, height]) - 1
+    return F.grid_sample(image, grid, align_corners=False)
+
+
+def upsample_convex(flow: Tensor, mask: Tensor) -> Tensor:
+    """Eight times the size, each pixel a convex combination of 3x3 coarse ones (RAFT §3.3).
+
+    flow: (N, 2, H, W). mask: (N, 9 * 64, H, W), logits. Returns (N, 2, 8 H, 8 W), in px of that size.
+    """
+    n, _, height, width = flow.shape
+    # Channels last, as the mask comes out of its convolution: 64 at a time, and nothing is moved before the end.
+    shares = mask.permute(0, 2, 3, 1).reshape(n, height, width, 9, 1, 64).softmax(3).unbind(3)
+    around = F.unfold(8 * flow, 3, padding=1).view(n, 2, 9, height, width)
+    neighbours = around.permute(0, 3, 4, 2, 1).unsqueeze(5).unbind(3)
+    # One neighbour at a time: all nine at once would hold nine full-size flows.
+    combined = shares[0] * neighbours[0]
+    for share, neighbour in zip(shares[1:], neighbours[1:], strict=True):
+        combined += share * neighbour
+    fine = combined.view(n, height, width, 2, 8, 8).permute(0, 3, 1, 4, 2, 5)
+    return fine.reshape(n, 2, 8 * height, 8 * width)
+
+
+def _dense(tensor: Tensor) -> Tensor:
+    return tensor.contiguous(memory_format=torch.channels_last)

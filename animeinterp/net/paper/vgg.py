@@ -1,0 +1,165 @@
+"""What a colour piece looks like (paper §4.1): VGG features [2] pooled over the piece.
+
+Four activations of VGG, at full, half, quarter and eighth size, are averaged over each piece (super-pixel
+pooling, Liu et al. [3]), concatenated, and brought to a common scale per piece: minus the minimum, divided by
+the sum.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from animeinterp.errors import FrameError, UsageError
+from animeinterp.net.ops.normalization import IMAGENET, normalize
+from animeinterp.runtime.jit import compiled
+from animeinterp.weights.loading import load_into, read_state
+
+Depth = Literal[16, 19]
+
+# Convolutions per stage; a stage ends with 2x2 max pooling [2, table 1, D and E].
+_STAGES: dict[Depth, tuple[int, ...]] = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+_CHANNELS = (64, 128, 256, 512, 512)
+
+# The paper names the last activation of each stage. The published code slices torchvision's layers one
+# stage's length short and so takes the first ones.
+PAPER_LAYERS: dict[Depth, tuple[str, ...]] = {
+    16: ("relu1_2", "relu2_2", "relu3_3", "relu4_3"),
+    19: ("relu1_2", "relu2_2", "relu3_4", "relu4_4"),
+}
+PUBLISHED_CODE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+
+
+class VGG(nn.Module):
+    """The convolutions of VGG-16 or VGG-19, as far as the layers asked for, in torchvision's naming.
+
+    layers: activations to return, in order of depth, `reluS_C`: stage S, convolution C.
+    """
+
+    def __init__(self, depth: Depth = 19, layers: tuple[str, ...] | None = None) -> None:
+        super().__init__()
+        self.depth = depth
+        self.layers = PAPER_LAYERS[depth] if layers is None else layers
+        modules: list[nn.Module] = []
+        index: dict[str, int] = {}
+        channels_in = 3
+        for stage, (convolutions, channels) in enumerate(zip(_STAGES[depth], _CHANNELS, strict=True), 1):
+            for i in range(1, convolutions + 1):
+                modules += [nn.Conv2d(channels_in, channels, 3, padding=1), nn.ReLU(inplace=True)]
+                index[f"relu{stage}_{i}"] = len(modules) - 1
+                channels_in = channels
+            modules.append(nn.MaxPool2d(2))
+        if not self.layers or any(layer not in index for layer in self.layers):
+            raise UsageError(f"VGG-{depth} has the layers {', '.join(index)}; asked for {self.layers}")
+        self._taken = [index[layer] for layer in self.layers]
+        if self._taken != sorted(set(self._taken)):
+            raise UsageError(f"layers must be in order of depth, each once; got {self.layers}")
+        self.features = nn.Sequential(*modules[: self._taken[-1] + 1])
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """(N, 3, H, W) RGB in [0, 1] → one activation per layer, each stage half the size (rounded down)."""
+        x = normalize(image, *IMAGENET).contiguous(memory_format=torch.channels_last)
+        found = []
+        for i, module in enumerate(self.features):
+            x = module(x)
+            if i in self._taken:
+                # The ReLUs are in place, but nothing after one writes to its output: pooling and convolution
+                # copy.
+                found.append(x)
+        return found
+
+
+def load_vgg(path: Path | str, depth: Depth = 19, layers: tuple[str, ...] | None = None) -> VGG:
+    """VGG with weights from a file in torchvision's layout (`features.N.weight`).
+
+    Layers that are not used, deeper ones and the classifier, may be in the file or not. Raises FileError and
+    WeightsError as `animeinterp.weights.loading`.
+    """
+    vgg = VGG(depth, layers)
+    wanted = vgg.state_dict().keys()
+    deepest = max(int(name.split(".")[1]) for name in wanted)
+    state = {name: tensor for name, tensor in read_state(path).items() if not _unused(name, deepest)}
+    load_into(vgg, state, f"VGG-{depth}", path)
+    return vgg.eval().requires_grad_(False)
+
+
+def _unused(name: str, deepest: int) -> bool:
+    part, _, rest = name.partition(".")
+    index = rest.split(".")[0]
+    return part == "classifier" or (part == "features" and index.isdigit() and int(index) > deepest)
+
+
+class PieceDescriptor:
+    """Describes the colour pieces of a frame by VGG features.
+
+    vgg: the network; it stays on its device. bf16: compute the features in bfloat16 (the means stay float64).
+    """
+
+    def __init__(self, vgg: VGG, bf16: bool = False) -> None:
+        self._vgg = vgg
+        self._bf16 = bf16
+
+    @property
+    def network(self) -> VGG:
+        """What computes the features."""
+        return self._vgg
+
+    def describe(self, frame: NDArray[np.uint8], labels: NDArray[np.int32], count: int) -> NDArray[np.float32]:
+        """One row per piece: (count, C) float32, C the sum of the layers' channels, rows ≥ 0 that sum to 1.
+
+        frame: uint8 (H, W, 3) RGB, at least 8x8. labels: int32 (H, W) in 0..count-1. A piece that vanishes
+        when the label map is subsampled is 0 at that level (the reference divides by zero). Raises
+        FrameError.
+        """
+        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or min(frame.shape[:2]) < 8:
+            raise FrameError(f"describe: frame is uint8 (H, W, 3), at least 8x8; got {frame.dtype} {frame.shape}")
+        if labels.shape != frame.shape[:2]:
+            raise FrameError(f"describe: labels must be {frame.shape[:2]} like the frame, got {labels.shape}")
+        if labels.min() < 0 or labels.max() >= count:
+            raise FrameError(f"describe: labels must be 0..{count - 1}, got {labels.min()}..{labels.max()}")
+        device = next(self._vgg.parameters()).device
+        image = torch.from_numpy(np.ascontiguousarray(frame)).to(device).permute(2, 0, 1)[None].float() / 255
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=self._bf16):
+            levels = self._vgg(image)
+        pooled = []
+        for level in levels:
+            # The label maps of stages 1, 2, 3 … are the frame's, subsampled at odd places: sizes round down
+            # as in VGG.
+            while labels.shape[0] > level.shape[2]:
+                labels = labels[1::2, 1::2]
+            pooled.append(pool(level, labels, count))
+        return _normalized(np.concatenate(pooled, axis=1))
+
+
+def pool(features: Tensor, labels: NDArray[np.int32], count: int) -> NDArray[np.float64]:
+    """Mean of each channel over each piece: (1, C, H, W), labels (H, W) → (count, C), 0 where empty."""
+    # On the CPU and in float64 wherever the features come from: sums on a GPU have no fixed order.
+    rows = features[0].float().permute(1, 2, 0).contiguous().cpu().numpy()
+    sums = np.zeros((count, rows.shape[2]))
+    _add_up(rows, np.ascontiguousarray(labels), sums)
+    area = np.bincount(labels.ravel(), minlength=count)
+    means: NDArray[np.float64] = sums / np.maximum(area, 1)[:, None]
+    return means
+
+
+def _normalized(pooled: NDArray[np.float64]) -> NDArray[np.float32]:
+    lifted = pooled - pooled.min(axis=1, keepdims=True)
+    total = lifted.sum(axis=1, keepdims=True)
+    # A piece whose features are all equal has nothing to be divided by; it stays 0.
+    shares: NDArray[np.float32] = (lifted / np.where(total > 0, total, 1)).astype(np.float32)
+    return shares
+
+
+@compiled()
+def _add_up(rows: Any, labels: Any, sums: Any) -> None:
+    height, width, channels = rows.shape
+    for y in range(height):
+        for x in range(width):
+            for c in range(channels):
+                sums[labels[y, x], c] += rows[y, x, c]

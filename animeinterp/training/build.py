@@ -1,0 +1,55 @@
+"""The parts of a run that a config names: the network and the sources. The only place that knows them all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from animeinterp.config import PRESETS, ModelConfig
+from animeinterp.data.linear.record import check_trainable
+from animeinterp.training.config import SourceConfig, TrainingConfig
+from animeinterp.training.loader import Source
+
+
+def model_config(config: TrainingConfig) -> ModelConfig:
+    """The preset with the fields that the run changes; their names and values were checked with the config."""
+    # TOML has lists where the presets have tuples.
+    changes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config.model.items()}
+    return replace(PRESETS[config.preset], **changes)
+
+
+def build_network(config: TrainingConfig) -> nn.Module:
+    """The untrained network. Raises UsageError."""
+    from animeinterp.net.cel.model import Cel
+
+    return Cel(model_config(config))
+
+
+def build_lpips(config: TrainingConfig, device: torch.device) -> nn.Module | None:
+    """The perceptual loss, where it has a weight. Raises FileError or WeightsError."""
+    if config.loss.lpips <= 0:
+        return None
+    from animeinterp.training.perceptual import load_lpips
+
+    return load_lpips(Path(config.loss.vgg)).to(device)
+
+
+def build_sources(config: TrainingConfig, device: torch.device) -> list[tuple[Source, float]]:
+    """The sources with their weights. Raises UsageError or FileError."""
+    return [(_source(source, config.size, device), source.weight) for source in config.source if source.weight > 0]
+
+
+def _source(config: SourceConfig, size: int, device: torch.device) -> Source:
+    if config.path:
+        check_trainable(Path(config.path))
+    if config.kind == "crops":
+        from animeinterp.data.crops import CropStore
+
+        return CropStore(Path(config.path))
+    from animeinterp.data.synthetic.dataset import SceneSource
+
+    return SceneSource(Path(config.path) if config.path else None, size, device)

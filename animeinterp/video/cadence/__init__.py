@@ -1,0 +1,1 @@
+"""Which frames are distinct drawings, where shots begin, how the picture pans."""

@@ -1,0 +1,1 @@
+"""From frames to a finished film: encoders, segments, other streams."""

@@ -1,0 +1,52 @@
+"""The color tags of a new film: the source's, so that players read both alike.
+
+What was RGB is tagged in full. A matrix is tagged, too, where the source has none and players would assume another for
+the new size. Codes are those of ITU-T H.273.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from animeinterp.video.source.color import assumed_matrix, is_of_rgb, is_rgb, matrix_of
+from animeinterp.video.source.info import Colour, Film
+
+_LIMITED, _FULL = 1, 2
+_IDENTITY, _BT709, _UNSPECIFIED, _BT601 = 0, 1, 2, 6
+# Primaries, transfers and matrices, without reserved codes.
+_CODES = {*range(13), 22} - {0, 3}, set(range(19)) - {0, 3}, set(range(18)) - {3}
+
+
+def tags_of(film: Film, name: str, pix_fmt: str) -> list[Colour]:
+    """Return the tags that a new file may have, best first: without reserved codes, without those few encoders know.
+
+    Args:
+        film: What is encoded.
+        name: The encoder, FFmpeg's name.
+        pix_fmt: What it is given, FFmpeg's name.
+    """
+    colour = _colour(film, name, pix_fmt)
+    known = [
+        code if code in codes else _UNSPECIFIED
+        for code, codes in zip((colour.primaries, colour.transfer, colour.matrix), _CODES, strict=True)
+    ]
+    colour = Colour(known[0], known[1], known[2], colour.range)
+    bare = replace(colour, primaries=_UNSPECIFIED, transfer=_UNSPECIFIED)
+    return [colour] if bare == colour else [colour, bare]
+
+
+def _colour(film: Film, name: str, pix_fmt: str) -> Colour:
+    """Return the film's tags, or what must differ for the new file to be read alike."""
+    colour, matrix = film.colour, matrix_of(film)
+    if is_rgb(pix_fmt):
+        return replace(colour, matrix=_IDENTITY, range=_FULL)
+    tag = {5: _BT601}.get(matrix, matrix)
+    if is_of_rgb(film):
+        said = [_BT709 if code == _UNSPECIFIED else code for code in (colour.primaries, colour.transfer)]
+        return Colour(said[0], said[1], tag, _LIMITED)
+    untagged = colour.matrix == _UNSPECIFIED and matrix != assumed_matrix(colour, film.width, film.height)
+    if untagged or colour.matrix == _IDENTITY:
+        colour = replace(colour, matrix=tag)
+    if name == "prores_ks":  # has no way to say "full"
+        return replace(colour, range=_LIMITED)
+    return replace(colour, range=_FULL) if film.pix_fmt.startswith("yuvj") else colour

@@ -1,0 +1,1 @@
+"""From a film file or folder to frames with times and color."""
