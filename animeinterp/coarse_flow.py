@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animeinterp.errors import UsageError
+from animeinterp.flow import resize_flow
 from animeinterp.motion import Analysis, timed
-from animeinterp.resizing import resize_flow
 from animeinterp.sgm.coarse_flow import PUBLISHED, QUICK, Guidance, coarse_flow
 from animeinterp.sgm.matching import match
 

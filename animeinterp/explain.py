@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from animeinterp.flow import _hues, flow_to_color
 from animeinterp.frame import Frame, describe, has_alpha, rgb8
 
 if TYPE_CHECKING:
@@ -30,17 +31,6 @@ Picture = NDArray[np.uint8]  # (H, W, 3) RGB
 _WIDTH, _MARGIN, _GAP, _LABEL, _COLUMNS = 2400, 40, 24, 44, 4
 _CELL = (_WIDTH - 2 * _MARGIN - (_COLUMNS - 1) * _GAP) // _COLUMNS
 _PAPER, _EDGE, _INK, _FAINT, _ACCENT = "#f7f7f9", "#c9c9d0", "#1c1c24", "#6b6b78", "#3a6ea5"
-# steps from one hue to the next, and the hues: red, yellow, green, cyan, blue, magenta, red
-_WHEEL_STEPS = (15, 6, 4, 11, 13, 6)
-_WHEEL_HUES = (
-    (255, 0, 0),
-    (255, 255, 0),
-    (0, 255, 0),
-    (0, 255, 255),
-    (0, 0, 255),
-    (255, 0, 255),
-    (255, 0, 0),
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,41 +130,12 @@ def _took(seconds: Mapping[str, float], stage: str, note: str = "") -> str:
     return f"{note}{seconds[stage] * 1000:,.0f} ms" if stage in seconds else ""
 
 
-def flow_to_color(flow: NDArray[np.floating], radius: float) -> Picture:
-    """Flow as colours: hue = direction, white = no motion, full colour = `radius` px, darker = beyond it.
-
-    flow: (2, H, W), x first, px. radius: px, > 0. Returns uint8 RGB (H, W, 3). Colours of Baker et al. 2011.
-    """
-    wheel = np.concatenate(
-        [
-            np.linspace(a, b, steps, endpoint=False)
-            for a, b, steps in zip(_WHEEL_HUES[:-1], _WHEEL_HUES[1:], _WHEEL_STEPS, strict=True)
-        ]
-    )
-    length = np.hypot(flow[0], flow[1]) / radius
-    place = (np.arctan2(-flow[1], -flow[0]) / (2 * math.pi) + 0.5) * len(wheel)
-    steps = np.arange(len(wheel))
-    color = np.stack([np.interp(place, steps, channel, period=len(wheel)) for channel in wheel.T], axis=2)
-    inside = length[..., None] <= 1
-    color = np.where(inside, 255 - length[..., None] * (255 - color), color * 0.75)
-    picture: Picture = np.rint(color).astype(np.uint8)
-    return picture
-
-
 def _flow_radius(motion: Motion) -> float:
     """A round number of px that covers nearly all of the refined flow."""
     lengths = [np.hypot(*flow).ravel() for flow in (motion.flow01, motion.flow10)]
     wanted = max(1.0, float(np.percentile(np.concatenate(lengths), 99.5)))
     power = 10.0 ** math.floor(math.log10(wanted))
     return next(step * power for step in (1, 2, 3, 4, 5, 6, 8, 10) if step * power >= wanted)
-
-
-def _hues(count: int) -> Picture:
-    """Colours (count, 3) that differ from one number to the next: hues a golden section apart."""
-    k = np.arange(count)
-    hsv = np.stack([k * 0.618034 % 1 * 180, 80 + k * 37 % 4 * 30, 255 - k * 53 % 3 * 35], axis=1).astype(np.uint8)
-    colors: Picture = cv2.cvtColor(hsv[None], cv2.COLOR_HSV2RGB)[0].astype(np.uint8)
-    return colors
 
 
 def _match_colors(motion: Motion) -> tuple[Picture, Picture]:

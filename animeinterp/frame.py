@@ -207,3 +207,13 @@ def from_planes(planes: NDArray[np.floating], like: AnyFrame) -> AnyFrame:
     values *= np.iinfo(like.dtype).max
     whole = np.rint(values, out=values).astype(like.dtype)
     return cast(AnyFrame, cv2.merge(list(whole)).reshape(like.shape))
+
+
+def at_working_size(picture: NDArray[np.uint8], working_pixels: int) -> NDArray[np.uint8]:
+    """The picture, made smaller if it has more than `working_pixels`, its shape kept."""
+    height, width = picture.shape[:2]
+    scale = (working_pixels / (height * width)) ** 0.5
+    if scale >= 1:
+        return picture
+    size = max(MIN_SIDE, round(width * scale)), max(MIN_SIDE, round(height * scale))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))

@@ -26,14 +26,25 @@ from animeinterp.coarse_flow import CoarseFlows, given_flow, match_segments
 from animeinterp.config import DEFAULT_PRESET, PRESETS, LineStyle, ModelConfig, Options, at_share
 from animeinterp.device import choose_device, has_fast_bf16
 from animeinterp.errors import DeviceWarning, UsageError
-from animeinterp.frame import AnyFrame, Frame, check_frame, check_pair, check_time, copied, from_planes, rgb8, to_planes
+from animeinterp.flow import resize, resize_flow
+from animeinterp.frame import (
+    AnyFrame,
+    Frame,
+    at_working_size,
+    check_frame,
+    check_pair,
+    check_time,
+    copied,
+    from_planes,
+    rgb8,
+    to_planes,
+)
 from animeinterp.mattes import Region, crop, find_window, mix, moving_hull, surround
 from animeinterp.motion import Analysis, Motion, timed
 from animeinterp.net.adapters import Moved, Side
 from animeinterp.net.classical import Warped, compose, warp
 from animeinterp.net.ops.splat_cpu import mark_landings
 from animeinterp.net.paper.vgg import PieceDescriptor, load_vgg
-from animeinterp.resizing import at_working_size, resize, resize_flow
 from animeinterp.sgm import descriptors as appearance
 from animeinterp.sgm.coarse_flow import Guidance
 from animeinterp.sgm.contours import line_map

@@ -23,13 +23,12 @@ from PIL import Image
 from scipy.spatial.distance import cdist
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-import plain_segmentation as plain
-
 from animeinterp.config import JAPANESE, WESTERN
 from animeinterp.sgm.contours import choose_style, line_map
 from animeinterp.sgm.merging import merge_small_pieces, relabel_by_area, thin_lines
 from animeinterp.sgm.segments import segment
 from animeinterp.sgm.trapped_ball import trapped_ball_fill
+from support import plain_segmentation as plain
 
 STAGES = ("contours", "trapped ball", "merging", "thinning, labels")
 REPEATS = 3

@@ -66,8 +66,8 @@ def descriptors(arguments):
     if arguments.vgg16_lpips:
         import torch
 
+        from animeinterp.metrics.lpips import read_lpips_vgg16
         from animeinterp.net.paper.vgg import VGG
-        from animeinterp.weights.loading import read_lpips_vgg16
 
         torch.manual_seed(0)
         chosen["VGG-16, random weights"] = by_vgg(VGG(16))

@@ -25,9 +25,10 @@ import torch.nn.functional as F
 from memory import peak_bytes
 from torch import Tensor, nn
 
+from animeinterp.net.ops.geometry import pixel_grid, resize, scale_flow, upsample_convex
 from animeinterp.net.paper.gridnet import GridNet
 from animeinterp.net.paper.model import AnimeInterp
-from animeinterp.net.paper.rfr import RFR, pixel_grid, resize, scale_flow, upsample_convex
+from animeinterp.net.paper.rfr import RFR
 
 NAMES = {"reference": "published order of computation", "fp32": "fp32", "bf16": "bf16"}
 VARIANTS = tuple(NAMES)

@@ -26,11 +26,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from animeinterp.data.atd12k import LEVELS, triplets
+from animeinterp.data.atd12k import triplets
+from animeinterp.data.difficulty import LEVELS
 from animeinterp.errors import AnimeInterpError, FileError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation, beside
-from animeinterp.evaluation.scores import Scores, Summary, TripletScores, read_rows
+from animeinterp.evaluation.scores import Summary, TripletScores, read_rows
 from animeinterp.io.files import write_text
+from animeinterp.metrics.scores import Scores
 
 DOCS = Path(__file__).parents[1] / "docs"
 END = "<!-- end -->"

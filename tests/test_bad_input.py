@@ -15,10 +15,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
-from stub import Blender
 
 from animeinterp.cli import main
 from animeinterp.io.images import write_picture
+from support.stub import Blender
 
 HERE = Path(__file__).parent
 SUBPROCESS_ENV = {**os.environ, "PYTHONPATH": f"{HERE.parent}{os.pathsep}{HERE}"}
@@ -231,7 +231,7 @@ def test_full_disk(folder):
     script = """if True:
         import signal, sys, types
         from animeinterp.cli import main
-        from stub import Blender
+        from support.stub import Blender
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         core = types.SimpleNamespace(load_interpolator=lambda *args, **options: Blender())
         sys.modules["animeinterp.interpolator"] = core

@@ -16,13 +16,14 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from conftest import draw_scene
 
 from animeinterp.cli import main as cli
 from animeinterp.errors import FileError, UsageError
 from animeinterp.evaluation.evaluate import evaluate
-from animeinterp.evaluation.scores import COLUMNS, BestTime, Scores, TripletScores, write_rows
+from animeinterp.evaluation.scores import COLUMNS, BestTime, TripletScores, write_rows
 from animeinterp.metrics.image import measure
+from animeinterp.metrics.scores import Scores
+from conftest import draw_scene
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 NAMES = ("a", "b")

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from stub import Blender
 
 from animeinterp import explain as sheet_module
-from animeinterp.explain import explain_motion, flow_to_color
+from animeinterp.explain import explain_motion
+from animeinterp.flow import flow_to_color
+from support.stub import Blender
 
 
 def sheet_of(frame0, frame1, t):

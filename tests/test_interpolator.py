@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import draw_scene
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -13,9 +12,10 @@ from animeinterp import Options, load_interpolator
 from animeinterp.builder import build_network
 from animeinterp.config import PAPER, PRESETS
 from animeinterp.errors import FrameError, UsageError, WeightsError
+from animeinterp.flow import backward_warp
 from animeinterp.interpolator import Interpolator
 from animeinterp.net.paper.model import AnimeInterp
-from animeinterp.sgm.flow_fusion import backward_warp
+from conftest import draw_scene
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ from fractions import Fraction
 import cv2
 import numpy as np
 import pytest
-from made_films import background, coded, view
 
 from animeinterp import load_interpolator
 from animeinterp.mattes import find_window, moving_hull
 from animeinterp.video.inbetween import Inbetweener, Key
+from support.made_films import background, coded, view
 
 HEIGHT, WIDTH = 108, 192
 PAINTING = background(3)

@@ -209,7 +209,7 @@ def _settings(setup: Setup, lpips: Perceived | None) -> dict[str, Any]:
     """What the scores depend on."""
     from animeinterp import __version__
     from animeinterp.device import choose_device
-    from animeinterp.evaluation.results import sha256
+    from animeinterp.io.files import sha256
     from animeinterp.weights.locations import weight_files
 
     found = {label: (preset, weight_files(preset, weights)) for label, (preset, weights) in setup.models.items()}
@@ -228,7 +228,7 @@ def _settings(setup: Setup, lpips: Perceived | None) -> dict[str, Any]:
 
 def _digest(files: dict[str, Path]) -> str | dict[str, str] | None:
     """SHA-256 of a model's weights; of each file where there are several, None where there is none."""
-    from animeinterp.evaluation.results import sha256
+    from animeinterp.io.files import sha256
 
     found = {part: sha256(path) for part, path in files.items()}
     return found.get("", found or None)

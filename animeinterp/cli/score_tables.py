@@ -16,7 +16,8 @@ from animeinterp.cli.terminal import out, show_table
 
 if TYPE_CHECKING:
     from animeinterp.evaluation.masks import PartScores
-    from animeinterp.evaluation.scores import Scores, Summary, TripletScores
+    from animeinterp.evaluation.scores import Summary, TripletScores
+    from animeinterp.metrics.scores import Scores
 
 _UNKNOWN = "–"
 _MEASURES: Mapping[str, tuple[str, Callable[[float], str]]] = {

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animeinterp.config import Options
+from animeinterp.data.difficulty import LEVELS
 from animeinterp.data.linear.record import check_trainable
 from animeinterp.data.types import Triplet
 from animeinterp.errors import FileError, FrameError, UsageError
@@ -30,7 +31,6 @@ from animeinterp.io.images import read_picture
 from animeinterp.io.reading import finite_number, read_json, said
 
 Value = TypeVar("Value", bound=np.generic)
-LEVELS = ("easy", "medium", "hard")
 _MAX_PIXELS = Options().max_pixels
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 _EXPECTED = "NAME/frame1.png, frame2.png and frame3.png (or .jpg, .jpeg, .webp)"

@@ -30,10 +30,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from animeinterp.data.pseudo_labels import witnessed_flow
-from animeinterp.data.sample import Samples
-from animeinterp.data.true_time import fitted_time
-from animeinterp.data.types import Triplet
+from animeinterp.data.pseudo_labels import fitted_time, witnessed_flow
+from animeinterp.data.types import Samples, Triplet
 from animeinterp.errors import FileError, UsageError
 from animeinterp.interpolator import Interpolator, load_interpolator
 from animeinterp.io.files import check_source, lock_folder, make_folder, write_bytes

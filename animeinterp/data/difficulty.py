@@ -111,3 +111,6 @@ def _extent(amounts: NDArray[np.float64]) -> tuple[int, int]:
     share = np.cumsum(amounts) / amounts.sum()
     first = int(np.searchsorted(share, _OUTLIERS, side="right"))
     return first, int(np.searchsorted(share, 1 - _OUTLIERS)) + 1
+
+
+LEVELS = ("easy", "medium", "hard")

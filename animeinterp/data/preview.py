@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from animeinterp.data.sample import Samples
 from animeinterp.data.synthetic.dataset import Scenes
-from animeinterp.explain import flow_to_color
+from animeinterp.data.types import Samples
+from animeinterp.flow import flow_to_color
 from animeinterp.io.images import check_picture_target, write_picture
 
 _GAP, _HEAD = 6, 22

@@ -12,9 +12,13 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from animeinterp.interpolator import Interpolator
+from animeinterp.net.classical import compose, warp
+from animeinterp.net.ops.consistency import consistency
 
 Floats = NDArray[np.float32]
 
@@ -72,3 +76,41 @@ def _ends(flow: Floats) -> tuple[Floats, Floats]:
     x = flow[0] + np.arange(width, dtype=np.float32)
     y = flow[1] + np.arange(height, dtype=np.float32)[:, None]
     return x.astype(np.float32), y.astype(np.float32)
+
+
+_FIRST, _LAST, _STEP = 0.1, 0.9, 0.1
+
+
+_LEAST_GAIN = 1.02  # of the error; less than that is no evidence for another time
+
+
+def fitted_time(frames: NDArray[np.uint8], flows: NDArray[Any], t: float) -> float:
+    """The time in [0.1, 0.9] at which the drawing of `compose` has the least squared error.
+
+    frames: uint8 (3, 3, H, W) RGB, frame 0, the truth, frame 1. flows: (2, 2, H, W), 0→1 and 1→0, x first, px. t: where
+    the truth was said to stand, which holds where no other time is better.
+    """
+    frame0, truth, frame1 = (torch.from_numpy(np.ascontiguousarray(frame))[None].float() / 255 for frame in frames)
+    flow01, flow10 = (torch.from_numpy(np.ascontiguousarray(flow, np.float32))[None] for flow in flows)
+    with torch.inference_mode():
+        trusts = consistency(frame0, frame1, flow01, flow10), consistency(frame1, frame0, flow10, flow01)
+
+        def error(time: float) -> float:
+            return _squared_error((frame0, frame1), (flow01, flow10), trusts, truth, time)
+
+        times = np.arange(_FIRST, _LAST + _STEP / 2, _STEP)
+        errors = [error(float(time)) for time in times]
+        best = int(np.argmin(errors))
+        fitted = float(times[best])
+        if 0 < best < len(times) - 1:
+            # Between its neighbours the error is nearly a parabola.
+            before, here, after = errors[best - 1 : best + 2]
+            fitted += _STEP / 2 * (before - after) / max(before - 2 * here + after, 1e-12)
+        return fitted if error(fitted) * _LEAST_GAIN < error(t) else t
+
+
+def _squared_error(
+    frames: tuple[Tensor, Tensor], flows: tuple[Tensor, Tensor], trusts: tuple[Tensor, Tensor], truth: Tensor, t: float
+) -> float:
+    warped = warp(frames[0], flows[0], trusts[0], t), warp(frames[1], flows[1], trusts[1], 1 - t)
+    return float((compose(*frames, *warped, t).clamp(0, 1) - truth).square().mean())

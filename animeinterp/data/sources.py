@@ -22,8 +22,7 @@ from animeinterp.data import atd12k, vector
 from animeinterp.data.crops import Arrays, CropStore, crops_of
 from animeinterp.data.linear.record import check_trainable
 from animeinterp.data.recognition import Kind, recognize
-from animeinterp.data.sample import Samples
-from animeinterp.data.types import Triplet
+from animeinterp.data.types import Samples, Triplet
 from animeinterp.errors import UsageError
 
 __all__ = ["Kind", "SampleSource", "open_samples", "open_triplets", "recognize"]
@@ -52,7 +51,7 @@ def open_triplets(folder: Path, kind: Kind, backgrounds: Path | None = None) -> 
     if kind == "atd12k":
         return atd12k.ATD12K(folder)
     if kind == "scenes":
-        from animeinterp.data.synthetic.triplets import triplets
+        from animeinterp.data.synthetic.dataset import triplets
 
         return partial(triplets, folder)
     raise UsageError(f"{folder} holds {kind} already; expected triplets, vector animations or assets to cut crops from")

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.evaluation.scores import BestTime, Scores
+from animeinterp.evaluation.scores import BestTime
 from animeinterp.metrics.image import Lpips, chamfer, psnr, ssim
+from animeinterp.metrics.scores import Scores
 
 Picture = NDArray[np.uint8]
 Draw = Callable[[float], Picture]

@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 from jinja2 import Environment, StrictUndefined, Template
 
-from animeinterp.data.atd12k import LEVELS, TripletFiles, read_triplet
+from animeinterp.data.atd12k import TripletFiles, read_triplet
+from animeinterp.data.difficulty import LEVELS
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation
 from animeinterp.evaluation.predictions import read_drawn

@@ -16,7 +16,8 @@ from urllib.parse import quote
 
 import numpy as np
 
-from animeinterp.data.atd12k import LEVELS, TripletFiles, read_triplet
+from animeinterp.data.atd12k import TripletFiles, read_triplet
+from animeinterp.data.difficulty import LEVELS
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation
 from animeinterp.evaluation.predictions import read_drawn
@@ -26,10 +27,9 @@ from animeinterp.evaluation.report_page import bars, by_level, by_word, overall,
 from animeinterp.evaluation.report_scatter import scatter
 from animeinterp.evaluation.scores import TripletScores
 from animeinterp.evaluation.worst_crops import Drawn
-from animeinterp.explain import flow_to_color
+from animeinterp.flow import dis_flow, flow_to_color
 from animeinterp.io.files import check_target, write_text
 from animeinterp.runtime.threads import one_thread
-from animeinterp.sgm.flow_fusion import dis_flow
 
 _LONG, _SMALL = 960, 480  # px, longest side of pictures that are compared, and of the others
 

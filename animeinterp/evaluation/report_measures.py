@@ -10,7 +10,8 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from animeinterp.evaluation.scores import BestTime, Scores
+from animeinterp.evaluation.scores import BestTime
+from animeinterp.metrics.scores import Scores
 
 _SHORT = 15  # characters of a model's name that fit beside a bar
 

@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from animeinterp.data.atd12k import LEVELS
+from animeinterp.data.difficulty import LEVELS
 from animeinterp.evaluation.evaluate import Evaluation
 from animeinterp.evaluation.report_markup import escape
 from animeinterp.evaluation.report_measures import AT_BEST, Measure, Shown, finite, shortened, shown_measures
-from animeinterp.evaluation.scores import Scores, Summary, TripletScores
+from animeinterp.evaluation.scores import Summary, TripletScores
+from animeinterp.metrics.scores import Scores
 
 _BAR_WIDTH, _LABEL, _NUMBER, _ROW = 320, 112, 50, 20  # of an SVG of bars, in its own units
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from animeinterp.data.atd12k import LEVELS
+from animeinterp.data.difficulty import LEVELS
 from animeinterp.evaluation.evaluate import Evaluation
 from animeinterp.evaluation.report_markup import escape
 from animeinterp.evaluation.report_measures import LPIPS, PSNR, SSIM, Measure, Shown, finite, shortened

@@ -24,25 +24,18 @@ from math import isinf
 from pathlib import Path
 from typing import Any
 
-from animeinterp.data.atd12k import FLOW_NAMES, LEVELS, TripletFiles
+from animeinterp.data.atd12k import FLOW_NAMES, TripletFiles
+from animeinterp.data.difficulty import LEVELS
 from animeinterp.errors import FileError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation
 from animeinterp.evaluation.masks import MASKS, PartScores
 from animeinterp.evaluation.predictions import find_prediction
-from animeinterp.evaluation.scores import (
-    AT_BEST,
-    BestTime,
-    Scores,
-    Summary,
-    TripletScores,
-    csv_text,
-    read_rows,
-    write_rows,
-)
+from animeinterp.evaluation.scores import AT_BEST, BestTime, Summary, TripletScores, csv_text, read_rows, write_rows
 from animeinterp.frame import Frame
-from animeinterp.io.files import check_source, make_folder, write_text
+from animeinterp.io.files import make_folder, write_text
 from animeinterp.io.images import write_picture
 from animeinterp.io.reading import MEGABYTE, read_json
+from animeinterp.metrics.scores import Scores
 
 Settings = Mapping[str, Any]  # what JSON can hold
 _TABLE, _HEADER = "scores.csv", "scores.json"
@@ -149,16 +142,6 @@ def stamp(files: TripletFiles, predictions: Iterable[Path] = ()) -> str:
     except OSError as error:  # a fault, which is told when the triplet is read
         parts.append(error.errno)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
-
-
-def sha256(path: Path) -> str:
-    """Of a file's content, hexadecimal. Raises FileError."""
-    check_source(path, "a file of weights")
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}; expected a file of weights") from error
 
 
 def describe(summary: Summary) -> dict[str, Any]:

@@ -17,32 +17,16 @@ from pathlib import Path
 
 import numpy as np
 
-from animeinterp.data.atd12k import LEVELS
+from animeinterp.data.difficulty import LEVELS
 from animeinterp.errors import FileError
 from animeinterp.evaluation.masks import PART_COLUMNS, PartScores, mean_parts, part_cells, parts_of
 from animeinterp.io.files import write_text
 from animeinterp.io.reading import MEGABYTE, finite_number, read_bytes, said
+from animeinterp.metrics.scores import Scores
 
 _LARGEST = 256 * MEGABYTE  # of a CSV
 _FAR = 1e9  # beyond every measure
 Cell = str | float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """Of a drawn frame or a part of it, or means of such; see `animeinterp.metrics.image`.
-
-    psnr: dB. ssim: up to 1. ssim_atd: as the published figures for ATD-12K, up to 1. ie: mean error of a colour,
-    0 to 441. chamfer: line Chamfer distance, share of the diagonal. lpips: LPIPS with AlexNet. What was not measured is
-    None; psnr and ssim always are.
-    """
-
-    psnr: float
-    ssim: float
-    ssim_atd: float | None = None
-    ie: float | None = None
-    chamfer: float | None = None
-    lpips: float | None = None
 
 
 MEASURES = tuple(one.name for one in fields(Scores))

@@ -365,3 +365,13 @@ def _advice(error: OSError) -> str:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return "its folder was moved or removed; make it again or choose another"
     return "free some space or choose another folder"
+
+
+def sha256(path: Path) -> str:
+    """Of a file's content, hexadecimal. Raises FileError."""
+    check_source(path, "a file of weights")
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror}; expected a file of weights") from error

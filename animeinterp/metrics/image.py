@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animeinterp.errors import FrameError
-from animeinterp.evaluation.scores import Scores
 from animeinterp.metrics import chamfer as lines
+from animeinterp.metrics.scores import Scores
 
 Planes = NDArray[np.float64]
 Lpips = Callable[[NDArray[np.uint8], NDArray[np.uint8]], float | None]

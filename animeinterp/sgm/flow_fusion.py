@@ -7,12 +7,13 @@ other frame. This stands in for the recurrent refinement of the paper (§4.2) in
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from animeinterp.flow import Effort, backward_warp, color_error, dis_flow
 from animeinterp.runtime.jit import compiled
 from animeinterp.sgm.coarse_flow import Guidance
 from animeinterp.sgm.segments import Pieces
@@ -30,9 +31,6 @@ PER_COLOR_STEP = 0.04
 MAX_INCONSISTENCY = 10.0  # px
 MIN_IMPORTANCE = 1e-4
 
-Effort = Literal["medium", "fast"]
-_PRESETS = {"medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM, "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST}
-
 
 class Direction(NamedTuple):
     """What is known of one direction of a pair, from `frame` to `other`.
@@ -44,48 +42,6 @@ class Direction(NamedTuple):
     other: NDArray[np.uint8]
     pieces: Pieces
     guidance: Guidance
-
-
-def dis_flow(
-    frame: NDArray[np.uint8],
-    other: NDArray[np.uint8],
-    start: NDArray[np.float32] | None = None,
-    effort: Effort = "medium",
-) -> NDArray[np.float32]:
-    """DIS optical flow from `frame` to `other`, float32 (2, H, W), x first, px.
-
-    frame, other: uint8 (H, W, 3) RGB. start: flow to begin with, of the same form. effort: OpenCV's preset.
-    """
-    dis: Any = cv2.DISOpticalFlow.create(_PRESETS[effort])
-    gray, gray_there = (cv2.cvtColor(f, cv2.COLOR_RGB2GRAY) for f in (frame, other))
-    # DIS writes into the flow it is given.
-    begin = None if start is None else np.array(start.transpose(1, 2, 0), np.float32, order="C")
-    return np.ascontiguousarray(np.asarray(dis.calc(gray, gray_there, begin)).transpose(2, 0, 1))
-
-
-def backward_warp(image: NDArray[Any], flow: NDArray[np.float32]) -> NDArray[Any]:
-    """`image` sampled at p + flow(p), bilinear, its border repeated. image: (H, W) or (H, W, C)."""
-    height, width = flow.shape[1:]
-    x = flow[0] + np.arange(width, dtype=np.float32)
-    y = flow[1] + np.arange(height, dtype=np.float32)[:, None]
-    return np.asarray(cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
-
-
-def color_error(frame: NDArray[np.uint8], other: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean absolute difference over the channels between `frame` and `other` warped back by `flow`, 0..255."""
-    return np.asarray(_channel_mean(cv2.absdiff(backward_warp(other, flow), frame)))
-
-
-@compiled()
-def _channel_mean(image):  # type: ignore[no-untyped-def]
-    """(H, W, 3) uint8 → (H, W) float32. Equal to numpy's mean, which takes twenty times as long."""
-    height, width, _ = image.shape
-    mean = np.empty((height, width), np.float32)
-    for y in range(height):
-        for x in range(width):
-            total = np.int32(image[y, x, 0]) + np.int32(image[y, x, 1]) + np.int32(image[y, x, 2])
-            mean[y, x] = np.float32(total) / np.float32(3)
-    return mean
 
 
 def fuse(

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.sgm.flow_fusion import color_error, dis_flow
+from animeinterp.flow import color_error, dis_flow
 from animeinterp.sgm.segments import Pieces
 
 _PIXELS = 240 * 135  # of the small pictures

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from animeinterp.data.sample import Samples
+from animeinterp.data.types import Samples
 from animeinterp.training.config import GuidanceConfig
 
 _REGIONS = 6  # about how many random regions lie across a sample

@@ -33,9 +33,9 @@ def build_lpips(config: TrainingConfig, device: torch.device) -> nn.Module | Non
     """The perceptual loss, where it has a weight. Raises FileError or WeightsError."""
     if config.loss.lpips <= 0:
         return None
-    from animeinterp.training.perceptual import load_lpips
+    from animeinterp.metrics.lpips import load_vgg_lpips
 
-    return load_lpips(Path(config.loss.vgg)).to(device)
+    return load_vgg_lpips(Path(config.loss.vgg)).to(device)
 
 
 def build_sources(config: TrainingConfig, device: torch.device) -> list[tuple[Source, float]]:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from animeinterp.data.sample import Samples
+from animeinterp.data.types import Samples
 
 _AHEAD = 2  # batches per thread
 

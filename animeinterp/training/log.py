@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from animeinterp.data.sample import Samples
+from animeinterp.data.types import Samples
 from animeinterp.errors import FileError
 from animeinterp.io.files import write_text, writing
 from animeinterp.io.images import write_picture

@@ -21,7 +21,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from animeinterp.data.sample import Samples
+from animeinterp.data.types import Samples
 from animeinterp.device import choose_device
 from animeinterp.errors import AnimeInterpError, UsageError
 from animeinterp.io.files import lock_folder, make_folder

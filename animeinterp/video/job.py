@@ -27,7 +27,6 @@ from animeinterp.video.compare import Compare, beside
 from animeinterp.video.examine import examined
 from animeinterp.video.inbetween import Inbetweener, Key, Pair
 from animeinterp.video.progress import Tally
-from animeinterp.video.schedule import Cel, schedule
 from animeinterp.video.settings import settings_of
 from animeinterp.video.sink.encoders import Encoding
 from animeinterp.video.sink.parts import Parts
@@ -35,7 +34,7 @@ from animeinterp.video.sink.store import SegmentStore
 from animeinterp.video.sink.target import check_free, output_of
 from animeinterp.video.source.reader import Reader, probe
 from animeinterp.video.source.telecine import ADVICE
-from animeinterp.video.timeline import Cadence, Holds, parse_rate
+from animeinterp.video.timeline import Cadence, Cel, Holds, parse_rate, schedule
 
 if TYPE_CHECKING:
     from animeinterp.interpolator import Interpolator

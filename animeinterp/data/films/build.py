@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
-from animeinterp.data.atd12k import LEVELS
+from animeinterp.data.difficulty import LEVELS
 from animeinterp.data.films.contact_sheet import strip, write_sheet
 from animeinterp.data.films.manifest import (
     FilmRecord,

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.data.atd12k import LEVELS
+from animeinterp.data.difficulty import LEVELS
 from animeinterp.data.films.manifest import annotations_of, beside
 from animeinterp.errors import FileError
 from animeinterp.io.files import write_text, writing

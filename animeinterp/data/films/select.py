@@ -3,8 +3,9 @@
     drawings ─► three in a row of one shot ─► alike enough, not too alike ─► moving ─► the middle lies between
 
 After ATD-12K (Siyao et al., CVPR 2021, §3), whose triplets are frames in a row of one shot, held and unlike ones taken
-out by the SSIM of neighbours. Deviation: held frames are gone before, by `animeinterp.video.cadence.drawings`; and people
-looked through theirs, which the contact sheet is for. Motion is told in px of 960x540, whatever the size of the film.
+out by the SSIM of neighbours. Deviation: held frames are gone before, by
+`animeinterp.video.cadence.drawings`; and people looked through theirs, which the contact sheet is for.
+Motion is told in px of 960x540, whatever the size of the film.
 """
 
 from __future__ import annotations

@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 
 from animeinterp import __version__
 from animeinterp.config import Options
-from animeinterp.data.atd12k import LEVELS
-from animeinterp.data.difficulty import displacement, level_for
+from animeinterp.data.difficulty import LEVELS, displacement, level_for
 from animeinterp.data.linear.art import Art, read_art
 from animeinterp.data.linear.composing import Composition, Size, compose
 from animeinterp.data.linear.masks import Masks, masks_of

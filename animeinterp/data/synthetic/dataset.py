@@ -10,15 +10,16 @@ front-most layer with alpha 0.5 or more. Only frames 0 and 1 are degraded; the t
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from animeinterp.data.sample import Samples
 from animeinterp.data.synthetic.assets import load_art
 from animeinterp.data.synthetic.compositing import Layers, absent, draw, follow, hidden, layers_of, pixel_grid
 from animeinterp.data.synthetic.degrade import degrade, grade, grain_tile
@@ -26,6 +27,7 @@ from animeinterp.data.synthetic.rng import Dice
 from animeinterp.data.synthetic.scene_spec import cast_scenes
 from animeinterp.data.synthetic.simulated_sgm import Guidance, imitated_guidance
 from animeinterp.data.synthetic.textures import paint_backdrops, paint_layers
+from animeinterp.data.types import Samples, Triplet
 from animeinterp.errors import UsageError
 
 MIN_SIDE = 32
@@ -159,3 +161,33 @@ def to_samples(scenes: Scenes, guidance: Guidance) -> Samples:
         flow01=scenes.flow01 * scenes.known0, flow10=scenes.flow10 * scenes.known1,
         known0=scenes.known0, known1=scenes.known1,
     )  # fmt: skip
+
+
+SIZE = (432, 640)  # height, width, px: crops of a few hundred px see matching done on more than themselves
+
+
+def triplets(folder: Path, seeds: Sequence[int]) -> Iterator[Triplet]:
+    """Scenes without end, the same for the same seeds; folder: of assets, see `scenes.art`."""
+    source = _source(folder)
+    seed = int(np.random.SeedSequence(seeds).generate_state(1)[0])
+    for index in itertools.count():
+        scene = source.scenes(1, seed, index)
+        yield Triplet(
+            frame0=_picture(scene.frame0),
+            truth=_picture(scene.truth),
+            frame1=_picture(scene.frame1),
+            t=float(scene.t[0]),
+            flow01=(scene.flow01 * scene.known0)[0].numpy(),
+            flow10=(scene.flow10 * scene.known1)[0].numpy(),
+            known0=scene.known0[0, 0].numpy() > 0,
+            known1=scene.known1[0, 0].numpy() > 0,
+        )
+
+
+@lru_cache(maxsize=1)
+def _source(folder: Path) -> SceneSource:
+    return SceneSource(folder, SIZE)
+
+
+def _picture(frame: Tensor) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(np.rint(frame[0].numpy().transpose(1, 2, 0) * 255).astype(np.uint8))

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from animeinterp.config import SplatMode
-from animeinterp.net.cel.encoder import MULTIPLE
-from animeinterp.net.classical import CROSS_FADE, LEAST
+from animeinterp.net.ops.consistency import CROSS_FADE, LEAST
+from animeinterp.net.ops.geometry import MULTIPLE
 from animeinterp.net.ops.parallel import over_rows
 from animeinterp.net.ops.splat_cpu import PLANES, land
 from animeinterp.runtime.jit import compiled

@@ -12,9 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Everything of the network divides the frame by this; frames are padded to a multiple of it.
-MULTIPLE = 16
-
 
 class Levels(NamedTuple):
     """Features of one frame at 1/2, 1/4 and 1/8 of its (padded) size, (N, C, h, w)."""
@@ -55,17 +52,3 @@ class Encoder(nn.Module):
         half = self.to2(F.pixel_unshuffle(signed, 2))
         quarter = self.to4(half)
         return Levels(half, quarter, self.to8(quarter))
-
-
-def padded(planes: Tensor) -> Tensor:
-    """(N, C, H, W) with its border repeated right and below, up to multiples of 16."""
-    height, width = planes.shape[-2:]
-    right, below = -width % MULTIPLE, -height % MULTIPLE
-    return F.pad(planes, (0, right, 0, below), mode="replicate") if right or below else planes
-
-
-def shrunk(frame: Tensor, size: tuple[int, int]) -> Tensor:
-    """A frame (N, C, H, W) at a smaller size, without aliasing: lines of a large frame must not break up."""
-    if frame.shape[-2:] == size:
-        return frame
-    return F.interpolate(frame, size, mode="bilinear", antialias=True)

@@ -23,13 +23,12 @@ from torch import Tensor, nn
 from animeinterp.config import CEL, ModelConfig
 from animeinterp.errors import FrameError
 from animeinterp.net.cel.blend_cpu import blend
-from animeinterp.net.cel.encoder import Block, Encoder, Levels, padded, shrunk
-from animeinterp.net.cel.refinement import Refined, Refinement, other_way
+from animeinterp.net.cel.encoder import Block, Encoder, Levels
+from animeinterp.net.cel.refinement import Refined, Refinement
 from animeinterp.net.cel.synthesis import Chooser, arrive, choose, decide
-from animeinterp.net.classical import consistency
+from animeinterp.net.ops.consistency import consistency
+from animeinterp.net.ops.geometry import MIN_SIZE, backward_warp, other_way, padded, resize, scale_flow, shrunk
 from animeinterp.net.ops.splat_cpu import lands_compiled
-from animeinterp.net.paper.model import MIN_SIZE
-from animeinterp.net.paper.rfr import backward_warp, resize, scale_flow
 
 
 class Flows(NamedTuple):

@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from animeinterp.config import ModelConfig
-from animeinterp.net.classical import sample
+from animeinterp.net.ops.conv_gru import GruPass, prepare_pass
 from animeinterp.net.ops.correlation import Correlation
-from animeinterp.net.paper.rfr import GruPass, pixel_grid, prepare_pass, resize, upsample_convex
+from animeinterp.net.ops.geometry import other_way, pixel_grid, resize, resize_area, sample, upsample_convex
 
 HIDDEN = 48
 _PER_COLOR = 4.0  # log odds per tenth of the range of colour by which one flow fits better than the other
@@ -125,11 +125,6 @@ class Refinement(nn.Module):
         return upsample_convex(flow, 0.25 * self.mask(hidden).float())
 
 
-def other_way(planes: Tensor) -> Tensor:
-    """Planes of frames 0 and 1, or of the ways there and back, (2N, …): those of frames 1 and 0."""
-    return torch.cat(planes.chunk(2)[::-1])
-
-
 def _misfit(frames: Tensor, flow: Tensor, size: tuple[int, ...]) -> Tensor:
     """How badly flow fits at `size` = (h, w): mean error of the colour and of going there and back, (2N, 2, h, w).
 
@@ -145,8 +140,3 @@ def _halved(planes: Tensor) -> Tensor:
     """The mean of 2x2 pixels each; `resize_area` takes five times as long."""
     upper, lower = planes[..., ::2, :], planes[..., 1::2, :]
     return (upper[..., ::2] + upper[..., 1::2] + lower[..., ::2] + lower[..., 1::2]) / 4
-
-
-def resize_area(planes: Tensor, size: tuple[int, ...]) -> Tensor:
-    """The mean over each pixel of a smaller `size` that divides that of planes (N, C, H, W)."""
-    return F.avg_pool2d(planes, planes.shape[-1] // size[1])

@@ -17,12 +17,11 @@ from torch import Tensor, nn
 from animeinterp.config import ModelConfig
 from animeinterp.errors import UsageError
 from animeinterp.net.cel.blend_cpu import look
-from animeinterp.net.cel.encoder import Block, Levels, padded
-from animeinterp.net.cel.refinement import resize_area
-from animeinterp.net.classical import AGREEMENT, CROSS_FADE, LEAST, MIN_DENSITY, sample
+from animeinterp.net.cel.encoder import Block, Levels
+from animeinterp.net.ops.consistency import AGREEMENT, CROSS_FADE, LEAST, MIN_DENSITY
+from animeinterp.net.ops.geometry import padded, resize, resize_area, sample, scale_flow
 from animeinterp.net.ops.splat_cpu import PLANES, land, lands_compiled
 from animeinterp.net.ops.splatting import splat
-from animeinterp.net.paper.rfr import resize, scale_flow
 
 OFFERS = 6
 _CELL, _MARGIN = 8, 4  # px of evidence that the U-net takes as a step; so many steps around what is drawn it also sees

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from animeinterp.config import SplatMode
-from animeinterp.net.classical import AGREEMENT, MIN_DENSITY
+from animeinterp.net.ops.consistency import AGREEMENT, MIN_DENSITY
 from animeinterp.net.ops.parallel import over_rows
 from animeinterp.net.ops.splatting import IMPORTANCE_RANGE
 from animeinterp.runtime.jit import compiled

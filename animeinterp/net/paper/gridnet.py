@@ -15,9 +15,10 @@ Attribute names are those of the published checkpoint: `_RC` is row R, column C.
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from animeinterp.net.ops.layers import PReLU, conv_block
 
 Pyramid = tuple[Tensor, Tensor, Tensor]
 
@@ -49,24 +50,6 @@ class FeaturePyramid(nn.Module):
         half = self.prelu4(self.conv4(self.prelu3(self.conv3(full))))
         quarter = self.prelu6(self.conv6(self.prelu5(self.conv5(half))))
         return full, half, quarter
-
-
-class PReLU(nn.PReLU):
-    """A PReLU with one slope, quick where no gradient is wanted.
-
-    torch's kernel for learned slopes is several times slower than the one for a known slope. inplace: the
-    input may be overwritten, for what nothing else reads.
-    """
-
-    def __init__(self, inplace: bool = True) -> None:
-        super().__init__()
-        self.inplace = inplace
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Negative values times the slope."""
-        if torch.is_grad_enabled():
-            return super().forward(x)
-        return F.leaky_relu(x, float(self.weight), self.inplace)
 
 
 class GridNet(nn.Module):
@@ -130,16 +113,6 @@ class GridNet(nn.Module):
         x05 = self.residual_model_05(x04).add_(x04).add_(self.upsample_model_05(x15))
         drawn: Tensor = self.residual_model_tail(x05)
         return drawn[..., :height, :width]
-
-
-def conv_block(channels_in: int, channels: int, stride: int = 1) -> nn.Sequential:
-    """Two activations, each before a 3x3 convolution; the first convolution has the stride."""
-    return nn.Sequential(
-        PReLU(inplace=False),
-        nn.Conv2d(channels_in, channels, 3, stride, padding=1),
-        PReLU(),
-        nn.Conv2d(channels, channels, 3, padding=1),
-    )
 
 
 def _upsample(channels_in: int, channels: int) -> nn.Sequential:

@@ -18,12 +18,11 @@ from torch import Tensor, nn
 
 from animeinterp.config import PAPER, ModelConfig
 from animeinterp.errors import FrameError, UsageError
+from animeinterp.net.ops.geometry import MIN_SIZE, backward_warp, resize, scale_flow
 from animeinterp.net.ops.normalization import HALF, normalize
 from animeinterp.net.ops.splatting import splat
 from animeinterp.net.paper.gridnet import FeaturePyramid, GridNet, Pyramid
-from animeinterp.net.paper.rfr import RFR, backward_warp, resize, scale_flow
-
-MIN_SIZE = 16
+from animeinterp.net.paper.rfr import RFR
 
 # How fast importance falls with the mean colour error: a tenth of the range costs a factor of e.
 _DISAGREEMENT = 10.0

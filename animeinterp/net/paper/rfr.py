@@ -11,14 +11,13 @@ names are those of the published checkpoint.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from animeinterp.config import ModelConfig
+from animeinterp.net.ops.conv_gru import GruPass, _dense, prepare_pass
 from animeinterp.net.ops.correlation import Correlation
+from animeinterp.net.ops.geometry import backward_warp, pixel_grid, resize, scale_flow, upsample_convex
 
 HIDDEN = 128
 CONTEXT = 128
@@ -94,41 +93,6 @@ class MotionEncoder(nn.Module):
         moved = self.convf2(self.convf1(flow).relu_()).relu_()
         motion = self.conv(torch.cat([seen, moved], 1)).relu_()
         return torch.cat([motion, flow.to(motion.dtype)], 1)
-
-
-class GruPass(NamedTuple):
-    """One pass of a GRU with what does not change over the iterations worked out."""
-
-    gates: Tensor
-    gates_from_context: Tensor
-    candidate: Tensor
-    candidate_from_context: Tensor
-    padding: tuple[int, int]
-
-    def next(self, hidden: Tensor, motion: Tensor) -> Tensor:
-        """The next hidden state, (N, hidden, H, W)."""
-        gates = F.conv2d(torch.cat([hidden, motion], 1), self.gates, padding=self.padding)
-        update, reset = gates.add_(self.gates_from_context).sigmoid_().chunk(2, 1)
-        candidate = F.conv2d(torch.cat([reset * hidden, motion], 1), self.candidate, padding=self.padding)
-        candidate = candidate.add_(self.candidate_from_context).tanh_()
-        return torch.lerp(hidden, candidate, update)
-
-
-def prepare_pass(layers: tuple[nn.Conv2d, ...], context: Tensor) -> GruPass:
-    """Work out the context's share once for all iterations: a convolution is linear in its inputs.
-
-    layers: those of the gates, update before reset, and last the candidate's; their inputs are hidden, context and
-    motion, in this order. context: (N, C, H, W).
-    """
-    weight = torch.cat([layer.weight for layer in layers])
-    bias = torch.cat([layer.bias for layer in layers])  # type: ignore[misc]
-    hidden, motion = len(weight) // 3, weight.shape[1] - len(weight) // 3 - context.shape[1]
-    of_hidden, of_context, of_motion = weight.split_with_sizes([hidden, context.shape[1], motion], 1)
-    padding = (weight.shape[2] // 2, weight.shape[3] // 2)
-    from_context = F.conv2d(context, of_context, bias, padding=padding)
-    gates, candidate = torch.cat([of_hidden, of_motion], 1).split_with_sizes([2 * hidden, hidden])
-    to_gates, to_candidate = (_dense(part) for part in from_context.split_with_sizes([2 * hidden, hidden], 1))
-    return GruPass(_dense(gates), to_gates, _dense(candidate), to_candidate, padding)
 
 
 class SepConvGRU(nn.Module):
@@ -240,60 +204,3 @@ class RFR(nn.Module):
         # The mask of every other iteration would only be thrown away. 0.25 is RAFT's, to balance gradients.
         mask = 0.25 * self.update_block.mask(hidden).float()
         return scale_flow(upsample_convex(flow, mask), tuple(coarse.shape[-2:]), "bilinear")
-
-
-def resize(image: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Bilinear, pixel centres at halves (`align_corners=False`); nothing to do where the size is right."""
-    if image.shape[-2:] == size:
-        return image
-    return F.interpolate(image, size, mode="bilinear", align_corners=False)
-
-
-def scale_flow(flow: Tensor, size: tuple[int, ...], mode: str = "nearest") -> Tensor:
-    """Flow (N, 2, H, W) in px → the same motion in px of a picture of another size, (N, 2, *size)."""
-    height, width = flow.shape[-2:]
-    if (height, width) == size:
-        return flow
-    ratio = flow.new_tensor([size[1] / width, size[0] / height]).view(1, 2, 1, 1)
-    corners = {} if mode == "nearest" else {"align_corners": False}
-    return F.interpolate(flow, size, mode=mode, **corners) * ratio
-
-
-def pixel_grid(like: Tensor) -> Tensor:
-    """Coordinates of each pixel, x first: (1, 2, H, W)."""
-    height, width = like.shape[-2:]
-    y, x = torch.meshgrid(
-        torch.arange(height, device=like.device), torch.arange(width, device=like.device), indexing="ij"
-    )
-    return torch.stack([x, y])[None].to(like.dtype)
-
-
-def backward_warp(image: Tensor, flow: Tensor) -> Tensor:
-    """Read image (N, C, H, W) at p + flow(p), bilinear, 0 outside."""
-    height, width = image.shape[-2:]
-    at = (pixel_grid(flow) + flow).permute(0, 2, 3, 1)
-    # Pixel centres at (2 p + 1) / size - 1 without align_corners: defined for one-pixel sizes too.
-    grid = (2 * at + 1) / at.new_tensor([width, height]) - 1
-    return F.grid_sample(image, grid, align_corners=False)
-
-
-def upsample_convex(flow: Tensor, mask: Tensor) -> Tensor:
-    """Eight times the size, each pixel a convex combination of 3x3 coarse ones (RAFT §3.3).
-
-    flow: (N, 2, H, W). mask: (N, 9 * 64, H, W), logits. Returns (N, 2, 8 H, 8 W), in px of that size.
-    """
-    n, _, height, width = flow.shape
-    # Channels last, as the mask comes out of its convolution: 64 at a time, and nothing is moved before the end.
-    shares = mask.permute(0, 2, 3, 1).reshape(n, height, width, 9, 1, 64).softmax(3).unbind(3)
-    around = F.unfold(8 * flow, 3, padding=1).view(n, 2, 9, height, width)
-    neighbours = around.permute(0, 3, 4, 2, 1).unsqueeze(5).unbind(3)
-    # One neighbour at a time: all nine at once would hold nine full-size flows.
-    combined = shares[0] * neighbours[0]
-    for share, neighbour in zip(shares[1:], neighbours[1:], strict=True):
-        combined += share * neighbour
-    fine = combined.view(n, height, width, 2, 8, 8).permute(0, 3, 1, 4, 2, 5)
-    return fine.reshape(n, 2, 8 * height, 8 * width)
-
-
-def _dense(tensor: Tensor) -> Tensor:
-    return tensor.contiguous(memory_format=torch.channels_last)

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from animeinterp.config import ModelConfig
 from animeinterp.net.adapters import CelNetwork, Moved, Proposal, Side, as_colors, has_alpha, rgb
-from animeinterp.net.cel.encoder import Levels, shrunk
+from animeinterp.net.cel.encoder import Levels
 from animeinterp.net.cel.model import Cel
-from animeinterp.net.paper.rfr import resize, scale_flow
+from animeinterp.net.ops.geometry import resize, scale_flow, shrunk
 from animeinterp.net.studio.grain import is_grainy
 from animeinterp.net.studio.model import MIN_SIZE, Encoding, Flows, Studio
 from animeinterp.net.studio.restoration import restore

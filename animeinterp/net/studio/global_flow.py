@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from animeinterp.net.paper.rfr import backward_warp, pixel_grid
+from animeinterp.net.ops.geometry import backward_warp, pixel_grid
 from animeinterp.net.studio.attention import Transformer, add_position, attend
 
 CHANNELS = 128

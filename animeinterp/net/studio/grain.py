@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from animeinterp.net.paper.rfr import backward_warp
+from animeinterp.net.ops.geometry import backward_warp
 from animeinterp.net.studio.blur import gaussian_blur
 
 # Chosen on twenty triplets of a cartoon of 1936 and on textured triplets of the development set (docs/results.md):

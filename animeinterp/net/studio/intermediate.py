@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from animeinterp.net.paper.rfr import pixel_grid
+from animeinterp.net.ops.geometry import pixel_grid
 
 _SCALES = (8, 4, 2, 1)
 _SLOPE = 0.2

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from animeinterp.net.paper.gridnet import PReLU, conv_block
-from animeinterp.net.paper.rfr import backward_warp
+from animeinterp.net.ops.geometry import backward_warp
+from animeinterp.net.ops.layers import PReLU, conv_block
 
 Pyramid = tuple[Tensor, Tensor, Tensor]
 

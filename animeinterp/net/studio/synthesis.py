@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from animeinterp.net.paper.gridnet import PReLU, conv_block
+from animeinterp.net.ops.layers import PReLU, conv_block
 
 _ROWS = (64, 128, 192)
 

@@ -116,8 +116,8 @@ def choose_encoder(target: Path, film: Film, encoding: Encoding, rate: Fraction 
 
     rate: frames per second of the new film. A frame is encoded to see whether all goes together.
 
-    Animated pictures (`ANIMATED`) are encoded from segments without loss, see `animeinterp.video.sink.animated`. Sizes that
-    do not divide by two keep all their chroma (4:4:4) where an encoder cannot halve it.
+    Animated pictures (`ANIMATED`) are encoded from segments without loss, see `animeinterp.video.sink.animated`. Sizes
+    that do not divide by two keep all their chroma (4:4:4) where an encoder cannot halve it.
     """
     container = container_of(target)
     check_rate(rate)

@@ -1,9 +1,9 @@
 """The folder beside the target that keeps the finished part of a film until the whole is done.
 
-TARGET.parts/ holds job.json (see `animeinterp.video.sink.record`), the lock of the run that works there, and the film in
-segments of 120 frames, each a file of its own that can be played; frames of a folder lie in `frames/`. A run that goes
-on takes the parts that the record lists, as long as they are what was recorded, and draws the others again: the same
-film comes out as from a run that was never broken off.
+TARGET.parts/ holds job.json (see `animeinterp.video.sink.record`), the lock of the run that works there, and the film
+in segments of 120 frames, each a file of its own that can be played; frames of a folder lie in `frames/`. A run that
+goes on takes the parts that the record lists, as long as they are what was recorded, and draws the others again: the
+same film comes out as from a run that was never broken off.
 """
 
 from __future__ import annotations

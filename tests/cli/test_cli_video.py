@@ -1,0 +1,100 @@
+"""`animeinterp video`, as it is called."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+
+import pytest
+
+from animeinterp.cli import main
+from conftest import draw_scene
+from support.films import make_film, pictures
+
+
+def call(capsys, *arguments):
+    """Exit code, stdout and stderr of a call."""
+    with pytest.raises(SystemExit) as left:
+        main(["video", *map(str, arguments)])
+    out = capsys.readouterr()
+    return left.value.code, out.out, out.err
+
+
+@pytest.fixture
+def film(tmp_path):
+    return make_film(tmp_path / "walk.mp4", [draw_scene(4 * (k // 2)) for k in range(8)])
+
+
+def test_without_options_the_rate_is_doubled_beside_the_source(film, tmp_path, capsys):
+    code, out, err = call(capsys, film)
+    assert (code, err) == (0, "")
+    target = tmp_path / "walk_smooth.mp4"
+    assert len(pictures(target)) == 16
+    assert "16 frames" in out
+    assert "100% on twos" in out
+
+
+def test_json_is_for_programs(film, tmp_path, capsys):
+    code, out, _ = call(capsys, film, "-o", tmp_path / "b.mp4", "--json", "--times", 3)
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert [line["frames"] for line in lines[:-1]] == sorted(line["frames"] for line in lines[:-1])
+    last = lines[-1]
+    assert (last["frames"], last["twos"], last["target"]) == (24, 4, str(tmp_path / "b.mp4"))
+    assert last["drawn"] + last["shown"] == 24
+
+
+def test_options_reach_the_film(film, tmp_path, capsys):
+    target = tmp_path / "b.mkv"
+    code, *_ = call(
+        capsys, film, "-o", target, "--fps", "12", "--slow", "2", "--codec", "ffv1", "--cuts", "2", "--compare", "side"
+    )
+    assert code == 0
+    got = pictures(target)
+    assert [when for when, _ in got] == [Fraction(round(1000 * k / 12), 1000) for k in range(8)]
+    assert got[0][1].shape == (64, 192, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--cadence", "fast"], "--cadence"),
+        (["--sound", "loud"], "--sound"),
+        (["--compare", "over"], "--compare"),
+        (["--fps", "0"], "frame rate"),
+        (["--fps", "24", "--times", "2"], "one of them"),
+        (["--codec", "nonsense"], "nonsense"),
+        (["--rate", "12"], "of its own"),
+    ],
+)
+def test_bad_options_end_in_one_line_and_leave_nothing(arguments, word, film, tmp_path, capsys):
+    code, out, err = call(capsys, film, "-o", tmp_path / "b.mp4", *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert word in err
+    assert [path.name for path in tmp_path.iterdir()] == ["walk.mp4"]
+
+
+def test_after_ctrl_c_it_says_how_to_go_on(film, tmp_path, capsys, monkeypatch):
+    from animeinterp.video import job
+    from animeinterp.video.sink import store
+
+    monkeypatch.setattr(store, "SEGMENT", 3)
+    tell, told = job._Job.tell, 0
+
+    def stop(self, maker):
+        nonlocal told
+        told += 1
+        if told == 14:
+            raise KeyboardInterrupt
+        tell(self, maker)
+
+    monkeypatch.setattr(job._Job, "tell", stop)
+    code, _, err = call(capsys, film, "-o", tmp_path / "b.mp4")
+    assert code == 130
+    assert "--resume" in err
+    monkeypatch.setattr(job._Job, "tell", tell)
+    code, out, _ = call(capsys, film, "-o", tmp_path / "b.mp4", "--resume")
+    assert code == 0
+    assert "kept from an earlier run" in out
+    assert len(pictures(tmp_path / "b.mp4")) == 16

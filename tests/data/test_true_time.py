@@ -1,0 +1,48 @@
+"""When the true frame of a triplet stands."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from animeinterp.data.crops import crops_of
+from animeinterp.data.pseudo_labels import fitted_time
+from animeinterp.data.types import Triplet
+
+WAY = 20.0  # px
+
+
+def pan(share: float) -> np.ndarray:
+    """A smooth painting, `share` of the way to the right: uint8 (96, 96, 3)."""
+    y, x = np.mgrid[:96, :96].astype(np.float64)
+    x = x - share * WAY
+    waves = [np.sin(x / a + y / b + c) for a, b, c in ((5, 9, 0), (9, -7, 1), (13, 5, 2))]
+    return np.uint8(np.rint(127 + 100 * np.stack(waves, -1)))
+
+
+def even_flow() -> np.ndarray:
+    flow = np.zeros((2, 2, 96, 96), np.float32)
+    flow[0, 0], flow[1, 0] = WAY, -WAY
+    return flow
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.68])
+def test_an_eased_truth_is_found_where_it_stands(share):
+    frames = np.stack([pan(s).transpose(2, 0, 1) for s in (0, share, 1)])
+    assert fitted_time(frames, even_flow(), 0.5) == pytest.approx(share, abs=0.02)
+
+
+def test_what_no_other_time_explains_better_keeps_its_time():
+    still = np.stack([pan(0).transpose(2, 0, 1)] * 3)
+    assert fitted_time(still, np.zeros((2, 2, 96, 96)), 0.4) == 0.4
+
+
+def test_crops_of_real_animation_are_learned_at_the_time_found():
+    triplet = Triplet(pan(0), pan(0.3), pan(1), 0.5)
+    assert crops_of(triplet, np.random.default_rng(0), 64, 1)["t"] == pytest.approx([0.3], abs=0.03)
+
+
+def test_the_time_of_a_true_flow_is_not_doubted():
+    known = np.ones((96, 96), np.bool_)
+    triplet = Triplet(pan(0), pan(0.3), pan(1), 0.5, *even_flow(), known, known)
+    assert crops_of(triplet, np.random.default_rng(0), 64, 1)["t"] == [0.5]

@@ -1,0 +1,96 @@
+"""Dense flow without weights: pieces choose well, and trust falls where motion cannot be confirmed."""
+
+import cv2
+import numpy as np
+import pytest
+
+from animeinterp.flow import backward_warp, color_error, dis_flow
+from animeinterp.sgm.coarse_flow import Guidance
+from animeinterp.sgm.flow_fusion import BLUR, Direction, _cost, fuse, importance
+from animeinterp.sgm.segments import segment
+from conftest import draw_scene
+
+
+def test_backward_warp_by_a_whole_shift_is_exact():
+    frame = draw_scene(0)
+    flow = np.zeros((2, 64, 96), np.float32)
+    flow[0], flow[1] = 5, -3
+    np.testing.assert_array_equal(backward_warp(frame, flow)[3:, :-5], frame[:-3, 5:])
+    assert color_error(frame, frame, np.zeros_like(flow)).max() == 0
+
+
+def test_color_error_is_the_mean_over_the_channels():
+    random = np.random.default_rng(0)
+    frame, other = random.integers(0, 256, (2, 40, 50, 3), np.uint8)
+    flow = random.normal(0, 9, (2, 40, 50)).astype(np.float32)
+    difference = np.abs(backward_warp(other, flow).astype(int) - frame)
+    np.testing.assert_array_equal(color_error(frame, other, flow), difference.mean(axis=2, dtype=np.float32))
+
+
+def test_errors_are_capped_and_what_leaves_the_frame_is_not_judged():
+    random = np.random.default_rng(0)
+    frame, other = random.integers(0, 256, (2, 40, 50, 3), np.uint8)
+    flow = random.normal(0, 9, (2, 40, 50)).astype(np.float32)
+    x, y = flow[0] + np.arange(50), flow[1] + np.arange(40)[:, None]
+    outside = (x < -0.5) | (x > 49.5) | (y < -0.5) | (y > 39.5)
+    error = np.where(outside, 30, np.minimum(color_error(frame, other, flow), 60)).astype(np.float32)
+    np.testing.assert_allclose(_cost(frame, other, flow), cv2.GaussianBlur(error, (0, 0), BLUR), atol=1e-3)
+
+
+@pytest.mark.parametrize("shift", [3, 25])
+def test_each_piece_takes_the_candidate_that_fits_it_best(shift):
+    size = (320, 200)
+    frame, other = draw_scene(0, size), draw_scene(shift, size)
+    pieces = segment(frame, "japanese")
+    random = np.random.default_rng(0)
+    confidence = (random.random(len(pieces)) < 0.5).astype(np.float32)
+    guidance = Guidance(random.normal(shift, 9, (2, 200, 320)).astype(np.float32), confidence)
+    fused = fuse(Direction(frame, other, pieces, guidance))
+
+    free = dis_flow(frame, other)
+    guided = np.where(confidence[pieces.labels] > 0, guidance.flow, free)
+    camera = np.broadcast_to(np.median(free[:, ::2, ::2], axis=(1, 2))[:, None, None], free.shape).astype(np.float32)
+    candidates = [free, guided, dis_flow(frame, other, guided), camera]
+    errors = [_cost(frame, other, flow) for flow in candidates]
+    taken = set()
+    for piece in range(len(pieces)):
+        inside = pieces.labels == piece
+        best = int(np.argmin([error[inside].mean(dtype=np.float64) for error in errors]))
+        np.testing.assert_array_equal(fused[:, inside], candidates[best][:, inside])
+        taken.add(best)
+    assert len(taken) > 1
+
+
+def test_dis_leaves_its_start_alone():
+    frames = draw_scene(0), draw_scene(3)
+    start = np.ones((2, 64, 96), np.float32)
+    dis_flow(*frames, start=start)
+    assert (start == 1).all()
+
+
+def test_a_matched_piece_takes_its_guidance_when_dis_is_lost():
+    size, jump = (320, 200), 70
+    frame, other = draw_scene(0, size), draw_scene(jump, size)
+    pieces = segment(frame, "japanese")
+    disc = pieces.labels[100, 106]
+    confidence = np.zeros(len(pieces), np.float32)
+    confidence[disc] = 1
+    flow = np.zeros((2, 200, 320), np.float32)
+    flow[0][pieces.labels == disc] = jump
+    inside = pieces.labels == disc
+    assert np.abs(dis_flow(frame, other)[0][inside] - jump).mean() > 10
+    fused = fuse(Direction(frame, other, pieces, Guidance(flow, confidence)))
+    assert np.abs(fused[0][inside] - jump).mean() < 1
+
+
+def test_importance_is_high_where_flow_returns_and_low_where_it_does_not():
+    frame = draw_scene(0)
+    pieces = segment(frame, "japanese")
+    direction = Direction(frame, frame, pieces, Guidance(np.zeros((2, 64, 96), np.float32), np.zeros(len(pieces))))
+    still = np.zeros((2, 64, 96), np.float32)
+    np.testing.assert_allclose(importance(direction, still, still), 1, atol=1e-3)
+    back = still.copy()
+    back[0, :, 48:] = 20
+    trust = importance(direction, still, back)
+    assert trust[:, :48].min() > 0.99
+    assert trust[:, 48:].max() < 0.2

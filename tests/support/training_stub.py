@@ -1,0 +1,105 @@
+"""A source of shifting squares and a network so small that a training run takes a second.
+
+Run as a program (`python training_stub.py CONFIG.json`) it is one of torchrun's processes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from animeinterp.data.types import Samples
+from animeinterp.net.cel.model import Flows, Output
+from animeinterp.training.config import TrainingConfig, config_from, from_json
+
+SHIFT = 4  # px from frame 0 to frame 1
+
+
+class Squares:
+    """A square per sample that moves SHIFT px to the right; matching knows it exactly."""
+
+    def batches(self, batch_size: int, size: int, seed: int, start: int, rank: int, world: int) -> Iterator[Samples]:
+        step = start
+        while True:
+            random = np.random.default_rng([seed, step, rank])
+            yield squares(batch_size, size, random)
+            step += 1
+
+
+def squares(count: int, size: int, random: np.random.Generator) -> Samples:
+    frames = torch.full((3, count, 3, size, size), 0.9)
+    here0, here1 = torch.zeros(count, 1, size, size), torch.zeros(count, 1, size, size)
+    for n in range(count):
+        x, y = (int(random.integers(2, size - 14 - SHIFT)) for _ in range(2))
+        color = torch.from_numpy(random.random((3, 1, 1), np.float32)) * 0.7
+        for frame, shift in zip(frames, (0, SHIFT // 2, SHIFT), strict=True):
+            frame[n, :, y : y + 12, x + shift : x + shift + 12] = color
+        here0[n, :, y : y + 12, x : x + 12] = 1
+        here1[n, :, y : y + 12, x + SHIFT : x + SHIFT + 12] = 1
+    right = torch.tensor([SHIFT, 0.0]).view(1, 2, 1, 1)
+    flow01, flow10 = here0 * right, -here1 * right
+    known = torch.ones(count, 1, size, size)
+    half = torch.full((count,), 0.5)
+    return Samples(
+        frames[0], frames[2], half, frames[1], flow01, flow10, here0, here1, flow01, flow10, known, known.clone()
+    )
+
+
+class Tiny(nn.Module):
+    """Two convolutions in the place of the real network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.matching = nn.Conv2d(12, 8, 3, padding=1)
+        self.spare = nn.Conv2d(2, 2, 1)  # never used, as parts of a network that learns its flow alone
+        self.synthesis = nn.Conv2d(8, 7, 3, padding=1)
+
+    def forward(
+        self,
+        frame0: Tensor,
+        frame1: Tensor,
+        coarse01: Tensor,
+        coarse10: Tensor,
+        trust0: Tensor,
+        trust1: Tensor,
+        t: Tensor | None,
+    ) -> Output:
+        seen = torch.cat([frame0, frame1, coarse01 / 8, coarse10 / 8, trust0, trust1], 1)
+        made = self.synthesis(self.matching(seen).relu()).float()
+        flow01, flow10 = made[:, 3:5] + coarse01, made[:, 5:] + coarse10
+        frame = None if t is None else (frame0 + frame1) / 2 + made[:, :3] * t.view(-1, 1, 1, 1)
+        return Output(frame, Flows(flow01, flow10, trust0, trust1, [coarse01], [coarse10]))
+
+
+def tiny() -> Tiny:
+    torch.manual_seed(3)
+    return Tiny()
+
+
+def tiny_config(folder: Path, **changes: object) -> TrainingConfig:
+    content = {
+        "name": "tiny",
+        "folder": str(folder),
+        "source": [{"kind": "crops", "path": "none"}],
+        "steps": 20,
+        "batch": 2,
+        "size": 32,
+        "warm_up": 4,
+        "learning_rate": 1e-3,
+        "device": "cpu",
+        "log_every": 5,
+        "loss": {"census": 0.5, "log_error": 0.01},
+    }
+    return config_from({**content, **changes}, folder)
+
+
+if __name__ == "__main__":
+    from animeinterp.training.train import train
+
+    torch.set_num_threads(1)
+    train(from_json(Path(sys.argv[1]).read_text()), network=tiny(), sources=[(Squares(), 1.0)])

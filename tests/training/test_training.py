@@ -1,0 +1,288 @@
+"""A training run: it learns, stops and goes on exactly, and is the same in several processes."""
+
+from __future__ import annotations
+
+import csv
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from animeinterp.data.types import Samples
+from animeinterp.errors import AnimeInterpError, FileError, UsageError, WeightsError
+from animeinterp.training.augment import corrupt_guidance
+from animeinterp.training.build import build_network, build_sources, model_config
+from animeinterp.training.checkpoint import export
+from animeinterp.training.config import GuidanceConfig, from_json, read_config, to_json
+from animeinterp.training.loader import Ahead, mixed
+from animeinterp.training.train import CHECKPOINT, LOG, learning_rate, optimizer_of, train
+from support import training_stub
+from support.training_stub import SHIFT, Squares, squares, tiny, tiny_config
+
+
+def run(folder: Path, resume: Path | None = None, minutes: float | None = None, **changes: object) -> dict[str, Tensor]:
+    """Train the tiny network; the checkpoint's content."""
+    path = train(tiny_config(folder, **changes), resume, minutes, network=tiny(), sources=[(Squares(), 1.0)])
+    return torch.load(path, weights_only=True)
+
+
+def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / LOG).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_learns_and_leaves_a_log_and_sheets(tmp_path):
+    run(tmp_path, steps=60, sheet_every=60, ema=0.9, learning_rate=1e-2)
+    log = rows(tmp_path)
+    assert [int(row["step"]) for row in log] == list(range(5, 65, 5))
+    assert float(log[-1]["loss"]) < 0.7 * float(log[0]["loss"])
+    assert float(log[0]["census"]) > 0
+    assert log[0]["lpips"] == ""
+    assert (tmp_path / "sheet-0000060.png").is_file()
+    assert not list(tmp_path.glob(".*"))
+
+
+SPOILT = {"given": 0.5, "holes": 0.5, "shifted": 0.5, "foreign": 0.5, "noisy": 0.5}
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_run_that_is_killed_and_goes_on_equals_one_that_is_not(tmp_path):
+    changes = {"guidance": SPOILT, "workers": 3, "save_every": 10}
+    whole = run(tmp_path / "whole", **changes)
+
+    def die(progress):
+        if progress.step == 15:
+            raise Killed
+
+    config = tiny_config(tmp_path / "parts", **changes)
+    with pytest.raises(Killed):
+        train(config, report=die, network=tiny(), sources=[(Squares(), 1.0)])
+    resumed = run(tmp_path / "parts", tmp_path / "parts" / CHECKPOINT, **changes)
+    assert resumed["step"] == 20
+    for part in ("network", "average"):
+        assert equal(whole[part], resumed[part])
+    moments = zip(whole["optimizer"]["state"].values(), resumed["optimizer"]["state"].values(), strict=True)
+    assert all(equal(a, b) for a, b in moments)
+    assert [row["loss"] for row in rows(tmp_path / "parts")] == [row["loss"] for row in rows(tmp_path / "whole")]
+
+
+def test_frames_count_from_a_step_on(tmp_path):
+    run(tmp_path, loss={"flow": 1, "frames_from": 10, "line": 0.1})
+    assert [bool(row["charbonnier"]) for row in rows(tmp_path)] == [False, False, True, True]
+    assert all(row["flow"] for row in rows(tmp_path))
+
+
+def test_a_time_limit_stops_cleanly(tmp_path):
+    content = run(tmp_path, minutes=0)
+    assert content["step"] == 0
+    assert run(tmp_path, tmp_path / CHECKPOINT)["step"] == 20
+
+
+def test_two_processes_average_their_gradients(tmp_path):
+    """Two processes with one sample each end where their mean gradients lead, and both agree."""
+    config = tiny_config(tmp_path / "two", batch=1, steps=6, sheet_every=6)
+    file = tmp_path / "config.json"
+    file.write_text(to_json(config))
+    program = [sys.executable, str(Path(training_stub.__file__)), str(file)]
+    where = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "OMP_NUM_THREADS": "1"}
+    both = [subprocess.Popen(program, env={**os.environ, **where, "RANK": str(rank)}) for rank in (0, 1)]
+    try:
+        assert [process.wait(timeout=300) for process in both] == [0, 0]
+    finally:
+        for process in both:
+            process.kill()
+    together = torch.load(tmp_path / "two" / CHECKPOINT, weights_only=True)
+
+    class Pairs:
+        def batches(self, batch_size, size, seed, start, rank, world):
+            ranks = [Squares().batches(1, size, seed, start, r, 2) for r in (0, 1)]
+            while True:
+                yield Samples(*(torch.cat(planes) for planes in zip(*map(next, ranks), strict=True)))
+
+    alone_config = tiny_config(tmp_path / "one", batch=2, steps=6)
+    alone = torch.load(train(alone_config, network=tiny(), sources=[(Pairs(), 1.0)]), weights_only=True)
+    for key, value in alone["network"].items():
+        # Sums in another order; Adam divides small gradients by their own size.
+        assert torch.allclose(value, together["network"][key], atol=1e-5)
+    assert torch.equal(together["network"]["spare.weight"], tiny().spare.weight), "what is not used stays as it is"
+    assert len(rows(tmp_path / "two")) == 2
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_only_what_is_named_is_trained(tmp_path):
+    before = tiny().state_dict()
+    after = run(tmp_path, train_only=["synthesis"])["network"]
+    changed = {key for key in before if not torch.equal(before[key], after[key])}
+    assert changed == {"synthesis.weight", "synthesis.bias"}
+    with pytest.raises(UsageError, match="begin with matching, spare, synthesis"):
+        run(tmp_path / "other", train_only=["synthetic"])
+
+
+def test_exported_weights_begin_another_run(tmp_path):
+    content = run(tmp_path / "a")
+    out = tmp_path / "tiny.safetensors"
+    metadata = export(tmp_path / "a" / CHECKPOINT, out, half=False)
+    with safe_open(out, "pt") as file:
+        assert file.metadata() == metadata
+        assert metadata["steps"] == "20"
+        assert torch.equal(file.get_tensor("synthesis.bias"), content["average"]["synthesis.bias"])
+    train(tiny_config(tmp_path / "b", init_from=str(out)), minutes=0, network=tiny(), sources=[(Squares(), 1.0)])
+    begun = torch.load(tmp_path / "b" / CHECKPOINT, weights_only=True)["network"]
+    assert equal(begun, content["average"])
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path):
+    with pytest.raises(FileError, match="found nothing"):
+        run(tmp_path, tmp_path / "none.pt")
+    (tmp_path / "text.pt").write_text("text")
+    with pytest.raises(WeightsError, match="damaged"):
+        run(tmp_path, tmp_path / "text.pt")
+    torch.save(tiny().state_dict(), tmp_path / "weights.pt")
+    with pytest.raises(WeightsError, match="init_from"):
+        run(tmp_path, tmp_path / "weights.pt")
+
+
+def test_divergence_is_said(tmp_path):
+    class Broken:
+        def batches(self, *arguments, **named):
+            while True:
+                good = squares(2, 32, np.random.default_rng(0))
+                yield good._replace(truth=good.truth * float("nan"))
+
+    with pytest.raises(AnimeInterpError, match="lower learning_rate"):
+        train(tiny_config(tmp_path, steps=30), network=tiny(), sources=[(Broken(), 1.0)])
+
+
+def test_the_learning_rate_rises_and_falls():
+    config = tiny_config(Path(), steps=100, warm_up=10, learning_rate=1.0, last=0.1)
+    rates = [learning_rate(config, step) for step in range(101)]
+    assert rates[0] == 0.1
+    assert max(rates) == rates[10] == 1
+    assert rates[100] == pytest.approx(0.1)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_batches_are_fetched_in_order_from_any_step():
+    class Numbered:
+        def batches(self, batch_size, size, seed, start, rank, world):
+            step = start
+            while True:
+                yield (self, rank, step)
+                step += 1
+
+    sources = [(Numbered(), 3.0), (Numbered(), 1.0)]
+    first = Ahead(sources, 1, 32, 7, 0, workers=3)
+    all_of_them = [next(first) for _ in range(50)]
+    first.close()
+    for start, workers in ((0, 3), (7, 3)):
+        later = Ahead(sources, 1, 32, 7, start, workers=workers)
+        assert [next(later) for _ in range(50 - start)] == all_of_them[start:]
+        later.close()
+    stream = mixed(sources, 1, 32, 7, 0, 0, 1)
+    drawn = [next(stream) for _ in range(400)]
+    assert 270 < sum(source is sources[0][0] for source, *_ in drawn) < 330
+    for source, _ in sources:
+        steps = [step for of, _, step in drawn if of is source]
+        assert steps == list(range(len(steps)))
+
+
+def test_a_mistake_while_fetching_is_raised():
+    class Failing:
+        def batches(self, *arguments, **named):
+            raise FileError("the store is gone")
+            yield
+
+    data = Ahead([(Failing(), 1.0)], 1, 32, 0, 0)
+    with pytest.raises(FileError, match="gone"):
+        next(data)
+    data.close()
+
+
+def test_guidance_is_spoilt_as_asked():
+    samples = squares(64, 32, np.random.default_rng(0))
+    assert corrupt_guidance(samples, torch.Generator(), GuidanceConfig()) is samples
+    none = corrupt_guidance(samples, torch.Generator(), GuidanceConfig(given=0))
+    assert not none.coarse01.any()
+    assert not none.trust1.any()
+    half = corrupt_guidance(samples, torch.Generator().manual_seed(1), GuidanceConfig(given=0.5, holes=0.5))
+    whole = (half.trust0 == samples.trust0).all(3).all(2).float().mean()
+    assert 0.2 < whole < 0.7
+    assert torch.equal(half.coarse01[:, :1], half.trust0 * SHIFT)
+    spoilt = corrupt_guidance(samples, torch.Generator(), GuidanceConfig(shifted=1, foreign=1, noisy=1))
+    assert torch.equal(spoilt.trust0, samples.trust0)
+    assert (spoilt.coarse01 != samples.coarse01).any()
+    assert not spoilt.coarse01[(samples.trust0 == 0).expand(-1, 2, -1, -1)].any()
+    assert torch.equal(spoilt.truth, samples.truth)
+
+
+def test_a_config_is_read_and_kept(tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text(
+        'name = "x"\nfolder = "runs/x"\nlearning_rate = 1\ntrain_only = ["synthesis"]\n[model]\nsplat = "average"\n'
+        '[[source]]\nkind = "scenes"\npath = "/assets"\n[loss]\nline = 0.5\n'
+    )
+    config = read_config(file)
+    assert Path(config.folder) == tmp_path / "runs/x"
+    assert config.source[0].path == "/assets"
+    assert config.loss.line == 0.5
+    assert config.train_only == ("synthesis",)
+    assert from_json(to_json(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"setps": 3}, "has no setps"),
+        ({"steps": "3"}, "expected int for steps"),
+        ({"steps": 0}, "steps from 1 to"),
+        ({"size": 100}, "multiple of 16"),
+        ({"precision": "fp8"}, "expected one of auto, fp32, bf16"),
+        ({"source": []}, "at least one"),
+        ({"source": [{"kind": "crops"}]}, "source lacks something"),
+        ({"loss": {"lpips": 1}}, "loss.vgg"),
+        ({"loss": {"line": -1}}, "loss.line from 0"),
+        ({"loss": {"flow": 0, "frames_from": 10}}, "nothing is learned"),
+        ({"guidance": {"given": 2}}, "guidance.given from 0 to 1"),
+        ({"loss": 3}, "expected a table for loss"),
+    ],
+)
+def test_a_wrong_config_is_refused(changes, message, tmp_path):
+    with pytest.raises(UsageError, match=message):
+        tiny_config(tmp_path, **changes)
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "configs").glob("*.toml")), ids=lambda p: p.stem)
+def test_our_configs_can_be_read(path):
+    config = read_config(path)
+    assert model_config(config).name == config.preset
+    optimizer_of(build_network(config), config)
+
+
+def test_scenes_are_a_source():
+    config = tiny_config(Path(), source=[{"kind": "scenes", "path": ""}])
+    ((source, weight),) = build_sources(config, torch.device("cpu"))
+    assert weight == 1
+    first, second = (source.batches(1, 32, 0, start=0, rank=rank, world=2) for rank in (0, 1))
+    _, later = next(first), next(first)
+    again = next(source.batches(1, 32, 0, start=1, rank=0, world=2))
+    assert torch.equal(later.frame0, again.frame0)
+    assert not torch.equal(later.frame0, next(second).frame0)

@@ -1,0 +1,171 @@
+"""In-betweens of a film's drawings: analysed once, only where something changes, and whatever memory there is."""
+
+from __future__ import annotations
+
+import threading
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from animeinterp import AnimeInterpError, Options, load_interpolator
+from animeinterp.runtime.prefetch import ahead
+from animeinterp.video.compare import beside
+from animeinterp.video.inbetween import Inbetweener, Key, changed_region
+from conftest import draw_scene
+from support.films import difference
+
+HALF = Fraction(1, 2)
+
+
+@pytest.fixture(scope="module")
+def interpolator():
+    return load_interpolator("classical", "cpu")
+
+
+def wide(shift):
+    """A small figure that moves in a wide frame: 480x320, the figure within 96x64."""
+    frame = np.full((320, 480, 3), (200, 220, 240), np.uint8)
+    frame[40:104, 60:156] = draw_scene(shift)
+    return frame
+
+
+def test_each_drawing_is_analysed_once(interpolator, monkeypatch):
+    frames = [draw_scene(k) for k in (0, 4, 8)]
+    seen = []
+    analyze = type(interpolator).analyze
+    monkeypatch.setattr(
+        type(interpolator), "analyze", lambda self, f, *a, **k: seen.append(f) or analyze(self, f, *a, **k)
+    )
+    with Inbetweener(interpolator) as maker:
+        keys = [Key(frame) for frame in frames]
+        pairs = [maker.pair(*keys[:2]), maker.pair(*keys[1:])]
+        drawn = [pair.draw(t) for pair in pairs for t in (Fraction(1, 3), HALF)]
+    assert len(seen) == 3
+    plain = interpolator(frames[1], frames[2], 0.5)
+    assert np.array_equal(drawn[3], plain)
+
+
+def test_only_the_part_that_changes_is_worked_on(interpolator, monkeypatch):
+    sizes = []
+    analyze = type(interpolator).analyze
+    monkeypatch.setattr(
+        type(interpolator), "analyze", lambda self, f, *a, **k: sizes.append(f.shape[:2]) or analyze(self, f, *a, **k)
+    )
+    frame0, frame1 = wide(0), wide(8)
+    with Inbetweener(interpolator) as maker:
+        drawn = maker.pair(Key(frame0), Key(frame1)).draw(HALF)
+    assert all(height * width < 0.6 * 320 * 480 for height, width in sizes)
+    assert difference(drawn, wide(4)) < 0.2 * difference(frame0, wide(4))
+    still = np.ones((320, 480), bool)
+    still[changed_region(frame0, frame1)] = False
+    assert still.mean() > 0.4
+    assert np.array_equal(drawn[still], frame0[still])
+
+
+def test_the_region_holds_all_that_changes():
+    frame0, frame1 = wide(0), wide(8)
+    rows, columns = changed_region(frame0, frame1)
+    outside = np.ones(frame0.shape[:2], bool)
+    outside[rows, columns] = False
+    assert np.array_equal(frame0[outside], frame1[outside])
+    assert changed_region(frame0, frame0) is None
+    assert changed_region(draw_scene(0), draw_scene(8)) is None, "most of a small frame changes"
+
+
+def test_where_memory_runs_out_motion_is_looked_for_at_a_smaller_size(interpolator, monkeypatch):
+    motion = type(interpolator).motion
+
+    def poor(self, *analyses):
+        if self.options.working_pixels > 200_000:
+            raise MemoryError
+        return motion(self, *analyses)
+
+    monkeypatch.setattr(type(interpolator), "motion", poor)
+    with Inbetweener(interpolator) as maker:
+        drawn = maker.pair(Key(draw_scene(0)), Key(draw_scene(8))).draw(HALF)
+        assert maker.shrunk == 1
+    assert drawn.shape == (64, 96, 3)
+    assert interpolator.options == Options(), "the caller's interpolator stays as it is"
+
+
+def test_where_memory_never_suffices_the_error_says_so(interpolator, monkeypatch):
+    def poor(self, *analyses):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes")
+
+    monkeypatch.setattr(type(interpolator), "motion", poor)
+    with Inbetweener(interpolator) as maker, pytest.raises(AnimeInterpError, match="smallest size"):
+        maker.pair(Key(draw_scene(0)), Key(draw_scene(8))).draw(HALF)
+
+
+def test_a_mistake_is_no_lack_of_memory(interpolator, monkeypatch):
+    def wrong(self, *analyses):
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(type(interpolator), "motion", wrong)
+    with Inbetweener(interpolator) as maker, pytest.raises(ValueError, match="a fault of ours"):
+        maker.pair(Key(draw_scene(0)), Key(draw_scene(8))).draw(HALF)
+
+
+def test_ahead_gives_everything_in_order_and_works_ahead():
+    made = []
+
+    def items():
+        for k in range(50):
+            made.append(k)
+            yield k
+
+    stream = ahead(items(), 4)
+    assert [next(stream) for _ in range(3)] == [0, 1, 2]
+    assert list(stream) == list(range(3, 50))
+    assert made == list(range(50))
+
+
+def test_ahead_never_runs_far_ahead():
+    made = []
+    stream = ahead((made.append(k) or k for k in range(1000)), 4)
+    for _ in range(10):
+        next(stream)
+    stream.close()
+    assert len(made) <= 10 + 4 + 2
+
+
+def test_ahead_raises_what_its_thread_raises_in_its_place():
+    def items():
+        yield 1
+        raise AnimeInterpError("broken")
+
+    stream = ahead(items(), 4)
+    assert next(stream) == 1
+    with pytest.raises(AnimeInterpError, match="broken"):
+        next(stream)
+
+
+def test_closing_ends_the_thread_and_closes_the_items():
+    closed = threading.Event()
+
+    def items():
+        try:
+            while True:
+                yield 0
+        finally:
+            closed.set()
+
+    before = threading.active_count()
+    stream = ahead(items(), 2)
+    next(stream)
+    stream.close()
+    assert closed.wait(5)
+    assert threading.active_count() == before
+
+
+def test_comparisons_show_the_source_on_the_left():
+    source, new = np.zeros((4, 100, 3), np.uint8), np.full((4, 100, 3), 200, np.uint8)
+    both = beside(source, new, Fraction(0), "side")
+    assert both.shape == (4, 200, 3)
+    assert both[:, :100].max() == 0
+    assert both[:, 100:].min() == 200
+    assert beside(source, new, Fraction(0), "wipe").min() == 200
+    half = beside(source, new, Fraction(1), "wipe")
+    assert half[:, :48].max() == 0
+    assert half[:, 50:].min() == 200
