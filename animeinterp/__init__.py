@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from animeinterp.motion import Analysis, Motion
     from animeinterp.video.compare import Compare
     from animeinterp.video.job import Sound, VideoOptions, interpolate_video
-    from animeinterp.video.progress import Tally
+    from animeinterp.video.progress import Progress
     from animeinterp.video.sink.encoders import Encoding
     from animeinterp.video.timeline import Cadence
     from animeinterp.weights import available_models
@@ -58,9 +58,9 @@ _HOME = {
     "ModelRecord": "animeinterp.weights.records",
     "Motion": "animeinterp.motion",
     "Options": "animeinterp.config",
+    "Progress": "animeinterp.video.progress",
     "Score": "animeinterp.weights.records",
     "Sound": "animeinterp.video.job",
-    "Tally": "animeinterp.video.progress",
     "UsageError": "animeinterp.errors",
     "VideoOptions": "animeinterp.video.job",
     "WeightsError": "animeinterp.errors",
@@ -90,9 +90,9 @@ __all__ = [
     "ModelRecord",
     "Motion",
     "Options",
+    "Progress",
     "Score",
     "Sound",
-    "Tally",
     "UsageError",
     "VideoOptions",
     "WeightsError",

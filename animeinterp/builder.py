@@ -10,7 +10,7 @@ from torch import Tensor
 
 from animeinterp.config import ModelConfig, SplatMode
 from animeinterp.device import explain_refusal
-from animeinterp.net.adapters import CelNetwork, Network, PaperNetwork, Side
+from animeinterp.net.adapters import CelNetwork, FrameFeatures, Network, PaperNetwork
 from animeinterp.net.cel.model import Cel
 from animeinterp.net.classical import compose, warp
 from animeinterp.net.paper.model import AnimeInterp
@@ -65,7 +65,7 @@ def _draw_empty(network: Network | None, mode: SplatMode, device: str) -> None:
     if network is None:
         compose(planes, planes, warp(planes, flow, trust, 0.5, mode), warp(planes, flow, trust, 0.5, mode), 0.5).cpu()
         return
-    side = Side(planes, network.see(planes))
+    side = FrameFeatures(planes, network.see(planes))
     proposal = network.propose(side, side)
     moved = network.flows(side, side, (flow, flow), (trust, trust))
     if proposal is not None:

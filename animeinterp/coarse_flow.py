@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from animeinterp.errors import UsageError
 from animeinterp.flow import resize_flow
 from animeinterp.motion import Analysis, timed
-from animeinterp.sgm.coarse_flow import PUBLISHED, QUICK, Guidance, coarse_flow
+from animeinterp.sgm.coarse_flow import PUBLISHED, QUICK, CoarseFlow, estimate_coarse_flow
 from animeinterp.sgm.matching import match
 
 CoarseFlows = tuple[NDArray[np.float32], NDArray[np.float32]]
-Guided = tuple[list[NDArray[np.int64]], list[Guidance]]  # matches and flow, 0→1 and 1→0
+Guided = tuple[list[NDArray[np.int64]], list[CoarseFlow]]  # matches and flow, 0→1 and 1→0
 _DEFORMATIONS = {"published": PUBLISHED, "quick": QUICK, "none": None}
 
 
@@ -39,14 +39,14 @@ def match_segments(
         UsageError: An analysis holds no segments.
     """
     if not (analysis0.descriptors.size and analysis1.descriptors.size):
-        raise UsageError("an analysis holds no pieces to match; analyze with segment=True, or give the coarse flow")
-    pieces, pictures = (analysis0.pieces, analysis1.pieces), (analysis0.picture, analysis1.picture)
+        raise UsageError("an analysis holds no segments to match; analyze with segment=True, or give the coarse flow")
+    segments, pictures = (analysis0.segments, analysis1.segments), (analysis0.picture, analysis1.picture)
     with timed(seconds, "matching"):
-        found = match(*pieces, analysis0.descriptors, analysis1.descriptors)
+        found = match(*segments, analysis0.descriptors, analysis1.descriptors)
     with timed(seconds, "coarse flow"):
         settings = _DEFORMATIONS[deformation]
-        guidance01 = coarse_flow(*pictures, *pieces, found.match01, settings)
-        guidance10 = coarse_flow(*pictures[::-1], *pieces[::-1], found.match10, settings)
+        guidance01 = estimate_coarse_flow(*pictures, *segments, found.match01, settings)
+        guidance10 = estimate_coarse_flow(*pictures[::-1], *segments[::-1], found.match10, settings)
     return [found.match01, found.match10], [guidance01, guidance10]
 
 
@@ -67,7 +67,7 @@ def given_flow(analysis0: Analysis, analysis1: Analysis, coarse: CoarseFlows) ->
     for flow in coarse:
         if flow.ndim != 3 or flow.shape[0] != 2 or flow.dtype != np.float32:
             raise UsageError(f"expected coarse flow as float32 (2, h, w), got {flow.dtype} {flow.shape}")
-    size, pieces = analysis0.picture.shape[:2], (analysis0.pieces, analysis1.pieces)
-    matches = [np.full(len(table), -1, np.int64) for table in pieces]
-    known = [np.zeros(len(table), np.float32) for table in pieces]
-    return matches, [Guidance(resize_flow(coarse[i], size), known[i]) for i in (0, 1)]
+    size, segments = analysis0.picture.shape[:2], (analysis0.segments, analysis1.segments)
+    matches = [np.full(len(table), -1, np.int64) for table in segments]
+    known = [np.zeros(len(table), np.float32) for table in segments]
+    return matches, [CoarseFlow(resize_flow(coarse[i], size), known[i]) for i in (0, 1)]

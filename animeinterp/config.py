@@ -15,7 +15,7 @@ SplatMode = Literal["average", "softmax"]
 class LineStyle:
     """How outlines are found (system §1a, contours).
 
-    bilateral: diameter in px, sigma of colour, sigma of space of the edge-preserving filter.
+    bilateral: diameter in px, sigma of color, sigma of space of the edge-preserving filter.
     low, high: hysteresis thresholds on the Laplacian scaled to a maximum of 255.
     """
 
@@ -24,7 +24,7 @@ class LineStyle:
     high: float
 
 
-def at_share(style: LineStyle, share: float) -> LineStyle:
+def scale_style(style: LineStyle, share: float) -> LineStyle:
     """The style for pictures with `share` of the usual pixels: the filter's px shrink with them."""
     diameter, color, space = style.bilateral
     return replace(style, bilateral=(max(3, round(diameter * share**0.5)), color, space * share**0.5))
@@ -44,18 +44,19 @@ class ModelConfig:
     synthesis: `gridnet` draws the frame by a network (paper §4.3); `compose` selects between the warped frames by
         rule; `chosen` lets a network select; `restored` joins what `chosen` and a heavy network draw.
     splat: forward-warping mode, `average` or `softmax` (Niklaus & Liu 2020).
-    deformation: how SGM finds the deformation of a matched piece: DIS with the `published` settings, `quick` ones,
-        or `none`: pieces are only shifted.
+    deformation: how SGM finds the deformation of a matched segment: DIS with the `published` settings, `quick` ones,
+        or `none`: segments are only shifted.
     iterations: steps of the recurrent refinement; 0 and no gate leave the coarse flow as it is.
     correlation_levels, correlation_radius: size of the correlation lookup.
     apply_gate: multiply the coarse flow by exp(-g²) as the paper says; the published code computes g and drops it.
     coarse_flow_added: how often the coarse flow enters before the first lookup; the published code adds it twice.
     widths: channels of the shared encoder at 1/2, 1/4, 1/8, for `refined` and `chosen`.
     synthesis_widths: channels of `chosen` at 1/2, 1/4, 1/8, 1/16.
-    seen_share: share of a frame's pixels that `refined` and `chosen` look at; they draw from the frame as it is.
-    seen_pixels: at least (if there are as many) and at most so many.
-    working_share: of `Options.working_pixels`, for segmentation, matching and DIS.
-    free_flow: how closely DIS looks that begins from nothing: OpenCV's `medium` or `fast`.
+    network_pixel_fraction: share of a frame's pixels that `refined` and `chosen` look at; they draw from the frame as
+    it is.
+    network_pixel_range: at least (if there are as many) and at most so many.
+    sgm_pixel_fraction: of `Options.working_pixels`, for segmentation, matching and DIS.
+    dis_preset: how closely DIS looks that begins from nothing: OpenCV's `medium` or `fast`.
     """
 
     name: str
@@ -70,10 +71,10 @@ class ModelConfig:
     coarse_flow_added: int = 1
     widths: tuple[int, int, int] = (32, 48, 96)
     synthesis_widths: tuple[int, int, int, int] = (32, 64, 96, 128)
-    seen_share: float = 1.0
-    seen_pixels: tuple[int, int] = (0, 2_200_000)
-    working_share: float = 1.0
-    free_flow: Literal["medium", "fast"] = "medium"
+    network_pixel_fraction: float = 1.0
+    network_pixel_range: tuple[int, int] = (0, 2_200_000)
+    sgm_pixel_fraction: float = 1.0
+    dis_preset: Literal["medium", "fast"] = "medium"
 
 
 PAPER = ModelConfig(
@@ -95,12 +96,18 @@ CEL = ModelConfig(
     deformation="quick",
     iterations=4,
     correlation_levels=3,
-    seen_share=0.5,  # as good as all of it, at half the cost (docs/training-log.md)
-    seen_pixels=(480 * 270, 2_200_000),
+    network_pixel_fraction=0.5,  # as good as all of it, at half the cost (docs/training-log.md)
+    network_pixel_range=(480 * 270, 2_200_000),
 )
-# The weights of `cel`; it looks at half the width and height, pieces are only shifted, and all is matched in less.
+# The weights of `cel`; it looks at half the width and height, segments are only shifted, and all is matched in less.
 CEL_FAST = replace(
-    CEL, name="cel-fast", deformation="none", iterations=3, seen_share=0.25, working_share=0.4, free_flow="fast"
+    CEL,
+    name="cel-fast",
+    deformation="none",
+    iterations=3,
+    network_pixel_fraction=0.25,
+    sgm_pixel_fraction=0.4,
+    dis_preset="fast",
 )
 
 # The best images, at several times the cost: `cel` joined with a heavy network from public weights.

@@ -1,7 +1,7 @@
 """One sheet of pictures that shows each stage of one pair, from the results that the interpolator used.
 
-Four columns, read row by row: what is seen in each frame (line map, pieces, matches), what moves each way
-(coarse and refined flow, importance, warped frame), then the new frame beside the flow's colour key and the
+Four columns, read row by row: what is seen in each frame (line map, segments, matches), what moves each way
+(coarse and refined flow, importance, warped frame), then the new frame beside the flow's color key and the
 times taken. Flow is drawn as in the Middlebury benchmark (Baker et al., IJCV 2011): hue = direction,
 saturation = length.
 """
@@ -56,7 +56,7 @@ def explain(
     """Draw the sheet.
 
     motion: the pair's. t: the new frame's time. warped: both frames warped to t alone. result: the new frame.
-    seconds: wall time of `warping` and `rendering`; the other times come with the motion and its analyses.
+    seconds: wall time of `warping` and `rendering`; the other times come with the motion and its analyzes.
     Returns uint8 RGB, 2400 px wide.
     """
     rows = [
@@ -86,12 +86,12 @@ def _analysis_rows(motion: Motion) -> Iterable[list[_Panel]]:
     colors0, colors1 = _match_colors(motion)
     matched = int((motion.match01 >= 0).sum())
     for name, analysis, colors in (("0", motion.analysis0, colors0), ("1", motion.analysis1, colors1)):
-        pieces = analysis.pieces
-        count = len(pieces)
+        segments = analysis.segments
+        count = len(segments)
         yield [
             _Panel(f"Frame {name}", _visible(analysis.frame)),
-            _Panel("Line map", _grey(pieces.fillable), _took(analysis.seconds, "contours")),
-            _Panel(f"{count} pieces", _fill(analysis, _hues(count)), _took(analysis.seconds, "pieces")),
+            _Panel("Line map", _gray(segments.fillable), _took(analysis.seconds, "contours")),
+            _Panel(f"{count} segments", _fill(analysis, _hues(count)), _took(analysis.seconds, "segments")),
             _Panel(f"{matched} of {count} matched", _fill(analysis, colors), _took(motion.seconds, "matching")),
         ]
 
@@ -118,7 +118,7 @@ def _motion_rows(
             ),
             _Panel(
                 f"Importance of frame {name}",
-                _grey(np.rint(np.clip(importance, 0, 1) * 255).astype(np.uint8)),
+                _gray(np.rint(np.clip(importance, 0, 1) * 255).astype(np.uint8)),
                 _took(motion.seconds, "importance", "both "),
             ),
             _Panel(f"Frame {name} warped to t = {t:.3g}", _visible(moved), _took(seconds, "warping", "both ")),
@@ -139,23 +139,23 @@ def _flow_radius(motion: Motion) -> float:
 
 
 def _match_colors(motion: Motion) -> tuple[Picture, Picture]:
-    """Colours of the pieces of both frames: the same for a matched pair, greys for the others."""
-    count0, count1 = len(motion.analysis0.pieces), len(motion.analysis1.pieces)
-    greys = [150 + 60 * (np.arange(n) * 7 % 4)[:, None].repeat(3, 1) // 3 for n in (count0, count1)]
-    colors0, colors1 = (grey.astype(np.uint8) for grey in greys)
+    """Colors of the segments of both frames: the same for a matched pair, grays for the others."""
+    count0, count1 = len(motion.analysis0.segments), len(motion.analysis1.segments)
+    grays = [150 + 60 * (np.arange(n) * 7 % 4)[:, None].repeat(3, 1) // 3 for n in (count0, count1)]
+    colors0, colors1 = (gray.astype(np.uint8) for gray in grays)
     matched = np.flatnonzero(motion.match01 >= 0)
     colors0[matched] = colors1[motion.match01[matched]] = _hues(len(matched))
     return colors0, colors1
 
 
 def _fill(analysis: Analysis, colors: Picture) -> Picture:
-    """The pieces in the given colours, the lines of the drawing dark."""
-    picture: Picture = colors[analysis.pieces.labels]
-    picture[analysis.pieces.fillable == 0] //= 3
+    """The segments in the given colors, the lines of the drawing dark."""
+    picture: Picture = colors[analysis.segments.labels]
+    picture[analysis.segments.fillable == 0] //= 3
     return picture
 
 
-def _grey(plane: NDArray[np.uint8]) -> Picture:
+def _gray(plane: NDArray[np.uint8]) -> Picture:
     return np.stack([plane] * 3, axis=2)
 
 
@@ -204,14 +204,14 @@ def _paste(sheet: Image.Image, panel: _Panel, left: int, top: int, width: int, h
 
 
 def _draw_wheel(sheet: Image.Image, left: int, top: int, radius: float) -> None:
-    """The colour key of the flow, with its radius in px."""
+    """The color key of the flow, with its radius in px."""
     size = _CELL - 96
     axis = np.linspace(-radius, radius, size)
     flow = np.stack(np.meshgrid(axis, axis))
     disc = Image.fromarray(flow_to_color(flow, radius))
     inside = Image.fromarray(((np.hypot(*flow) <= radius) * 255).astype(np.uint8))
     draw = ImageDraw.Draw(sheet)
-    draw.text((left, top + 4), "Flow colours", _INK, _font(28))
+    draw.text((left, top + 4), "Flow colors", _INK, _font(28))
     draw.text((left + _CELL, top + 8), f"rim = {radius:g} px", _FAINT, _font(24), anchor="ra")
     x, y = left + 48, top + _LABEL + 8
     sheet.paste(disc, (x, y), inside)

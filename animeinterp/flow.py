@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.runtime.jit import compiled
+from animeinterp.runtime.jit import cached_njit
 
 Picture = NDArray[np.uint8]
 
@@ -49,7 +49,7 @@ def color_error(frame: NDArray[np.uint8], other: NDArray[np.uint8], flow: NDArra
     return np.asarray(_channel_mean(cv2.absdiff(backward_warp(other, flow), frame)))
 
 
-@compiled()
+@cached_njit()
 def _channel_mean(image):  # type: ignore[no-untyped-def]
     """(H, W, 3) uint8 → (H, W) float32. Equal to numpy's mean, which takes twenty times as long."""
     height, width, _ = image.shape
@@ -92,9 +92,9 @@ _WHEEL_HUES = (
 
 
 def flow_to_color(flow: NDArray[np.floating], radius: float) -> Picture:
-    """Flow as colours: hue = direction, white = no motion, full colour = `radius` px, darker = beyond it.
+    """Flow as colors: hue = direction, white = no motion, full color = `radius` px, darker = beyond it.
 
-    flow: (2, H, W), x first, px. radius: px, > 0. Returns uint8 RGB (H, W, 3). Colours of Baker et al. 2011.
+    flow: (2, H, W), x first, px. radius: px, > 0. Returns uint8 RGB (H, W, 3). Colors of Baker et al. 2011.
     """
     wheel = np.concatenate(
         [
@@ -113,7 +113,7 @@ def flow_to_color(flow: NDArray[np.floating], radius: float) -> Picture:
 
 
 def _hues(count: int) -> Picture:
-    """Colours (count, 3) that differ from one number to the next: hues a golden section apart."""
+    """Colors (count, 3) that differ from one number to the next: hues a golden section apart."""
     k = np.arange(count)
     hsv = np.stack([k * 0.618034 % 1 * 180, 80 + k * 37 % 4 * 30, 255 - k * 53 % 3 * 35], axis=1).astype(np.uint8)
     colors: Picture = cv2.cvtColor(hsv[None], cv2.COLOR_HSV2RGB)[0].astype(np.uint8)

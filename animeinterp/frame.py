@@ -2,13 +2,13 @@
 
 A frame is a numpy array, uint8 or uint16, of shape
 
-    (H, W) grey    (H, W, 2) grey + alpha    (H, W, 3) RGB    (H, W, 4) RGB + alpha
+    (H, W) gray    (H, W, 2) gray + alpha    (H, W, 3) RGB    (H, W, 4) RGB + alpha
 
 with straight (not premultiplied) alpha last. Planes are float32 (C, H, W) in [0, 1], premultiplied where
-there is alpha, because only premultiplied colours may be averaged: a warp that mixes a drawn pixel with an
-empty one would otherwise draw a fringe in the colour that happens to lie under the empty one.
+there is alpha, because only premultiplied colors may be averaged: a warp that mixes a drawn pixel with an
+empty one would otherwise draw a fringe in the color that happens to lie under the empty one.
 
-`from_planes(to_planes(frame), frame)` gives every frame back exactly, except colours under alpha 0, which
+`from_planes(to_planes(frame), frame)` gives every frame back exactly, except colors under alpha 0, which
 nobody can see and which premultiplication loses.
 """
 
@@ -30,9 +30,9 @@ Frame = NDArray[np.uint8] | NDArray[np.uint16]
 AnyFrame = TypeVar("AnyFrame", bound=Frame)
 AnyFrame_co = TypeVar("AnyFrame_co", bound=Frame, default=Frame, covariant=True)
 
-MIN_SIDE = 16  # px; smaller frames have no pieces worth matching and no 1/8-size features
+MIN_SIDE = 16  # px; smaller frames have no segments worth matching and no 1/8-size features
 MAX_SIDE = 32_766  # px; OpenCV's remap counts sides in 16 bits
-_MODES = {1: "grey", 2: "grey+alpha", 3: "RGB", 4: "RGBA"}
+_MODES = {1: "gray", 2: "gray+alpha", 3: "RGB", 4: "RGBA"}
 _MID_GREY = 128
 
 
@@ -134,7 +134,7 @@ def check_time(t: object) -> float:
 def rgb8(frame: Frame) -> NDArray[np.uint8]:
     """What the analysis looks at: (H, W, 3) uint8 RGB.
 
-    16 bits are rounded exactly to 8, grey is replicated, alpha is laid over mid-grey (128), against which
+    16 bits are rounded exactly to 8, gray is replicated, alpha is laid over mid-gray (128), against which
     dark and light outlines both stand out.
     """
     if frame.dtype == np.uint16:
@@ -149,8 +149,8 @@ def rgb8(frame: Frame) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.broadcast_to(color, (*frame.shape[:2], 3)))
 
 
-def with_colour(frame: Frame) -> Frame:
-    """A frame as RGB or RGBA: grey is replicated, (H, W) → (H, W, 3) and (H, W, 2) → (H, W, 4)."""
+def with_color(frame: Frame) -> Frame:
+    """A frame as RGB or RGBA: gray is replicated, (H, W) → (H, W, 3) and (H, W, 2) → (H, W, 4)."""
     if channels(frame) > 2:
         return frame
     planes = frame.reshape(*frame.shape[:2], channels(frame))
@@ -169,7 +169,7 @@ def widened(frame: Frame, mode: Mode) -> Frame:
         A frame of the same size; `frame` itself if it has this mode already.
     """
     if mode.color:
-        frame = with_colour(frame)
+        frame = with_color(frame)
     if mode.depth == 16 and frame.dtype == np.uint8:
         frame = frame.astype(np.uint16) * np.uint16(257)
     if mode.alpha and not has_alpha(frame):

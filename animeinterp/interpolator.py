@@ -1,6 +1,6 @@
 """The straight line from two frames to the frame between: analyze → motion → render.
 
-    analyze(frame)   → Analysis   once per frame: colour pieces, their descriptors, network features
+    analyze(frame)   → Analysis   once per frame: color segments, their descriptors, network features
     motion(a0, a1)   → Motion     once per pair: matches, coarse flow, refined flow, importance
     render(motion, t) → frame     once per new frame
 
@@ -23,7 +23,7 @@ from torch import Tensor
 
 from animeinterp.builder import Networks, build_network, try_out, wrap
 from animeinterp.coarse_flow import CoarseFlows, given_flow, match_segments
-from animeinterp.config import DEFAULT_PRESET, PRESETS, LineStyle, ModelConfig, Options, at_share
+from animeinterp.config import DEFAULT_PRESET, PRESETS, LineStyle, ModelConfig, Options, scale_style
 from animeinterp.device import choose_device, has_fast_bf16
 from animeinterp.errors import DeviceWarning, UsageError
 from animeinterp.flow import resize, resize_flow
@@ -41,20 +41,20 @@ from animeinterp.frame import (
 )
 from animeinterp.mattes import Region, crop, find_window, mix, moving_hull, surround
 from animeinterp.motion import Analysis, Motion, timed
-from animeinterp.net.adapters import Moved, Side
+from animeinterp.net.adapters import FrameFeatures, Moved
 from animeinterp.net.classical import Warped, compose, warp
-from animeinterp.net.ops.splat_cpu import mark_landings
-from animeinterp.net.paper.vgg import PieceDescriptor, load_vgg
+from animeinterp.net.ops.splat_cpu import mark_moving_targets
+from animeinterp.net.paper.vgg import SegmentDescriptor, load_vgg
 from animeinterp.sgm import descriptors as appearance
-from animeinterp.sgm.coarse_flow import Guidance
+from animeinterp.sgm.coarse_flow import CoarseFlow
 from animeinterp.sgm.contours import line_map
-from animeinterp.sgm.flow_fusion import Direction, fuse, importance
-from animeinterp.sgm.periodic_pan import slide_of_repeats
-from animeinterp.sgm.segments import Pieces, pieces_between, pieces_of, resolve_style
+from animeinterp.sgm.flow_fusion import PairDirection, flow_importance, select_flow_per_segment
+from animeinterp.sgm.periodic_pan import estimate_periodic_pan
+from animeinterp.sgm.segments import Segments, measure_segments, resolve_style, segments_between_lines
 from animeinterp.weights.loading import load_weights
 from animeinterp.weights.locations import weight_files
 
-STILL = 0.5  # px; slower pixels do not count as moving when untouched pixels are kept
+STATIC_THRESHOLD_PX = 0.5  # px; slower pixels do not count as moving when untouched pixels are kept
 
 
 class _Found(NamedTuple):
@@ -81,7 +81,7 @@ class Interpolator:
         config: ModelConfig,
         options: Options | None = None,
         network: Networks | None = None,
-        descriptor: PieceDescriptor | None = None,
+        descriptor: SegmentDescriptor | None = None,
         device: str = "cpu",
     ) -> None:
         self.config = config
@@ -92,7 +92,7 @@ class Interpolator:
         self.learned = network, None if descriptor is None else descriptor.network  # whose weights decide pixels
 
     @property
-    def takes_coarse(self) -> bool:
+    def accepts_coarse_flow(self) -> bool:
         """Whether flow can be given in place of matching: where a network refines what matching alone says."""
         return self._network is not None and not self._network.fused
 
@@ -116,42 +116,46 @@ class Interpolator:
         return self.render(self.motion(analysis0, analysis1, coarse), t)
 
     def analyze(self, frame: AnyFrame, style: LineStyle | None = None, *, segment: bool = True) -> Analysis[AnyFrame]:
-        """Find and describe the colour pieces of a frame. style: instead of that of the options.
+        """Find and describe the color segments of a frame. style: instead of that of the options.
 
         segment: False looks for none, which is enough where `motion` is given the coarse flow. Raises FrameError for
         frames of an unsupported size or mode.
         """
         check_frame(frame, self.options.max_pixels)
         seconds: dict[str, float] = {}
-        picture = at_working_size(rgb8(frame), round(self.options.working_pixels * self.config.working_share))
+        picture = at_working_size(rgb8(frame), round(self.options.working_pixels * self.config.sgm_pixel_fraction))
         if segment:
-            pieces, descriptors = self._segment(picture, style, seconds)
+            segments, descriptors = self._segment(picture, style, seconds)
         else:
-            pieces, descriptors = pieces_of(np.zeros(picture.shape[:2], np.int32)), np.zeros((1, 0), np.float32)
+            segments, descriptors = (
+                measure_segments(np.zeros(picture.shape[:2], np.int32)),
+                np.zeros((1, 0), np.float32),
+            )
         features = None
         if self._network is not None:
             with timed(seconds, "features"), self._inference():
                 features = self._network.see(self._planes(frame))
-        return Analysis(frame, picture, pieces, descriptors, features, seconds)
+        return Analysis(frame, picture, segments, descriptors, features, seconds)
 
     def motion(
         self, analysis0: Analysis[AnyFrame], analysis1: Analysis[AnyFrame], coarse: CoarseFlows | None = None
     ) -> Motion[AnyFrame]:
-        """Match the pieces of two frames and find the flow between them.
+        """Match the segments of two frames and find the flow between them.
 
-        coarse: flow from frame 0 to 1 and back, known before, in place of matching, for models that `takes_coarse`:
+        coarse: flow from frame 0 to 1 and back, known before, in place of matching, for models that
+        `accepts_coarse_flow`:
         float32 (2, h, w), finite, x first, px of that size, 0 = nothing; resized to working size. Raises FrameError if
         the frames do not fit, UsageError if the flow does not.
         """
         check_pair(analysis0.frame, analysis1.frame)
         seconds: dict[str, float] = {}
         if coarse is None:
-            if analysis0.pieces.style != analysis1.pieces.style:
-                # Pieces found in two ways would not match.
-                analysis1 = self.analyze(analysis1.frame, analysis0.pieces.style)
+            if analysis0.segments.style != analysis1.segments.style:
+                # Segments found in two ways would not match.
+                analysis1 = self.analyze(analysis1.frame, analysis0.segments.style)
             (match01, match10), guidances = match_segments(self.config.deformation, analysis0, analysis1, seconds)
         else:
-            if not self.takes_coarse:
+            if not self.accepts_coarse_flow:
                 raise UsageError(f"model {self.config.name!r} takes no coarse flow; leave it out")
             (match01, match10), guidances = given_flow(analysis0, analysis1, coarse)
         frames = analysis0.frame, analysis1.frame
@@ -179,26 +183,29 @@ class Interpolator:
         return self.motion(first, second, coarse)
 
     def _flows(
-        self, analysis0: Analysis, analysis1: Analysis, guidances: list[Guidance], seconds: dict[str, float]
+        self, analysis0: Analysis, analysis1: Analysis, guidances: list[CoarseFlow], seconds: dict[str, float]
     ) -> _Found:
         """Dense flow in both directions at the size of the frame, and what else rendering needs."""
         pictures = analysis0.picture, analysis1.picture
         directions = (
-            Direction(*pictures, analysis0.pieces, guidances[0]),
-            Direction(*pictures[::-1], analysis1.pieces, guidances[1]),
+            PairDirection(*pictures, analysis0.segments, guidances[0]),
+            PairDirection(*pictures[::-1], analysis1.segments, guidances[1]),
         )
         with timed(seconds, "refined flow"):
             fused = self._network is None or self._network.fused
-            slide = slide_of_repeats(*pictures, analysis0.pieces, analysis1.pieces) if fused else None
+            slide = estimate_periodic_pan(*pictures, analysis0.segments, analysis1.segments) if fused else None
             slides = slide, None if slide is None else -slide
             second, state = self._propose(analysis0, analysis1)
             small = [guidance.flow for guidance in guidances]
             if fused:
                 size = pictures[0].shape[:2]
                 proposed = [None, None] if second is None else [resize_flow(flow, size) for flow in second]
-                small = [fuse(directions[i], slides[i], self.config.free_flow, proposed[i]) for i in (0, 1)]
+                small = [
+                    select_flow_per_segment(directions[i], slides[i], self.config.dis_preset, proposed[i])
+                    for i in (0, 1)
+                ]
         with timed(seconds, "importance"):
-            trust = [importance(directions[i], small[i], small[1 - i]) for i in (0, 1)]
+            trust = [flow_importance(directions[i], small[i], small[1 - i]) for i in (0, 1)]
         size = analysis0.frame.shape[:2]
         flows, importances = [resize_flow(flow, size) for flow in small], [resize(plane, size) for plane in trust]
         if self._network is None:
@@ -208,7 +215,7 @@ class Interpolator:
         if found.importances:
             return found._replace(second=second, state=state)
         small = [resize_flow(flow, pictures[0].shape[:2]) for flow in found.flows]
-        own = [resize(importance(directions[i], small[i], small[1 - i]), size) for i in (0, 1)]
+        own = [resize(flow_importance(directions[i], small[i], small[1 - i]), size) for i in (0, 1)]
         return found._replace(importances=own)
 
     def render(self, motion: Motion[AnyFrame], t: float) -> AnyFrame:
@@ -251,16 +258,16 @@ class Interpolator:
 
     def _segment(
         self, picture: NDArray[np.uint8], style: LineStyle | None, seconds: dict[str, float]
-    ) -> tuple[Pieces, NDArray[np.float32]]:
+    ) -> tuple[Segments, NDArray[np.float32]]:
         with timed(seconds, "contours"):
             style = style or resolve_style(picture, self.options.style)
-            fillable = line_map(picture, at_share(style, self.config.working_share))
-        with timed(seconds, "pieces"):
-            pieces = pieces_between(picture, fillable, style)
+            fillable = line_map(picture, scale_style(style, self.config.sgm_pixel_fraction))
+        with timed(seconds, "segments"):
+            segments = segments_between_lines(picture, fillable, style)
         with timed(seconds, "descriptors"):
             if self._descriptor is None:
-                return pieces, appearance.describe(picture, pieces)
-            return pieces, self._descriptor.describe(picture, pieces.labels, len(pieces))
+                return segments, appearance.describe(picture, segments)
+            return segments, self._descriptor.describe(picture, segments.labels, len(segments))
 
     def _propose(
         self, analysis0: Analysis, analysis1: Analysis
@@ -292,10 +299,10 @@ class Interpolator:
         importances = [_array(plane)[0] for plane in (moved.importance0, moved.importance1) if plane is not None]
         return _Found([_array(moved.flow01), _array(moved.flow10)], importances if known else [])
 
-    def _side(self, analysis: Analysis) -> Side:
+    def _side(self, analysis: Analysis) -> FrameFeatures:
         if analysis.features is None:
             raise UsageError("this analysis holds no network features; make it with this interpolator's analyze")
-        return Side(self._planes(analysis.frame), analysis.features)
+        return FrameFeatures(self._planes(analysis.frame), analysis.features)
 
     def _draw(self, motion: Motion, t: float, where: NDArray[np.bool_]) -> Tensor:
         """The planes at t, (1, C, H, W); of what lies outside of `where`, (H, W), not all networks draw anything."""
@@ -327,8 +334,8 @@ class Interpolator:
         """Where a moving pixel of either frame arrives at time t: bool (H, W)."""
         arrives = np.zeros(motion.flow01.shape[1:], np.bool_)
         for flow01, flow10 in ((motion.flow01, motion.flow10), *([motion.second] if motion.second else [])):
-            mark_landings(flow01, t, STILL, arrives)
-            mark_landings(flow10, 1 - t, STILL, arrives)
+            mark_moving_targets(flow01, t, STATIC_THRESHOLD_PX, arrives)
+            mark_moving_targets(flow10, 1 - t, STATIC_THRESHOLD_PX, arrives)
         return arrives
 
     def _planes(self, frame: Frame) -> Tensor:
@@ -363,7 +370,7 @@ def load_interpolator(
     model: a preset, see `available_models`, or `default`. device: `auto` (a GPU if there is one), `cpu`, `cuda`, …
     weights: the network's, for presets that have one, instead of those that come with the package or, for `studio`,
     that `animeinterp weights get studio` put on this machine. vgg: VGG-19 weights in torchvision's layout, to match
-    pieces by; without them pieces are matched by descriptors that need none.
+    segments by; without them segments are matched by descriptors that need none.
     Raises UsageError for an unknown preset or device, FileError and WeightsError for weights that do not load.
     """
     name = DEFAULT_PRESET if model == "default" else model
@@ -377,7 +384,7 @@ def load_interpolator(
         for part, path in files.items():
             load_weights(network.get_submodule(part), path, name)
         network = network.to(place)
-    descriptor = None if vgg is None else PieceDescriptor(load_vgg(vgg).to(place))
+    descriptor = None if vgg is None else SegmentDescriptor(load_vgg(vgg).to(place))
     refusal = try_out(network, config.splat, place)
     if refusal and device == "auto":
         warnings.warn(f"the GPU ({place}) cannot draw: {refusal}; the CPU does", DeviceWarning, stacklevel=2)

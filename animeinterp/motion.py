@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from animeinterp.frame import AnyFrame_co
 from animeinterp.mattes import Region
-from animeinterp.sgm.segments import Pieces
+from animeinterp.sgm.segments import Segments
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,13 +21,14 @@ class Analysis(Generic[AnyFrame_co]):
     """What one frame is made of.
 
     frame: as given, see `animeinterp.frame`. picture: what was segmented, uint8 (h, w, 3) RGB at working size.
-    pieces: its color pieces. descriptors: float32 (K, N), one row per piece; where no pieces were looked for, the
+    segments: its color segments. descriptors: float32 (K, N), one row per segment; where no segments were looked for,
+    the
     whole frame is one, and N = 0. features: the network's, None in presets without one. seconds: wall time by stage.
     """
 
     frame: AnyFrame_co
     picture: NDArray[np.uint8]
-    pieces: Pieces
+    segments: Segments
     descriptors: NDArray[np.float32]
     features: Any
     seconds: dict[str, float]
@@ -37,7 +38,7 @@ class Analysis(Generic[AnyFrame_co]):
 class Motion(Generic[AnyFrame_co]):
     """How two frames move into each other.
 
-    match01, match10: int64 (K0,) and (K1,), each piece's match in the other frame, -1 = none.
+    match01, match10: int64 (K0,) and (K1,), each segment's match in the other frame, -1 = none.
     coarse01, coarse10: float32 (2, h, w), x first, px at working size: what SGM alone says, 0 = nothing.
     flow01, flow10: float32 (2, H, W), x first, px of the frame: refined.
     importance0, importance1: float32 (H, W) > 0: how far each pixel's flow can be trusted; up to 1 without a network.

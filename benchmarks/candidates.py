@@ -29,7 +29,7 @@ from animeinterp.evaluation.evaluate import Fault, score
 from animeinterp.evaluation.scores import TripletScores, read_rows, summarize, write_rows
 from animeinterp.frame import from_planes
 from animeinterp.io.files import make_folder
-from animeinterp.io.images import write_picture
+from animeinterp.io.images import write_image
 from animeinterp.metrics.lpips import load_lpips
 from animeinterp.net.studio.adapter import StudioNetwork
 from animeinterp.net.studio.restoration import restore
@@ -66,8 +66,8 @@ class _Shared:
 
     def _draw(self, frame0: Picture, frame1: Picture, t: float) -> dict[str, Picture]:
         if self._pair is None or self._pair[0] is not frame0 or self._pair[1] is not frame1:
-            analyses = [self._interpolator.analyze(frame) for frame in (frame0, frame1)]
-            self._motion, self._pair, self._found = self._interpolator.motion(*analyses), (frame0, frame1), {}
+            analyzes = [self._interpolator.analyze(frame) for frame in (frame0, frame1)]
+            self._motion, self._pair, self._found = self._interpolator.motion(*analyzes), (frame0, frame1), {}
         if t not in self._found:
             frames = {"studio": self._interpolator.render(self._motion, t)}
             for name, planes in zip(NAMES, self._network.drawn, strict=True):
@@ -100,7 +100,7 @@ def main() -> None:
 
     def keep(model: str, triplet: str, frame: Any) -> None:
         make_folder(args.out / model)
-        write_picture(args.out / model / f"{triplet}.png", frame, force=True)
+        write_image(args.out / model / f"{triplet}.png", frame, force=True)
 
     for one in files:  # one by one, so that a matte or a fault in one does not disturb the others
         for result in score([one], models, 1, keep, lpips=lpips, best_t=args.best_t):

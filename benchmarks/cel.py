@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from animeinterp import Options, load_interpolator
 from animeinterp.frame import Frame
-from animeinterp.io.images import read_picture
+from animeinterp.io.images import read_image
 
 MODELS = ("classical", "cel", "cel-fast")
 
@@ -27,7 +27,7 @@ def main(given: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
     parser.add_argument("--bf16", action="store_true")
     arguments = parser.parse_args(given)
     options = Options(precision="bf16" if arguments.bf16 else "fp32")
-    frames = [read_picture(path, options.max_pixels).pixels for path in arguments.frames]
+    frames = [read_image(path, options.max_pixels).pixels for path in arguments.frames]
 
     print("(the compiled correlation lookup is not in GFLOP)")
     costs = {model: _costs(model, options, frames, arguments.repeats) for model in MODELS}
@@ -47,11 +47,11 @@ def main(given: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
 def _costs(model: str, options: Options, frames: list[Frame], repeats: int) -> dict[str, tuple[float, float]]:
     """CPU seconds and GFLOP of each step, and of all: what a new frame costs while streaming."""
     interpolator = load_interpolator(model, "cpu", options=options)
-    analyses = [interpolator.analyze(frame) for frame in frames]
-    motion = interpolator.motion(*analyses)
+    analyzes = [interpolator.analyze(frame) for frame in frames]
+    motion = interpolator.motion(*analyzes)
     steps: dict[str, Callable[[], object]] = {
         "analyze, per frame": lambda: interpolator.analyze(frames[0]),
-        "motion, per pair": lambda: interpolator.motion(*analyses),
+        "motion, per pair": lambda: interpolator.motion(*analyzes),
         "render, per new frame": lambda: interpolator.render(motion, 0.5),
     }
     costs = {}

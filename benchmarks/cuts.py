@@ -26,8 +26,8 @@ import av
 import cv2
 import numpy as np
 
-from animeinterp.video.cadence.drawings import CadenceReport, drawings
-from animeinterp.video.source.info import Shown
+from animeinterp.video.cadence.drawings import CadenceReport, find_drawings
+from animeinterp.video.source.info import TimedFrame
 
 # The white flash of glyphs ends at 107, where a bird appears on white: either answer will do.
 CUTS = {"glyphs": {105}, "hard_cuts": {36, 66, 94, 128}, "popeye": {31, 230}}
@@ -71,8 +71,8 @@ def scenedetect(name: str) -> Detector:
 
 def _drawings(frames: Frames) -> tuple[list, CadenceReport]:
     report = CadenceReport()
-    shown = (Shown(number, Fraction(number, RATE), frame) for number, frame in enumerate(frames))
-    return list(drawings(shown, lambda: Fraction(len(frames), RATE), report=report)), report
+    shown = (TimedFrame(number, Fraction(number, RATE), frame) for number, frame in enumerate(frames))
+    return list(find_drawings(shown, lambda: Fraction(len(frames), RATE), report=report)), report
 
 
 # --- films
@@ -111,7 +111,7 @@ class _Maker:
         yield "hard cut, on twos", self.held(self.join(*(self.shot("walk", 6) for _ in range(4))), 2)
         yield "hard cut, on threes", self.held(self.join(*(self.shot("pan", 4) for _ in range(4))), 3)
         yield "single-frame shot", self.join(*(self.shot(self.any(), count) for count in (12, 1, 12, 1, 1, 12)))
-        yield "same colours", self.join(*self.alike(3))
+        yield "same colors", self.join(*self.alike(3))
         yield "same picture, closer", self.closer()
         for name, level in (("white", 255), ("black", 0)):
             yield f"{name} flash", self.flash(level)
@@ -163,8 +163,8 @@ class _Maker:
             self._scene = self.picture(), self.sprite()
         picture, sprite = self._scene
         if kind == "flat":
-            colour = random.integers(40, 256, 3) if ground is None else ground
-            picture = np.full_like(picture, colour.astype(np.uint8))
+            color = random.integers(40, 256, 3) if ground is None else ground
+            picture = np.full_like(picture, color.astype(np.uint8))
         t = np.arange(count)
         x, y, size = np.zeros(count), np.zeros(count), np.ones(count)
         figure = random.uniform(0, WIDTH * 0.6) + t * random.uniform(-6, 6)
@@ -219,7 +219,7 @@ def _read(path: Path) -> np.ndarray:
 
 
 def pairs(folder: Path) -> Iterator[tuple[str, Film]]:
-    """Each frame stands for three, so that every detector has the neighbours it wants."""
+    """Each frame stands for three, so that every detector has the neighbors it wants."""
     manifest = {
         entry["name"]: entry
         for entry in json.loads((folder.parent / f"{folder.name}_manifest.json").read_text(encoding="utf-8"))

@@ -4,8 +4,8 @@
 
 DATASET is a folder of triplets laid out like ATD-12K: NAME/frame1.*, frame2.*, frame3.*. All on one thread.
 --plain N also runs the plain restatement (up to a minute a frame) on N frames and checks that labels are
-equal. --styles compares the line styles, with noise added to the frames: number of pieces, and their
-recurrence, which is the share of the area of pieces below 12 % of the frame that find each other in frame 1
+equal. --styles compares the line styles, with noise added to the frames: number of segments, and their
+recurrence, which is the share of the area of segments below 12 % of the frame that find each other in frame 1
 and frame 3.
 """
 
@@ -25,7 +25,7 @@ from scipy.spatial.distance import cdist
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from animeinterp.config import JAPANESE, WESTERN
 from animeinterp.sgm.contours import choose_style, line_map
-from animeinterp.sgm.merging import merge_small_pieces, relabel_by_area, thin_lines
+from animeinterp.sgm.merging import merge_small_segments, relabel_by_area, thin_lines
 from animeinterp.sgm.segments import segment
 from animeinterp.sgm.trapped_ball import trapped_ball_fill
 from support import plain_segmentation as plain
@@ -49,7 +49,7 @@ def timed_label_map(frame, style):
     clock.append(time.process_time())
     fills = trapped_ball_fill(fillable)
     clock.append(time.process_time())
-    merged = merge_small_pieces(fills, frame)
+    merged = merge_small_segments(fills, frame)
     clock.append(time.process_time())
     labels = relabel_by_area(thin_lines(merged))
     clock.append(time.process_time())
@@ -62,7 +62,7 @@ def timed_plain_label_map(frame, style):
     clock.append(time.process_time())
     fills = plain.trapped_ball_fill(fillable)
     clock.append(time.process_time())
-    merged = plain.merge_small_pieces(fills, frame)
+    merged = plain.merge_small_segments(fills, frame)
     clock.append(time.process_time())
     labels = plain.relabel_by_area(plain.thin_lines(merged))
     clock.append(time.process_time())
@@ -81,9 +81,9 @@ def print_times(frames):
     for name, style in (("japanese", JAPANESE), ("western", WESTERN)):
         results = [best(frame, style) for frame in frames]
         times = by_style[name] = np.array([milliseconds for _, milliseconds in results])
-        pieces = [labels.max() + 1 for labels, _ in results]
-        low, middle, high = np.min(pieces), np.median(pieces), np.max(pieces)
-        print(f"\n{name}: {len(frames)} frames, {low} to {high} pieces, median {middle:.0f}; CPU ms, one thread")
+        segments = [labels.max() + 1 for labels, _ in results]
+        low, middle, high = np.min(segments), np.median(segments), np.max(segments)
+        print(f"\n{name}: {len(frames)} frames, {low} to {high} segments, median {middle:.0f}; CPU ms, one thread")
         print(f"{'':18}{'median':>8}{'min':>8}{'max':>8}")
         for stage, column in zip((*STAGES, "label map"), (*times.T, times.sum(axis=1)), strict=True):
             print(f"{stage:18}{np.median(column):8.1f}{column.min():8.1f}{column.max():8.1f}")
@@ -94,7 +94,7 @@ def print_ratios(frames):
     """How many times longer the plain restatement takes, and whether the labels are equal: (frames, 2)."""
     found = []
     print("\nagainst the plain restatement, japanese")
-    print(f"{'pieces':>8}{'ms':>8}{'plain ms':>11}{'ratio':>7}  equal  by stage")
+    print(f"{'segments':>8}{'ms':>8}{'plain ms':>11}{'ratio':>7}  equal  by stage")
     for frame in frames:
         labels, fast = best(frame, JAPANESE)
         expected, slow = timed_plain_label_map(frame, JAPANESE)
@@ -110,14 +110,14 @@ def print_ratios(frames):
     return np.array(found)
 
 
-def mean_colors(pieces, frame):
-    labels = pieces.labels.ravel()
-    sums = [np.bincount(labels, frame[..., channel].ravel(), len(pieces.area)) for channel in range(3)]
-    return np.stack(sums, axis=1) / pieces.area[:, None]
+def mean_colors(segments, frame):
+    labels = segments.labels.ravel()
+    sums = [np.bincount(labels, frame[..., channel].ravel(), len(segments.area)) for channel in range(3)]
+    return np.stack(sums, axis=1) / segments.area[:, None]
 
 
 def recurrence(frame0, frame1, style):
-    """Pieces of frame 0, and the share of their area (large ones aside) that recurs in frame 1."""
+    """Segments of frame 0, and the share of their area (large ones aside) that recurs in frame 1."""
     a, b = segment(frame0, style), segment(frame1, style)
     colors_a, colors_b = mean_colors(a, frame0), mean_colors(b, frame1)
     size = np.abs(np.log(a.area[:, None] / b.area[None]))
@@ -132,7 +132,7 @@ def recurrence(frame0, frame1, style):
 
 
 def print_styles(triplets):
-    print(f"\nstyles under noise: pieces, recurrence; {len(triplets)} triplets")
+    print(f"\nstyles under noise: segments, recurrence; {len(triplets)} triplets")
     print(f"{'noise':>6}{'japanese':>17}{'western':>17}{'western better/worse':>22}{'chosen western':>16}")
     for deviation in (0, 1.5, 3, 5, 8):
         rows, chosen = [], 0

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from animeinterp.data.linear.record import ART_KIND
 from animeinterp.errors import AnimeInterpError, FileError
 from animeinterp.io.files import atomic_folder, file_digest, write_text
-from animeinterp.io.images import read_picture, write_picture
+from animeinterp.io.images import read_image, write_image
 
 MIRROR = "https://deb.debian.org/debian"
 DEB = "pool/main/w/warmux/warmux-data_11.04.1+repack2-4_all.deb"
@@ -168,11 +168,11 @@ def from_maps(part: Path, pictures: dict[str, bytes], scratch: Path) -> Files:
         for file in names:
             name = f"{folder}/{PurePosixPath(file).parts[0]}.png"
             pixels = _decoded(pictures[file], scratch)
-            write_picture(part / name, _shrunk(pixels if folder == "middle" else pixels[..., :3]))
+            write_image(part / name, _shrunk(pixels if folder == "middle" else pixels[..., :3]))
             files[name] = source(file)
     for figure, (file, box) in FIGURES.items():
         name = f"figures/{figure}.png"
-        write_picture(part / name, _largest_part(_decoded(pictures[file], scratch), box))
+        write_image(part / name, _largest_part(_decoded(pictures[file], scratch), box))
         files[name] = source(file) | {"box": list(box)}
     return files
 
@@ -181,7 +181,7 @@ def _decoded(data: bytes, scratch: Path) -> NDArray[np.uint8]:
     """A picture's pixels, uint8 (H, W, 4)."""
     path = scratch / "picture"
     path.write_bytes(data)
-    pixels = np.asarray(read_picture(path, MAX_PIXELS).pixels, np.uint8)
+    pixels = np.asarray(read_image(path, MAX_PIXELS).pixels, np.uint8)
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
     if pixels.shape[2] == 3:
@@ -249,7 +249,7 @@ def draw_heads(part: Path, scratch: Path) -> Files:
         pixels = _decoded(bytes(resvg.svg_to_bytes(svg_string=text)), scratch)
         name, rows = f"figures/head_{number:02}.png", np.flatnonzero(pixels[..., 3].any(axis=1))
         columns = np.flatnonzero(pixels[..., 3].any(axis=0))
-        write_picture(part / name, pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+        write_image(part / name, pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
         source = f"lorelei, seed linear-{number}"
         files[name] = {"package": "dicebear-styles", "source": source, "license": "CC0-1.0", "bust": True}
     return files

@@ -1,11 +1,11 @@
-"""How well descriptors match pieces: precision and recall on frames and their warped copies.
+"""How well descriptors match segments: precision and recall on frames and their warped copies.
 
 python benchmarks/matching.py DATASET [--every 5] [--first 2] [--vgg19 vgg19.pth] [--vgg16-lpips vgg16.ckpt]
 
-Each frame is warped by a known smooth motion (shift up to 60 px, turn, zoom, waves) and segmented anew. Pieces
-correspond when their overlap after the warp is at least half of their union; pieces of at most 50 px do not count,
-as they give no flow. precision: right matches of all matches of pieces that have a counterpart. recall: right
-matches of all pieces that have one. area: recall weighted by area.
+Each frame is warped by a known smooth motion (shift up to 60 px, turn, zoom, waves) and segmented anew. Segments
+correspond when their overlap after the warp is at least half of their union; segments of at most 50 px do not count,
+as they give no flow. precision: right matches of all matches of segments that have a counterpart. recall: right
+matches of all segments that have one. area: recall weighted by area.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from animeinterp.io.images import read_picture
+from animeinterp.io.images import read_image
 from animeinterp.sgm import descriptors as appearance
 from animeinterp.sgm.coarse_flow import MIN_AREA
 from animeinterp.sgm.matching import match
@@ -54,10 +54,10 @@ def descriptors(arguments):
     chosen = {"appearance (no weights)": appearance.describe}
 
     def by_vgg(vgg):
-        from animeinterp.net.paper.vgg import PieceDescriptor
+        from animeinterp.net.paper.vgg import SegmentDescriptor
 
-        descriptor = PieceDescriptor(vgg.eval())
-        return lambda frame, pieces: descriptor.describe(frame, pieces.labels, len(pieces))
+        descriptor = SegmentDescriptor(vgg.eval())
+        return lambda frame, segments: descriptor.describe(frame, segments.labels, len(segments))
 
     if arguments.vgg19:
         from animeinterp.net.paper.vgg import load_vgg
@@ -79,11 +79,11 @@ def descriptors(arguments):
 
 
 def known_correspondences(folder: Path, seed: int):
-    frame = read_picture(next(folder.glob("frame1.*")), 10**8).pixels
+    frame = read_image(next(folder.glob("frame1.*")), 10**8).pixels
     x, y = smooth_warp(frame.shape[:2], np.random.default_rng(seed))
     copy = cv2.remap(frame, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-    pieces, pieces_copy = segment(frame, "japanese"), segment(copy, "japanese")
-    return frame, copy, pieces, pieces_copy, counterparts(pieces.labels, pieces_copy.labels, x, y)
+    segments, segments_copy = segment(frame, "japanese"), segment(copy, "japanese")
+    return frame, copy, segments, segments_copy, counterparts(segments.labels, segments_copy.labels, x, y)
 
 
 def smooth_warp(size, random):
@@ -101,7 +101,7 @@ def smooth_warp(size, random):
 
 
 def counterparts(labels, labels_copy, x, y):
-    """For each piece its counterpart in the copy, -1 where there is none."""
+    """For each segment its counterpart in the copy, -1 where there is none."""
     height, width = labels.shape
     column, row = np.rint(x).astype(int), np.rint(y).astype(int)
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)

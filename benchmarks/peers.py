@@ -43,12 +43,12 @@ from tables import block_of, evaluated, markdown, quality_table, without_folder
 from animeinterp.data.atd12k import TripletFiles, read_triplet, triplets
 from animeinterp.data.types import Triplet
 from animeinterp.errors import AnimeInterpError, FileError, FrameError, UsageError
-from animeinterp.evaluation.evaluate import Evaluation, beside
+from animeinterp.evaluation.evaluate import Evaluation, compare_with_peers
 from animeinterp.evaluation.predictions import read_prediction
-from animeinterp.evaluation.results import stamp
+from animeinterp.evaluation.results import fingerprint
 from animeinterp.evaluation.scores import COLUMNS, TripletScores, cells, write_rows
 from animeinterp.io.files import make_folder, write_text
-from animeinterp.io.images import write_picture
+from animeinterp.io.images import write_image
 
 IN_A_ROW = 3  # failures after which a program is given up
 PLACES = ("frame0", "frame1", "input", "output", "here")
@@ -207,7 +207,7 @@ def draw(peer: Peer, files: Sequence[TripletFiles], folder: Path, force: bool) -
     make_folder(folder / "frames")
     known, found, failures, untried = {} if force else drawn_before(peer, folder), Drawn(), 0, 0
     for number, one in enumerate(files, 1):
-        target, mark = folder / "frames" / f"{one.name}.png", stamp(one)
+        target, mark = folder / "frames" / f"{one.name}.png", fingerprint(one)
         if target.is_file() and one.name in known and known[one.name][0] == mark:
             found.seconds[one.name] = known[one.name][1]
             continue
@@ -266,7 +266,7 @@ def draw_one(peer: Peer, triplet: Triplet, target: Path) -> float:
             place.mkdir()
         frames = {"frame0": given / "00000001.png", "frame1": given / "00000002.png"}
         for path, frame in zip(frames.values(), (triplet.frame0, triplet.frame1), strict=True):
-            write_picture(path, frame)
+            write_image(path, frame)
         seconds = run(peer.arguments({**frames, "input": given, "output": output}), work, folder, peer.timeout)
         drawn = work / peer.result if peer.result else second_of(output) if by_folder else output
         if not drawn.is_file():
@@ -275,7 +275,7 @@ def draw_one(peer: Peer, triplet: Triplet, target: Path) -> float:
             frame = read_prediction(drawn.parent, drawn.stem, triplet.truth.shape)
         except (FileError, FrameError) as error:
             raise type(error)(str(error).replace(f"{folder}{os.sep}", "")) from error
-        write_picture(target, frame, force=True)
+        write_image(target, frame, force=True)
     return seconds
 
 
@@ -357,7 +357,7 @@ def table(
 ) -> str:
     """The means in Markdown: quality of all, and wall seconds of the programs."""
     evaluation = Evaluation(tuple(ours), ())
-    summaries, incomplete = beside(evaluation, theirs)
+    summaries, incomplete = compare_with_peers(evaluation, theirs)
     own = [evaluation.summary(model) for model in evaluation.models]
     text = block_of(command, f"means over {own[0].count} triplets; ", quality_table([*own, *summaries]))
     spent: dict[str, list[float]] = {}

@@ -15,9 +15,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from animeinterp.io.images import read_picture
+from animeinterp.io.images import read_image
 from animeinterp.sgm import descriptors as appearance
-from animeinterp.sgm.coarse_flow import PUBLISHED, QUICK, coarse_flow
+from animeinterp.sgm.coarse_flow import PUBLISHED, QUICK, estimate_coarse_flow
 from animeinterp.sgm.matching import match
 from animeinterp.sgm.segments import segment
 
@@ -49,7 +49,7 @@ def main(given: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
 
 
 def measure(folder: Path) -> dict[str, float]:
-    frames = [read_picture(next(folder.glob(f"frame{i}.*")), 10**8).pixels for i in (1, 3)]
+    frames = [read_image(next(folder.glob(f"frame{i}.*")), 10**8).pixels for i in (1, 3)]
     seconds = {}
 
     def timed(stage, work):
@@ -58,17 +58,17 @@ def measure(folder: Path) -> dict[str, float]:
         seconds[stage] = time.process_time() - begin
         return result
 
-    pieces = timed("two label maps", lambda: [segment(frame) for frame in frames])
+    segments = timed("two label maps", lambda: [segment(frame) for frame in frames])
     described = timed(
         "two sets of descriptors",
-        lambda: [appearance.describe(*both) for both in zip(frames, pieces, strict=True)],
+        lambda: [appearance.describe(*both) for both in zip(frames, segments, strict=True)],
     )
-    found = timed("matching", lambda: match(*pieces, *described))
+    found = timed("matching", lambda: match(*segments, *described))
     for way, deformation in WAYS.items():
 
         def both_directions(deformation=deformation):
-            coarse_flow(*frames, *pieces, found.match01, deformation)
-            coarse_flow(*frames[::-1], *pieces[::-1], found.match10, deformation)
+            estimate_coarse_flow(*frames, *segments, found.match01, deformation)
+            estimate_coarse_flow(*frames[::-1], *segments[::-1], found.match10, deformation)
 
         timed(way, both_directions)
     return seconds

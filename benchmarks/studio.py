@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from animeinterp import Options
-from animeinterp.io.images import read_picture
+from animeinterp.io.images import read_image
 from animeinterp.net.studio.model import Studio
 from animeinterp.weights.studio import studio_weights
 
@@ -66,7 +66,7 @@ def _network(weights: Path) -> Studio:
 
 
 def _read(path: Path) -> Tensor:
-    pixels = torch.from_numpy(read_picture(path, Options().max_pixels).pixels)[..., :3]
+    pixels = torch.from_numpy(read_image(path, Options().max_pixels).pixels)[..., :3]
     frame = pixels.permute(2, 0, 1)[None].float()
     return frame / torch.iinfo(pixels.dtype).max
 

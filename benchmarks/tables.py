@@ -29,7 +29,7 @@ from pathlib import Path
 from animeinterp.data.atd12k import triplets
 from animeinterp.data.difficulty import LEVELS
 from animeinterp.errors import AnimeInterpError, FileError, UsageError
-from animeinterp.evaluation.evaluate import Evaluation, beside
+from animeinterp.evaluation.evaluate import Evaluation, compare_with_peers
 from animeinterp.evaluation.scores import Summary, TripletScores, read_rows
 from animeinterp.io.files import write_text
 from animeinterp.metrics.scores import Scores
@@ -196,7 +196,7 @@ def quality(asked: argparse.Namespace) -> tuple[str, str]:
     rows, skipped = evaluated([*arguments, *kept])
     evaluation = Evaluation(tuple(rows), ())
     peers = [row for row in read_rows(asked.peers) if row.model not in evaluation.models] if asked.peers else []
-    summaries, incomplete = beside(evaluation, peers)
+    summaries, incomplete = compare_with_peers(evaluation, peers)
     ours = [evaluation.summary(model) for model in evaluation.models]
     for peer, count in incomplete.items():
         print(f"{peer} is left out: it has {count} of these {ours[0].count} triplets")

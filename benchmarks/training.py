@@ -18,7 +18,7 @@ import torch
 from animeinterp.data.synthetic.dataset import SceneSource
 from animeinterp.net.cel.model import Cel
 from animeinterp.training.config import LossConfig
-from animeinterp.training.train import measure
+from animeinterp.training.train import compute_losses
 
 
 def main(given: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
@@ -42,7 +42,7 @@ def main(given: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
         with torch.autocast(device.type, torch.bfloat16):
             output = network(samples.frame0, samples.frame1, *samples[4:8], None if flow_only else samples.t)
         step = -1 if flow_only else 0
-        loss, _ = measure(weights, output, samples, step)
+        loss, _ = compute_losses(weights, output, samples, step)
         network.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
 

@@ -5,7 +5,7 @@
 Without a film one is made: a figure on twos before a painted background that stands still, 960x540, once for each of
 three sizes of the figure.
 
-The naive way is a loop over neighbouring frames that calls the interpolator for each and encodes as the other one does.
+The naive way is a loop over neighboring frames that calls the interpolator for each and encodes as the other one does.
 Both ways double the frame rate. Seconds of wall clock and of processor time, and the peak memory of each in a process
 of its own.
 """
@@ -39,8 +39,8 @@ def made(target: Path, reach: float, count: int = 48) -> Path:
     random = np.random.default_rng(1)
     ground = cv2.resize(random.integers(60, 220, (9, 16, 3), np.uint8), (960, 540), interpolation=cv2.INTER_CUBIC)
     for _ in range(60):
-        centre, size = random.integers(0, (960, 540)).tolist(), random.integers(8, 70, 2).tolist()
-        cv2.ellipse(ground, centre, size, 0, 0, 360, random.integers(30, 230, 3).tolist(), -1, cv2.LINE_AA)
+        center, size = random.integers(0, (960, 540)).tolist(), random.integers(8, 70, 2).tolist()
+        cv2.ellipse(ground, center, size, 0, 0, 360, random.integers(30, 230, 3).tolist(), -1, cv2.LINE_AA)
     size = reach * 540 / 2
     with av.open(str(target), "w") as container:
         stream = container.add_stream("libx264", rate=24, options={"crf": "16"})

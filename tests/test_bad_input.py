@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from animeinterp.cli import main
-from animeinterp.io.images import write_picture
+from animeinterp.io.images import write_image
 from support.stub import Blender
 
 HERE = Path(__file__).parent
@@ -41,13 +41,13 @@ def folder(tmp_path, monkeypatch, pair):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ANIMEINTERP_DEBUG", raising=False)
     a, b = pair
-    write_picture(tmp_path / "a.png", a)
-    write_picture(tmp_path / "b.png", b)
-    write_picture(tmp_path / "small.png", b[:-2])
-    write_picture(tmp_path / "grey.png", np.ascontiguousarray(b[..., 0]))
-    write_picture(tmp_path / "alpha.png", np.dstack([b, b[..., 0]]))
-    write_picture(tmp_path / "deep.png", b.astype(np.uint16) * 257)
-    write_picture(tmp_path / "dot.png", b[:1, :1])
+    write_image(tmp_path / "a.png", a)
+    write_image(tmp_path / "b.png", b)
+    write_image(tmp_path / "small.png", b[:-2])
+    write_image(tmp_path / "gray.png", np.ascontiguousarray(b[..., 0]))
+    write_image(tmp_path / "alpha.png", np.dstack([b, b[..., 0]]))
+    write_image(tmp_path / "deep.png", b.astype(np.uint16) * 257)
+    write_image(tmp_path / "dot.png", b[:1, :1])
     Image.fromarray(b).convert("CMYK").save(tmp_path / "cmyk.jpg")
     Image.fromarray(b).save(tmp_path / "loop.webp", save_all=True, append_images=[Image.fromarray(a)])
     (tmp_path / "huge.png").write_bytes(png_that_claims(30_000, 30_000))

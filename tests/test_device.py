@@ -134,13 +134,13 @@ def test_too_old_a_gpu_is_explained():
 
 
 def test_the_note_is_printed(monkeypatch, tmp_path, capsys, pair):
-    from animeinterp.io.images import write_picture
+    from animeinterp.io.images import write_image
 
     monkeypatch.delenv("ANIMEINTERP_DEBUG", raising=False)
     monkeypatch.setattr(interpolator, "choose_device", lambda name: "cpu" if name == "cpu" else "meta")
     names = [str(tmp_path / f"{name}.png") for name in "ab"]
     for name, frame in zip(names, pair, strict=True):
-        write_picture(tmp_path / name, np.ascontiguousarray(frame))
+        write_image(tmp_path / name, np.ascontiguousarray(frame))
     with pytest.raises(SystemExit) as left:
         main(["tween", *names, "-o", str(tmp_path / "m.png"), "--model", "classical"])
     assert left.value.code == 0

@@ -14,7 +14,7 @@ def sheet_of(frame0, frame1, t):
     return explain_motion(blender, blender.motion(blender.analyze(frame0), blender.analyze(frame1)), t)
 
 
-def test_no_motion_is_white_and_directions_have_the_colours_of_the_benchmark():
+def test_no_motion_is_white_and_directions_have_the_colors_of_the_benchmark():
     flow = np.array([[0, 1, -1, 0, 0], [0, 0, 0, 1, -1]], np.float32)[:, None]
     white, right, left, down, up = flow_to_color(flow, 1)[0].astype(int)
     assert white.tolist() == [255, 255, 255]
@@ -47,12 +47,12 @@ def test_a_pixel_sized_flow_keeps_hue_with_length():
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-@pytest.mark.parametrize("mode", ["grey", "RGB", "RGBA"])
+@pytest.mark.parametrize("mode", ["gray", "RGB", "RGBA"])
 def test_sheet_is_drawn_for_every_mode(pair, mode, dtype):
     frames = []
     for frame in pair:
         deep = frame.astype(dtype) * (257 if dtype == np.uint16 else 1)
-        if mode == "grey":
+        if mode == "gray":
             deep = np.ascontiguousarray(deep[..., 0])
         if mode == "RGBA":
             deep = np.dstack([deep, np.full(deep.shape[:2], np.iinfo(dtype).max // 2, dtype)])
@@ -73,7 +73,7 @@ def test_panels_stay_inside_the_sheet(size):
         assert (edge == paper).all()
 
 
-def test_matched_pieces_share_a_colour_and_the_others_are_grey(pair):
+def test_matched_segments_share_a_color_and_the_others_are_gray(pair):
     blender = Blender()
     motion = blender.motion(blender.analyze(pair[0]), blender.analyze(pair[1]))
     colors0, colors1 = sheet_module._match_colors(motion)
@@ -96,7 +96,7 @@ def test_every_stage_shows_its_time(pair, monkeypatch):
     )
     sheet_of(*pair, 0.5)
     assert [w for w in said if w == "12 ms"], "line map"
-    assert [w for w in said if w == "34 ms"], "pieces"
+    assert [w for w in said if w == "34 ms"], "segments"
     assert [w for w in said if w == "2 ms"], "matching"
     assert said.count("both ways 41 ms") == 2, "coarse flow"
     assert said.count("both ways 123 ms") == 2, "refined flow"

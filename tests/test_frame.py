@@ -70,7 +70,7 @@ def test_every_opaque_value_comes_back(dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_every_colour_under_every_alpha_comes_back(dtype):
+def test_every_color_under_every_alpha_comes_back(dtype):
     top = np.iinfo(dtype).max
     steps = np.unique(np.r_[0:256, np.linspace(0, top, 300).astype(int), top]).astype(dtype)
     steps = steps[steps <= top]
@@ -80,7 +80,7 @@ def test_every_colour_under_every_alpha_comes_back(dtype):
 
 
 @given(hnp.arrays(np.uint8, st.tuples(st.integers(1, 6), st.integers(1, 6), st.just(4))))
-def test_colour_is_lost_only_where_nothing_is_seen(frame):
+def test_color_is_lost_only_where_nothing_is_seen(frame):
     back = from_planes(to_planes(frame), frame)
     seen = frame[..., 3] > 0
     assert np.array_equal(back[seen], frame[seen])
@@ -121,7 +121,7 @@ def test_analysis_sees_sixteen_bits_rounded_to_eight():
     assert np.array_equal(rgb8(deep), np.stack([expected] * 3, axis=2))
 
 
-def test_analysis_sees_alpha_over_mid_grey():
+def test_analysis_sees_alpha_over_mid_gray():
     frame = np.zeros((1, 3, 4), np.uint8)
     frame[0] = [(10, 200, 90, 255), (10, 200, 90, 0), (255, 0, 0, 128)]
     assert rgb8(frame).tolist() == [[[10, 200, 90], [128, 128, 128], [192, 64, 64]]]

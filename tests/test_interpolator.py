@@ -34,8 +34,8 @@ def as_mode(frame, channels: int, dtype):
     height, width = frame.shape[:2]
     y, x = np.mgrid[:height, :width]
     alpha = np.clip(2 * height / 2 - 2 * np.hypot(y - height / 2, x - width / 2), 0, 255).astype(np.uint8)
-    grey = frame.mean(2).astype(np.uint8)
-    planes = {1: [grey], 2: [grey, alpha], 3: list(frame.transpose(2, 0, 1)), 4: [*frame.transpose(2, 0, 1), alpha]}
+    gray = frame.mean(2).astype(np.uint8)
+    planes = {1: [gray], 2: [gray, alpha], 3: list(frame.transpose(2, 0, 1)), 4: [*frame.transpose(2, 0, 1), alpha]}
     stacked = np.stack(planes[channels], 2).astype(dtype)
     if dtype == np.uint16:
         stacked += 256 * stacked + np.where((stacked > 0) & (stacked < 255), 3, 0).astype(dtype)
@@ -120,7 +120,7 @@ def test_frames_segmented_in_two_styles_are_brought_to_one(classical):
     frame0, frame1 = draw_scene(0), draw_scene(8)
     interpolator = load_interpolator("classical", "cpu", options=Options(style="western"))
     motion = interpolator.motion(interpolator.analyze(frame0), classical.analyze(frame1))
-    assert motion.analysis0.pieces.style == motion.analysis1.pieces.style
+    assert motion.analysis0.segments.style == motion.analysis1.segments.style
 
 
 def test_flow_that_is_known_takes_the_place_of_matching(monkeypatch):
@@ -135,15 +135,15 @@ def test_flow_that_is_known_takes_the_place_of_matching(monkeypatch):
     def refuse(*_):
         raise AssertionError("nothing has to be segmented")
 
-    monkeypatch.setattr("animeinterp.interpolator.pieces_between", refuse)
+    monkeypatch.setattr("animeinterp.interpolator.segments_between", refuse)
     np.testing.assert_array_equal(paper(frame0, frame1, 0.5, coarse), drawn)
     larger = tuple(2 * flow.repeat(2, 1).repeat(2, 2) for flow in coarse)
-    analyses = [paper.analyze(frame, segment=False) for frame in (frame0, frame1)]
-    np.testing.assert_allclose(paper.motion(*analyses, larger).coarse01, coarse[0], atol=1e-5)
+    analyzes = [paper.analyze(frame, segment=False) for frame in (frame0, frame1)]
+    np.testing.assert_allclose(paper.motion(*analyzes, larger).coarse01, coarse[0], atol=1e-5)
     still = tuple(np.zeros_like(flow) for flow in coarse)
-    assert not np.array_equal(paper.motion(*analyses, still).flow01, matched.flow01)
+    assert not np.array_equal(paper.motion(*analyzes, still).flow01, matched.flow01)
     with pytest.raises(UsageError, match="segment=True"):
-        paper.motion(*analyses)
+        paper.motion(*analyzes)
 
 
 def test_flow_that_cannot_take_the_place_of_matching_is_refused(paper, classical):
@@ -158,7 +158,7 @@ def test_flow_that_cannot_take_the_place_of_matching_is_refused(paper, classical
 
 @pytest.mark.parametrize("config", PRESETS.values(), ids=list(PRESETS))
 def test_only_the_published_architecture_takes_coarse_flow(config):
-    assert Interpolator(config, network=build_network(config)).takes_coarse == (config.flow == "rfr")
+    assert Interpolator(config, network=build_network(config)).accepts_coarse_flow == (config.flow == "rfr")
 
 
 @pytest.mark.parametrize("t", [-0.1, 1.1, float("nan"), float("inf"), "half", None])

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 import animeinterp
 from animeinterp import Analysis, Cadence, CoarseFlows, Compare, Encoding, Frame, Interpolator, LineStyle, ModelConfig
-from animeinterp import ModelRecord, Motion, Options, Score, Sound, Tally, VideoOptions
+from animeinterp import ModelRecord, Motion, Options, Score, Sound, Progress, VideoOptions
 from animeinterp import AnimeInterpError, FileError, FrameError, MissingExtraError, UsageError, WeightsError
 from animeinterp import AnimeInterpWarning, CacheWarning, DeviceWarning
 
@@ -49,13 +49,13 @@ def any_frame(a: Frame, b: Frame) -> Frame:
 
 
 def films(cadence: Cadence, compare: Compare, sound: Sound) -> None:
-    def report(tally: Tally) -> None:
-        print(tally.frames, tally.total)
+    def report(progress: Progress) -> None:
+        print(progress.frames, progress.total)
 
     options = VideoOptions(fps="60", cadence=cadence, compare=compare, sound=sound, encoding=Encoding(crf=20))
     try:
-        tally: Tally = animeinterp.interpolate_video(Path("a.mkv"), "b.mkv", options, report=report)
-        print(tally.seconds)
+        progress: Progress = animeinterp.interpolate_video(Path("a.mkv"), "b.mkv", options, report=report)
+        print(progress.seconds)
     except (FileError, FrameError, MissingExtraError, UsageError, WeightsError) as error:
         wrong: AnimeInterpError = error
         print(wrong, LineStyle((1, 2.0, 3.0), 1, 2), Fraction(1, 2))

@@ -28,7 +28,7 @@ Source = Annotated[
 ]
 SourceKind = Annotated[
     str | None,
-    typer.Option("--kind", help="crops, scenes, vector or atd12k.", show_default="recognised by content"),
+    typer.Option("--kind", help="crops, scenes, vector or atd12k.", show_default="recognized by content"),
 ]
 Backgrounds = Annotated[
     Path | None,
@@ -42,8 +42,8 @@ Folder = Annotated[
     Path, typer.Option("-o", "--output", metavar="DIR", readable=False, help="Folder of the triplets; made if absent.")
 ]
 BuiltSet = Annotated[Path, typer.Argument(metavar="DIR", readable=False, help="A data set of `dataset build`.")]
-MinSsim = Annotated[float, typer.Option("--min-ssim", help="Neighbouring frames less alike are left out.")]
-MaxSsim = Annotated[float, typer.Option("--max-ssim", help="Neighbouring frames more alike are left out.")]
+MinSsim = Annotated[float, typer.Option("--min-ssim", help="Neighboring frames less alike are left out.")]
+MaxSsim = Annotated[float, typer.Option("--max-ssim", help="Neighboring frames more alike are left out.")]
 MinMotion = Annotated[
     float, typer.Option("--min-motion", help="Mean displacement of what moves, frame 1 to 3, px of 960x540.")
 ]
@@ -80,9 +80,9 @@ def preview(
     import numpy as np
 
     from animeinterp.data.recognition import recognize
-    from animeinterp.io.images import check_picture_target
+    from animeinterp.io.images import check_image_target
 
-    check_picture_target(output, np.zeros((1, 1, 3), np.uint8), force)
+    check_image_target(output, np.zeros((1, 1, 3), np.uint8), force)
     found = recognize(source, kind)
     from animeinterp.data import preview as sheet
     from animeinterp.data.sources import open_samples
@@ -188,7 +188,7 @@ def flows(
         int, typer.Option("--workers", min=1, help="Triplets at once, one core each; the result is the same.")
     ] = 1,
     deformation: Annotated[
-        Literal["published", "quick"], typer.Option(help="How deformation of pieces is found; quick takes less time.")
+        Literal["published", "quick"], typer.Option(help="How deformation of segments is found; quick takes less time.")
     ] = "published",
     style: Annotated[
         Literal["auto", "western", "japanese"], typer.Option(help="How outlines are found; auto looks at the frame.")
@@ -211,7 +211,7 @@ def flows(
     from animeinterp.data.sgm_flows import write_flows
 
     done = write_flows(files, target, FlowSettings(deformation, style, vgg), workers=workers)
-    results = list(progress(done, "matching pieces", len(files)))
+    results = list(progress(done, "matching segments", len(files)))
     written, faults = sum(result.written for result in results), [result for result in results if result.fault]
     kept = len(results) - written - len(faults)
     out.print(f"{written} written, {kept} there before, in {target}", markup=False)

@@ -18,7 +18,7 @@ from animeinterp.errors import UsageError
 
 if TYPE_CHECKING:
     from animeinterp.interpolator import Interpolator
-    from animeinterp.io.images import Picture
+    from animeinterp.io.images import LoadedImage
     from animeinterp.motion import Motion
     from animeinterp.weights.records import ModelRecord
 
@@ -131,12 +131,12 @@ def demo(
 
 
 def models() -> None:
-    """List the models with size, licence, training data and scores."""
+    """List the models with size, license, training data and scores."""
     from animeinterp.weights import available_models
     from animeinterp.weights.locations import installed_weights
 
     table = Table(show_lines=True)
-    for heading in ("model", "weights and their origin", "size", "licence", "training data", "scores"):
+    for heading in ("model", "weights and their origin", "size", "license", "training data", "scores"):
         table.add_column(heading, overflow="fold")
     for place, record in enumerate(available_models()):
         weights = [_whereabouts(record, installed_weights(record.name)), record.origin]
@@ -148,7 +148,7 @@ def models() -> None:
             name,
             "\n".join(weights),
             "\n".join(sizes) or "–",
-            record.licence or "–",
+            record.license or "–",
             record.training_data or "–",
             scores or "–",
         )
@@ -176,7 +176,7 @@ def _times(count: int | None, at: str | None, timing: str | None) -> tuple[Fract
     return parse_times(at)
 
 
-def _read_pair(a: Path, b: Path, max_pixels: int) -> tuple[Picture, Picture]:
+def _read_pair(a: Path, b: Path, max_pixels: int) -> tuple[LoadedImage, LoadedImage]:
     from animeinterp.io.images import read_pair
 
     return read_pair(a, b, max_pixels)
@@ -198,19 +198,19 @@ def _targets(output: str | Path | None, a: Path, b: Path, count: int) -> list[Pa
     return [path.with_name(f"{path.stem}_{k:0{digits}}{path.suffix}") for k in range(1, count + 1)]
 
 
-def _check_targets(targets: Sequence[Path], like: Picture, force: bool) -> None:
-    from animeinterp.io.images import check_picture_target
+def _check_targets(targets: Sequence[Path], like: LoadedImage, force: bool) -> None:
+    from animeinterp.io.images import check_image_target
 
     for target in targets:
-        check_picture_target(target, like.pixels, force)
+        check_image_target(target, like.pixels, force)
 
 
 def _check_sheet(path: Path, force: bool) -> None:
     import numpy as np
 
-    from animeinterp.io.images import check_picture_target
+    from animeinterp.io.images import check_image_target
 
-    check_picture_target(path, np.zeros((1, 1, 3), np.uint8), force)
+    check_image_target(path, np.zeros((1, 1, 3), np.uint8), force)
 
 
 def check_model_options(model: str, weights: Path | None, vgg: Path | None, device: str, style: str) -> None:
@@ -248,7 +248,7 @@ def build_interpolator(
         return load_interpolator(model, device, weights=weights, vgg=vgg, options=options)
 
 
-def _motion(interpolator: Interpolator, a: Picture, b: Picture) -> Motion:
+def _motion(interpolator: Interpolator, a: LoadedImage, b: LoadedImage) -> Motion:
     with out.status("matching the frames"):
         return interpolator.motion(interpolator.analyze(a.pixels), interpolator.analyze(b.pixels))
 
@@ -256,7 +256,7 @@ def _motion(interpolator: Interpolator, a: Picture, b: Picture) -> Motion:
 def _draw(
     interpolator: Interpolator,
     motion: Motion,
-    like: Picture,
+    like: LoadedImage,
     times: Sequence[Fraction],
     targets: Sequence[Path],
     force: bool,
@@ -269,18 +269,18 @@ def _draw(
 
 def _draw_sheet(interpolator: Interpolator, motion: Motion, t: Fraction, target: Path, force: bool) -> None:
     from animeinterp.explain import explain_motion
-    from animeinterp.io.images import write_picture
+    from animeinterp.io.images import write_image
 
     with out.status("drawing the sheet"):
         sheet = explain_motion(interpolator, motion, float(t))
-    write_picture(target, sheet, force=force)
+    write_image(target, sheet, force=force)
     out.print(f"sheet      {target}", markup=False)
 
 
-def _write(target: Path, frame: Any, like: Picture, force: bool, label: str) -> None:
-    from animeinterp.io.images import write_picture
+def _write(target: Path, frame: Any, like: LoadedImage, force: bool, label: str) -> None:
+    from animeinterp.io.images import write_image
 
-    write_picture(target, frame, like, force=force)
+    write_image(target, frame, like, force=force)
     out.print(f"{label:<10} {target}", markup=False)
 
 

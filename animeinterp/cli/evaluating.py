@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from animeinterp.evaluation.evaluate import Evaluation, Keep, Model
     from animeinterp.evaluation.results import Results
     from animeinterp.evaluation.scores import TripletScores
-    from animeinterp.metrics.lpips import Perceived
+    from animeinterp.metrics.lpips import LpipsMetric
 
 Dataset = Annotated[
     Path, typer.Argument(metavar="DATASET", readable=False, help="Folder of NAME/frame1.png, frame2.png, frame3.png.")
@@ -128,7 +128,7 @@ def evaluate(
     device: Device = "auto",
     force: Force = False,
 ) -> None:
-    """Score models on triplets in ATD-12K's layout: whole frames, the motion RoI, by level, motion type and behaviour.
+    """Score models on triplets in ATD-12K's layout: whole frames, the motion RoI, by level, motion type and behavior.
 
     Frame 2 is the truth, drawn anew from frames 1 and 3. Without annotations there are means of whole frames only.
     Triplets that cannot be read are listed and left out, for all models; the exit code is then 1.
@@ -181,31 +181,31 @@ def _locked(folder: Path | None) -> Iterator[None]:
         yield
 
 
-def _perceived(weights: Path | None) -> Perceived | None:
+def _perceived(weights: Path | None) -> LpipsMetric | None:
     if weights is None and importlib.util.find_spec("lpips") is None:
         return None
-    from animeinterp.metrics.lpips import load_lpips, package_lpips
+    from animeinterp.metrics.lpips import load_installed_lpips, load_lpips
 
     if weights:
         return load_lpips(weights)
     try:
-        return package_lpips()
+        return load_installed_lpips()
     except WeightsError as error:  # nobody asked for it
         err.print(f"LPIPS is left out: {error}", markup=False)
         return None
 
 
-def _open(folder: Path, files: Sequence[TripletFiles], setup: Setup, lpips: Perceived | None, force: bool) -> Results:
-    from animeinterp.evaluation.results import open_results, stamp
+def _open(folder: Path, files: Sequence[TripletFiles], setup: Setup, lpips: LpipsMetric | None, force: bool) -> Results:
+    from animeinterp.evaluation.results import fingerprint, open_results
 
-    stamps = {one.name: stamp(one, list(setup.predictions.values())) for one in files}
+    stamps = {one.name: fingerprint(one, list(setup.predictions.values())) for one in files}
     results = open_results(folder, _settings(setup, lpips), _about(setup), stamps, list(setup.models), force)
     if results.rows:
         out.print(f"{len(results.rows)} of {len(files)} triplets are in {folder} already", markup=False)
     return results
 
 
-def _settings(setup: Setup, lpips: Perceived | None) -> dict[str, Any]:
+def _settings(setup: Setup, lpips: LpipsMetric | None) -> dict[str, Any]:
     """What the scores depend on."""
     from animeinterp import __version__
     from animeinterp.device import choose_device
@@ -250,7 +250,7 @@ def _about(setup: Setup) -> dict[str, Any]:
 def _evaluate(
     files: Sequence[TripletFiles],
     setup: Setup,
-    lpips: Perceived | None,
+    lpips: LpipsMetric | None,
     workers: int | None,
     keep: Keep | None,
     results: Results | None,
@@ -292,7 +292,7 @@ def _keeper(folder: Path, models: Sequence[str], files: Sequence[TripletFiles], 
 
     from animeinterp.frame import Frame
     from animeinterp.io.files import make_folder
-    from animeinterp.io.images import check_picture_target, write_picture
+    from animeinterp.io.images import check_image_target, write_image
 
     def target(model: str, triplet: str) -> Path:
         return folder / model / f"{triplet}.png"
@@ -300,10 +300,10 @@ def _keeper(folder: Path, models: Sequence[str], files: Sequence[TripletFiles], 
     for model in models:
         make_folder(folder / model)
         for one in files:
-            check_picture_target(target(model, one.name), np.zeros((1, 1, 3), np.uint8), force)
+            check_image_target(target(model, one.name), np.zeros((1, 1, 3), np.uint8), force)
 
     def keep(model: str, triplet: str, frame: Frame) -> None:
-        write_picture(target(model, triplet), frame, force=force)
+        write_image(target(model, triplet), frame, force=force)
 
     return keep
 
@@ -313,7 +313,7 @@ def _write_pages(
     evaluation: Evaluation,
     files: Sequence[TripletFiles],
     setup: Setup,
-    lpips: Perceived | None,
+    lpips: LpipsMetric | None,
     crops: int | None,
     workers: int | None,
 ) -> None:
@@ -348,9 +348,9 @@ def _write_pages(
 
 
 def _show(evaluation: Evaluation, others: Sequence[TripletScores], peers: Path | None) -> None:
-    from animeinterp.evaluation.evaluate import beside
+    from animeinterp.evaluation.evaluate import compare_with_peers
 
-    summaries, incomplete = beside(evaluation, others)
+    summaries, incomplete = compare_with_peers(evaluation, others)
     ours = [evaluation.summary(name) for name in evaluation.models]
     # scores of an older run have the same names
     theirs = [replace(s, model=f"{s.model} ({peers})") if s.model in evaluation.models else s for s in summaries]

@@ -83,7 +83,7 @@ def with_files(setup: Setup, annotations: Path | None, flows: str | None) -> tup
     if flows == "none" or not guided or not known:
         return setup, [replace(one, flows=None) for one in files]
     rest = len(files) - len(known)
-    note = f"; for the {rest} that have none here, pieces are matched" if rest else ""
+    note = f"; for the {rest} that have none here, segments are matched" if rest else ""
     folder = given or Path(known[0].parent.name)
     out.print(f"{', '.join(guided)}: SGM flows of {len(known)} triplets are taken from {folder}{note}", markup=False)
     return replace(setup, guided=guided, flows=folder), files

@@ -39,7 +39,7 @@ def get(
         path, written = get_studio(source, output, force=force, report=status.update)
     note = "" if written else ", there already"
     out.print(f"weights    {path} ({path.stat().st_size / 1e6:.1f} MB{note})", markup=False)
-    out.print(f"license    {record.licence}; notices in {notices_beside(path)}", markup=False)
+    out.print(f"license    {record.license}; notices in {notices_beside(path)}", markup=False)
     out.print(f"use        --model {name}{'' if output is None else f' --weights {path}'}", markup=False)
 
 

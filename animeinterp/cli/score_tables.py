@@ -42,7 +42,7 @@ def show_tables(summaries: Sequence[Summary], rows: Sequence[TripletScores]) -> 
     _show_timings(summaries)
     _show(_levels(summaries, ("lpips", "psnr", "ssim")), summaries)
     _show(_levels(summaries, ("ssim_atd",)), summaries)
-    for heading, part in (("motion", "motion_types"), ("behaviour", "behaviors")):
+    for heading, part in (("motion", "motion_types"), ("behavior", "behaviors")):
         counts = Counter(word for row in rows for word in getattr(row, part))
         means = [(s.model, getattr(s, part)) for s in summaries]
         for measure in ("lpips", "psnr"):

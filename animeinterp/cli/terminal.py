@@ -45,7 +45,7 @@ Weights = Annotated[
 ]
 Vgg = Annotated[
     Path | None,
-    typer.Option("--vgg", readable=False, help="VGG-19 weights in torchvision's layout, to match pieces by."),
+    typer.Option("--vgg", readable=False, help="VGG-19 weights in torchvision's layout, to match segments by."),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps, …")]
 Style = Annotated[

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from animeinterp.training.config import TrainingConfig
-    from animeinterp.training.log import Progress as Report
+    from animeinterp.training.log import TrainingProgress as Report
 
 
 def train(

@@ -17,7 +17,7 @@ from animeinterp.cli.video_progress import Report, shown
 from animeinterp.errors import AnimeInterpError, UsageError
 
 if TYPE_CHECKING:
-    from animeinterp.video.progress import Tally
+    from animeinterp.video.progress import Progress
 
 Source = Annotated[
     Path, typer.Argument(metavar="IN", readable=False, help="A video file, or a folder of numbered frames.")
@@ -59,7 +59,7 @@ Lossless = Annotated[bool, typer.Option("--lossless", help="Lose nothing; the fi
 FlowScale = Annotated[
     float, typer.Option("--flow-scale", help="Look for motion at so many times the usual size: 0.5 is quicker.")
 ]
-Preview = Annotated[str | None, typer.Option("--preview", help="Only a piece: 10s@1:30.")]
+Preview = Annotated[str | None, typer.Option("--preview", help="Only a segment: 10s@1:30.")]
 Compared = Annotated[
     Literal["side", "wipe"] | None, typer.Option("--compare", help="Show the source too: side by side, or a wipe.")
 ]
@@ -125,7 +125,7 @@ def video(
     if as_json:
         out.print(json.dumps({"target": str(target), **asdict(tally)}), markup=False)
     else:
-        _summarise(tally, target)
+        _summarize(tally, target)
 
 
 def _default_target(source: Path) -> Path:
@@ -147,7 +147,7 @@ def _kept(target: Path, report: Report) -> Iterator[Report]:
     """Say how to go on if the run ends before its time, and after `report` was first called."""
     begun = False
 
-    def noticed(tally: Tally) -> object:
+    def noticed(tally: Progress) -> object:
         nonlocal begun
         begun = True
         return report(tally)
@@ -174,7 +174,7 @@ def _kept(target: Path, report: Report) -> Iterator[Report]:
         raise
 
 
-def _summarise(tally: Tally, target: Path) -> None:
+def _summarize(tally: Progress, target: Path) -> None:
     """What was done, in a few lines."""
     new = max(tally.drawn + tally.shown, 1)
     kept = f", {tally.kept} kept from an earlier run" if tally.kept else ""

@@ -9,14 +9,15 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+import rich.progress
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
 from animeinterp.cli.terminal import err, out
 
 if TYPE_CHECKING:
-    from animeinterp.video.progress import Tally
+    from animeinterp.video.progress import Progress
 
-Report = Callable[["Tally"], object]
+Report = Callable[["Progress"], object]
 _LOG_EVERY = 10.0  # s
 
 
@@ -24,21 +25,21 @@ _LOG_EVERY = 10.0  # s
 def shown(as_json: bool) -> Iterator[Report]:
     """Where progress goes. What the user should know of the call is said at once, on stderr."""
     if as_json:
-        yield lambda tally: out.print(json.dumps(asdict(tally)), markup=False)
+        yield lambda progress: out.print(json.dumps(asdict(progress)), markup=False)
         return
     if not err.is_terminal:
         yield _with_notes(_log_lines())
         return
     text = "{task.completed}/{task.total} frames  {task.fields[speed]:.1f}/s  {task.fields[what]}"
     columns = BarColumn(), TextColumn(text), TimeRemainingColumn()
-    with Progress(*columns, console=err, transient=True) as bar:
+    with rich.progress.Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("", total=None, speed=0.0, what="")
 
-        def report(tally: Tally) -> None:
-            new = max(tally.drawn + tally.shown, 1)
-            what = f"{tally.drawn / new:.0%} drawn, {tally.cuts} cuts"
-            speed = tally.frames_per_second
-            bar.update(task, completed=tally.frames, total=tally.total, speed=speed, what=what)
+        def report(progress: Progress) -> None:
+            new = max(progress.drawn + progress.shown, 1)
+            what = f"{progress.drawn / new:.0%} drawn, {progress.cuts} cuts"
+            speed = progress.frames_per_second
+            bar.update(task, completed=progress.frames, total=progress.total, speed=speed, what=what)
 
         yield _with_notes(report)
 
@@ -46,11 +47,11 @@ def shown(as_json: bool) -> Iterator[Report]:
 def _with_notes(report: Report) -> Report:
     said: list[str] = []
 
-    def both(tally: Tally) -> None:
-        for note in tally.notes[len(said) :]:
+    def both(progress: Progress) -> None:
+        for note in progress.notes[len(said) :]:
             err.print(f"note: {note}", markup=False)
             said.append(note)
-        report(tally)
+        report(progress)
 
     return both
 
@@ -59,15 +60,15 @@ def _log_lines() -> Report:
     """A line every 10 s, so that who reads a log knows that it goes on, and how long."""
     last = time.monotonic()
 
-    def report(tally: Tally) -> None:
+    def report(progress: Progress) -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last < _LOG_EVERY or not tally.frames:
+        if now - last < _LOG_EVERY or not progress.frames:
             return
         last = now
-        left = "" if tally.seconds_left is None else f", {_clock(tally.seconds_left)} left"
-        speed = f"{tally.frames_per_second:.2f} frames per second"
-        err.print(f"{tally.frames} of {tally.total} frames, {speed}{left}", markup=False)
+        left = "" if progress.seconds_left is None else f", {_clock(progress.seconds_left)} left"
+        speed = f"{progress.frames_per_second:.2f} frames per second"
+        err.print(f"{progress.frames} of {progress.total} frames, {speed}{left}", markup=False)
 
     return report
 

@@ -27,7 +27,7 @@ from animeinterp.data.types import Triplet
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.frame import describe, rgb8
 from animeinterp.io.files import check_source
-from animeinterp.io.images import read_picture
+from animeinterp.io.images import read_image
 from animeinterp.io.reading import finite_number, read_json, said
 
 Value = TypeVar("Value", bound=np.generic)
@@ -145,11 +145,11 @@ def triplets(folder: Path, annotations: Path | None = None, flows: Path | None =
 
 
 def read_triplet(files: TripletFiles, max_pixels: int = _MAX_PIXELS) -> Triplet:
-    """The frames of a triplet, t = 0.5. Grey is repeated, alpha laid over mid-grey, 16 bits rounded to 8.
+    """The frames of a triplet, t = 0.5. Gray is repeated, alpha laid over mid-gray, 16 bits rounded to 8.
 
     Raises FileError for a frame that is missing, twice there or damaged, FrameError for sizes that do not fit.
     """
-    frames = [rgb8(read_picture(_frame(files.folder, number), max_pixels).pixels) for number in (1, 2, 3)]
+    frames = [rgb8(read_image(_frame(files.folder, number), max_pixels).pixels) for number in (1, 2, 3)]
     if len({frame.shape for frame in frames}) > 1:
         sizes = ", ".join(describe(frame).split()[-1] for frame in frames)
         raise FrameError(f"the frames of {files.folder} are {sizes}; expected one size, so export them again")

@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from animeinterp.data.pseudo_labels import fitted_time, witnessed_flow
-from animeinterp.data.types import Samples, Triplet
+from animeinterp.data.pseudo_labels import fit_time, pseudo_label_flow
+from animeinterp.data.types import Batch, Triplet
 from animeinterp.errors import FileError, UsageError
 from animeinterp.interpolator import Interpolator, load_interpolator
 from animeinterp.io.files import check_source, lock_folder, make_folder, write_bytes
@@ -72,7 +72,7 @@ def crops_of(triplet: Triplet, rng: np.random.Generator, size: int = 288, count:
     if triplet.flow01 is None:
         for cut in cuts[: len(corners)]:
             # Each for itself: what moves in one corner of a frame is not eased as what moves in another.
-            cut["t"] = np.array(fitted_time(cut["frames"], cut["flow"], triplet.t), np.float32)
+            cut["t"] = np.array(fit_time(cut["frames"], cut["flow"], triplet.t), np.float32)
     return {name: np.stack([cut[name] for cut in cuts])[: len(corners)] for name in whole}
 
 
@@ -98,7 +98,7 @@ def _guided(triplet: Triplet) -> Arrays:
         arrays["known"] = np.stack([np.asarray(known) for known in knowns]).astype(np.uint8)
     else:
         triple = triplet.frame0, triplet.truth, triplet.frame1
-        flow, arrays["known"] = witnessed_flow(classical, triple, triplet.t, (motion.flow01, motion.flow10))
+        flow, arrays["known"] = pseudo_label_flow(classical, triple, triplet.t, (motion.flow01, motion.flow10))
         arrays["flow"] = flow.astype(np.float16)
     return arrays
 
@@ -212,7 +212,7 @@ class CropStore:
 
     def batches(
         self, batch_size: int, size: int = 256, seed: int = 0, *, start: int = 0, rank: int = 0, world: int = 1
-    ) -> Iterator[Samples]:
+    ) -> Iterator[Batch]:
         """Batches without end, from step `start` on, as if `start` batches had been skipped.
 
         Every crop comes once per epoch. rank of world: that process's part of each step; the parts share no crop.
@@ -223,7 +223,7 @@ class CropStore:
 
     def batch(
         self, step: int, batch_size: int, size: int = 256, seed: int = 0, *, rank: int = 0, world: int = 1
-    ) -> Samples:
+    ) -> Batch:
         """The batch of a step; threads and processes may ask for any step.
 
         Raises UsageError for a size beyond the crops'.
@@ -234,7 +234,7 @@ class CropStore:
             epoch, position = divmod(place, len(self))
             rng = np.random.default_rng([seed, 1, place])
             samples.append(_altered(self._crop(int(self._epoch(seed, epoch)[position]), size, rng), rng))
-        return Samples(*(torch.from_numpy(np.stack(parts)) for parts in zip(*samples, strict=True)))
+        return Batch(*(torch.from_numpy(np.stack(parts)) for parts in zip(*samples, strict=True)))
 
     def _epoch(self, seed: int, epoch: int) -> NDArray[np.int64]:
         order = self._order
@@ -282,7 +282,7 @@ def _open(path: Path) -> Any:
 
 
 def _altered(crop: Arrays, rng: np.random.Generator) -> tuple[NDArray[np.float32], ...]:
-    """A crop changed by chance: the arrays of one sample, in the order of `Samples`."""
+    """A crop changed by chance: the arrays of one sample, in the order of `Batch`."""
     size = crop["frames"].shape[-1]
     # Arithmetic on float16 is slow, and so is numpy's way out of it.
     crop |= {name: torch.from_numpy(crop[name]).float().numpy() for name in FLOWS if name in crop}
@@ -332,7 +332,7 @@ def _recolored(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[n
 
 
 def _hue(angle: float) -> NDArray[np.float32]:
-    """Rotation of RGB about grey."""
+    """Rotation of RGB about gray."""
     vector, _ = cv2.Rodrigues(np.full(3, angle / np.sqrt(3)))
     return np.asarray(vector, np.float32)
 

@@ -19,7 +19,7 @@ class FlowSettings:
     """How flows are found.
 
     deformation: see `animeinterp.config.ModelConfig`. style: see `animeinterp.config.Options`. vgg: VGG-19 weights,
-    as in `load_interpolator`; without them pieces are matched by descriptors that need none.
+    as in `load_interpolator`; without them segments are matched by descriptors that need none.
     """
 
     deformation: Literal["published", "quick"] = "published"

@@ -11,9 +11,9 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from animeinterp.data.synthetic.dataset import Scenes
-from animeinterp.data.types import Samples
+from animeinterp.data.types import Batch
 from animeinterp.flow import flow_to_color
-from animeinterp.io.images import check_picture_target, write_picture
+from animeinterp.io.images import check_image_target, write_image
 
 _GAP, _HEAD = 6, 22
 _PAPER, _INK, _GREY = "#f7f7f9", "#1c1c24", 96
@@ -22,7 +22,7 @@ Sheet = NDArray[np.uint8]  # (H, W, 3) RGB
 
 
 class _Source(Protocol):
-    def samples(self, batch: int, seed: int) -> Samples: ...
+    def samples(self, batch: int, seed: int) -> Batch: ...
 
 
 def preview(source: _Source, out: Path, count: int = 8, seed: int = 0, *, force: bool = False) -> None:
@@ -30,19 +30,19 @@ def preview(source: _Source, out: Path, count: int = 8, seed: int = 0, *, force:
 
     Raises UsageError if `out` exists and `force` is not set, FileError if it cannot be written.
     """
-    check_picture_target(out, np.zeros((1, 1, 3), np.uint8), force)
-    write_picture(out, contact_sheet(source.samples(count, seed)), force=force)
+    check_image_target(out, np.zeros((1, 1, 3), np.uint8), force)
+    write_image(out, contact_sheet(source.samples(count, seed)), force=force)
 
 
-def contact_sheet(samples: Samples | Scenes) -> Sheet:
+def contact_sheet(samples: Batch | Scenes) -> Sheet:
     """Draw samples or scenes, one row each, uint8 RGB.
 
-    Flow is in the Middlebury colours, saturated at its own row's 99th percentile of the true flow, or of the coarse
-    flow where the true one is not known; grey where it is not known. Masks are white where set, trust from black to
+    Flow is in the Middlebury colors, saturated at its own row's 99th percentile of the true flow, or of the coarse
+    flow where the true one is not known; gray where it is not known. Masks are white where set, trust from black to
     white.
     """
     reach = [_reach(flow) for flow in samples.flow01]
-    if isinstance(samples, Samples):
+    if isinstance(samples, Batch):
         known = samples.known0.flatten(1).any(1)
         reach = [far if known[n] else _reach(samples.coarse01[n]) for n, far in enumerate(reach)]
     columns = {
@@ -99,7 +99,7 @@ def _reach(flow: Tensor) -> float:
 
 
 def _labels(label: Tensor) -> Sheet:
-    """A hue for each layer, grey for the background."""
+    """A hue for each layer, gray for the background."""
     ranks = label.cpu().numpy().astype(np.uint32)
     mixed = (ranks[..., None] * np.array([97, 57, 151], np.uint32) + np.uint32(_GREY)) % 224 + 24
     return mixed.astype(np.uint8)

@@ -1,7 +1,7 @@
 """Flow between two frames, as the true frame between them witnesses it.
 
 Real animation has no true flow. But where its true middle frame is at hand, motion can be found in two halves, which
-are far easier than the whole, and checked twice: a pixel's colour must be found again in the middle and at the end.
+are far easier than the whole, and checked twice: a pixel's color must be found again in the middle and at the end.
 What passes is known well enough to learn from, on the very material where matching errs (privileged information, as
 RIFE's teacher has it; Huang et al. 2022, §3.3).
 """
@@ -27,7 +27,7 @@ _BETTER = 0.5  # a way must be so much better to be taken instead of the first
 _NEVER = 999.0
 
 
-def witnessed_flow(
+def pseudo_label_flow(
     interpolator: Interpolator, frames: tuple[Any, Any, Any], t: float, coarse: tuple[Floats, Floats]
 ) -> tuple[Floats, NDArray[np.uint8]]:
     """What is known of the flow between the first and the last of three frames.
@@ -35,8 +35,8 @@ def witnessed_flow(
     frames: uint8 (H, W, 3) RGB, the second stands at t. coarse: float32 (2, H, W), the flow 0→1 and 1→0 that was found
     without it, x first, px. Returns float32 (2, 2, H, W), both flows, and uint8 (2, H, W), 1 where they are known.
     """
-    analyses = [interpolator.analyze(frame) for frame in frames]
-    first, second = (interpolator.motion(analyses[i], analyses[i + 1]) for i in (0, 1))
+    analyzes = [interpolator.analyze(frame) for frame in frames]
+    first, second = (interpolator.motion(analyzes[i], analyzes[i + 1]) for i in (0, 1))
     forth = _checked(frames, first.flow01, second.flow01, coarse[0], t)
     back = _checked(frames[::-1], second.flow10, first.flow10, coarse[1], 1 - t)
     return np.stack([forth[0], back[0]]), np.stack([forth[1], back[1]])
@@ -84,7 +84,7 @@ _FIRST, _LAST, _STEP = 0.1, 0.9, 0.1
 _LEAST_GAIN = 1.02  # of the error; less than that is no evidence for another time
 
 
-def fitted_time(frames: NDArray[np.uint8], flows: NDArray[Any], t: float) -> float:
+def fit_time(frames: NDArray[np.uint8], flows: NDArray[Any], t: float) -> float:
     """The time in [0.1, 0.9] at which the drawing of `compose` has the least squared error.
 
     frames: uint8 (3, 3, H, W) RGB, frame 0, the truth, frame 1. flows: (2, 2, H, W), 0→1 and 1→0, x first, px. t: where
@@ -103,7 +103,7 @@ def fitted_time(frames: NDArray[np.uint8], flows: NDArray[Any], t: float) -> flo
         best = int(np.argmin(errors))
         fitted = float(times[best])
         if 0 < best < len(times) - 1:
-            # Between its neighbours the error is nearly a parabola.
+            # Between its neighbors the error is nearly a parabola.
             before, here, after = errors[best - 1 : best + 2]
             fitted += _STEP / 2 * (before - after) / max(before - 2 * here + after, 1e-12)
         return fitted if error(fitted) * _LEAST_GAIN < error(t) else t

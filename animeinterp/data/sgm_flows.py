@@ -29,8 +29,8 @@ from animeinterp.data.flow_settings import FlowSettings, check_settings
 from animeinterp.errors import FileError, FrameError
 from animeinterp.interpolator import Interpolator, load_interpolator
 from animeinterp.io.files import atomic_folder, check_name, lock_folder, make_folder, write_bytes
-from animeinterp.runtime.threads import one_thread_each
-from animeinterp.sgm.coarse_flow import PUBLISHED, QUICK, coarse_flow
+from animeinterp.runtime.threads import single_threaded_workers
+from animeinterp.sgm.coarse_flow import PUBLISHED, QUICK, estimate_coarse_flow
 from animeinterp.sgm.matching import match
 
 _DEFORMATIONS = {"published": PUBLISHED, "quick": QUICK}
@@ -54,11 +54,15 @@ def guide_flows(
     """
     interpolator = _interpolator(settings)
     first = interpolator.analyze(frame1)
-    third = interpolator.analyze(frame3, first.pieces.style)  # pieces found in two ways would not match
-    found = match(first.pieces, third.pieces, first.descriptors, third.descriptors)
+    third = interpolator.analyze(frame3, first.segments.style)  # segments found in two ways would not match
+    found = match(first.segments, third.segments, first.descriptors, third.descriptors)
     deformation = _DEFORMATIONS[settings.deformation]
-    there = coarse_flow(first.picture, third.picture, first.pieces, third.pieces, found.match01, deformation)
-    back = coarse_flow(third.picture, first.picture, third.pieces, first.pieces, found.match10, deformation)
+    there = estimate_coarse_flow(
+        first.picture, third.picture, first.segments, third.segments, found.match01, deformation
+    )
+    back = estimate_coarse_flow(
+        third.picture, first.picture, third.segments, first.segments, found.match10, deformation
+    )
     return there.flow, back.flow
 
 
@@ -76,7 +80,7 @@ def write_flows(
     check_settings(folder, settings, write=True)
     make_folder(folder)
     write = partial(_write_flows, folder, settings)
-    with lock_folder(folder), one_thread_each() as initializer:
+    with lock_folder(folder), single_threaded_workers() as initializer:
         _interpolator(settings)
         # Threads will do: nearly all the time the interpreter's lock is free.
         pool = ThreadPoolExecutor(workers, initializer=initializer)

@@ -1,4 +1,4 @@
-"""Folders that training data comes from, recognised by what lies in them.
+"""Folders that training data comes from, recognized by what lies in them.
 
 crops     NNNNN.safetensors, see `animeinterp.data.crops`           → samples
 scenes    manifest.json and sprites/, see `animeinterp.data.synthetic.dataset` → samples
@@ -22,7 +22,7 @@ from animeinterp.data import atd12k, vector
 from animeinterp.data.crops import Arrays, CropStore, crops_of
 from animeinterp.data.linear.record import check_trainable
 from animeinterp.data.recognition import Kind, recognize
-from animeinterp.data.types import Samples, Triplet
+from animeinterp.data.types import Batch, Triplet
 from animeinterp.errors import UsageError
 
 __all__ = ["Kind", "SampleSource", "open_samples", "open_triplets", "recognize"]
@@ -33,7 +33,7 @@ PATIENCE = 20  # triplets looked at per sample, should little move in them
 class SampleSource(Protocol):
     """Anything that gives samples; the same ones for the same seed."""
 
-    def samples(self, batch: int, seed: int) -> Samples:
+    def samples(self, batch: int, seed: int) -> Batch:
         """So many samples, see `animeinterp.data.sample`."""
         ...
 
@@ -73,7 +73,7 @@ class _Stored:
     store: CropStore
     size: int
 
-    def samples(self, batch: int, seed: int) -> Samples:
+    def samples(self, batch: int, seed: int) -> Batch:
         return self.store.batch(0, batch, self.size, seed)
 
 
@@ -84,21 +84,21 @@ class _Cut:
     triplets: Triplets
     size: int
 
-    def samples(self, batch: int, seed: int) -> Samples:
+    def samples(self, batch: int, seed: int) -> Batch:
         rng = np.random.default_rng([seed, 1])
         stream = islice(self.triplets((seed, 0)), PATIENCE * batch)
         crops = (crops_of(triplet, rng, self.size, 1) for triplet in stream)
         parts = list(islice((crop for crop in crops if len(crop["t"])), batch))
         if len(parts) < batch:
             raise UsageError(f"hardly anything moves: {PATIENCE * batch} triplets gave {len(parts)} of {batch} samples")
-        return Samples(*(torch.cat(planes) for planes in zip(*map(_planes, parts), strict=True)))
+        return Batch(*(torch.cat(planes) for planes in zip(*map(_planes, parts), strict=True)))
 
 
-def _planes(crop: Arrays) -> Samples:
+def _planes(crop: Arrays) -> Batch:
     frame0, truth, frame1 = torch.from_numpy(crop["frames"]).float().div(255).unbind(1)
     count, _, height, width = frame0.shape
     coarse, trust = torch.from_numpy(crop["coarse"]).float(), torch.from_numpy(crop["trust"]).float().div(255)
     flow = torch.from_numpy(crop.get("flow", np.zeros((count, 2, 2, height, width), np.float16))).float()
     known = torch.from_numpy(crop.get("known", np.zeros((count, 2, height, width), np.uint8))).float()
     pairs = (*coarse.unbind(1), *trust.chunk(2, 1), *flow.unbind(1), *known.chunk(2, 1))
-    return Samples(frame0, frame1, torch.from_numpy(crop["t"]), truth, *pairs)
+    return Batch(frame0, frame1, torch.from_numpy(crop["t"]), truth, *pairs)

@@ -28,7 +28,7 @@ class Triplet(NamedTuple):
     known1: NDArray[np.bool_] | None = None
 
 
-class Samples(NamedTuple):
+class Batch(NamedTuple):
     """Everything float32, on one device; flow is x first, px.
 
     frame0, frame1: (N, 3, H, W), RGB in [0, 1]. t: (N,) in (0, 1). truth: (N, 3, H, W), the frame at t.

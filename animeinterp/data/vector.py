@@ -5,8 +5,8 @@ travel; the camera may pan, zoom and turn over all of them. Animations are drawn
 fraction whose denominator divides every animation's gap. Scenes are drawn by chance until one moves as far as the
 level that was asked for, by the rule of levels of the benchmark: DIS flow, mean displacement of what moves.
 
-Pictures are uint8 (H, W, 3) RGB; drawings of animations uint8 (H, W, 4) RGBA with colours premultiplied by alpha.
-Places are px, x first, the centre of the first pixel at (0.5, 0.5). Needs the extra `train`.
+Pictures are uint8 (H, W, 3) RGB; drawings of animations uint8 (H, W, 4) RGBA with colors premultiplied by alpha.
+Places are px, x first, the center of the first pixel at (0.5, 0.5). Needs the extra `train`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from animeinterp.data.types import Picture, Triplet
 from animeinterp.errors import FileError, MissingExtraError, UsageError
 from animeinterp.frame import rgb8
 from animeinterp.io.files import check_source
-from animeinterp.io.images import read_picture
+from animeinterp.io.images import read_image
 from animeinterp.io.reading import parse_json
 
 LEVELS: dict[Level, float] = {"easy": 0.3, "medium": 0.4, "hard": 0.3}
@@ -64,7 +64,7 @@ class Animation:
 
 
 class Pose(NamedTuple):
-    """Where a drawing lies. x, y: its centre, px. width: px. angle: radians."""
+    """Where a drawing lies. x, y: its center, px. width: px. angle: radians."""
 
     x: float
     y: float
@@ -76,7 +76,7 @@ class Pose(NamedTuple):
 class Layer:
     """An animation within a scene: it plays from frame `start` on over `gap` frames, and travels from pose to pose.
 
-    order: how its colour channels are permuted.
+    order: how its color channels are permuted.
     """
 
     animation: Animation
@@ -154,7 +154,7 @@ def open_animation(path: Path | str) -> Animation:
 def render(animation: Animation, frame: int, size: tuple[int, int], background: Picture) -> Picture:
     """One frame of an animation over a background: uint8 (H, W, 3) RGB.
 
-    size: (width, height), px. background: uint8 (H, W, 3) of that size, or a colour (3,).
+    size: (width, height), px. background: uint8 (H, W, 3) of that size, or a color (3,).
     Raises UsageError for a frame that the animation does not have.
     """
     if not 0 <= frame < animation.frames:
@@ -199,14 +199,14 @@ def draw_scene(scene: Scene, time: Fraction, scale: float = 1.0, supersampled: i
     ground = np.diag([scale, scale, 1.0]) @ far @ _placed(Pose(scene.size[0] / 2, scene.size[1] / 2, wide, 0), 1, tall)
     mode = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     picture = cv2.warpAffine(
-        scene.background, _centred(ground), (width, height), flags=mode, borderMode=cv2.BORDER_REFLECT_101
+        scene.background, _centered(ground), (width, height), flags=mode, borderMode=cv2.BORDER_REFLECT_101
     )
     near = np.diag([scale, scale, 1.0]) @ _camera(scene, time, 1.0)
     for layer in scene.layers:
         pose = Pose(*(a + float(time) * (b - a) for a, b in zip(layer.pose0, layer.pose1, strict=True)))
         drawing = _drawing(layer, layer.start + int(layer.gap * time), pose.width * scale * supersampled)
         place = near @ _placed(pose, pose.width / drawing.shape[1], drawing.shape[0])
-        placed = cv2.warpAffine(drawing, _centred(place), (width, height), flags=cv2.INTER_LINEAR)
+        placed = cv2.warpAffine(drawing, _centered(place), (width, height), flags=cv2.INTER_LINEAR)
         picture = _over(np.asarray(picture), np.asarray(placed))
     return np.asarray(picture, np.uint8)
 
@@ -234,8 +234,8 @@ def _camera(scene: Scene, time: Fraction, depth: float) -> NDArray[np.float64]:
     return _placed(pose, zoom**share, scene.size[1])
 
 
-def _centred(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The matrix for OpenCV, which counts from the centre of the first pixel."""
+def _centered(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The matrix for OpenCV, which counts from the center of the first pixel."""
     to, back = np.eye(3), np.eye(3)
     to[:2, 2], back[:2, 2] = -0.5, 0.5
     return np.asarray((to @ matrix @ back)[:2])
@@ -314,7 +314,7 @@ def _opened(path: Path) -> Animation:
 
 @lru_cache(maxsize=16)
 def _picture(path: Path) -> Picture:
-    return rgb8(read_picture(path, Options().max_pixels).pixels)
+    return rgb8(read_image(path, Options().max_pixels).pixels)
 
 
 def _paced(scene: Scene, t: Fraction, level: Level) -> Scene | None:

@@ -1,4 +1,4 @@
-"""A pair of frames to try the program on; SOURCE.md says where they come from and under which licence.
+"""A pair of frames to try the program on; SOURCE.md says where they come from and under which license.
 
 FRAME0, FRAME1: the pair, 960x540. TRUTH: the same scene posed half-way, to compare with.
 """

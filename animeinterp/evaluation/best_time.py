@@ -38,8 +38,8 @@ def drawer(model: Any, frame0: Picture, frame1: Picture, known: dict[str, Any]) 
     """
     if not hasattr(model, "render") or np.array_equal(frame0, frame1):
         return partial(model, frame0, frame1, **known)
-    analyses = [model.analyze(frame, segment="coarse" not in known) for frame in (frame0, frame1)]
-    return partial(model.render, model.motion(*analyses, **known))
+    analyzes = [model.analyze(frame, segment="coarse" not in known) for frame in (frame0, frame1)]
+    return partial(model.render, model.motion(*analyzes, **known))
 
 
 def best_time(draw: Draw, middle: Picture, truth: Picture, lpips: Lpips | None = None) -> BestTime:

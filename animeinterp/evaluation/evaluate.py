@@ -34,10 +34,11 @@ from animeinterp.evaluation.predictions import check_predictions, read_predictio
 from animeinterp.evaluation.scores import COLUMNS, BestTime, Summary, TripletScores, cells, summarize
 from animeinterp.frame import Frame
 from animeinterp.metrics.image import Lpips, measure
-from animeinterp.runtime.prefetch import ahead
-from animeinterp.runtime.threads import one_thread_each
+from animeinterp.runtime.prefetch import prefetch
+from animeinterp.runtime.threads import single_threaded_workers
 
-# An Interpolator, or anything that is called like one; where it has a true `takes_coarse`, with precomputed flows too;
+# An Interpolator, or anything that is called like one; where it has a true `accepts_coarse_flow`, with precomputed
+# flows too;
 # where it has `render`, by its steps when one triplet is drawn at several times.
 Model = Callable[..., Any]
 Keep = Callable[[str, str, Frame], None]
@@ -151,7 +152,7 @@ def score(
     read = partial(_read, predictions=predictions or {}, guided=guided)
     work = partial(_score, models=models, lpips=lpips, keep=keep, done=done, best_t=best_t)
     waiting: deque[Future[tuple[TripletScores, ...] | Fault]] = deque()
-    with one_thread_each() as initializer, closing(ahead(map(read, files), workers)) as tasks:
+    with single_threaded_workers() as initializer, closing(prefetch(map(read, files), workers)) as tasks:
         pool = ThreadPoolExecutor(workers, initializer=initializer)
         try:
             _warm_up(pool, models)
@@ -171,7 +172,7 @@ def gather(results: Sequence[tuple[TripletScores, ...] | Fault]) -> Evaluation:
     return Evaluation(rows, tuple(result for result in results if isinstance(result, Fault)))
 
 
-def beside(evaluation: Evaluation, peers: Sequence[TripletScores]) -> tuple[list[Summary], dict[str, int]]:
+def compare_with_peers(evaluation: Evaluation, peers: Sequence[TripletScores]) -> tuple[list[Summary], dict[str, int]]:
     """The means of other programs over the triplets of an evaluation, by its annotations.
 
     Means over other triplets could not be compared: of a program that lacks some, only how many it has is told.
@@ -187,7 +188,7 @@ def beside(evaluation: Evaluation, peers: Sequence[TripletScores]) -> tuple[list
 
 
 def _takes_coarse(model: Model) -> bool:
-    return bool(getattr(model, "takes_coarse", False))
+    return bool(getattr(model, "accepts_coarse_flow", False))
 
 
 def _read(files: TripletFiles, predictions: Mapping[str, Path], guided: bool) -> _Task | Fault:

@@ -24,7 +24,7 @@ from animeinterp.evaluation.predictions import read_drawn
 from animeinterp.evaluation.report_markup import FULL_ERROR, Picture, error_of, heat, plain_text, ramp, uri
 from animeinterp.evaluation.worst_crops import PER_TRIPLET, SIDE, Crop, Drawn, ErrorMap, find_crops, squared_error
 from animeinterp.io.files import check_target, write_text
-from animeinterp.metrics.lpips import Perceived
+from animeinterp.metrics.lpips import LpipsMetric
 
 CROPS = 24  # that are shown by default
 _QUALITY = 95  # of WebP: frayed outlines are to be told from compression
@@ -37,7 +37,7 @@ def write_gallery(
     evaluation: Evaluation,
     files: Sequence[TripletFiles],
     drawn: Drawn,
-    lpips: Perceived | None = None,
+    lpips: LpipsMetric | None = None,
     *,
     count: int = CROPS,
     workers: int = 1,

@@ -4,7 +4,7 @@
     DATASET_masks/NAME/borders.png      255 within 8 px of a motion border, else 0
 
 as `animeinterp dataset linear` writes them. PSNR is of the pixels of a part. LPIPS is the mean over them of the map of
-the whole frame (`animeinterp.metrics.lpips.Perceived.map`): the network sees what surrounds a part. One of
+the whole frame (`animeinterp.metrics.lpips.LpipsMetric.map`): the network sees what surrounds a part. One of
 fewer than `LEAST` pixels of a triplet has no scores there and does not count in the mean.
 """
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from animeinterp.config import Options
 from animeinterp.errors import FileError
-from animeinterp.io.images import read_picture
+from animeinterp.io.images import read_image
 from animeinterp.io.reading import finite_number
 
 Picture = NDArray[np.uint8]
@@ -119,7 +119,7 @@ def parts_of(known: Mapping[str, str]) -> dict[str, PartScores]:
 
 
 def _read(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    pixels = read_picture(path, _MAX_PIXELS).pixels
+    pixels = read_image(path, _MAX_PIXELS).pixels
     if pixels.dtype != np.uint8 or pixels.shape != shape[:2]:
         raise FileError(
             f"{path} is {pixels.dtype} {pixels.shape}; expected an 8-bit gray mask of {shape[1]}x{shape[0]} px"

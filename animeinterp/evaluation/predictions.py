@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from animeinterp.config import Options
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.frame import rgb8
-from animeinterp.io.images import read_picture
+from animeinterp.io.images import read_image
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 _MAX_PIXELS = Options().max_pixels
@@ -49,7 +49,7 @@ def read_prediction(folder: Path, triplet: str, shape: tuple[int, ...]) -> NDArr
     shape: of the true frame. Raises FileError as `find_prediction` and if it is damaged, FrameError for another size.
     """
     path = find_prediction(folder, triplet)
-    frame = rgb8(read_picture(path, _MAX_PIXELS).pixels)
+    frame = rgb8(read_image(path, _MAX_PIXELS).pixels)
     if frame.shape != shape:
         sizes = [f"{size[1]}x{size[0]}" for size in (frame.shape, shape)]
         raise FrameError(f"{path} is {sizes[0]}, but the true frame is {sizes[1]}; have it drawn at that size")
@@ -69,7 +69,7 @@ def read_drawn(path: Path | None, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """
     if path is None:
         raise FileError("the drawn frame was not kept, so there is nothing to compare")
-    frame = rgb8(read_picture(path, _MAX_PIXELS).pixels)
+    frame = rgb8(read_image(path, _MAX_PIXELS).pixels)
     if frame.shape != shape:
         sizes = [f"{size[1]}x{size[0]}" for size in (frame.shape, shape)]
         raise FrameError(f"{path} is {sizes[0]}; expected the true frame's {sizes[1]}, so draw it again")

@@ -29,7 +29,7 @@ from animeinterp.evaluation.scores import TripletScores
 from animeinterp.evaluation.worst_crops import Drawn
 from animeinterp.flow import dis_flow, flow_to_color
 from animeinterp.io.files import check_target, write_text
-from animeinterp.runtime.threads import one_thread
+from animeinterp.runtime.threads import single_threaded
 
 _LONG, _SMALL = 960, 480  # px, longest side of pictures that are compared, and of the others
 
@@ -133,7 +133,7 @@ def _numbers(evaluation: Evaluation) -> Iterator[_Section]:
     if types:
         yield _Section("motion", "By motion type", table("Means by motion type", models, types))
     if behaviors:
-        yield _Section("behaviour", "By behaviour", table("Means by behaviour", models, behaviors))
+        yield _Section("behavior", "By behavior", table("Means by behavior", models, behaviors))
     if timing := timing_table(summaries):
         said = "When each model's drawing is nearest the truth. The truth chooses it, so this is no score of a model."
         yield _Section("timing", "At the best time", f'<p class="faint">{said}</p>{timing}')
@@ -197,7 +197,7 @@ def _case(row: TripletScores, sheet: str, others: Sequence[TripletScores], *, op
         if m.of(Shown(other.whole)) is not None
     ]
     facts += [("motion", ", ".join(row.motion_types))] if row.motion_types else []
-    facts += [("behaviour", ", ".join(row.behaviors))] if row.behaviors else []
+    facts += [("behavior", ", ".join(row.behaviors))] if row.behaviors else []
     scores = (f'<span class="score">{m.name} {m.text(row.whole)}{m.unit}</span>' for m in leading)
     listed = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in facts)
     return (
@@ -216,10 +216,10 @@ def _sheets(name: str, files: TripletFiles | None, models: Sequence[str], drawn:
     except (FileError, FrameError) as error:
         yield from ((model, _missing(error)) for model in models)
         return
-    with one_thread():
+    with single_threaded():
         flow = dis_flow(frame0, frame1)
     reach = max(1, round(float(np.percentile(np.hypot(*flow), 99))))
-    caption = f'<span class="wheel"></span>Flow, frame 0 to 1; full colour at {reach} px'
+    caption = f'<span class="wheel"></span>Flow, frame 0 to 1; full color at {reach} px'
     moved = _figure(flow_to_color(flow, reach), "Flow", caption, "half")
     strip = "".join(
         _figure(frame, what, what) for frame, what in ((frame0, "Frame 0"), (truth, "Truth"), (frame1, "Frame 1"))
@@ -264,6 +264,6 @@ def _figure(picture: Picture, alt: str, caption: str, kind: str = "") -> str:
 
 
 def _wheel() -> str:
-    """The key to the colours of flow: each point of the disc is the flow from its centre to there."""
+    """The key to the colors of flow: each point of the disc is the flow from its center to there."""
     axis = np.linspace(-1, 1, 64)
     return uri(flow_to_color(np.stack(np.meshgrid(axis, axis)), 1), 64)

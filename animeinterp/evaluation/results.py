@@ -33,7 +33,7 @@ from animeinterp.evaluation.predictions import find_prediction
 from animeinterp.evaluation.scores import AT_BEST, BestTime, Summary, TripletScores, csv_text, read_rows, write_rows
 from animeinterp.frame import Frame
 from animeinterp.io.files import make_folder, write_text
-from animeinterp.io.images import write_picture
+from animeinterp.io.images import write_image
 from animeinterp.io.reading import MEGABYTE, read_json
 from animeinterp.metrics.scores import Scores
 
@@ -71,7 +71,7 @@ class Results:
 
     def keep(self, model: str, triplet: str, frame: Frame) -> None:
         """Write a drawn frame; any thread may. Raises FileError."""
-        write_picture(self.frame(model, triplet), frame, force=True)
+        write_image(self.frame(model, triplet), frame, force=True)
 
     def append(self, rows: Iterable[TripletScores]) -> None:
         """Add the rows of one triplet; any thread may. Raises FileError."""
@@ -101,7 +101,8 @@ def open_results(
     """Look at the folder of an evaluation, new or to go on in; nothing is written yet.
 
     settings: what has to be the same to go on; `models` and `predictions` in it hold the names. about: what else
-    scores.json should say. stamps: what stands for the files of each triplet, see `stamp`. drawn: the models whose
+    scores.json should say. stamps: what stands for the files of each triplet, see `fingerprint`. drawn: the models
+    whose
     frames are kept; rows without their frames do not count. force: begin anew. Raises UsageError if what is there comes
     from something else, FileError if it cannot be read.
     """
@@ -125,7 +126,7 @@ def check_results_folder(folder: Path, force: bool) -> None:
         raise UsageError(f"{folder} holds scores or frames, but no {_HEADER} that tells what of; {_ANEW}")
 
 
-def stamp(files: TripletFiles, predictions: Iterable[Path] = ()) -> str:
+def fingerprint(files: TripletFiles, predictions: Iterable[Path] = ()) -> str:
     """What stands for the files of a triplet, and for its frames in folders of predictions: hexadecimal digits."""
     parts: list[object] = []
     try:

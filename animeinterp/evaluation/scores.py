@@ -1,7 +1,7 @@
 """Scores of models on triplets, their means, and the CSV that holds them.
 
 The CSV has one row per model and triplet, with the columns `COLUMNS`. `level` is 0 easy, 1 medium, 2 hard; motion
-types and behaviours are joined by `;`; what is not known is empty, as `best_t` and what is measured at it if nobody
+types and behaviors are joined by `;`; what is not known is empty, as `best_t` and what is measured at it if nobody
 asked. Other programs' scores are read from the same columns, of which only model, triplet, psnr and ssim must be there;
 `model` may be called `peer`.
 """

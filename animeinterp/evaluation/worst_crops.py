@@ -20,7 +20,7 @@ from animeinterp.data.atd12k import Region, TripletFiles, read_triplet
 from animeinterp.errors import FileError, FrameError
 from animeinterp.evaluation.evaluate import Fault
 from animeinterp.evaluation.predictions import read_drawn
-from animeinterp.runtime.threads import one_thread_each
+from animeinterp.runtime.threads import single_threaded_workers
 
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB
 Drawn = Callable[[str, str], Path | None]  # model and triplet → the frame that was drawn and scored, None if not kept
@@ -81,7 +81,7 @@ def find_crops(
         workers: triplets that are looked at at once.
     """
     look = partial(_look, model=model, drawn=drawn, error_map=error_map)
-    with one_thread_each() as initializer:
+    with single_threaded_workers() as initializer:
         pool = ThreadPoolExecutor(workers, initializer=initializer)
         try:
             results = list(pool.map(look, files))

@@ -1,12 +1,12 @@
 """Pictures on disk: PNG, WebP, TIFF and JPEG, read into frames and written back.
 
-Kept: size, mode (grey, grey + alpha, RGB, RGBA), depth (8 or 16 bits), ICC profile, resolution. Changed on
-purpose, because new drawings have new colours: palettes become RGB or RGBA, 1-bit pictures 8-bit grey, a
-transparent key colour becomes alpha. A camera's EXIF orientation is applied. Refused: CMYK and other colour
+Kept: size, mode (gray, gray + alpha, RGB, RGBA), depth (8 or 16 bits), ICC profile, resolution. Changed on
+purpose, because new drawings have new colors: palettes become RGB or RGBA, 1-bit pictures 8-bit gray, a
+transparent key color becomes alpha. A camera's EXIF orientation is applied. Refused: CMYK and other color
 models, floating point, animations and several pages (which frame is meant?).
 
-Pillow reads headers and 8-bit pixels; it cannot hold 16-bit colour, so OpenCV decodes 16-bit files, and they
-are written by tifffile and by a plain PNG encoder here (OpenCV drops ICC profiles in TIFF and has no grey +
+Pillow reads headers and 8-bit pixels; it cannot hold 16-bit color, so OpenCV decodes 16-bit files, and they
+are written by tifffile and by a plain PNG encoder here (OpenCV drops ICC profiles in TIFF and has no gray +
 alpha).
 """
 
@@ -47,7 +47,7 @@ _UPRIGHT: dict[int, Callable[[Frame], Frame]] = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Picture:
+class LoadedImage:
     """A picture file's content.
 
     pixels: the frame, upright. format: `PNG`, `WEBP`, `TIFF` or `JPEG`. icc: the ICC profile's bytes.
@@ -60,7 +60,7 @@ class Picture:
     dpi: tuple[float, float] | None = None
 
 
-def read_picture(path: Path, max_pixels: int) -> Picture:
+def read_image(path: Path, max_pixels: int) -> LoadedImage:
     """Read a picture file.
 
     max_pixels: larger pictures are refused by their header, before any pixel is decoded.
@@ -69,10 +69,10 @@ def read_picture(path: Path, max_pixels: int) -> Picture:
     with opened(path, max_pixels) as (image, file):
         mode_in(image, file, path)
         pixels = _read_16bit(image, file, path) if bits_in(image, file) == 16 else _read_8bit(image)
-        return Picture(pixels, str(image.format), image.info.get("icc_profile") or None, _dpi(image))
+        return LoadedImage(pixels, str(image.format), image.info.get("icc_profile") or None, _dpi(image))
 
 
-def read_pair(path0: Path, path1: Path, max_pixels: int) -> tuple[Picture, Picture]:
+def read_pair(path0: Path, path1: Path, max_pixels: int) -> tuple[LoadedImage, LoadedImage]:
     """Read two pictures of one size and widen both to the richest mode and depth of the two.
 
     Args:
@@ -91,12 +91,12 @@ def read_pair(path0: Path, path1: Path, max_pixels: int) -> tuple[Picture, Pictu
     sizes = [f"{header.width}x{header.height}" for header in headers]
     if sizes[0] != sizes[1]:
         raise FrameError(f"{path0} is {sizes[0]} but {path1} is {sizes[1]}; expected the same size, so make them alike")
-    first, second = (read_picture(path, max_pixels) for path in (path0, path1))
+    first, second = (read_image(path, max_pixels) for path in (path0, path1))
     mode = mode_of(first.pixels) | mode_of(second.pixels)
     return _widened(first, mode, second), _widened(second, mode, first)
 
 
-def _widened(picture: Picture, mode: Mode, other: Picture) -> Picture:
+def _widened(picture: LoadedImage, mode: Mode, other: LoadedImage) -> LoadedImage:
     gray = mode.color and not mode_of(picture.pixels).color
     icc = other.icc if gray else picture.icc
     return replace(picture, pixels=widened(picture.pixels, mode), icc=icc)
@@ -158,7 +158,7 @@ def _decode_with_opencv(data: bytes) -> NDArray[np.uint16] | None:
 
 
 def _png_channels(pixels: Frame, image: Image.Image, file: io.BufferedReader) -> Frame:
-    """The channels as the PNG has them: OpenCV has no grey + alpha and its own idea of key colours."""
+    """The channels as the PNG has them: OpenCV has no gray + alpha and its own idea of key colors."""
     if png_color_type(file) == _PNG_COLOR_TYPE[2]:
         return pixels[..., [0, 3]]
     key = image.info.get("transparency")
@@ -173,7 +173,7 @@ def _upright(pixels: Frame, orientation: int) -> Frame:
     return np.ascontiguousarray(_UPRIGHT.get(orientation, np.asarray)(pixels))
 
 
-def check_picture_target(path: Path, frame: Frame, force: bool) -> None:
+def check_image_target(path: Path, frame: Frame, force: bool) -> None:
     """Raise unless such a frame can be written to `path`: ask before the long work.
 
     Raises UsageError if the suffix is unknown, the format cannot hold the frame, or the file exists and not
@@ -194,13 +194,13 @@ def check_picture_target(path: Path, frame: Frame, force: bool) -> None:
         raise UsageError(f"{suffix} holds 8 bits, but the frames are {describe(frame)}; write to PNG or TIFF")
 
 
-def write_picture(path: Path, frame: Frame, like: Picture | None = None, *, force: bool = False) -> None:
+def write_image(path: Path, frame: Frame, like: LoadedImage | None = None, *, force: bool = False) -> None:
     """Write a frame in the format that the suffix names, with the ICC profile and resolution of `like`.
 
-    WebP is lossless, JPEG has quality 95 and full-size colour (4:4:4). The file appears whole or not at all.
-    Raises as `check_picture_target`, and FileError if writing fails, when the disk is full for one.
+    WebP is lossless, JPEG has quality 95 and full-size color (4:4:4). The file appears whole or not at all.
+    Raises as `check_image_target`, and FileError if writing fails, when the disk is full for one.
     """
-    check_picture_target(path, frame, force)
+    check_image_target(path, frame, force)
     icc, dpi = (like.icc, like.dpi) if like else (None, None)
     data = _encode(frame, FORMATS[path.suffix.lower()], icc, dpi)
     write_bytes(path, data, force=force)

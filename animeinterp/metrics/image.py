@@ -62,7 +62,7 @@ def ssim_atd(drawn: NDArray[np.uint8], true: NDArray[np.uint8]) -> float:
 
 
 def ie(drawn: NDArray[np.uint8], true: NDArray[np.uint8]) -> float:
-    """Interpolation error: mean over pixels of the Euclidean distance of two colours, 0 to 441. uint8 (H, W, C)."""
+    """Interpolation error: mean over pixels of the Euclidean distance of two colors, 0 to 441. uint8 (H, W, C)."""
     _check(drawn, true)
     error = drawn.astype(np.float64) - true
     return float(np.sqrt((error * error).sum(axis=2)).mean())

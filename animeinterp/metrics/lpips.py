@@ -62,7 +62,7 @@ class AlexNet(nn.Module):
         return found
 
 
-class Perceived:
+class LpipsMetric:
     """LPIPS of two frames. identity: says where the weights are from."""
 
     def __init__(self, alexnet: AlexNet, heads: list[Tensor], identity: str) -> None:
@@ -101,14 +101,14 @@ class Perceived:
             return np.asarray(torch.stack(large).sum(0).numpy(), np.float32)
 
 
-def load_lpips(path: Path) -> Perceived:
+def load_lpips(path: Path) -> LpipsMetric:
     """LPIPS with weights from a file, see above. Raises FileError where it cannot be read, else WeightsError."""
     identity = sha256(path)
     if path.suffix == ".safetensors" or zipfile.is_zipfile(path):
         return _from_state(read_state(path), path, identity)
     alexnet = AlexNet()
     load_into(alexnet, read_lpips_convolutions(path, "AlexNet_0", _CONVOLUTIONS), "AlexNet", path)
-    return Perceived(alexnet, read_lpips_heads(path), identity)
+    return LpipsMetric(alexnet, read_lpips_heads(path), identity)
 
 
 def installed() -> bool:
@@ -116,7 +116,7 @@ def installed() -> bool:
     return importlib.util.find_spec(_PACKAGE) is not None
 
 
-def package_lpips() -> Perceived:
+def load_installed_lpips() -> LpipsMetric:
     """LPIPS with the weights of the package `lpips`, which may download AlexNet.
 
     Raises MissingExtraError if the package is not installed, WeightsError if it cannot get its weights.
@@ -132,7 +132,7 @@ def package_lpips() -> Perceived:
     return _from_state(state, Path(_PACKAGE), f"{_PACKAGE} {importlib.metadata.version(_PACKAGE)}")
 
 
-def _from_state(state: Mapping[str, Tensor], source: Path, identity: str) -> Perceived:
+def _from_state(state: Mapping[str, Tensor], source: Path, identity: str) -> LpipsMetric:
     """From the state dict of `lpips.LPIPS`, or torchvision's names beside its heads'."""
     trunk = {re.sub(r"^net\.slice\d\.", "features.", name): t for name, t in state.items()}
     alexnet = AlexNet()
@@ -147,7 +147,7 @@ def _from_state(state: Mapping[str, Tensor], source: Path, identity: str) -> Per
                 'the state dict of lpips.LPIPS(net="alex")'
             )
         heads.append(head.float().reshape(channels))
-    return Perceived(alexnet, heads, identity)
+    return LpipsMetric(alexnet, heads, identity)
 
 
 def _fit(drawn: NDArray[np.uint8], true: NDArray[np.uint8]) -> bool:

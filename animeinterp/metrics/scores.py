@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Scores:
     """Of a drawn frame or a part of it, or means of such; see `animeinterp.metrics.image`.
 
-    psnr: dB. ssim: up to 1. ssim_atd: as the published figures for ATD-12K, up to 1. ie: mean error of a colour,
+    psnr: dB. ssim: up to 1. ssim_atd: as the published figures for ATD-12K, up to 1. ie: mean error of a color,
     0 to 441. chamfer: line Chamfer distance, share of the diagonal. lpips: LPIPS with AlexNet. What was not measured is
     None; psnr and ssim always are.
     """

@@ -4,8 +4,8 @@
     flows(side0, side1, …)   → Moved      once per pair
     draw(side0, side1, …, t) → planes     once per new frame
 
-Planes are (1, C, H, W) float32 in [0, 1], premultiplied: grey, grey and alpha, RGB or RGBA. Networks know RGB only;
-how grey and alpha pass through them is settled here.
+Planes are (1, C, H, W) float32 in [0, 1], premultiplied: gray, gray and alpha, RGB or RGBA. Networks know RGB only;
+how gray and alpha pass through them is settled here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from animeinterp.net.cel.model import Cel, Flows
 from animeinterp.net.paper.model import AnimeInterp, Features
 
 
-class Side(NamedTuple):
+class FrameFeatures(NamedTuple):
     """One frame of a pair. planes: (1, C, H, W). features: of `see`."""
 
     planes: Tensor
@@ -31,7 +31,7 @@ class Moved(NamedTuple):
     """How a network sees two frames move.
 
     flow01, flow10: (1, 2, H, W) px. importance0, importance1: (1, 1, H, W) > 0, None where the network has none.
-    state: what else `draw` needs of the pair, see `Proposal`.
+    state: what else `draw` needs of the pair, see `ProposedFlow`.
     """
 
     flow01: Tensor
@@ -41,7 +41,7 @@ class Moved(NamedTuple):
     state: Any = None
 
 
-class Proposal(NamedTuple):
+class ProposedFlow(NamedTuple):
     """Flow that a network finds without any coarse flow; it competes with other candidates, segment by segment.
 
     flow01, flow10: (1, 2, H, W) px. state: what `draw` needs besides.
@@ -60,13 +60,17 @@ class Network(Protocol):
     def see(self, planes: Tensor) -> Any:
         """Features of one frame, (1, C, H, W)."""
 
-    def propose(self, side0: Side, side1: Side) -> Proposal | None:
+    def propose(self, side0: FrameFeatures, side1: FrameFeatures) -> ProposedFlow | None:
         """Flow without any coarse flow, None from networks that need it."""
 
-    def flows(self, side0: Side, side1: Side, coarse: tuple[Tensor, Tensor], trust: tuple[Tensor, Tensor]) -> Moved:
+    def flows(
+        self, side0: FrameFeatures, side1: FrameFeatures, coarse: tuple[Tensor, Tensor], trust: tuple[Tensor, Tensor]
+    ) -> Moved:
         """Refine the coarse flows, (1, 2, H, W) px, which can be trusted so far: (1, 1, H, W) in [0, 1]."""
 
-    def draw(self, side0: Side, side1: Side, moved: Moved, t: float, where: Tensor | None = None) -> Tensor:
+    def draw(
+        self, side0: FrameFeatures, side1: FrameFeatures, moved: Moved, t: float, where: Tensor | None = None
+    ) -> Tensor:
         """The planes at t in [0, 1], (1, C, H, W), not clamped.
 
         where: bool (1, 1, H, W), the pixels that must be drawn, to save work; the others may hold anything.
@@ -74,7 +78,7 @@ class Network(Protocol):
 
 
 class PaperNetwork:
-    """The published network. Grey goes in three times and is averaged; alpha is drawn as a grey picture."""
+    """The published network. Gray goes in three times and is averaged; alpha is drawn as a gray picture."""
 
     fused = False
 
@@ -85,14 +89,18 @@ class PaperNetwork:
         """Features of one frame."""
         return self._network.encode(rgb(planes))
 
-    def propose(self, side0: Side, side1: Side) -> None:
+    def propose(self, side0: FrameFeatures, side1: FrameFeatures) -> None:
         """Nothing: this network refines coarse flow."""
 
-    def flows(self, side0: Side, side1: Side, coarse: tuple[Tensor, Tensor], trust: tuple[Tensor, Tensor]) -> Moved:
+    def flows(
+        self, side0: FrameFeatures, side1: FrameFeatures, coarse: tuple[Tensor, Tensor], trust: tuple[Tensor, Tensor]
+    ) -> Moved:
         """Refine the coarse flows; trust is for the gate to find."""
         return Moved(*self._network.flow(side0.features, side1.features, *coarse))
 
-    def draw(self, side0: Side, side1: Side, moved: Moved, t: float, where: Tensor | None = None) -> Tensor:
+    def draw(
+        self, side0: FrameFeatures, side1: FrameFeatures, moved: Moved, t: float, where: Tensor | None = None
+    ) -> Tensor:
         """The planes at t."""
         planes0, planes1, flows = side0.planes, side1.planes, (moved.flow01, moved.flow10)
         pyramids = side0.features.pyramid, side1.features.pyramid
@@ -106,7 +114,7 @@ class PaperNetwork:
 
 
 class CelNetwork:
-    """The project's own network. What it decides from the colours holds for alpha too."""
+    """The project's own network. What it decides from the colors holds for alpha too."""
 
     fused = True
 
@@ -117,16 +125,20 @@ class CelNetwork:
         """Features of one frame."""
         return self._network.encode(rgb(planes))
 
-    def propose(self, side0: Side, side1: Side) -> None:
+    def propose(self, side0: FrameFeatures, side1: FrameFeatures) -> None:
         """Nothing: this network refines coarse flow."""
 
-    def flows(self, side0: Side, side1: Side, coarse: tuple[Tensor, Tensor], trust: tuple[Tensor, Tensor]) -> Moved:
+    def flows(
+        self, side0: FrameFeatures, side1: FrameFeatures, coarse: tuple[Tensor, Tensor], trust: tuple[Tensor, Tensor]
+    ) -> Moved:
         """Refine the coarse flows, and say how far each pixel's can be trusted."""
         frames = rgb(side0.planes), rgb(side1.planes)
         found = self._network.flow(*frames, side0.features, side1.features, *coarse, *trust)
         return Moved(found.flow01, found.flow10, found.z0.exp(), found.z1.exp())
 
-    def draw(self, side0: Side, side1: Side, moved: Moved, t: float, where: Tensor | None = None) -> Tensor:
+    def draw(
+        self, side0: FrameFeatures, side1: FrameFeatures, moved: Moved, t: float, where: Tensor | None = None
+    ) -> Tensor:
         """The planes at t."""
         assert moved.importance0 is not None
         assert moved.importance1 is not None
@@ -147,10 +159,10 @@ def has_alpha(planes: Tensor) -> bool:
 
 
 def rgb(planes: Tensor) -> Tensor:
-    """The three colour planes of (1, C, H, W); grey is repeated, alpha left out (colours are premultiplied)."""
+    """The three color planes of (1, C, H, W); gray is repeated, alpha left out (colors are premultiplied)."""
     return planes[:, :1].expand(-1, 3, -1, -1) if planes.shape[1] < 3 else planes[:, :3]
 
 
 def as_colors(drawn: Tensor, like: Tensor) -> Tensor:
-    """What was drawn as RGB, (1, 3, H, W), in the colour planes of `like`: grey is the mean."""
+    """What was drawn as RGB, (1, 3, H, W), in the color planes of `like`: gray is the mean."""
     return drawn.mean(1, keepdim=True) if like.shape[1] < 3 else drawn

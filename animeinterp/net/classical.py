@@ -1,7 +1,7 @@
 """Synthesis without learned weights: the frame at t is selected from the two warped frames.
 
 Each frame is softmax-splatted to t (Niklaus & Liu 2020) with the consistency of its motion as importance. Where what
-lands on a pixel agrees about its motion, the colour is read from the source frame itself by cubic interpolation along
+lands on a pixel agrees about its motion, the color is read from the source frame itself by cubic interpolation along
 that motion, which keeps outlines sharp; where it does not (at the edge of something that moves), the splat stands.
 The two are mixed by their time distance, importance and density, so that a hole in one is filled from the other.
 """

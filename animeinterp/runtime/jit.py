@@ -13,7 +13,7 @@ from animeinterp.runtime.kernel_cache import KernelCache
 Function = Callable[..., Any]
 
 
-def compiled(**options: Any) -> Callable[[Function], Function]:
+def cached_njit(**options: Any) -> Callable[[Function], Function]:
     """`numba.njit` that leaves the interpreter's lock, cached; without a place for a cache, compiled anew per process.
 
     Args:

@@ -11,7 +11,7 @@ Item = TypeVar("Item")
 _END = object()
 
 
-def ahead(items: Iterable[Item], size: int) -> Generator[Item]:
+def prefetch(items: Iterable[Item], size: int) -> Generator[Item]:
     """The items, fetched by a thread at most `size` ahead. What the thread raises is raised here, in its place.
 
     Closing the generator ends the thread and closes the items.

@@ -10,7 +10,7 @@ import cv2
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def single_threaded() -> Iterator[None]:
     """OpenCV in one thread."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
@@ -21,12 +21,12 @@ def one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def one_thread_each() -> Iterator[Callable[[], None]]:
+def single_threaded_workers() -> Iterator[Callable[[], None]]:
     """OpenCV and torch without threads of their own; gives what each worker has to call first."""
     import torch
 
     before = torch.get_num_threads()
-    with one_thread():
+    with single_threaded():
         torch.set_num_threads(1)
         try:
             yield partial(torch.set_num_threads, 1)

@@ -1,4 +1,4 @@
-"""Frame → line map: the outlines between which colour pieces lie (system §1a, step 1).
+"""Frame → line map: the outlines between which color segments lie (system §1a, step 1).
 
 An edge-preserving (bilateral) filter flattens the paint, a 5x5 Laplacian answers on the dark side of each
 edge, and hysteresis keeps the weak answers that hang together with a strong one. Equal to the published code
@@ -15,16 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animeinterp.config import JAPANESE, WESTERN, LineStyle
-from animeinterp.runtime.jit import compiled
+from animeinterp.runtime.jit import cached_njit
 
 LINE_STRENGTH = 35  # published as: fillable where 255 - strength > 220
 _GAIN = np.float32(20)
-_GRAIN = 1.75  # grey levels
+_GRAIN = 1.75  # gray levels
 _GRAIN_MASK = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
 
 def line_map(frame: NDArray[np.uint8], style: LineStyle) -> NDArray[np.uint8]:
-    """Where pieces may lie and where lines are.
+    """Where segments may lie and where lines are.
 
     frame: (H, W, 3) uint8, RGB. Returns (H, W) uint8, 255 = fillable, 0 = line.
     """
@@ -56,19 +56,19 @@ def choose_style(frame: NDArray[np.uint8]) -> LineStyle:
     """The line style that suits a frame: WESTERN for grainy pictures, JAPANESE for all others.
 
     frame: (H, W, 3) uint8, RGB. Grain is the median answer to Immerkær's noise mask (1996), which edges and
-    smooth shading leave alone. The published code goes by the film's name. Here pieces decide: on clean
+    smooth shading leave alone. The published code goes by the film's name. Here segments decide: on clean
     drawings those of both styles recur equally well in a later frame, and WESTERN takes eight times as long;
-    from noise of 3 grey levels up, its stronger filter keeps pieces whole where JAPANESE splinters
+    from noise of 3 gray levels up, its stronger filter keeps segments whole where JAPANESE splinters
     (benchmarks/label_map.py).
     """
-    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-    answer = np.abs(cv2.filter2D(grey, cv2.CV_16S, _GRAIN_MASK))
+    gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    answer = np.abs(cv2.filter2D(gray, cv2.CV_16S, _GRAIN_MASK))
     # Noise of deviation s answers with deviation 6 s, and its median magnitude is 0.6745 deviations.
     grainy = np.count_nonzero(answer > 6 * 0.6745 * _GRAIN)
     return WESTERN if 2 * grainy > answer.size else JAPANESE
 
 
-@compiled()
+@cached_njit()
 def _hysteresis(response, low, high, strength):  # type: ignore[no-untyped-def]
     """Strength of the responses >= low that are connected to one >= high; `response` is used up.
 

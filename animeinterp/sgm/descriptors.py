@@ -1,7 +1,7 @@
-"""Piece descriptors that need no learned weights: colour, gradient, shape, surroundings and place.
+"""Segment descriptors that need no learned weights: color, gradient, shape, surroundings and place.
 
 They stand in for the VGG-19 features of the paper (§4.1) and have the same form, so that the same affinity applies:
-one non-negative vector per piece that sums to 1. A flat piece says little by itself; what lies to its left, right,
+one non-negative vector per segment that sums to 1. A flat segment says little by itself; what lies to its left, right,
 top and bottom, near and farther away, is what tells two eyes or two fence posts apart.
 """
 
@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.runtime.jit import compiled
-from animeinterp.sgm.segments import Pieces
+from animeinterp.runtime.jit import cached_njit
+from animeinterp.sgm.segments import Segments
 
 COLOR_BINS = 16
 GRADIENT_BINS = 8
@@ -29,18 +29,18 @@ _STRETCH = np.stack([np.arange(256, dtype=np.uint8), _STRETCHED, _STRETCHED], ax
 SHARES = {"color": 0.25, "gradient": 0.10, "shape": 0.08, "surroundings": 0.45, "place": 0.12}
 
 
-def describe(frame: NDArray[np.uint8], pieces: Pieces) -> NDArray[np.float32]:
-    """Describe each piece of a frame.
+def describe(frame: NDArray[np.uint8], segments: Segments) -> NDArray[np.float32]:
+    """Describe each segment of a frame.
 
-    frame: (H, W, 3) uint8, RGB. pieces: its K pieces. Returns float32 (K, N), rows non-negative, summing to 1.
+    frame: (H, W, 3) uint8, RGB. segments: its K segments. Returns float32 (K, N), rows non-negative, summing to 1.
     """
     lab = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2Lab), np.uint8)
     groups: dict[str, NDArray[Any]] = {
-        "color": _color(lab, pieces),
-        "gradient": _gradient(lab, pieces),
-        "shape": _shape(pieces),
-        "surroundings": _surroundings(lab, pieces),
-        "place": _place(pieces),
+        "color": _color(lab, segments),
+        "gradient": _gradient(lab, segments),
+        "shape": _shape(segments),
+        "surroundings": _surroundings(lab, segments),
+        "place": _place(segments),
     }
     shares = [SHARES[name] * _unit_sum(group) for name, group in groups.items()]
     return _unit_sum(np.concatenate(shares, axis=1)).astype(np.float32)
@@ -57,27 +57,27 @@ def _soft_bins(values: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
     return np.asarray(np.maximum(0, 1 - np.abs(place[:, None] - np.arange(bins))))
 
 
-def _color(lab: NDArray[np.uint8], pieces: Pieces) -> NDArray[np.float32]:
-    rows = np.zeros((len(pieces.area), 3 * COLOR_BINS), np.float32)
-    _pool_colors(cv2.LUT(lab, _STRETCH), pieces.labels, rows, 0, 0, COLOR_BINS, 0)
+def _color(lab: NDArray[np.uint8], segments: Segments) -> NDArray[np.float32]:
+    rows = np.zeros((len(segments.area), 3 * COLOR_BINS), np.float32)
+    _pool_colors(cv2.LUT(lab, _STRETCH), segments.labels, rows, 0, 0, COLOR_BINS, 0)
     return rows
 
 
-def _surroundings(lab: NDArray[np.uint8], pieces: Pieces) -> NDArray[np.float32]:
-    diagonal = float(np.hypot(*pieces.labels.shape))
-    rows = np.zeros((len(pieces.area), len(SURROUNDING_STEPS) * 4 * 3 * SURROUNDING_BINS), np.float32)
+def _surroundings(lab: NDArray[np.uint8], segments: Segments) -> NDArray[np.float32]:
+    diagonal = float(np.hypot(*segments.labels.shape))
+    rows = np.zeros((len(segments.area), len(SURROUNDING_STEPS) * 4 * 3 * SURROUNDING_BINS), np.float32)
     offset = 0
     for step in SURROUNDING_STEPS:
         px = max(1, round(step * diagonal))
         for dx, dy in ((-px, 0), (px, 0), (0, -px), (0, px)):
-            _pool_colors(lab, pieces.labels, rows, dx, dy, SURROUNDING_BINS, offset)
+            _pool_colors(lab, segments.labels, rows, dx, dy, SURROUNDING_BINS, offset)
             offset += 3 * SURROUNDING_BINS
     return rows
 
 
-@compiled()
+@cached_njit()
 def _pool_colors(colors, labels, rows, dx, dy, bins, offset):  # type: ignore[no-untyped-def]
-    """Soft colour histogram per piece of what lies (dx, dy) away, without the piece itself unless dx = dy = 0."""
+    """Soft color histogram per segment of what lies (dx, dy) away, without the segment itself unless dx = dy = 0."""
     height, width = labels.shape
     scale = np.float32((bins - 1) / 255)
     for y in range(max(0, -dy), height - max(0, dy)):
@@ -94,35 +94,35 @@ def _pool_colors(colors, labels, rows, dx, dy, bins, offset):  # type: ignore[no
                 rows[label, column + 1] += share
 
 
-def _gradient(lab: NDArray[np.uint8], pieces: Pieces) -> NDArray[np.float64]:
+def _gradient(lab: NDArray[np.uint8], segments: Segments) -> NDArray[np.float64]:
     """Orientation histogram of the lightness gradient, weighted by its strength, and the share of flat paint."""
     light = np.ascontiguousarray(lab[..., 0])
     dx, dy = cv2.Sobel(light, cv2.CV_32F, 1, 0), cv2.Sobel(light, cv2.CV_32F, 0, 1)
     # Most of a drawing is flat paint, about which nothing need be worked out.
     drawn = np.flatnonzero((dx != 0) | (dy != 0))
-    dx, dy, labels = dx.ravel()[drawn] / 8, dy.ravel()[drawn] / 8, pieces.labels.ravel()[drawn]
+    dx, dy, labels = dx.ravel()[drawn] / 8, dy.ravel()[drawn] / 8, segments.labels.ravel()[drawn]
     strength = np.minimum(np.hypot(dx, dy), 32)
     # Remainders take numpy longer than all else here: a turn is in [-0.5, 0.5], and the bins are a power of two.
     turn = np.arctan2(dy, dx) / (2 * np.pi)
     angle = (turn + (turn < 0)) * GRADIENT_BINS
     low = angle.astype(np.int64) & (GRADIENT_BINS - 1)
     share = angle - np.floor(angle)
-    count = len(pieces.area)
+    count = len(segments.area)
     index = labels.astype(np.int64) * GRADIENT_BINS
     length = count * GRADIENT_BINS
     rows = np.bincount(index + low, strength * (1 - share), length)
     rows += np.bincount(index + (low + 1 & GRADIENT_BINS - 1), strength * share, length)
-    flat = 4 * (pieces.area - np.bincount(labels, minlength=count))
+    flat = 4 * (segments.area - np.bincount(labels, minlength=count))
     flat = flat + np.bincount(labels, 4 * np.maximum(0, 1 - strength / 8), count)
     return np.concatenate([rows.reshape(count, GRADIENT_BINS), flat[:, None]], axis=1)
 
 
-def _shape(pieces: Pieces) -> NDArray[np.float64]:
-    """Size, how much of its bounding box the piece fills, and the aspect of that box."""
-    x0, y0, x1, y1 = pieces.box.astype(np.float64)
+def _shape(segments: Segments) -> NDArray[np.float64]:
+    """Size, how much of its bounding box the segment fills, and the aspect of that box."""
+    x0, y0, x1, y1 = segments.box.astype(np.float64)
     wide, high = x1 - x0 + 1, y1 - y0 + 1
-    size = np.log2(pieces.area) / np.log2(pieces.labels.size)
-    fill = pieces.area / (wide * high)
+    size = np.log2(segments.area) / np.log2(segments.labels.size)
+    fill = segments.area / (wide * high)
     aspect = 0.5 + np.log2(wide / high) / 8
     return np.concatenate(
         [2 * _soft_bins(size, 20), _soft_bins(fill, 6), _soft_bins(aspect, 12)],
@@ -130,7 +130,7 @@ def _shape(pieces: Pieces) -> NDArray[np.float64]:
     )
 
 
-def _place(pieces: Pieces) -> NDArray[np.float64]:
-    height, width = pieces.labels.shape
-    x, y = pieces.centroid
+def _place(segments: Segments) -> NDArray[np.float64]:
+    height, width = segments.labels.shape
+    x, y = segments.centroid
     return np.concatenate([_soft_bins(x / width, PLACE_BINS), _soft_bins(y / height, PLACE_BINS)], axis=1)

@@ -1,6 +1,6 @@
-"""Which piece of frame 0 is which piece of frame 1 (paper §4.1, "Matching"; system §1c).
+"""Which segment of frame 0 is which segment of frame 1 (paper §4.1, "Matching"; system §1c).
 
-Two pieces are alike when their descriptors overlap (histogram intersection) and neither their places nor their
+Two segments are alike when their descriptors overlap (histogram intersection) and neither their places nor their
 sizes differ much. A pair is a match when each is the other's best candidate; everything else stays unmatched.
 """
 
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.runtime.jit import compiled
-from animeinterp.sgm.segments import Pieces
+from animeinterp.runtime.jit import cached_njit
+from animeinterp.sgm.segments import Segments
 
 # The paper gives 0.15 of the diagonal, the published code 0.14; the golden outputs follow the code.
 DISTANCE_FREE = 0.14
@@ -23,11 +23,11 @@ SIZE_WEIGHT = 0.05
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Matching:
-    """Candidates and matches between the K0 pieces of frame 0 and the K1 pieces of frame 1.
+    """Candidates and matches between the K0 segments of frame 0 and the K1 segments of frame 1.
 
     score: float32 (K0, K1), affinity minus penalties; higher is better.
-    match01: int64 (K0,), the matched piece of frame 1, or -1.
-    match10: int64 (K1,), the matched piece of frame 0, or -1.
+    match01: int64 (K0,), the matched segment of frame 1, or -1.
+    match10: int64 (K1,), the matched segment of frame 0, or -1.
     """
 
     score: NDArray[np.float32]
@@ -35,7 +35,7 @@ class Matching:
     match10: NDArray[np.int64]
 
 
-@compiled(fastmath=True)
+@cached_njit(fastmath=True)
 def _histogram_intersection(features0: NDArray[np.float32], features1: NDArray[np.float32]) -> NDArray[np.float32]:
     count0, length = features0.shape
     count1 = features1.shape[0]
@@ -61,16 +61,16 @@ def affinity(features0: NDArray[np.float32], features1: NDArray[np.float32]) -> 
     return np.asarray(_histogram_intersection(rows0, rows1))
 
 
-def distance_penalty(pieces0: Pieces, pieces1: Pieces) -> NDArray[np.float64]:
-    """What pieces lose for lying apart: 0.2 d where the centroid distance d, in frame diagonals, passes 0.14."""
-    apart = pieces0.centroid[:, :, None] - pieces1.centroid[:, None, :]
-    distance = np.hypot(apart[0], apart[1]) / np.hypot(*pieces0.labels.shape)
+def distance_penalty(segments0: Segments, segments1: Segments) -> NDArray[np.float64]:
+    """What segments lose for lying apart: 0.2 d where the centroid distance d, in frame diagonals, passes 0.14."""
+    apart = segments0.centroid[:, :, None] - segments1.centroid[:, None, :]
+    distance = np.hypot(apart[0], apart[1]) / np.hypot(*segments0.labels.shape)
     return np.where(distance > DISTANCE_FREE, DISTANCE_WEIGHT * distance, 0.0)
 
 
-def size_penalty(pieces0: Pieces, pieces1: Pieces) -> NDArray[np.float64]:
-    """What pieces lose for differing in size: 0.05 q where the area ratio q >= 1 passes 3."""
-    ratio = pieces0.area[:, None] / pieces1.area[None, :]
+def size_penalty(segments0: Segments, segments1: Segments) -> NDArray[np.float64]:
+    """What segments lose for differing in size: 0.05 q where the area ratio q >= 1 passes 3."""
+    ratio = segments0.area[:, None] / segments1.area[None, :]
     ratio = np.maximum(ratio, 1 / ratio)
     return np.where(ratio > SIZE_RATIO_FREE, SIZE_WEIGHT * ratio, 0.0)
 
@@ -86,11 +86,13 @@ def mutual_best(score: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[
     return match01, match10
 
 
-def match(pieces0: Pieces, pieces1: Pieces, features0: NDArray[np.float32], features1: NDArray[np.float32]) -> Matching:
-    """Match the pieces of two frames of one size.
+def match(
+    segments0: Segments, segments1: Segments, features0: NDArray[np.float32], features1: NDArray[np.float32]
+) -> Matching:
+    """Match the segments of two frames of one size.
 
-    features0, features1: float32 (K0, N) and (K1, N), the pieces' descriptors, each row summing to 1.
+    features0, features1: float32 (K0, N) and (K1, N), the segments' descriptors, each row summing to 1.
     """
-    penalty = distance_penalty(pieces0, pieces1) + size_penalty(pieces0, pieces1)
+    penalty = distance_penalty(segments0, segments1) + size_penalty(segments0, segments1)
     score = (affinity(features0, features1) - penalty).astype(np.float32)
     return Matching(score, *mutual_best(score))

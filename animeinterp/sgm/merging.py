@@ -1,11 +1,11 @@
-"""Fills → pieces: small fills join the neighbour of most similar colours, lines are thinned (system §1a).
+"""Fills → segments: small fills join the neighbor of most similar colors, lines are thinned (system §1a).
 
-The published method scans the whole frame for every label of every pass. Here a piece is a set of whole
-fills: a pass moves fills between labels, and looks only at the pixels of small pieces, their rims and their
-neighbours.
+The published method scans the whole frame for every label of every pass. Here a segment is a set of whole
+fills: a pass moves fills between labels, and looks only at the pixels of small segments, their rims and their
+neighbors.
 
-Similar colours means similar histograms, whose bins span each piece's own range: they tell shades and
-textures apart, but two pieces of one flat colour each look alike whatever the colours.
+Similar colors means similar histograms, whose bins span each segment's own range: they tell shades and
+textures apart, but two segments of one flat color each look alike whatever the colors.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.runtime.jit import compiled
+from animeinterp.runtime.jit import cached_njit
 
-SMALL = 500  # px; pieces from this area up are never merged away
+SMALL = 500  # px; segments from this area up are never merged away
 PASSES = 10
-LAYERS = 100  # lines more than twice as thick keep a core, which becomes a piece
+LAYERS = 100  # lines more than twice as thick keep a core, which becomes a segment
 _BINS = 25
 _AROUND = ((-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1), (0, 1), (-1, 1))  # (dx, dy), clockwise
 
@@ -33,7 +33,7 @@ class _Groups(NamedTuple):
 
 
 class _Fills(NamedTuple):
-    """What stays true of the fills while pieces form: the pixels of small ones, the colours of large ones.
+    """What stays true of the fills while segments form: the pixels of small ones, the colors of large ones.
 
     area: (n,) px. pixels: positions of each small fill in the margined map. slot: a large fill's row in
     `counts`, -1 for small ones. counts: (large fills, 3, 256), the pixels of each value.
@@ -46,20 +46,20 @@ class _Fills(NamedTuple):
 
 
 class _Rim(NamedTuple):
-    """Scratch space for the rim of one piece: its neighbours' labels, and pixels shared with each label."""
+    """Scratch space for the rim of one segment: its neighbors' labels, and pixels shared with each label."""
 
-    neighbours: NDArray[np.int32]
+    neighbors: NDArray[np.int32]
     shared: NDArray[np.int64]
     seen: NDArray[np.int32]
 
 
-def merge_small_pieces(fills: NDArray[np.int32], frame: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """Merge small pieces into neighbours by the published rules, in up to 10 passes.
+def merge_small_segments(fills: NDArray[np.int32], frame: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Merge small segments into neighbors by the published rules, in up to 10 passes.
 
     fills: (H, W) int32, 0 = line, 1..n. frame: (H, W, 3) uint8, RGB.
     Returns (H, W) int32, labels out of 0..n.
     """
-    # A margin of line: it is nobody's neighbour, and every pixel of a piece has all its eight neighbours.
+    # A margin of line: it is nobody's neighbor, and every pixel of a segment has all its eight neighbors.
     canvas = np.pad(fills, 1)
     colors = np.pad(frame, ((1, 1), (1, 1), (0, 0))).reshape(-1, 3)
     count = int(fills.max()) + 1
@@ -73,10 +73,10 @@ def merge_small_pieces(fills: NDArray[np.int32], frame: NDArray[np.uint8]) -> ND
         members = _group(label, count)
         area = np.bincount(label, known.area, count).astype(np.int64)
         point[changed] = area[changed] == 1
-        for piece in np.flatnonzero(_lonely(canvas, label, known.pixels, members, area, changed)):
-            fills_of = members.items[members.start[piece] : members.start[piece + 1]]
+        for segment in np.flatnonzero(_lonely(canvas, label, known.pixels, members, area, changed)):
+            fills_of = members.items[members.start[segment] : members.start[segment + 1]]
             own = [known.pixels.items[slice(*known.pixels.start[fill : fill + 2])] for fill in fills_of]
-            point[piece] = _contour_is_point(*np.divmod(np.concatenate(own), canvas.shape[1]))
+            point[segment] = _contour_is_point(*np.divmod(np.concatenate(own), canvas.shape[1]))
         merged = _merge_pass(canvas, colors, label, known, members, area, point, histograms, changed, rim, turn * count)
         moved = merged != label
         changed[label[moved]] = True
@@ -91,7 +91,7 @@ def merge_small_pieces(fills: NDArray[np.int32], frame: NDArray[np.uint8]) -> ND
 def _contour_is_point(y: NDArray[np.int32], x: NDArray[np.int32]) -> bool:
     """Whether, of the outer contours of these pixels, the one that OpenCV finds first is a point.
 
-    A piece that fell apart has several contours, and the published rule looks at one only: whichever OpenCV
+    A segment that fell apart has several contours, and the published rule looks at one only: whichever OpenCV
     lists first. So OpenCV is asked.
     """
     mask = np.zeros((np.ptp(y) + 1, np.ptp(x) + 1), np.uint8)
@@ -100,7 +100,7 @@ def _contour_is_point(y: NDArray[np.int32], x: NDArray[np.int32]) -> bool:
     return len(cv2.approxPolyDP(contours[0], 0.02 * cv2.arcLength(contours[0], True), True)) == 1
 
 
-@compiled()
+@cached_njit()
 def _group(group_of, count):  # type: ignore[no-untyped-def]
     """The positions of an array grouped by its values."""
     start = np.zeros(count + 1, np.int64)
@@ -116,7 +116,7 @@ def _group(group_of, count):  # type: ignore[no-untyped-def]
     return _Groups(items, start)
 
 
-@compiled()
+@cached_njit()
 def _collect(canvas, colors, count):  # type: ignore[no-untyped-def]
     """The `_Fills` of a flattened map; line pixels are in none of them."""
     area = np.zeros(count, np.int64)
@@ -146,31 +146,31 @@ def _collect(canvas, colors, count):  # type: ignore[no-untyped-def]
     return _Fills(area, _Groups(items, start), slot, counts)
 
 
-@compiled()
+@cached_njit()
 def _lonely(canvas, label, pixels, members, area, changed):  # type: ignore[no-untyped-def]
-    """Which changed small pieces of several pixels have one that touches none of its own: a possible `point`.
+    """Which changed small segments of several pixels have one that touches none of its own: a possible `point`.
 
-    (A contour is simplified to a point if it is one, or were over 40 times longer than the piece is wide.)
+    (A contour is simplified to a point if it is one, or were over 40 times longer than the segment is wide.)
     """
     flat = canvas.reshape(-1)
     row = canvas.shape[1]
     around = np.array([1, -1, row, -row, row + 1, row - 1, -row + 1, -row - 1])
     lonely = np.zeros(area.size, np.bool_)
-    for piece in range(1, area.size):
-        if not changed[piece] or area[piece] < 2 or area[piece] >= SMALL:
+    for segment in range(1, area.size):
+        if not changed[segment] or area[segment] < 2 or area[segment] >= SMALL:
             continue
-        for fill in members.items[members.start[piece] : members.start[piece + 1]]:
+        for fill in members.items[members.start[segment] : members.start[segment + 1]]:
             for here in pixels.items[pixels.start[fill] : pixels.start[fill + 1]]:
                 alone = True
                 for step in around:
-                    if label[flat[here + step]] == piece:
+                    if label[flat[here + step]] == segment:
                         alone = False
                         break
-                lonely[piece] |= alone
+                lonely[segment] |= alone
     return lonely
 
 
-@compiled()
+@cached_njit()
 def _merge_pass(  # type: ignore[no-untyped-def]
     canvas, colors, label, known, members, area, point, histograms, changed, rim, stamp
 ):
@@ -180,76 +180,76 @@ def _merge_pass(  # type: ignore[no-untyped-def]
     changed: whose row of `histograms` is out of date. stamp: not less than any used before.
     """
     current = label.copy()
-    for piece in range(1, area.size):
-        if area[piece] == 0 or area[piece] >= SMALL:
+    for segment in range(1, area.size):
+        if area[segment] == 0 or area[segment] >= SMALL:
             continue
-        neighbours = _find_rim(canvas, label, current, known.pixels, members, piece, rim, stamp + piece)
-        target = piece
+        neighbors = _find_rim(canvas, label, current, known.pixels, members, segment, rim, stamp + segment)
+        target = segment
         similarity, best, contact = -1.0, -1.0, -1
-        if neighbours == 0 and area[piece] < 5:
+        if neighbors == 0 and area[segment] < 5:
             target = 0
-        if neighbours > 0 and changed[piece]:
-            _histogram(piece, colors, known, members, histograms[piece])
-            changed[piece] = False
-        for other in rim.neighbours[:neighbours]:
+        if neighbors > 0 and changed[segment]:
+            _histogram(segment, colors, known, members, histograms[segment])
+            changed[segment] = False
+        for other in rim.neighbors[:neighbors]:
             if changed[other]:
                 _histogram(other, colors, known, members, histograms[other])
                 changed[other] = False
-            # The last two rules judge by what this leaves behind, the similarity to the last neighbour: so
+            # The last two rules judge by what this leaves behind, the similarity to the last neighbor: so
             # does the published code, where the best one was meant.
-            similarity = _similarity(histograms[piece], histograms[other])
+            similarity = _similarity(histograms[segment], histograms[other])
             if similarity > best:
                 best, contact, target = similarity, rim.shared[other], other
             rim.shared[other] = 0
-        size = area[piece]
+        size = area[segment]
         if (
-            point[piece]
-            or (size < 300 and neighbours == 1)
-            or (size < 500 and neighbours == 1 and contact > 2)
+            point[segment]
+            or (size < 300 and neighbors == 1)
+            or (size < 500 and neighbors == 1 and contact > 2)
             or size < 50
             or (similarity > 0.2 and size < 150 and contact > 1)
             or (similarity > 0.25 and size < 250 and contact > 8)
         ):
-            for fill in members.items[members.start[piece] : members.start[piece + 1]]:
+            for fill in members.items[members.start[segment] : members.start[segment + 1]]:
                 current[fill] = target
     return current
 
 
-@compiled()
-def _find_rim(canvas, label, current, pixels, members, piece, rim, stamp):  # type: ignore[no-untyped-def]
-    """Collect who owns the 4-connected rim of a piece, in order, without lines; returns how many they are."""
+@cached_njit()
+def _find_rim(canvas, label, current, pixels, members, segment, rim, stamp):  # type: ignore[no-untyped-def]
+    """Collect who owns the 4-connected rim of a segment, in order, without lines; returns how many they are."""
     flat = canvas.reshape(-1)
     sides = np.array([1, -1, canvas.shape[1], -canvas.shape[1]])
-    neighbours = 0
-    for fill in members.items[members.start[piece] : members.start[piece + 1]]:
+    neighbors = 0
+    for fill in members.items[members.start[segment] : members.start[segment + 1]]:
         for here in pixels.items[pixels.start[fill] : pixels.start[fill + 1]]:
             for step in sides:
                 there = here + step
                 fill_there = flat[there]
-                if fill_there == fill or rim.seen[there] == stamp or label[fill_there] == piece:
+                if fill_there == fill or rim.seen[there] == stamp or label[fill_there] == segment:
                     continue
                 rim.seen[there] = stamp
-                # May be `piece` itself, where another has joined it in this pass.
+                # May be `segment` itself, where another has joined it in this pass.
                 other = current[fill_there]
                 if other == 0:
                     continue
                 if rim.shared[other] == 0:
-                    place = neighbours
-                    while place > 0 and rim.neighbours[place - 1] > other:
-                        rim.neighbours[place] = rim.neighbours[place - 1]
+                    place = neighbors
+                    while place > 0 and rim.neighbors[place - 1] > other:
+                        rim.neighbors[place] = rim.neighbors[place - 1]
                         place -= 1
-                    rim.neighbours[place] = other
-                    neighbours += 1
+                    rim.neighbors[place] = other
+                    neighbors += 1
                 rim.shared[other] += 1
-    return neighbours
+    return neighbors
 
 
-@compiled()
-def _histogram(piece, colors, known, members, out):  # type: ignore[no-untyped-def]
+@cached_njit()
+def _histogram(segment, colors, known, members, out):  # type: ignore[no-untyped-def]
     """25 bins per channel, blue first as published (similarities are summed in that order); sums to 1."""
     counts = np.zeros((3, 256), np.int32)
     pixels = known.pixels
-    for fill in members.items[members.start[piece] : members.start[piece + 1]]:
+    for fill in members.items[members.start[segment] : members.start[segment + 1]]:
         if known.slot[fill] >= 0:
             counts += known.counts[known.slot[fill]]
         for here in pixels.items[pixels.start[fill] : pixels.start[fill + 1]]:
@@ -260,7 +260,7 @@ def _histogram(piece, colors, known, members, out):  # type: ignore[no-untyped-d
     out /= 3 * counts[0].sum()
 
 
-@compiled()
+@cached_njit()
 def _fill_bins(counts, bins):  # type: ignore[no-untyped-def]
     """Bins of equal width from the lowest to the highest value that occurs, placed as by numpy.histogram."""
     low, high = 0, 255
@@ -280,7 +280,7 @@ def _fill_bins(counts, bins):  # type: ignore[no-untyped-def]
         bins[place] += counts[value]
 
 
-@compiled()
+@cached_njit()
 def _similarity(a, b):  # type: ignore[no-untyped-def]
     """Histogram intersection, summed in numpy's pairwise order so that ties fall as published."""
     sums = np.zeros(8)
@@ -295,20 +295,20 @@ def _similarity(a, b):  # type: ignore[no-untyped-def]
 
 
 def thin_lines(fills: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Give line pixels the label of a labelled neighbour, layer by layer, up to 100 layers.
+    """Give line pixels the label of a labeled neighbor, layer by layer, up to 100 layers.
 
     fills: (H, W) int32, 0 = line.
     Returns (H, W) int32; 0 is left only in lines that no layer reached.
     """
-    labelled = (fills != 0).astype(np.uint8)
+    labeled = (fills != 0).astype(np.uint8)
     cross = np.asarray(cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)), np.uint8)
-    front = np.flatnonzero(np.asarray(cv2.dilate(labelled, cross)) > labelled)
+    front = np.flatnonzero(np.asarray(cv2.dilate(labeled, cross)) > labeled)
     return np.asarray(_thin(np.ascontiguousarray(fills), front))
 
 
-@compiled()
+@cached_njit()
 def _label_beside(labels, y, x):  # type: ignore[no-untyped-def]
-    """The label of the first labelled neighbour in the order W, NW, N, NE, E, SE, S, SW; 0 if none."""
+    """The label of the first labeled neighbor in the order W, NW, N, NE, E, SE, S, SW; 0 if none."""
     height, width = labels.shape
     for dx, dy in _AROUND:
         v, u = y + dy, x + dx
@@ -319,9 +319,9 @@ def _label_beside(labels, y, x):  # type: ignore[no-untyped-def]
     return np.int32(0)
 
 
-@compiled()
+@cached_njit()
 def _thin(fills, first_front):  # type: ignore[no-untyped-def]
-    """See `thin_lines`; a layer looks only at the front: line pixels with a labelled one on a side."""
+    """See `thin_lines`; a layer looks only at the front: line pixels with a labeled one on a side."""
     height, width = fills.shape
     out = fills.copy()
     # The margin counts as queued, so that no pixel is looked up outside the frame.
@@ -359,11 +359,11 @@ def _thin(fills, first_front):  # type: ignore[no-untyped-def]
 def relabel_by_area(fills: NDArray[np.int32]) -> NDArray[np.int32]:
     """Number the labels by area, ascending.
 
-    fills: (H, W) int32, >= 0. Returns (H, W) int32, 0 = the smallest piece .. K-1 = the largest.
+    fills: (H, W) int32, >= 0. Returns (H, W) int32, 0 = the smallest segment .. K-1 = the largest.
     """
     area = np.bincount(fills.reshape(-1))
     present = np.flatnonzero(area)
-    # numpy's default sort, not a stable one: pieces of equal area come in the published order.
+    # numpy's default sort, not a stable one: segments of equal area come in the published order.
     order = present[np.argsort(area[present])]
     rank = np.zeros(len(area), np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)

@@ -1,6 +1,7 @@
 """Which way a ground slides that repeats itself: a fence, a tiled floor, a row of windows behind a figure.
 
-Moved by one of its periods such a ground looks the same, so that each of its pieces, and DIS, takes the nearest motion,
+Moved by one of its periods such a ground looks the same, so that each of its segments, and DIS, takes the nearest
+motion,
 and a fence that pans by most of a period slides back instead of on. What does not repeat itself, a stone before the
 fence, tells the one motion of all. Deviation: the paper knows no such step; its matching takes the nearest picket.
 
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animeinterp.flow import color_error, dis_flow
-from animeinterp.sgm.segments import Pieces
+from animeinterp.sgm.segments import Segments
 
 _PIXELS = 240 * 135  # of the small pictures
 _LEAST_SIDE = 24  # px; smaller pictures show no period
@@ -29,10 +30,10 @@ _APART = 3  # px between peaks
 _NEAR, _NEAR_SHARE = 2.0, 0.05  # px, and of its length, by which two motions may miss being a period apart
 _REACH = 0.25, 0.4  # of the width and height, the longest motion
 _REACH_TWICE = 0.5, 0.8  # two periods of that length
-_SAME, _DIFFERENT = 6.0, 18.0  # levels: a colour that fits, and one that does not
+_SAME, _DIFFERENT = 6.0, 18.0  # levels: a color that fits, and one that does not
 _OWN = 0.5  # times the error that slides leave in a figure, its own motion leaves at most
 _EDGE = 4.0  # levels per px
-_MOST = 0.6  # of a piece's edges
+_MOST = 0.6  # of a segment's edges
 _LEAST_VOTES, _MAJORITY = 0.002, 1.5  # of the edges, for a difference; times the other's votes, to win
 
 Translation = tuple[float, float]
@@ -40,7 +41,7 @@ _Floats = NDArray[np.float32]
 
 
 class _Side(NamedTuple):
-    """A small picture, uint8 (h, w, 3), and its pieces' labels, where it has edges, and the spectra of its slopes."""
+    """A small picture, uint8 (h, w, 3), and its segments' labels, where it has edges, and the spectra of its slopes."""
 
     picture: NDArray[np.uint8]
     labels: NDArray[np.int32]
@@ -48,12 +49,13 @@ class _Side(NamedTuple):
     spectra: list[NDArray[Any]]
 
 
-def slide_of_repeats(
-    frame: NDArray[np.uint8], other: NDArray[np.uint8], pieces: Pieces, others: Pieces
+def estimate_periodic_pan(
+    frame: NDArray[np.uint8], other: NDArray[np.uint8], segments: Segments, others: Segments
 ) -> NDArray[np.float32] | None:
     """How the ground of `frame` slides into `other`, float32 (2,), x first, px, to about a px.
 
-    frame, other: uint8 (H, W, 3) RGB of one size, with their pieces. None where the frame does not repeat itself: then
+    frame, other: uint8 (H, W, 3) RGB of one size, with their segments. None where the frame does not repeat itself:
+    then
     matching needs no help.
     """
     height, width = frame.shape[:2]
@@ -61,7 +63,7 @@ def slide_of_repeats(
     size = round(width * scale), round(height * scale)
     if min(size) < _LEAST_SIDE:
         return None
-    first = _side(frame, pieces, size)
+    first = _side(frame, segments, size)
     periods = _periods(_correlation(first, first, _REACH_TWICE))
     if not periods:
         return None
@@ -76,11 +78,11 @@ def slide_of_repeats(
     return np.array([best[0] * width / size[0], best[1] * height / size[1]], np.float32)
 
 
-def _side(frame: NDArray[np.uint8], pieces: Pieces, size: tuple[int, int]) -> _Side:
-    labels = cv2.resize(pieces.labels.astype(np.int32), size, interpolation=cv2.INTER_NEAREST)
+def _side(frame: NDArray[np.uint8], segments: Segments, size: tuple[int, int]) -> _Side:
+    labels = cv2.resize(segments.labels.astype(np.int32), size, interpolation=cv2.INTER_NEAREST)
     picture = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    slopes = [cv2.Sobel(grey, cv2.CV_32F, *axis) / 8 for axis in ((1, 0), (0, 1))]
+    gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    slopes = [cv2.Sobel(gray, cv2.CV_32F, *axis) / 8 for axis in ((1, 0), (0, 1))]
     edges = cv2.dilate((cv2.magnitude(*slopes) > _EDGE).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     # Twice the size: what leaves on one side must not come in on the other.
     room = cv2.getOptimalDFTSize(2 * size[1]), cv2.getOptimalDFTSize(2 * size[0])
@@ -172,7 +174,7 @@ def _beats(first: _Side, second: _Side, slide: Translation, best: Translation) -
 def _votes(here: _Side, there: _Side, slide: Translation, other: Translation) -> int:
     """Pixels at edges that `slide` explains and `other` does not, though it does not lead them behind a figure.
 
-    Only of pieces most of whose edges say so: at the rim of a figure that deforms some pixels fit anything.
+    Only of segments most of whose edges say so: at the rim of a figure that deforms some pixels fit anything.
     """
     fits = _error(here, there, slide) < _SAME
     differs = _error(here, there, other) > _DIFFERENT
@@ -184,25 +186,25 @@ def _votes(here: _Side, there: _Side, slide: Translation, other: Translation) ->
 
 
 def _figure(here: _Side, there: _Side, slide: Translation, other: Translation) -> _Floats:
-    """1 in pieces which a motion of their own, or rest, explains much better than both of these, going back."""
+    """1 in segments which a motion of their own, or rest, explains much better than both of these, going back."""
     flow = dis_flow(here.picture, there.picture)
-    own = np.stack([_per_piece(here.labels, plane)[here.labels] for plane in flow]).astype(np.float32)
+    own = np.stack([_per_segment(here.labels, plane)[here.labels] for plane in flow]).astype(np.float32)
     alone = color_error(here.picture, there.picture, own)
     errors = [_error(here, there, (-x, -y)) for x, y in (slide, other, (0.0, 0.0))]
-    costs = [_per_piece(here.labels, np.nan_to_num(error)) for error in [*errors, alone]]
+    costs = [_per_segment(here.labels, np.nan_to_num(error)) for error in [*errors, alone]]
     figure = np.minimum(costs[2], costs[3]) < _OWN * np.minimum(costs[0], costs[1])
     figure &= np.minimum(costs[0], costs[1]) > _SAME / 2
     return np.asarray(cv2.dilate(figure[here.labels].astype(np.float32), np.ones((3, 3), np.uint8)))
 
 
-def _per_piece(labels: NDArray[np.int32], values: _Floats) -> NDArray[np.float64]:
-    """The mean of each piece, 0 for those too small to be in the small picture."""
+def _per_segment(labels: NDArray[np.int32], values: _Floats) -> NDArray[np.float64]:
+    """The mean of each segment, 0 for those too small to be in the small picture."""
     count = np.bincount(labels.ravel())
     return np.asarray(np.bincount(labels.ravel(), values.ravel()) / np.maximum(count, 1))
 
 
 def _error(here: _Side, there: _Side, slide: Translation) -> _Floats:
-    """Mean difference of the colours after a translation, levels, blurred; NaN, which compares false, outside."""
+    """Mean difference of the colors after a translation, levels, blurred; NaN, which compares false, outside."""
     difference = np.abs(_moved(there.picture.astype(np.float32), slide) - here.picture).mean(axis=2)
     inside = _moved(np.ones(difference.shape, np.float32), slide) > 0.999
     return np.where(inside, cv2.blur(difference, (3, 3)), np.float32(np.nan))

@@ -1,6 +1,6 @@
-"""The colour pieces of a frame: a label map and a table with one row per piece (system §1a).
+"""The color segments of a frame: a label map and a table with one row per segment (system §1a).
 
-Conventions: x before y; boxes inclusive; pieces numbered by area, the smallest 0.
+Conventions: x before y; boxes inclusive; segments numbered by area, the smallest 0.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 
 from animeinterp.config import JAPANESE, WESTERN, LineStyle
 from animeinterp.errors import FrameError, UsageError
-from animeinterp.runtime.jit import compiled
+from animeinterp.runtime.jit import cached_njit
 from animeinterp.sgm.contours import choose_style, line_map
-from animeinterp.sgm.merging import merge_small_pieces, relabel_by_area, thin_lines
+from animeinterp.sgm.merging import merge_small_segments, relabel_by_area, thin_lines
 from animeinterp.sgm.trapped_ball import trapped_ball_fill
 
-MIN_SIDE = 16  # px; smaller frames have no pieces worth matching
+MIN_SIDE = 16  # px; smaller frames have no segments worth matching
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pieces:
-    """The colour pieces of one frame: label map and one table row per piece.
+class Segments:
+    """The color segments of one frame: label map and one table row per segment.
 
     labels: (H, W) int32, 0..K-1 in ascending order of area; every label occurs.
     area: (K,) int64, px.
@@ -44,8 +44,8 @@ class Pieces:
         return len(self.area)
 
 
-def segment(frame: NDArray[np.uint8], style: LineStyle | Literal["auto", "western", "japanese"] = "auto") -> Pieces:
-    """Divide a frame into colour pieces.
+def segment(frame: NDArray[np.uint8], style: LineStyle | Literal["auto", "western", "japanese"] = "auto") -> Segments:
+    """Divide a frame into color segments.
 
     frame: (H, W, 3) uint8, RGB, at least 16x16. style: how lines are found; `auto` looks at the frame.
     Raises FrameError for any other array, UsageError for an unknown style.
@@ -57,16 +57,16 @@ def segment(frame: NDArray[np.uint8], style: LineStyle | Literal["auto", "wester
         )
     frame = np.ascontiguousarray(frame)
     chosen = resolve_style(frame, style)
-    return pieces_between(frame, line_map(frame, chosen), chosen)
+    return segments_between_lines(frame, line_map(frame, chosen), chosen)
 
 
-def pieces_between(frame: NDArray[np.uint8], fillable: NDArray[np.uint8], style: LineStyle) -> Pieces:
-    """The pieces of a frame between the lines of its line map.
+def segments_between_lines(frame: NDArray[np.uint8], fillable: NDArray[np.uint8], style: LineStyle) -> Segments:
+    """The segments of a frame between the lines of its line map.
 
     frame: (H, W, 3) uint8, RGB. fillable: (H, W) uint8, what `line_map(frame, style)` gave.
     """
-    fills = merge_small_pieces(trapped_ball_fill(fillable), frame)
-    return pieces_of(relabel_by_area(thin_lines(fills)), fillable, style)
+    fills = merge_small_segments(trapped_ball_fill(fillable), frame)
+    return measure_segments(relabel_by_area(thin_lines(fills)), fillable, style)
 
 
 def resolve_style(frame: NDArray[np.uint8], style: LineStyle | str) -> LineStyle:
@@ -81,9 +81,9 @@ def resolve_style(frame: NDArray[np.uint8], style: LineStyle | str) -> LineStyle
     return named[style]
 
 
-def pieces_of(
+def measure_segments(
     labels: NDArray[np.int32], fillable: NDArray[np.uint8] | None = None, style: LineStyle = JAPANESE
-) -> Pieces:
+) -> Segments:
     """The table of a given label map.
 
     labels: (H, W) int32, 0..K-1, each present. fillable: its line map; left out, all is fillable.
@@ -91,10 +91,10 @@ def pieces_of(
     area, centroid, box = _measure(labels, int(labels.max()) + 1)
     if fillable is None:
         fillable = np.full(labels.shape, 255, np.uint8)
-    return Pieces(labels, area, centroid, box, fillable, style)
+    return Segments(labels, area, centroid, box, fillable, style)
 
 
-@compiled()
+@cached_njit()
 def _measure(labels, count):  # type: ignore[no-untyped-def]
     """Area, centroid (2, K) and box (4, K) of each label."""
     height, width = labels.shape

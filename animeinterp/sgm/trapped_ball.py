@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.runtime.jit import compiled
+from animeinterp.runtime.jit import cached_njit
 
 FILLS_PER_BALL = 1000  # the published limits; what they leave unfilled counts as line
 FILLS_PER_FLOOD = 20000
@@ -51,7 +51,7 @@ def _offsets(kernel: NDArray[np.uint8], image: NDArray[np.int32]) -> NDArray[np.
     return np.asarray((y - len(kernel) // 2) * image.shape[1] + x - len(kernel) // 2, np.int64)
 
 
-@compiled()
+@cached_njit()
 def _roll(core, fills, made, ball, reach, limit, largest_only):  # type: ignore[no-untyped-def]
     """Make all fills of one ball in `fills`; returns the number of the last one. `core` is used up.
 
@@ -83,7 +83,7 @@ def _roll(core, fills, made, ball, reach, limit, largest_only):  # type: ignore[
     return made
 
 
-@compiled()
+@cached_njit()
 def _flood(live, owner, seed, fill, sides, queue, rim):  # type: ignore[no-untyped-def]
     """Hand the live component of `seed` over to `fill`; returns its size and that of its `rim`."""
     live[seed] = 0
@@ -109,7 +109,7 @@ def _flood(live, owner, seed, fill, sides, queue, rim):  # type: ignore[no-untyp
     return size, rim_size
 
 
-@compiled()
+@cached_njit()
 def _keep_largest(owner, sizes, first):  # type: ignore[no-untyped-def]
     """Drop all fills after `first` but the largest (all of them where several are), renumbered."""
     kept = np.zeros(sizes.size, np.int32)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from animeinterp.data.types import Samples
+from animeinterp.data.types import Batch
 from animeinterp.training.config import GuidanceConfig
 
 _REGIONS = 6  # about how many random regions lie across a sample
@@ -14,7 +14,7 @@ _SHIFT = 0.06  # of the side: standard deviation of a wrong shift
 _TREMBLE = 2.0  # px
 
 
-def corrupt_guidance(samples: Samples, generator: Generator, config: GuidanceConfig) -> Samples:
+def augment_guidance(samples: Batch, generator: Generator, config: GuidanceConfig) -> Batch:
     """Spoil `coarse01`, `coarse10` and, where something is dropped, their trust; nothing else changes.
 
     generator: on the CPU, so that a run is the same on every device. What is shifted, foreign or noisy keeps its

@@ -52,9 +52,9 @@ _MODEL: Mapping[str, Range] = {
     "coarse_flow_added": (0, 4),
     "widths": (1, 1024),
     "synthesis_widths": (1, 1024),
-    "seen_share": (0.01, 1),
-    "seen_pixels": (0, 10**8),
-    "working_share": (0.01, 1),
+    "network_pixel_fraction": (0.01, 1),
+    "network_pixel_range": (0, 10**8),
+    "sgm_pixel_fraction": (0.01, 1),
 }
 _DEVICE = re.compile(r"auto|(cpu|cuda|mps|xpu|hpu|mtia|privateuseone)(:[0-9]{1,3})?")
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from animeinterp.data.types import Samples
+from animeinterp.data.types import Batch
 
 _AHEAD = 2  # batches per thread
 
@@ -17,7 +17,7 @@ _AHEAD = 2  # batches per thread
 class Source(Protocol):
     """Anything that gives training samples."""
 
-    def batches(self, batch_size: int, size: int, seed: int, *, start: int, rank: int, world: int) -> Iterator[Samples]:
+    def batches(self, batch_size: int, size: int, seed: int, *, start: int, rank: int, world: int) -> Iterator[Batch]:
         """Endless batches of `batch_size` samples of `size` x `size` px, beginning with batch number `start`.
 
         What comes depends on the arguments only; the `world` ranks get different samples.
@@ -27,7 +27,7 @@ class Source(Protocol):
 
 def mixed(
     sources: Sequence[tuple[Source, float]], batch_size: int, size: int, seed: int, start: int, rank: int, world: int
-) -> Iterator[Samples]:
+) -> Iterator[Batch]:
     """Endless batches, each from one source, drawn by weight. Arguments as in `Source.batches`."""
     random = np.random.default_rng([seed, rank])
     ends = np.cumsum([weight for _, weight in sources])
@@ -67,12 +67,12 @@ class Ahead:
             mixed(sources, batch_size, size, seed, (start - k + count - 1) // count, rank * count + k, world * count)
             for k in range(count)
         ]
-        self._queues: list[queue.Queue[Samples | Exception]] = [queue.Queue(_AHEAD) for _ in range(count)]
+        self._queues: list[queue.Queue[Batch | Exception]] = [queue.Queue(_AHEAD) for _ in range(count)]
         self._threads = [threading.Thread(target=self._fetch, args=(k,), daemon=True) for k in range(workers)]
         for thread in self._threads:
             thread.start()
 
-    def __next__(self) -> Samples:
+    def __next__(self) -> Batch:
         """The next batch."""
         turn, self._turn = self._turn, (self._turn + 1) % len(self._streams)
         if not self._threads:
@@ -90,7 +90,7 @@ class Ahead:
 
     def _fetch(self, k: int) -> None:
         while not self._closed.is_set():
-            got: Samples | Exception
+            got: Batch | Exception
             try:
                 got = next(self._streams[k])
             except Exception as error:  # raised again where the batch is wanted

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from animeinterp.data.types import Samples
+from animeinterp.data.types import Batch
 from animeinterp.errors import FileError
 from animeinterp.io.files import write_text, writing
-from animeinterp.io.images import write_picture
+from animeinterp.io.images import write_image
 from animeinterp.io.reading import MEGABYTE, read_text
 from animeinterp.training.limits import LOSSES
 
@@ -25,7 +25,7 @@ _HEAD = ",".join((*_FIRST, *LOSSES)) + "\n"
 _EXPECTED = "the log of a training run"
 
 
-class Progress(NamedTuple):
+class TrainingProgress(NamedTuple):
     """Where a run stands; losses and gradient are means since the last report.
 
     losses: unweighted, by name. loss: their weighted sum. gradient: length before clipping. seconds: since the run
@@ -42,7 +42,7 @@ class Progress(NamedTuple):
     seconds: float
 
 
-def write_row(path: Path, progress: Progress) -> None:
+def write_row(path: Path, progress: TrainingProgress) -> None:
     """Add a row to the log, which is made if absent; losses that were not measured are empty. Raises FileError."""
     row = {key: getattr(progress, key) for key in _FIRST} | {name: progress.losses.get(name, "") for name in LOSSES}
     text = io.StringIO()
@@ -67,10 +67,10 @@ def cut_log(path: Path, step: int) -> None:
     write_text(path, "\n".join([head, *kept]) + "\n", force=True)
 
 
-def write_sheet(path: Path, samples: Samples, drawn: Tensor) -> None:
+def write_sheet(path: Path, samples: Batch, drawn: Tensor) -> None:
     """A picture of some samples, one per row: frame 0, drawn, truth, frame 1, error (4 times, on black)."""
     error = 4 * (drawn - samples.truth).abs()
     columns = [samples.frame0, drawn, samples.truth, samples.frame1, error]
     rows = torch.cat([torch.cat([*(column[row] for column in columns)], 2) for row in range(min(_ROWS, len(drawn)))], 1)
     pixels = (rows.float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-    write_picture(path, np.ascontiguousarray(pixels), force=True)
+    write_image(path, np.ascontiguousarray(pixels), force=True)

@@ -1,4 +1,4 @@
-"""What training minimises: mistakes of the flow and of the drawn frame.
+"""What training minimizes: mistakes of the flow and of the drawn frame.
 
 Frames are (N, 3, H, W) float RGB in [0, 1], flow (N, 2, H, W) px. Each loss is a scalar: the mean over pixels, so
 that it does not depend on batch or size. All is float32: call it outside autocast.
@@ -48,7 +48,7 @@ def sequence_loss(steps: Sequence[Tensor], true: Tensor, known: Tensor, decay: f
 def robust(square: Tensor) -> Tensor:
     """A length in px out of its square: as it is when short, its logarithm when long.
 
-    Where pieces are mistaken for others flow is wrong by the width of a scene; such pixels would outweigh all else.
+    Where segments are mistaken for others flow is wrong by the width of a scene; such pixels would outweigh all else.
     """
     length = (square + 0.01).sqrt()
     return _FAR * torch.log1p(length / _FAR)
@@ -69,7 +69,7 @@ def evidence(frame: Tensor) -> Tensor:
     A flat ground that drifts looks the same before and after: to learn its true flow is to learn noise. Found in
     tiles of 8x8 px; H and W are at least 8.
     """
-    light = grey(frame)
+    light = gray(frame)
     across = F.pad((light[..., 1:] - light[..., :-1]).abs(), (0, 1))
     down = F.pad((light[..., 1:, :] - light[..., :-1, :]).abs(), (0, 0, 0, 1))
     edge = (F.max_pool2d(torch.maximum(across, down), 8, ceil_mode=True) > _EDGE).float()
@@ -114,8 +114,8 @@ def laplacian(drawn: Tensor, true: Tensor) -> Tensor:
 
 
 def census(drawn: Tensor, true: Tensor) -> Tensor:
-    """Mean soft Hamming distance of 7x7 ternary patterns of grey: structure, whatever the brightness."""
-    first, second = grey(drawn), grey(true)
+    """Mean soft Hamming distance of 7x7 ternary patterns of gray: structure, whatever the brightness."""
+    first, second = gray(drawn), gray(true)
     total = sum((_pattern_gap(first, second, y, x) for y, x in _PAIRS), drawn.new_zeros(()))
     return total / len(_PAIRS)
 
@@ -151,7 +151,7 @@ def line(drawn: Tensor, true: Tensor) -> Tensor:
 
 def line_map(frame: Tensor) -> Tensor:
     """Where a frame is darker than its surroundings, as lines and dark sides of edges are: (N, 1, H, W) in [0, 1]."""
-    luma = grey(frame)
+    luma = gray(frame)
     around = (9 * F.avg_pool2d(luma, 3, 1, 1, count_include_pad=False) - luma) / 8
     contrast = (around - luma - _FAINT).clamp(min=0)
     # Never flat, so that a clear line in the wrong place is still pushed.
@@ -176,6 +176,6 @@ def distance_to(marks: Tensor) -> Tensor:
     return square.clamp(max=_REACH**2).sqrt()
 
 
-def grey(frame: Tensor) -> Tensor:
+def gray(frame: Tensor) -> Tensor:
     """Luma: (N, 3, H, W) → (N, 1, H, W)."""
     return _GREY[0] * frame[:, :1] + _GREY[1] * frame[:, 1:2] + _GREY[2] * frame[:, 2:]

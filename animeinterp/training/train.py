@@ -21,18 +21,18 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from animeinterp.data.types import Samples
+from animeinterp.data.types import Batch
 from animeinterp.device import choose_device
 from animeinterp.errors import AnimeInterpError, UsageError
 from animeinterp.io.files import lock_folder, make_folder
 from animeinterp.training import losses
-from animeinterp.training.augment import corrupt_guidance
+from animeinterp.training.augment import augment_guidance
 from animeinterp.training.build import build_lpips, build_network, build_sources
 from animeinterp.training.checkpoint import State, restore, save
 from animeinterp.training.config import CHECKPOINT, LossConfig, TrainingConfig, check_new_run
 from animeinterp.training.limits import FRAME_LOSSES
 from animeinterp.training.loader import Ahead, Source
-from animeinterp.training.log import Progress, cut_log, write_row, write_sheet
+from animeinterp.training.log import TrainingProgress, cut_log, write_row, write_sheet
 from animeinterp.weights.loading import load_weights
 
 LOG = "log.csv"
@@ -44,7 +44,7 @@ def train(
     config: TrainingConfig,
     resume: Path | None = None,
     minutes: float | None = None,
-    report: Callable[[Progress], object] | None = None,
+    report: Callable[[TrainingProgress], object] | None = None,
     *,
     network: nn.Module | None = None,
     sources: Sequence[tuple[Source, float]] | None = None,
@@ -105,7 +105,7 @@ class _Loop:
         device: torch.device,
         rank: int,
         world: int,
-        report: Callable[[Progress], object] | None,
+        report: Callable[[TrainingProgress], object] | None,
     ) -> None:
         self.config, self.state, self.device = config, state, device
         self.rank, self.world, self.report = rank, world, report
@@ -116,12 +116,12 @@ class _Loop:
         self.noted: dict[str, list[Tensor]] = {}
         self.since = time.monotonic()
 
-    def step(self, samples: Samples) -> None:
+    def step(self, samples: Batch) -> None:
         """One step: the state's network, average and count change."""
         config, state = self.config, self.state
         generator = torch.Generator().manual_seed(_mixed_seed(config.seed, state.step, self.rank))
         torch.manual_seed(_mixed_seed(config.seed, state.step, self.rank) ^ 1)
-        samples = corrupt_guidance(Samples(*(_moved(p, self.device) for p in samples)), generator, config.guidance)
+        samples = augment_guidance(Batch(*(_moved(p, self.device) for p in samples)), generator, config.guidance)
         rate = learning_rate(config, state.step)
         for group in state.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
@@ -130,20 +130,20 @@ class _Loop:
             t = samples.t if state.step >= config.loss.frames_from else None
             output = state.network(samples.frame0, samples.frame1, *samples[4:8], t)
             perceived = self._perceived(output, samples)
-        loss, parts = measure(config.loss, output, samples, state.step, perceived)
+        loss, parts = compute_losses(config.loss, output, samples, state.step, perceived)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         average_gradients(self.parameters, self.world)
         length = nn.utils.clip_grad_norm_(self.parameters, config.clip)
         if self._usable(length):
             state.optimizer.step()
-            follow(state.average, state.network, min(config.ema, (1 + state.step) / (10 + state.step)))
+            update_ema(state.average, state.network, min(config.ema, (1 + state.step) / (10 + state.step)))
         state.step += 1
         self._note(rate, {"loss": loss.detach(), "gradient": length, **parts})
         if self.rank == 0 and state.step % config.sheet_every == 0:
             self._draw_sheet(samples)
 
-    def _perceived(self, output: Any, samples: Samples) -> Tensor | None:
+    def _perceived(self, output: Any, samples: Batch) -> Tensor | None:
         if self.lpips is None or self.state.step < self.config.loss.frames_from:
             return None
         drawn, truth = output.frame.float().clamp(0, 1), samples.truth
@@ -176,23 +176,23 @@ class _Loop:
         state.seconds += now - self.since
         speed = len(self.noted["loss"]) * config.batch * self.world / max(now - self.since, 1e-9)
         loss, gradient = means.pop("loss"), means.pop("gradient")
-        progress = Progress(state.step, config.steps, loss, means, rate, gradient, speed, state.seconds)
+        progress = TrainingProgress(state.step, config.steps, loss, means, rate, gradient, speed, state.seconds)
         if self.rank == 0:
             write_row(Path(config.folder) / LOG, progress)
         if self.report is not None:
             self.report(progress)
         self.noted, self.since = {}, now
 
-    def _draw_sheet(self, samples: Samples) -> None:
-        few = Samples(*(plane[:_SHOWN] for plane in samples))
+    def _draw_sheet(self, samples: Batch) -> None:
+        few = Batch(*(plane[:_SHOWN] for plane in samples))
         network = self.state.average
         with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             drawn = network(few.frame0, few.frame1, *few[4:8], few.t).frame
         write_sheet(Path(self.config.folder) / f"sheet-{self.state.step:07d}.png", few, drawn)
 
 
-def measure(
-    weights: LossConfig, output: Any, samples: Samples, step: int, perceived: Tensor | None = None
+def compute_losses(
+    weights: LossConfig, output: Any, samples: Batch, step: int, perceived: Tensor | None = None
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The weighted sum of all losses, and each by name, of what the network made of the samples.
 
@@ -228,7 +228,7 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     return config.learning_rate * (config.last + (1 - config.last) * (1 + math.cos(math.pi * min(done, 1))) / 2)
 
 
-def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
+def update_ema(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Move the averaged weights a little towards the network's (exponential moving average)."""
     with torch.no_grad():
         torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from animeinterp.errors import UsageError
 from animeinterp.video.cadence.cuts import CutList
 from animeinterp.video.sink.encoders import container_of
-from animeinterp.video.source.info import Film
+from animeinterp.video.source.info import VideoInfo
 from animeinterp.video.timeline import Grid, grid_of, parse_rate
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def grid_for(options: VideoOptions, rate: Fraction) -> Grid:
     return grid_of(rate, fps=options.fps, times=options.times, slow=options.slow, preview=options.preview)
 
 
-def check_span(grid: Grid, film: Film) -> None:
+def check_span(grid: Grid, film: VideoInfo) -> None:
     """Raise UsageError if a preview would show nothing of the film."""
     if grid.begin and grid.begin >= film.duration:
         raise UsageError(
@@ -48,7 +48,7 @@ def check_span(grid: Grid, film: Film) -> None:
         )
 
 
-def notes_on(grid: Grid, film: Film, cuts: CutList | None) -> list[str]:
+def notes_on(grid: Grid, film: VideoInfo, cuts: CutList | None) -> list[str]:
     """Sentences on what of the source the new film will not show, and on cuts that it cannot have."""
     notes = []
     stop = film.duration if grid.end is None else min(film.duration, grid.end)

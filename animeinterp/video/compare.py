@@ -22,7 +22,7 @@ _SMALLEST = 9  # px; smaller letters cannot be read
 _MARGIN = 2  # px, at least
 
 
-def beside(
+def comparison_frame(
     source: Frame, new: Frame, time: Fraction, how: Compare, labels: tuple[str, str] = ("source", "new")
 ) -> Frame:
     """Show the source's frame and the new one.

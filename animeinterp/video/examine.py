@@ -20,7 +20,7 @@ from animeinterp.frame import has_alpha
 from animeinterp.video.sink.encoders import ANIMATED, Encoding, choose_encoder, container_of
 from animeinterp.video.source.color import is_readable, is_rgb
 from animeinterp.video.source.decoding import decoded
-from animeinterp.video.source.info import Film
+from animeinterp.video.source.info import VideoInfo
 from animeinterp.video.source.probe import MAX_PIXELS
 from animeinterp.video.source.reader import Reader
 
@@ -34,8 +34,8 @@ _STRONG, _COUNT = 8, 16
 
 
 def examined(
-    film: Film, target: Path, encoding: Encoding, *, begin: Fraction = Fraction(0), end: Fraction | None = None
-) -> Film:
+    film: VideoInfo, target: Path, encoding: Encoding, *, begin: Fraction = Fraction(0), end: Fraction | None = None
+) -> VideoInfo:
     """Return the film with `alpha`, `headroom` and `sited` as its frames and the target need them.
 
     Args:
@@ -68,12 +68,12 @@ def examined(
     return replace(film, sited=False) if to_yuv else film
 
 
-def _with_note(film: Film) -> Film:
-    note = f"colors are approximate, because the film's matrix (code {film.colour.matrix} of H.273) cannot become RGB"
+def _with_note(film: VideoInfo) -> VideoInfo:
+    note = f"colors are approximate, because the film's matrix (code {film.color.matrix} of H.273) cannot become RGB"
     return replace(film, notes=(*film.notes, note))
 
 
-def _check_holds_alpha(target: Path, film: Film, encoding: Encoding, first: Fraction) -> None:
+def _check_holds_alpha(target: Path, film: VideoInfo, encoding: Encoding, first: Fraction) -> None:
     try:
         choose_encoder(target, film, encoding)
     except UsageError as error:
@@ -81,7 +81,7 @@ def _check_holds_alpha(target: Path, film: Film, encoding: Encoding, first: Frac
         raise UsageError(f"{error}; frame {number}, at {float(first):.3f} s, is the first that is not opaque") from None
 
 
-def _first_transparent(film: Film, begin: Fraction, end: Fraction | None) -> Fraction | None:
+def _first_transparent(film: VideoInfo, begin: Fraction, end: Fraction | None) -> Fraction | None:
     """When the first frame stands that is not wholly opaque, s; None if all are."""
     for shown in Reader(film, start=begin):
         if end is not None and shown.time >= end:
@@ -92,18 +92,18 @@ def _first_transparent(film: Film, begin: Fraction, end: Fraction | None) -> Fra
     return None
 
 
-def _is_yuv(film: Film) -> bool:
+def _is_yuv(film: VideoInfo) -> bool:
     return not (film.is_folder or film.webp or is_rgb(film.pix_fmt))
 
 
-def _may_exceed_range(film: Film) -> bool:
+def _may_exceed_range(film: VideoInfo) -> bool:
     """Whether a film's luma could leave the limited range: not RGB, and not of the full range."""
     if not _is_yuv(film) or film.pix_fmt.startswith(("yuvj", "ya", "mono", "xyz")):
         return False
-    return film.colour.range != _FULL and not (film.colour.range == 0 and film.pix_fmt.startswith("gray"))
+    return film.color.range != _FULL and not (film.color.range == 0 and film.pix_fmt.startswith("gray"))
 
 
-def _exceeds_range(film: Film, begin: Fraction, end: Fraction | None) -> bool:
+def _exceeds_range(film: VideoInfo, begin: Fraction, end: Fraction | None) -> bool:
     """Whether more of a film's luma leaves the limited range than what encoders overshoot by."""
     length = (film.duration if end is None else end) - begin
     count = max(1, round(length * film.rate))
@@ -118,7 +118,7 @@ def _exceeds_range(film: Film, begin: Fraction, end: Fraction | None) -> bool:
     return any(_is_outside(picture) for picture in _pictures(film, begin, end))
 
 
-def _pictures(film: Film, begin: Fraction, end: Fraction | None, *, keyframes: bool = False) -> Iterator[Any]:
+def _pictures(film: VideoInfo, begin: Fraction, end: Fraction | None, *, keyframes: bool = False) -> Iterator[Any]:
     """Decode a span of a film, over what is damaged."""
     pictures = decoded(
         film.path,

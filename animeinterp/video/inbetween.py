@@ -1,6 +1,6 @@
-"""Frames between two drawings of a film: analysed once, matched once, and only where something changes.
+"""Frames between two drawings of a film: analyzed once, matched once, and only where something changes.
 
-Drawings are analysed by a thread while those before are drawn. Where a figure moves before a still background only
+Drawings are analyzed by a thread while those before are drawn. Where a figure moves before a still background only
 the part around it is worked on. Where memory runs out the motion is looked for at a smaller size.
 """
 
@@ -31,7 +31,7 @@ _CHANGED = 6
 # Of 255, of single pixels, plus so many times the median difference: snow, a cursor, the dot of an eye.
 _SPECK, _SPECK_NOISE = 24, 9
 _MARGIN = 64  # px around what changes: the motion there has to be seen whole
-# Of a frame: a part costs analyses of its own, twice a pair where whole drawings cost one.
+# Of a frame: a part costs analyzes of its own, twice a pair where whole drawings cost one.
 _PART = 0.85
 _SMALLEST = 96 * 54  # working pixels; below this there is nothing left to match
 

@@ -1,7 +1,7 @@
 """The job: a film in, a smoother film out.
 
     read ─► drawings ─► schedule ─► draw ─► segments ─► join
-    a thread each: reading and finding drawings; analysing them; encoding. Drawing itself is this thread's.
+    a thread each: reading and finding drawings; analyzing them; encoding. Drawing itself is this thread's.
 
 What is finished is kept in segments beside the target, whatever happens; a run that was broken off goes on behind them.
 """
@@ -19,22 +19,22 @@ from typing import TYPE_CHECKING, Literal
 
 from animeinterp.config import Options
 from animeinterp.frame import Frame
-from animeinterp.runtime.prefetch import ahead
+from animeinterp.runtime.prefetch import prefetch
 from animeinterp.video.cadence.cuts import parse_cuts
-from animeinterp.video.cadence.drawings import CadenceReport, drawings
+from animeinterp.video.cadence.drawings import CadenceReport, find_drawings
 from animeinterp.video.checks import check_options, check_span, grid_for, notes_on
-from animeinterp.video.compare import Compare, beside
+from animeinterp.video.compare import Compare, comparison_frame
 from animeinterp.video.examine import examined
 from animeinterp.video.inbetween import Inbetweener, Key, Pair
-from animeinterp.video.progress import Tally
+from animeinterp.video.progress import Progress
 from animeinterp.video.settings import settings_of
 from animeinterp.video.sink.encoders import Encoding
-from animeinterp.video.sink.parts import Parts
+from animeinterp.video.sink.parts import SegmentSink
 from animeinterp.video.sink.store import SegmentStore
-from animeinterp.video.sink.target import check_free, output_of
+from animeinterp.video.sink.target import check_free, plan_output
 from animeinterp.video.source.reader import Reader, probe
 from animeinterp.video.source.telecine import ADVICE
-from animeinterp.video.timeline import Cadence, Cel, Holds, parse_rate, schedule
+from animeinterp.video.timeline import Cadence, Holds, OutputFrame, parse_rate, schedule
 
 if TYPE_CHECKING:
     from animeinterp.interpolator import Interpolator
@@ -81,8 +81,8 @@ def interpolate_video(
     options: VideoOptions | None = None,
     *,
     interpolator: Interpolator | Callable[[], Interpolator] | None = None,
-    report: Callable[[Tally], object] | None = None,
-) -> Tally:
+    report: Callable[[Progress], object] | None = None,
+) -> Progress:
     """Make a smoother film of a film.
 
     source: a video file, or a folder of frames. target: a video file, an animated picture or a folder, by its name.
@@ -111,7 +111,7 @@ class _Job:
     """What belongs together while one film is made. All that can be wrong with a call is found before any work."""
 
     def __init__(
-        self, source: Path, target: Path, options: VideoOptions, report: Callable[[Tally], object] | None
+        self, source: Path, target: Path, options: VideoOptions, report: Callable[[Progress], object] | None
     ) -> None:
         check_options(options, source, target)
         self.options, self._report, self._began = options, report, time.monotonic()
@@ -131,7 +131,7 @@ class _Job:
         start = Fraction(0) if self._cuts is not None and self._cuts.frames else self.grid.begin
         self._reader = Reader(self.film, deinterlace=options.deinterlace, start=start, max_pixels=options.max_pixels)
         self._cadence = CadenceReport()
-        self._output = output_of(
+        self._output = plan_output(
             target,
             self.film,
             self.grid,
@@ -140,8 +140,8 @@ class _Job:
             compare=options.compare,
             max_pixels=options.max_pixels,
         )
-        self.parts = Parts(self.store, self._output.film, self.grid.rate, self._output.encoder)
-        self.tally = Tally(total=self.grid.count(self.film.duration), dropped=self._output.dropped)
+        self.parts = SegmentSink(self.store, self._output.film, self.grid.rate, self._output.encoder)
+        self.tally = Progress(total=self.grid.count(self.film.duration), dropped=self._output.dropped)
         self.tally.notes += self.film.notes
         self.tally.notes += notes_on(self.grid, self.film, self._cuts)
 
@@ -165,14 +165,14 @@ class _Job:
 
     def frames(self, maker: Inbetweener) -> Iterator[Frame]:
         """The new film's frames behind those that are finished."""
-        found = drawings(
-            ahead(self._reader, _FRAMES_AHEAD),
+        found = find_drawings(
+            prefetch(self._reader, _FRAMES_AHEAD),
             lambda: self._reader.end,
             holds=self._holds.cadence != "off",
             cuts=self._cuts,
             report=self._cadence,
         )
-        with closing(ahead(found, _DRAWINGS_AHEAD)) as stream:
+        with closing(prefetch(found, _DRAWINGS_AHEAD)) as stream:
             cels = schedule(stream, self.grid, self._holds, begin=self.tally.kept, loop=self.options.loop)
             for cel, frame in _drawn(cels, maker):
                 self.tally.drawn += cel.following is not None
@@ -182,7 +182,7 @@ class _Job:
                 if self.options.compare is not None:
                     source = self._output.shaped(cel.drawing.frame)
                     time = cel.number / self.grid.rate
-                    frame = beside(source, frame, time, self.options.compare, self._labels())
+                    frame = comparison_frame(source, frame, time, self.options.compare, self._labels())
                 yield frame
 
     def _labels(self) -> tuple[str, str]:
@@ -222,10 +222,10 @@ class _Job:
         return self.options.sound
 
 
-def _drawn(cels: Iterator[Cel], maker: Inbetweener) -> Iterator[tuple[Cel, Frame]]:
-    """Each frame with its picture. A drawing is a key of two pairs and analysed once, while those before are drawn."""
+def _drawn(cels: Iterator[OutputFrame], maker: Inbetweener) -> Iterator[tuple[OutputFrame, Frame]]:
+    """Each frame with its picture. A drawing is a key of two pairs and analyzed once, while those before are drawn."""
     keys: dict[int, Key] = {}
-    waiting: tuple[list[Cel], Pair | None] = [], None
+    waiting: tuple[list[OutputFrame], Pair | None] = [], None
     for group in chain(_grouped(cels), [[]]):
         pair = None
         if group and group[0].following is not None:
@@ -237,7 +237,7 @@ def _drawn(cels: Iterator[Cel], maker: Inbetweener) -> Iterator[tuple[Cel, Frame
             yield cel, cel.drawing.frame if before[1] is None else before[1].draw(cel.t)
 
 
-def _grouped(cels: Iterator[Cel]) -> Iterator[list[Cel]]:
+def _grouped(cels: Iterator[OutputFrame]) -> Iterator[list[OutputFrame]]:
     """Frames in a row between the same drawings."""
     for _, group in groupby(cels, lambda cel: (cel.drawing.number, cel.following is not None)):
         yield list(group)

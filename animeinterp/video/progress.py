@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Tally:
+class Progress:
     """How far a job is and what it did.
 
     frames: of the new film that are finished; total: of all. drawn: those that are new. shown: drawings as

@@ -11,7 +11,7 @@ from animeinterp import __version__
 from animeinterp.video.cadence.cuts import CutList
 from animeinterp.video.sink.encoders import Encoder
 from animeinterp.video.source.fingerprint import fingerprint
-from animeinterp.video.source.info import Film
+from animeinterp.video.source.info import VideoInfo
 from animeinterp.video.timeline import Grid
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _LIBRARIES = ("av", "numpy", "opencv-python-headless", "torch")
 
 def settings_of(
     options: VideoOptions,
-    film: Film,
+    film: VideoInfo,
     grid: Grid,
     encoder: Encoder | None,
     cuts: CutList | None,

@@ -155,7 +155,7 @@ def _positive(text: str, name: str) -> Fraction:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cel:
+class OutputFrame:
     """One frame of the new film.
 
     number: from 0. drawing: what is shown, or what it comes from. following: where it goes; None where the drawing
@@ -171,7 +171,7 @@ class Cel:
 
 def schedule(
     drawings: Iterable[Drawing], grid: Grid, holds: Holds, *, begin: int = 0, loop: bool = False
-) -> Iterator[Cel]:
+) -> Iterator[OutputFrame]:
     """The frames of the new film from number `begin` on.
 
     loop: the last drawing moves into the first, as that of a cycle does.
@@ -191,6 +191,6 @@ def schedule(
             if grid.end is not None and grid.time(k) >= grid.end:
                 return
             t = share(grid.time(k), begins, drawing.until) if moves else Fraction(0)
-            yield Cel(k, drawing, target if t else None, t, cut=target is not None and target.cut)
+            yield OutputFrame(k, drawing, target if t else None, t, cut=target is not None and target.cut)
             k += 1
         drawing = following

@@ -1,4 +1,4 @@
-"""One record per model: where its weights come from, under which licence, and what it scores."""
+"""One record per model: where its weights come from, under which license, and what it scores."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ModelRecord:
         sha256: Of the file, hexadecimal; None where no file was at hand to take it from.
         size: Of the file, bytes; None where no file was at hand.
         origin: Who made the weights.
-        licence: Of the weights.
+        license: Of the weights.
         training_data: Of the weights.
         scores: Figures, published or measured.
     """
@@ -49,7 +49,7 @@ class ModelRecord:
     sha256: str | None = None
     size: int | None = None
     origin: str = ""
-    licence: str = ""
+    license: str = ""
     training_data: str = ""
     scores: tuple[Score, ...] = ()
 
@@ -62,7 +62,7 @@ CEL = ModelRecord(
     sha256="6268884bf432f714432e31f07db44bd4a58712009c76c98334493cf7c6b89f9c",
     size=2_964_354,
     origin="this project",
-    licence="MIT",
+    license="MIT",
     training_data="synthetic scenes and vector animation, see docs/model-card-cel.md",
     # animeinterp evaluate over the project's development set: 80 triplets of 2D animation, 960x540.
     scores=(
@@ -74,7 +74,8 @@ CEL = ModelRecord(
 CEL_FAST = replace(
     CEL,
     name="cel-fast",
-    summary="`cel` with less than half the work: pieces are only shifted, and motion is looked for in a smaller frame",
+    summary="`cel` with less than half the work: segments are only shifted, and motion is looked for in a smaller
+    frame",
     scores=(
         Score("development set", "PSNR", 28.44, "measured"),
         Score("development set", "SSIM", 0.949, "measured"),
@@ -89,7 +90,7 @@ STUDIO = ModelRecord(
     download=102_596_686,
     size=75_262_080,
     origin="GMFSS Fortuna (union) with GMFlow and RIFE 4.6; see docs/model-card-studio.md",
-    licence="MIT and Apache-2.0",
+    license="MIT and Apache-2.0",
     training_data="not stated by the authors; see docs/model-card-studio.md",
     # python benchmarks/candidates.py over the project's development set.
     scores=(
@@ -103,7 +104,7 @@ CLASSICAL = ModelRecord(
     name="classical",
     summary="segment-guided matching and optical flow, no weights",
     origin="this project",
-    licence="MIT",
+    license="MIT",
     training_data="none",
     # animeinterp evaluate over the project's development set: 80 triplets of 2D animation, 960x540.
     scores=(
@@ -117,7 +118,7 @@ PAPER = ModelRecord(
     summary="the published AnimeInterp network (Siyao et al., CVPR 2021); its checkpoint is given by path",
     file="anime_interp_full.ckpt",
     origin="the authors, github.com/lisiyao21/AnimeInterp",
-    licence="MIT (code); the authors state none for the weights",
+    license="MIT (code); the authors state none for the weights",
     training_data="ATD-12K, after natural video; flow network from RAFT's weights",
     scores=(
         Score("ATD-12K test", "PSNR", 29.68, "published"),

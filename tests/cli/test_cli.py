@@ -11,7 +11,7 @@ import animeinterp
 from animeinterp.cli import main
 from animeinterp.demo import FRAME0, FRAME1, TRUTH
 from animeinterp.errors import WeightsError
-from animeinterp.io.images import Picture, read_picture, write_picture
+from animeinterp.io.images import LoadedImage, read_image, write_image
 from support.stub import Blender
 
 LIMIT = 1_000_000
@@ -35,7 +35,7 @@ def files(tmp_path, monkeypatch, pair):
     """a.png and b.png in the current folder."""
     monkeypatch.chdir(tmp_path)
     for name, frame in zip("ab", pair, strict=True):
-        write_picture(tmp_path / f"{name}.png", frame, Picture(frame, "PNG", b"profile", (72, 72)))
+        write_image(tmp_path / f"{name}.png", frame, LoadedImage(frame, "PNG", b"profile", (72, 72)))
     return tmp_path
 
 
@@ -56,7 +56,7 @@ def test_a_name_that_ends_in_a_slash_is_a_folder(files, core):
 
 def test_one_in_between(files, core, pair, capsys):
     assert run("tween", "a.png", "b.png", "-o", "mid.png") == 0
-    picture = read_picture(files / "mid.png", LIMIT)
+    picture = read_image(files / "mid.png", LIMIT)
     assert np.array_equal(picture.pixels, np.rint(pair[0] / 2.0 + pair[1] / 2.0).astype(np.uint8))
     assert picture.icc == b"profile"
     assert new_files(files) == ["mid.png"]
@@ -128,7 +128,7 @@ def test_nothing_is_overwritten_without_force(files, core, capsys):
 
 def test_sheet(files, core):
     assert run("explain", "a.png", "b.png", "-o", "sheet.png") == 0
-    assert read_picture(files / "sheet.png", 10**8).pixels.shape[1] == 2400
+    assert read_image(files / "sheet.png", 10**8).pixels.shape[1] == 2400
 
 
 def test_sheet_has_one_time(files, core, capsys):
@@ -146,8 +146,8 @@ def test_demo_says_where_the_pictures_are(files, core, capsys):
     assert run("demo", "-o", "shown/here", "--force") == 0
 
 
-def test_demo_pair_is_bundled_with_its_licence():
-    frames = [read_picture(path, LIMIT).pixels for path in (FRAME0, TRUTH, FRAME1)]
+def test_demo_pair_is_bundled_with_its_license():
+    frames = [read_image(path, LIMIT).pixels for path in (FRAME0, TRUTH, FRAME1)]
     assert {frame.shape for frame in frames} == {(540, 960, 3)}
     source = (FRAME0.parent / "SOURCE.md").read_text(encoding="utf-8")
     assert "Expat (MIT)" in source
@@ -159,7 +159,7 @@ def test_models_are_listed(capsys):
     out = capsys.readouterr().out
     for record in animeinterp.available_models():
         assert record.name in out
-        assert record.licence.split()[0] in out
+        assert record.license.split()[0] in out
     assert "29.68" in out
     assert "(default)" in out
 
@@ -228,9 +228,9 @@ def test_a_closed_pipe_is_no_traceback():
 
 def test_demo_by_the_real_core_is_nearer_to_the_middle_than_a_blend(tmp_path):
     assert run("demo", "-o", str(tmp_path)) == 0
-    truth = read_picture(TRUTH, LIMIT).pixels.astype(float)
-    given = [read_picture(tmp_path / f"frame{k}.png", LIMIT).pixels.astype(float) for k in (0, 1)]
-    drawn = read_picture(tmp_path / "mid_2.png", LIMIT).pixels.astype(float)
+    truth = read_image(TRUTH, LIMIT).pixels.astype(float)
+    given = [read_image(tmp_path / f"frame{k}.png", LIMIT).pixels.astype(float) for k in (0, 1)]
+    drawn = read_image(tmp_path / "mid_2.png", LIMIT).pixels.astype(float)
     blend = (given[0] + given[1]) / 2
     # 28.7 dB against 17.8 dB when this was written
     assert np.square(drawn - truth).mean() < np.square(blend - truth).mean() / 4
@@ -241,10 +241,10 @@ def test_depth_and_alpha_pass_through_the_real_core(tmp_path, pair, suffix):
     for name, frame in zip("ab", pair, strict=True):
         alpha = np.where(frame.sum(axis=2) > 600, 0, 65535)
         deep = np.dstack([frame.astype(np.uint16) * 257, alpha]).astype(np.uint16)
-        write_picture(tmp_path / f"{name}{suffix}", deep, Picture(deep, "PNG", b"profile"))
+        write_image(tmp_path / f"{name}{suffix}", deep, LoadedImage(deep, "PNG", b"profile"))
     files = [str(tmp_path / f"{name}{suffix}") for name in ("a", "b", "mid")]
     assert run("tween", *files[:2], "-o", files[2]) == 0
-    picture = read_picture(tmp_path / f"mid{suffix}", LIMIT)
+    picture = read_image(tmp_path / f"mid{suffix}", LIMIT)
     assert picture.pixels.dtype == np.uint16
     assert picture.pixels.shape == (64, 96, 4)
     assert picture.icc == b"profile"

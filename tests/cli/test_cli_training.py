@@ -13,8 +13,8 @@ import torch
 from animeinterp.cli import main
 from animeinterp.data.sources import open_samples, recognize
 from animeinterp.errors import FileError, MissingExtraError, UsageError
-from animeinterp.io.images import read_picture
-from animeinterp.training.log import Progress
+from animeinterp.io.images import read_image
+from animeinterp.training.log import TrainingProgress
 from conftest import draw_scene
 
 RUN = """
@@ -70,7 +70,7 @@ def test_from_a_data_set_to_weights(folder, capsys):
 
 def test_a_sheet_of_triplets(folder):
     assert run("dataset", "preview", "set", "-o", "sheet.png", "-n", 2, "--size", 64, "--seed", 3) == 0
-    assert read_picture(folder / "sheet.png", 10**7).pixels.shape[0] > 2 * 64
+    assert read_image(folder / "sheet.png", 10**7).pixels.shape[0] > 2 * 64
     assert run("dataset", "preview", "set", "-o", "sheet.png") == 2
 
 
@@ -133,7 +133,7 @@ def test_options_reach_training(folder, monkeypatch, capsys):
 
     def train(config, resume, minutes, report, force):
         asked.update(config=config, resume=resume, minutes=minutes)
-        report(Progress(1, 2, 0.5, {}, 1e-3, 1.0, 3.0, 1.0))
+        report(TrainingProgress(1, 2, 0.5, {}, 1e-3, 1.0, 3.0, 1.0))
         return folder / "last.pt"
 
     monkeypatch.setitem(sys.modules, "animeinterp.training.train", SimpleNamespace(train=train))

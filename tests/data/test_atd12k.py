@@ -74,7 +74,7 @@ def test_the_second_frame_is_the_truth(dataset):
     assert triplet.t == 0.5
 
 
-def test_jpeg_and_grey_are_read_too(dataset):
+def test_jpeg_and_gray_are_read_too(dataset):
     assert read_triplet(triplets(dataset)[0]).truth.shape == (64, 96, 3)
     for number in (1, 2, 3):
         cv2.imwrite(str(dataset / "b" / f"frame{number}.png"), draw_scene(number)[..., 0])

@@ -29,7 +29,7 @@ from animeinterp.evaluation.evaluate import evaluate
 from animeinterp.evaluation.masks import PartScores, mean_parts, read_masks, score_parts
 from animeinterp.evaluation.results import describe
 from animeinterp.evaluation.scores import read_rows, write_rows
-from animeinterp.io.images import read_picture, write_picture
+from animeinterp.io.images import read_image, write_image
 from animeinterp.training.build import build_sources
 from animeinterp.training.config import SourceConfig, TrainingConfig
 
@@ -60,14 +60,14 @@ def art(tmp_path):
         (folder / name).mkdir(parents=True)
     for index in range(5):
         name = f"figures/disc{index}.png"
-        write_picture(folder / name, disc(rng.integers(0, 255, 3), 90))
+        write_image(folder / name, disc(rng.integers(0, 255, 3), 90))
         files[name] = {"package": "drawn", "license": "MIT", "bust": index == 0}
     for name, side in (("backgrounds/one.png", 400), ("backgrounds/two.png", 300)):
-        write_picture(folder / name, noise(rng, side, 2 * side)[..., :3])
+        write_image(folder / name, noise(rng, side, 2 * side)[..., :3])
         files[name] = {"package": "drawn", "license": "MIT"}
     middle = noise(rng, 120, 500)
     middle[:40, :, 3] = 0
-    write_picture(folder / "middle/hill.png", middle)
+    write_image(folder / "middle/hill.png", middle)
     files["middle/hill.png"] = {"package": "drawn", "license": "MIT"}
     content = {"kind": ART_KIND, "packages": {"drawn": {"title": "Drawn here"}}, "files": files}
     (folder / "art.json").write_text(json.dumps(content), encoding="utf-8")
@@ -186,7 +186,7 @@ def test_a_set_has_the_layout_of_atd12k_with_masks_and_a_manifest(linear, art):
     assert manifest["art"].keys() == used
     assert {one["license"] for one in manifest["art"].values()} == {"MIT"}
     for one in found:
-        masks = [read_picture(masks_folder(linear) / one.name / name, 10**6).pixels for name in MASKS]
+        masks = [read_image(masks_folder(linear) / one.name / name, 10**6).pixels for name in MASKS]
         assert [mask.dtype for mask in masks] == [np.uint8, np.uint8]
         assert set(np.unique(masks[0])) <= {0, 1, 2}
         assert set(np.unique(masks[1])) == {0, 255}
@@ -390,7 +390,7 @@ def test_an_evaluation_scores_a_linear_set_by_parts(linear, tmp_path):
     assert all({"seen1", "seen2", "borders"} <= row.parts.keys() for row in found.rows)
     for row in found.rows:
         masks = read_masks(masks_folder(linear) / row.triplet, (108, 192))
-        frames = [read_picture(linear / row.triplet / f"frame{n}.png", 10**6).pixels for n in (1, 2)]
+        frames = [read_image(linear / row.triplet / f"frame{n}.png", 10**6).pixels for n in (1, 2)]
         assert row.parts == score_parts(*frames, masks, Mapped())
         assert row.parts["borders"].psnr < row.whole.psnr
     write_rows(tmp_path / "scores.csv", found.rows)
@@ -399,10 +399,10 @@ def test_an_evaluation_scores_a_linear_set_by_parts(linear, tmp_path):
     assert parts["borders"].psnr == pytest.approx(np.mean([row.parts["borders"].psnr for row in found.rows]))
     assert describe(found.summary("first"))["parts"]["seen2"]["lpips"] == parts["seen2"].lpips
     mask = masks_folder(linear) / "linear_000" / "occlusion.png"
-    write_picture(mask, np.full((108, 192), 3, np.uint8), force=True)
+    write_image(mask, np.full((108, 192), 3, np.uint8), force=True)
     [fault] = evaluate(linear, {"first": first}, workers=1).faults
     assert "expected 0, 1 and 2" in fault.reason
-    write_picture(mask, np.zeros((32, 32), np.uint8), force=True)
+    write_image(mask, np.zeros((32, 32), np.uint8), force=True)
     [fault] = evaluate(linear, {"first": first}, workers=1).faults
     assert "192x108" in fault.reason
     masks_folder(linear).rename(tmp_path / "elsewhere")
@@ -423,5 +423,5 @@ def firsts(linear):
     folder = linear.parent / "firsts"
     folder.mkdir()
     for place in linear.iterdir():
-        write_picture(folder / f"{place.name}.png", read_picture(place / "frame1.png", 10**6).pixels)
+        write_image(folder / f"{place.name}.png", read_image(place / "frame1.png", 10**6).pixels)
     return folder

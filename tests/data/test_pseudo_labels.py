@@ -1,4 +1,4 @@
-"""What the true middle frame tells of the motion between its neighbours."""
+"""What the true middle frame tells of the motion between its neighbors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from animeinterp import load_interpolator
-from animeinterp.data.pseudo_labels import AGREES, witnessed_flow
+from animeinterp.data.pseudo_labels import AGREES, pseudo_label_flow
 
 SIZE = 192, 160
 STEP = 24  # px from frame to frame
@@ -26,7 +26,7 @@ def scene(shift):
 def test_motion_that_was_missed_is_found_by_way_of_the_middle():
     frames = tuple(scene(shift) for shift in (0, STEP, 2 * STEP))
     nothing = np.zeros((2, *SIZE[::-1]), np.float32)
-    flow, known = witnessed_flow(load_interpolator("classical", "cpu"), frames, 0.5, (nothing, nothing))
+    flow, known = pseudo_label_flow(load_interpolator("classical", "cpu"), frames, 0.5, (nothing, nothing))
     disc = np.hypot(*np.mgrid[-80:80, -40:152]) <= 20
     assert flow.shape == (2, 2, 160, 192)
     assert known[0][disc].mean() > 0.95
@@ -40,7 +40,7 @@ def test_motion_that_was_missed_is_found_by_way_of_the_middle():
 def test_a_flow_that_leads_astray_is_not_known():
     frames = scene(0), scene(0), scene(2 * STEP)
     wrong = np.zeros((2, 2, *SIZE[::-1]), np.float32)
-    _, known = witnessed_flow(load_interpolator("classical", "cpu"), frames, 0.5, (wrong[0], wrong[1]))
+    _, known = pseudo_label_flow(load_interpolator("classical", "cpu"), frames, 0.5, (wrong[0], wrong[1]))
     assert AGREES < 64
     disc = np.hypot(*np.mgrid[-80:80, -40:152]) <= 20
     still = np.hypot(*np.mgrid[-80:80, -40:152]) > 100

@@ -15,11 +15,11 @@ from animeinterp.data.synthetic.compositing import draw, follow, hidden, layers_
 from animeinterp.data.synthetic.dataset import SceneSource, scenes_of, to_samples
 from animeinterp.data.synthetic.degrade import compress, grain_tile
 from animeinterp.data.synthetic.motions import STEEPEST, WAVES, Waves, draw_timing, draw_waves
-from animeinterp.data.synthetic.rng import Dice
-from animeinterp.data.synthetic.scene_spec import Cast, Looks, cast_scenes
-from animeinterp.data.synthetic.simulated_sgm import Guidance, imitated_guidance
+from animeinterp.data.synthetic.rng import SceneRng
+from animeinterp.data.synthetic.scene_spec import LayerStyles, SceneSpec, cast_scenes
+from animeinterp.data.synthetic.simulated_sgm import SimulatedFlow, simulate_sgm
 from animeinterp.errors import FileError, UsageError
-from animeinterp.io.images import read_picture
+from animeinterp.io.images import read_image
 from animeinterp.net.ops.geometry import backward_warp
 
 SIZE = (72, 96)
@@ -41,7 +41,7 @@ def assets(tmp_path_factory):
             alpha = cv2.circle(np.zeros(x.shape, np.uint8), (100, 80), 70 - 10 * number, 255, -1, cv2.LINE_AA)
             picture = np.dstack([picture, alpha])
         cv2.imwrite(str(file), picture)
-        records.append({"file": f"{kind}/{number}.png", "licence": "CC0-1.0"})
+        records.append({"file": f"{kind}/{number}.png", "license": "CC0-1.0"})
     (folder / "manifest.json").write_text(json.dumps(records))
     return folder
 
@@ -66,9 +66,9 @@ def mean_error(a, b, where):
 
 
 def hand_made(
-    textures, halves, centres, *, amplitude=0.0, opacity=(1, 1, 1), size=(64, 64), backdrop=None, turns=(0, 0)
+    textures, halves, centers, *, amplitude=0.0, opacity=(1, 1, 1), size=(64, 64), backdrop=None, turns=(0, 0)
 ):
-    """One scene: a still background, and square layers of `halves` px about centres[layer][time]."""
+    """One scene: a still background, and square layers of `halves` px about centers[layer][time]."""
     count = len(textures)
     linear = np.zeros((3, 1 + count, 2, 2))
     linear[:] = np.eye(2) * np.array([max(size) / 2, *halves])[:, None, None]
@@ -76,15 +76,15 @@ def hand_made(
     spun = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]).transpose(2, 0, 1)
     linear[:, 1:] = spun[:, None] @ linear[:, 1:]
     middle = np.full((3, 1, 2), [(size[1] - 1) / 2, (size[0] - 1) / 2])
-    shift = np.concatenate([middle, np.array(centres, float).transpose(1, 0, 2)], 1)
+    shift = np.concatenate([middle, np.array(centers, float).transpose(1, 0, 2)], 1)
     swing = amplitude * np.array([1.0, -0.4, -1.0])[:, None, None, None] * np.ones((3, 1 + count, WAVES, 2))
     swing[:, 0] = 0
     waves = Waves(swing, np.full((1 + count, WAVES, 2), [1.7, 1.1]), np.arange(2.0)[None].repeat(1 + count, 0))
     shown = np.ones((3, 1 + count))
     shown[:, 1:] = np.array(opacity)[:, None]
     rank = np.arange(1 + count)
-    looks = Looks(**{field: np.ones(count) for field in Looks._fields})
-    cast = Cast(
+    looks = LayerStyles(**{field: np.ones(count) for field in LayerStyles._fields})
+    cast = SceneSpec(
         np.array([[0.0], [0.5], [1.0]]), 0 * rank, rank, np.concatenate([linear, shift[..., None]], -1),
         waves, shown, np.zeros(1, np.int64), np.zeros((1, 3, 4)), looks,
     )  # fmt: skip
@@ -118,7 +118,7 @@ def test_true_flow_turns_frames_into_each_other(clean):
 def test_flow_is_exact_for_deformed_layers(start, time):
     along = (torch.arange(64) + 0.5) / 64
     y, x = torch.meshgrid(along, along, indexing="ij")
-    ramp = torch.stack([x, y, 0 * x, torch.ones_like(x)])  # colour is place in the texture
+    ramp = torch.stack([x, y, 0 * x, torch.ones_like(x)])  # color is place in the texture
     steepness = STEEPEST / WAVES / np.hypot(1.7, 1.1) / np.sqrt(2)
     layers = hand_made(
         [ramp], [20], [[(31, 36), (37, 31), (44, 36)]], amplitude=steepness, size=(72, 80), turns=(-0.3, 0.4)
@@ -178,8 +178,8 @@ def test_what_leaves_or_vanishes_is_occluded():
 
 def test_the_layer_in_front_wins():
     square = torch.ones(4, 20, 20)
-    centres = [[(31.5, 31.5)] * 3, [(21.5, 31.5), (26.5, 31.5), (31.5, 31.5)]]
-    scenes = scenes_of(hand_made([square, 0.5 * square], [10, 10], centres), torch.tensor([0.5]), (64, 64))
+    centers = [[(31.5, 31.5)] * 3, [(21.5, 31.5), (26.5, 31.5), (31.5, 31.5)]]
+    scenes = scenes_of(hand_made([square, 0.5 * square], [10, 10], centers), torch.tensor([0.5]), (64, 64))
     assert scenes.label0[0, 30, 25] == 2
     assert scenes.label0[0, 30, 35] == 1
     assert scenes.occluded01[0, 0, 30, 35] == 1
@@ -188,13 +188,13 @@ def test_the_layer_in_front_wins():
 
 
 def test_waves_can_be_inverted():
-    waves = draw_waves(Dice(3, range(50)), np.array([[0.0], [0.5], [1.0]]).repeat(50, 1)[..., None], 1.0, 1)
+    waves = draw_waves(SceneRng(3, range(50)), np.array([[0.0], [0.5], [1.0]]).repeat(50, 1)[..., None], 1.0, 1)
     slope = np.linalg.norm(waves.amplitude, axis=-1) * np.linalg.norm(waves.frequency, axis=-1)
     assert 0.2 < slope.sum(-1).max() <= STEEPEST + 1e-9
 
 
 def test_timing_starts_and_ends_where_it_should():
-    dice = Dice(0, range(300))
+    dice = SceneRng(0, range(300))
     times = np.stack([np.zeros(300), np.full(300, 0.5), np.ones(300)])
     along = draw_timing(dice, times)
     assert np.allclose(along[0], 0)
@@ -206,12 +206,12 @@ def test_timing_starts_and_ends_where_it_should():
 
 
 def test_paths_are_mostly_short_and_never_longer_than_they_should():
-    cast = cast_scenes(Dice(2, range(200)), (256, 256), 10, 10)
+    cast = cast_scenes(SceneRng(2, range(200)), (256, 256), 10, 10)
     assert 0.4 < (cast.times[1] == 0.5).mean() < 0.6
     assert cast.times[1].min() >= 0.1
     assert cast.times[1].max() <= 0.9
-    centres = cast.to_frame[..., 2]
-    moved = np.linalg.norm(centres[2] - centres[0], axis=-1) / 256
+    centers = cast.to_frame[..., 2]
+    moved = np.linalg.norm(centers[2] - centers[0], axis=-1) / 256
     assert np.median(moved) < 0.06
     assert 0.2 < np.percentile(moved, 99) < 0.5
     assert np.bincount(cast.rank)[0] == 200
@@ -241,8 +241,8 @@ def test_batches_go_on_where_they_stopped_and_differ_by_rank(clean):
 
 def test_imitated_guidance_is_near_the_truth_where_it_is_trusted(clean):
     scenes = clean.scenes(24, seed=2)
-    guidance = imitated_guidance(scenes, torch.Generator().manual_seed(0))
-    again = imitated_guidance(scenes, torch.Generator().manual_seed(0))
+    guidance = simulate_sgm(scenes, torch.Generator().manual_seed(0))
+    again = simulate_sgm(scenes, torch.Generator().manual_seed(0))
     assert all(torch.equal(a, b) for a, b in zip(guidance, again, strict=True))
     given = guidance.trust0.amax((1, 2, 3)) > 0
     assert 0.2 < given.float().mean() < 0.8
@@ -261,7 +261,7 @@ def test_samples_carry_what_scenes_know(clean):
     scenes = clean.scenes(2, seed=4)
     scenes = scenes._replace(known0=scenes.known0 * 0)
     zeros = torch.zeros_like(scenes.flow01)
-    samples = to_samples(scenes, Guidance(zeros, zeros, zeros[:, :1], zeros[:, :1]))
+    samples = to_samples(scenes, SimulatedFlow(zeros, zeros, zeros[:, :1], zeros[:, :1]))
     assert torch.equal(samples.truth, scenes.truth)
     assert torch.equal(samples.flow10, scenes.flow10)
     assert not samples.flow01.any()
@@ -284,7 +284,7 @@ def test_compression_loses_little_or_much_as_asked():
 def test_preview_draws_one_row_for_each_sample(clean, tmp_path):
     assert contact_sheet(clean.scenes(2, seed=0)).shape[1] > 7 * SIZE[1]
     preview(clean, tmp_path / "sheet.png", count=3)
-    sheet = read_picture(tmp_path / "sheet.png", 10_000_000).pixels
+    sheet = read_image(tmp_path / "sheet.png", 10_000_000).pixels
     assert sheet.shape[0] > 3 * SIZE[0]
     assert sheet.shape[1] > 6 * SIZE[1]
     with pytest.raises(UsageError, match="exists"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from animeinterp.data.crops import crops_of
-from animeinterp.data.pseudo_labels import fitted_time
+from animeinterp.data.pseudo_labels import fit_time
 from animeinterp.data.types import Triplet
 
 WAY = 20.0  # px
@@ -29,12 +29,12 @@ def even_flow() -> np.ndarray:
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.68])
 def test_an_eased_truth_is_found_where_it_stands(share):
     frames = np.stack([pan(s).transpose(2, 0, 1) for s in (0, share, 1)])
-    assert fitted_time(frames, even_flow(), 0.5) == pytest.approx(share, abs=0.02)
+    assert fit_time(frames, even_flow(), 0.5) == pytest.approx(share, abs=0.02)
 
 
 def test_what_no_other_time_explains_better_keeps_its_time():
     still = np.stack([pan(0).transpose(2, 0, 1)] * 3)
-    assert fitted_time(still, np.zeros((2, 2, 96, 96)), 0.4) == 0.4
+    assert fit_time(still, np.zeros((2, 2, 96, 96)), 0.4) == 0.4
 
 
 def test_crops_of_real_animation_are_learned_at_the_time_found():

@@ -58,10 +58,10 @@ def box(tmp_path):
     return open_animation(write_lottie(tmp_path / "box.json.gz"))
 
 
-STILL = Pose(0, 0, 1, 0)
+STATIC_THRESHOLD_PX = Pose(0, 0, 1, 0)
 
 
-def plain_scene(box, gap: int = 0, camera: Pose = STILL) -> Scene:
+def plain_scene(box, gap: int = 0, camera: Pose = STATIC_THRESHOLD_PX) -> Scene:
     """The box, its picture 100 px wide in the middle of 200x150."""
     pose = Pose(100, 75, 100, 0)
     ground = np.full((150, 200, 3), GROUND, np.uint8)

@@ -35,7 +35,7 @@ def glide(frame0, frame1, t):
 class Steps:
     """A model in steps, as an `Interpolator`; counts them."""
 
-    takes_coarse = True
+    accepts_coarse_flow = True
 
     def __init__(self, draw=glide):
         self.draw, self.seen, self.times = draw, [], []

@@ -17,9 +17,9 @@ from animeinterp.cli import main
 from animeinterp.data.atd12k import FLOW_NAMES, triplets
 from animeinterp.data.sgm_flows import default_folder, write_flows
 from animeinterp.errors import FileError, FrameError, MissingExtraError, UsageError
-from animeinterp.evaluation.evaluate import Evaluation, Fault, beside, evaluate, score
+from animeinterp.evaluation.evaluate import Evaluation, Fault, compare_with_peers, evaluate, score
 from animeinterp.evaluation.scores import COLUMNS, TripletScores, read_rows, summarize, write_rows
-from animeinterp.io.images import read_picture
+from animeinterp.io.images import read_image
 from animeinterp.metrics.image import measure, ssim
 from animeinterp.metrics.scores import Scores
 from conftest import draw_scene
@@ -292,7 +292,7 @@ def test_peers_are_compared_on_the_same_triplets_and_levels(dataset):
     names = (*NAMES, "elsewhere")
     full = [TripletScores("full", name, 2, Scores(10 + k, 0.5)) for k, name in enumerate(names)]
     part = [TripletScores("part", name, 2, Scores(20, 0.5)) for name in names[1:]]
-    summaries, incomplete = beside(evaluation, full + part)
+    summaries, incomplete = compare_with_peers(evaluation, full + part)
     noted = [
         TripletScores("full", row.triplet, row.level, Scores(10 + k, 0.5), None, None, row.motion_types, row.behaviors)
         for k, row in enumerate(evaluation.rows)
@@ -335,7 +335,7 @@ def test_command_line(dataset, core, capsys, tmp_path):
     assert [row.triplet for row in read_rows(target)] == list(NAMES)
     assert run(dataset, "--model", "classical", "--peers", target) == 0
     assert "scores.csv)" in capsys.readouterr().out, "an older run of the same model is told apart"
-    drawn = read_picture(tmp_path / "drawn" / "classical" / "c.png", 10**6).pixels
+    drawn = read_image(tmp_path / "drawn" / "classical" / "c.png", 10**6).pixels
     assert np.array_equal(drawn, blend(draw_scene(3), draw_scene(9), 0.5))
 
 
@@ -421,7 +421,7 @@ def test_a_folder_of_results(dataset, core, capsys, tmp_path):
     assert found["level"] == {"easy": asdict(summary.levels[0]), "medium": asdict(summary.levels[1])}
     assert found["motion_type"].keys() == {"rotation", "scaling"}
     assert found["behavior"] == {"walking": asdict(summary.behaviors["walking"])}
-    drawn = read_picture(folder / "frames" / "classical" / "c.png", 10**6).pixels
+    drawn = read_image(folder / "frames" / "classical" / "c.png", 10**6).pixels
     assert np.array_equal(drawn, blend(draw_scene(3), draw_scene(9), 0.5))
     assert not (folder / "frames" / "RIFE").exists()
     assert (folder / "report.html").stat().st_size > 1000
@@ -648,7 +648,7 @@ def flows(dataset, monkeypatch):
                 np.save(default_folder(dataset) / name / path, np.zeros((2, 8, 12), np.float32))
 
     class Paper:
-        takes_coarse = True
+        accepts_coarse_flow = True
 
         def __call__(self, frame0, frame1, t, coarse=None):
             return (frame0 if coarse is None else frame1).copy()
@@ -662,7 +662,7 @@ def flows(dataset, monkeypatch):
 
 def drawn_from_flows(folder):
     """The triplets of a folder of results whose frame by `paper` is frame 3."""
-    frames = {name: read_picture(folder / "frames" / "paper" / f"{name}.png", 10**6).pixels for name in "acd"}
+    frames = {name: read_image(folder / "frames" / "paper" / f"{name}.png", 10**6).pixels for name in "acd"}
     return {name for name, frame in frames.items() if np.array_equal(frame, draw_scene(3 * NAMES.index(name) + 3))}
 
 

@@ -160,7 +160,7 @@ def test_tables_show_the_means_of_the_summaries_and_mark_the_best(tmp_path, file
             f"{s.chamfer * 1e5:.2f}",
         ]
 
-    expected = {"Means": [], "Means by level": [], "Means by motion type": [], "Means by behaviour": []}
+    expected = {"Means": [], "Means by level": [], "Means by motion type": [], "Means by behavior": []}
     summaries = [(model, done.summary(model)) for model in done.models]
     for group in ("whole frame", "motion RoI"):
         expected["Means"] += [shown(m, group, s.whole if group == "whole frame" else s.roi) for m, s in summaries]
@@ -169,7 +169,7 @@ def test_tables_show_the_means_of_the_summaries_and_mark_the_best(tmp_path, file
     for word in ("scaling", "translation"):
         expected["Means by motion type"] += [shown(m, word, s.motion_types[word]) for m, s in summaries]
     for word in ("eating", "walking"):
-        expected["Means by behaviour"] += [shown(m, word, s.behaviors[word]) for m, s in summaries]
+        expected["Means by behavior"] += [shown(m, word, s.behaviors[word]) for m, s in summaries]
     for label, rows in expected.items():
         assert page.rows(label) == rows
     assert [text for _, text in page.all("td", rowspan="2")] == ["5", "5", "1", "2", "2", "2", "5", "1", "4"]
@@ -287,7 +287,7 @@ def test_the_error_map_states_the_mean_error_and_the_flow_its_scale(tmp_path, fi
     mean = np.sqrt((error**2).sum(axis=2)).mean()
     captions = [text for _, text in page.all("figcaption")]
     assert captions[1] == f"Error, mean {mean:.2f}; 064 or more"
-    assert re.fullmatch(r"Flow, frame 0 to 1; full colour at \d+ px", captions[2])
+    assert re.fullmatch(r"Flow, frame 0 to 1; full color at \d+ px", captions[2])
 
 
 def test_names_from_outside_stay_text(tmp_path, files, drawn):

@@ -14,7 +14,7 @@ from animeinterp.cli import main
 from animeinterp.errors import AnimeInterpError, FileError, UsageError
 from animeinterp.frame import MAX_SIDE
 from animeinterp.io.image_header import read_header
-from animeinterp.io.images import check_picture_target, read_picture, write_picture
+from animeinterp.io.images import check_image_target, read_image, write_image
 from support.films import figure
 
 LIMIT = 40_000_000
@@ -77,7 +77,7 @@ def test_claims_are_checked_before_memory_is_taken(tmp_path, name):
     (tmp_path / name).write_bytes(data)
     resource = pytest.importorskip("resource")  # not on Windows
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for read in (read_header, read_picture):
+    for read in (read_header, read_image):
         with pytest.raises(AnimeInterpError, match=said):
             read(tmp_path / name, LIMIT)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000, "in KiB"
@@ -87,7 +87,7 @@ def test_the_plain_ones_are_read(tmp_path):
     """What the claims above are changed from is in order."""
     for name, data in (("a.png", png()), ("a.tif", tiff({}))):
         (tmp_path / name).write_bytes(data)
-        assert read_picture(tmp_path / name, LIMIT).pixels.shape[:2] == (64, 64)
+        assert read_image(tmp_path / name, LIMIT).pixels.shape[:2] == (64, 64)
 
 
 @pytest.mark.parametrize("size", [(MAX_SIDE, 16), (16, MAX_SIDE)])
@@ -96,7 +96,7 @@ def test_the_longest_sides_are_worked_on(tmp_path, size):
     for number in range(2):
         frame = np.full((height, width, 3), 200, np.uint8)
         frame[height // 4 + number : height // 2, width // 4 + number : width // 2] = (30, 90, 200)
-        write_picture(tmp_path / f"{number}.png", frame)
+        write_image(tmp_path / f"{number}.png", frame)
     assert leave("tween", tmp_path / "0.png", tmp_path / "1.png", "-o", tmp_path / "m.png", "--model", "classical") == 0
 
 
@@ -104,8 +104,8 @@ def test_the_longest_sides_are_worked_on(tmp_path, size):
 def test_a_format_that_is_too_small_is_refused_before_the_work(tmp_path, size):
     frame = np.zeros((size[1], size[0], 3), np.uint8)
     with pytest.raises(UsageError, match="holds at most 16,383 px a side"):
-        check_picture_target(tmp_path / "a.webp", frame, force=False)
-    check_picture_target(tmp_path / "a.png", frame, force=False)
+        check_image_target(tmp_path / "a.webp", frame, force=False)
+    check_image_target(tmp_path / "a.png", frame, force=False)
 
 
 def test_what_an_encoder_refuses_is_a_sentence(tmp_path, monkeypatch):
@@ -114,7 +114,7 @@ def test_what_an_encoder_refuses_is_a_sentence(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Image.Image, "save", refuse)
     with pytest.raises(FileError, match=r"cannot be written as WEBP \(encoding error 5\)"):
-        write_picture(tmp_path / "a.webp", figure(0))
+        write_image(tmp_path / "a.webp", figure(0))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_what_an_encoder_refuses_is_a_sentence(tmp_path, monkeypatch):
 def test_names_that_are_too_long_are_refused_before_the_work(tmp_path, capsys, monkeypatch, target, count):
     monkeypatch.chdir(tmp_path)
     for letter in "ab":
-        write_picture(tmp_path / f"{letter * 200}.png", figure(0))
+        write_image(tmp_path / f"{letter * 200}.png", figure(0))
     before = sorted(tmp_path.iterdir())
     more = () if target is None else ("-o", target)
     assert leave("tween", "a" * 200 + ".png", "b" * 200 + ".png", "-n", count, *more, "--model", "classical") in (1, 2)

@@ -13,12 +13,12 @@ import tifffile
 from PIL import Image, ImageCms
 
 from animeinterp.errors import FileError, FrameError, UsageError
-from animeinterp.io.images import Picture, read_picture, write_picture
+from animeinterp.io.images import LoadedImage, read_image, write_image
 
 LIMIT = 1_000_000
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 RNG = np.random.default_rng(7)
-TAIL = {"grey": (), "grey+alpha": (2,), "RGB": (3,), "RGBA": (4,)}
+TAIL = {"gray": (), "gray+alpha": (2,), "RGB": (3,), "RGBA": (4,)}
 
 
 def noise(mode: str, dtype: type = np.uint8, size: tuple[int, int] = (20, 30)) -> np.ndarray:
@@ -29,8 +29,8 @@ KEPT = [
     *((suffix, mode, np.uint8) for suffix in (".png", ".tif") for mode in TAIL),
     *((".webp", mode, np.uint8) for mode in ("RGB", "RGBA")),
     *((".png", mode, np.uint16) for mode in TAIL),
-    # 16-bit grey + alpha TIFF is written, but neither Pillow nor OpenCV reads it
-    *((".tiff", mode, np.uint16) for mode in ("grey", "RGB", "RGBA")),
+    # 16-bit gray + alpha TIFF is written, but neither Pillow nor OpenCV reads it
+    *((".tiff", mode, np.uint16) for mode in ("gray", "RGB", "RGBA")),
 ]
 CODERS = [
     (".png", np.uint8),
@@ -46,8 +46,8 @@ CODERS = [
 def test_depth_mode_profile_and_resolution_are_kept(tmp_path, mode, suffix, dtype):
     path = tmp_path / f"a{suffix}"
     frame = noise(mode, dtype)
-    write_picture(path, frame, Picture(frame, "PNG", ICC, (150.0, 150.0)))
-    back = read_picture(path, LIMIT)
+    write_image(path, frame, LoadedImage(frame, "PNG", ICC, (150.0, 150.0)))
+    back = read_image(path, LIMIT)
     assert back.pixels.dtype == dtype
     assert np.array_equal(back.pixels, frame)
     assert back.icc == ICC
@@ -57,16 +57,16 @@ def test_depth_mode_profile_and_resolution_are_kept(tmp_path, mode, suffix, dtyp
 
 def test_sixteen_bit_png_is_what_other_programs_read(tmp_path):
     frame = noise("RGB", np.uint16)
-    write_picture(tmp_path / "a.png", frame, Picture(frame, "PNG", ICC))
+    write_image(tmp_path / "a.png", frame, LoadedImage(frame, "PNG", ICC))
     with Image.open(tmp_path / "a.png") as image:
         image.load()
         assert image.info["icc_profile"] == ICC
         assert np.array_equal(np.array(image), frame >> 8)  # Pillow keeps the high byte
 
 
-def test_sixteen_bit_grey_alpha_tiff_is_what_other_programs_read(tmp_path):
-    frame = noise("grey+alpha", np.uint16)
-    write_picture(tmp_path / "a.tif", frame)
+def test_sixteen_bit_gray_alpha_tiff_is_what_other_programs_read(tmp_path):
+    frame = noise("gray+alpha", np.uint16)
+    write_image(tmp_path / "a.tif", frame)
     assert np.array_equal(tifffile.imread(tmp_path / "a.tif"), frame)
 
 
@@ -74,10 +74,10 @@ def test_jpeg_is_nearly_the_same(tmp_path):
     frame = np.zeros((32, 32, 3), np.uint8)
     frame[:, :16] = (250, 30, 30)
     frame[:, 16:] = (30, 30, 250)
-    write_picture(tmp_path / "a.jpg", frame, Picture(frame, "PNG", ICC))
-    back = read_picture(tmp_path / "a.jpg", LIMIT)
+    write_image(tmp_path / "a.jpg", frame, LoadedImage(frame, "PNG", ICC))
+    back = read_image(tmp_path / "a.jpg", LIMIT)
     assert back.icc == ICC
-    # 4:2:0 would smear these two colours into each other
+    # 4:2:0 would smear these two colors into each other
     assert np.abs(back.pixels.astype(int) - frame).max() <= 6
 
 
@@ -90,7 +90,7 @@ def test_camera_orientation_is_applied(tmp_path, orientation, suffix, deep):
     if suffix == ".tif":
         tifffile.imwrite(path, stored, photometric="rgb", extratags=[(274, "H", 1, orientation, True)])
     else:
-        write_picture(path, stored)
+        write_image(path, stored)
         exif = Image.Exif()
         exif[274] = orientation
         data, block = path.read_bytes(), exif.tobytes().removeprefix(b"Exif\0\0")
@@ -106,7 +106,7 @@ def test_camera_orientation_is_applied(tmp_path, orientation, suffix, deep):
         7: ("right", "bottom"),
         8: ("left", "bottom"),
     }[orientation]
-    seen = read_picture(path, LIMIT).pixels
+    seen = read_image(path, LIMIT).pixels
     edge = {"top": seen[0], "bottom": seen[-1], "left": seen[:, 0], "right": seen[:, -1]}[first_row]
     along = edge[::-1] if first_column in ("right", "bottom") else edge
     assert np.array_equal(along, stored[0])
@@ -116,66 +116,66 @@ def png_chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def test_palettes_become_colours(tmp_path):
+def test_palettes_become_colors(tmp_path):
     image = Image.fromarray(noise("RGB")).quantize(8)
     image.save(tmp_path / "a.png")
-    assert np.array_equal(read_picture(tmp_path / "a.png", LIMIT).pixels, np.array(image.convert("RGB")))
+    assert np.array_equal(read_image(tmp_path / "a.png", LIMIT).pixels, np.array(image.convert("RGB")))
     image.save(tmp_path / "b.png", transparency=3)
-    pixels = read_picture(tmp_path / "b.png", LIMIT).pixels
+    pixels = read_image(tmp_path / "b.png", LIMIT).pixels
     assert np.array_equal(pixels[..., 3] == 0, np.array(image) == 3)
 
 
-def test_one_bit_becomes_grey(tmp_path):
-    frame = noise("grey") > 127
+def test_one_bit_becomes_gray(tmp_path):
+    frame = noise("gray") > 127
     Image.fromarray(frame).save(tmp_path / "a.png")
-    assert np.array_equal(read_picture(tmp_path / "a.png", LIMIT).pixels, frame * np.uint8(255))
+    assert np.array_equal(read_image(tmp_path / "a.png", LIMIT).pixels, frame * np.uint8(255))
 
 
-@pytest.mark.parametrize("mode", ["grey", "RGB"])
-def test_key_colour_becomes_alpha(tmp_path, mode):
+@pytest.mark.parametrize("mode", ["gray", "RGB"])
+def test_key_color_becomes_alpha(tmp_path, mode):
     frame = noise(mode)
     key = frame[2, 3].tolist()
     Image.fromarray(frame).save(tmp_path / "a.png", transparency=tuple(key) if mode == "RGB" else key)
-    pixels = read_picture(tmp_path / "a.png", LIMIT).pixels
+    pixels = read_image(tmp_path / "a.png", LIMIT).pixels
     assert pixels[2, 3, -1] == 0
     assert (pixels[..., -1] == 255).mean() > 0.9
 
 
-@pytest.mark.parametrize("mode", ["grey", "RGB"])
-def test_sixteen_bit_key_colour_becomes_alpha(tmp_path, mode):
+@pytest.mark.parametrize("mode", ["gray", "RGB"])
+def test_sixteen_bit_key_color_becomes_alpha(tmp_path, mode):
     frame = noise(mode, np.uint16)
-    write_picture(tmp_path / "a.png", frame)
+    write_image(tmp_path / "a.png", frame)
     data = (tmp_path / "a.png").read_bytes()
     key = png_chunk(b"tRNS", np.atleast_1d(frame[2, 3]).astype(">u2").tobytes())
     (tmp_path / "a.png").write_bytes(data[:33] + key + data[33:])
-    pixels = read_picture(tmp_path / "a.png", LIMIT).pixels
+    pixels = read_image(tmp_path / "a.png", LIMIT).pixels
     assert pixels[2, 3, -1] == 0
     assert np.array_equal(pixels[..., :-1].reshape(frame.shape), frame)
     assert (pixels[..., -1] == 65535).mean() > 0.9
 
 
 def test_white_is_zero_and_premultiplied_tiffs(tmp_path):
-    frame = noise("grey", np.uint16)
+    frame = noise("gray", np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", 65535 - frame, photometric="miniswhite")
-    assert np.array_equal(read_picture(tmp_path / "a.tif", LIMIT).pixels, frame)
+    assert np.array_equal(read_image(tmp_path / "a.tif", LIMIT).pixels, frame)
     premultiplied = np.zeros((20, 20, 4), np.uint16)
     premultiplied[...] = (1000, 500, 0, 2000)
     tifffile.imwrite(tmp_path / "b.tif", premultiplied, photometric="rgb", extrasamples=["assocalpha"])
-    assert read_picture(tmp_path / "b.tif", LIMIT).pixels[0, 0].tolist() == [32768, 16384, 0, 2000]
+    assert read_image(tmp_path / "b.tif", LIMIT).pixels[0, 0].tolist() == [32768, 16384, 0, 2000]
 
 
 def test_planar_sixteen_bit_tiff_is_refused(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((3, 20, 30), np.uint16), photometric="rgb", planarconfig="separate")
     with pytest.raises(FrameError, match="planar"):
-        read_picture(tmp_path / "a.tif", LIMIT)
+        read_image(tmp_path / "a.tif", LIMIT)
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "F", "I"])
-def test_other_colour_models_are_refused(tmp_path, mode):
+def test_other_color_models_are_refused(tmp_path, mode):
     path = tmp_path / ("a.jpg" if mode == "CMYK" else "a.tif")
     Image.new(mode, (20, 20)).save(path)
     with pytest.raises(FrameError, match=f"is in {mode}; expected"):
-        read_picture(path, LIMIT)
+        read_image(path, LIMIT)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".tif"])
@@ -183,36 +183,36 @@ def test_animations_and_pages_are_refused(tmp_path, suffix):
     images = [Image.fromarray(noise("RGB")) for _ in range(3)]
     images[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=images[1:])
     with pytest.raises(FrameError, match="holds several pictures" if suffix == ".tif" else "holds 3 pictures"):
-        read_picture(tmp_path / f"a{suffix}", LIMIT)
+        read_image(tmp_path / f"a{suffix}", LIMIT)
 
 
 def test_names_in_any_script(tmp_path):
     path = tmp_path / "絵コンテ 原画①.png"
     frame = noise("RGB", np.uint16)
-    write_picture(path, frame)
-    assert np.array_equal(read_picture(path, LIMIT).pixels, frame)
+    write_image(path, frame)
+    assert np.array_equal(read_image(path, LIMIT).pixels, frame)
 
 
 def test_limit_is_read_from_the_header_and_adjustable(tmp_path, monkeypatch):
     path = tmp_path / "a.png"
-    write_picture(path, noise("RGB", size=(100, 100)))
+    write_image(path, noise("RGB", size=(100, 100)))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    assert read_picture(path, 10_000).pixels.shape == (100, 100, 3)
+    assert read_image(path, 10_000).pixels.shape == (100, 100, 3)
     assert Image.MAX_IMAGE_PIXELS == 100
     with pytest.raises(FrameError, match="limit is 9,999"):
-        read_picture(path, 9_999)
+        read_image(path, 9_999)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @pytest.mark.parametrize(("suffix", "dtype"), CODERS)
 def test_every_cut_is_an_error_of_ours(tmp_path, suffix, dtype):
     path = tmp_path / f"a{suffix}"
-    write_picture(path, noise("RGB", dtype))
+    write_image(path, noise("RGB", dtype))
     whole = path.read_bytes()
     for size in range(1, len(whole) - 20, max(1, len(whole) // 40)):
         path.write_bytes(whole[:size])
         with pytest.raises((FileError, FrameError)) as caught:
-            read_picture(path, LIMIT)
+            read_image(path, LIMIT)
         assert "\n" not in str(caught.value)
 
 
@@ -220,14 +220,14 @@ def test_every_cut_is_an_error_of_ours(tmp_path, suffix, dtype):
 @pytest.mark.parametrize(("suffix", "dtype"), CODERS)
 def test_no_damage_escapes_as_another_error(tmp_path, suffix, dtype):
     path = tmp_path / f"a{suffix}"
-    write_picture(path, noise("RGB", dtype))
+    write_image(path, noise("RGB", dtype))
     whole = np.frombuffer(path.read_bytes(), np.uint8)
     for _ in range(60):
         damaged = whole.copy()
         damaged[RNG.integers(0, min(200, len(whole)), 3)] = RNG.integers(0, 256, 3)
         path.write_bytes(damaged.tobytes())
         with suppress(FileError, FrameError):
-            read_picture(path, LIMIT)
+            read_image(path, LIMIT)
 
 
 @pytest.mark.parametrize(
@@ -242,31 +242,31 @@ def test_no_damage_escapes_as_another_error(tmp_path, suffix, dtype):
 )
 def test_formats_that_cannot_hold_the_frame(tmp_path, name, mode, dtype, said):
     with pytest.raises(UsageError, match=said):
-        write_picture(tmp_path / name, noise(mode, dtype))
+        write_image(tmp_path / name, noise(mode, dtype))
     assert not list(tmp_path.iterdir())
 
 
 def test_nothing_is_overwritten_unless_forced(tmp_path):
     path = tmp_path / "a.png"
     old, new = noise("RGB"), noise("RGB")
-    write_picture(path, old)
+    write_image(path, old)
     with pytest.raises(UsageError, match="--force"):
-        write_picture(path, new)
-    assert np.array_equal(read_picture(path, LIMIT).pixels, old)
-    write_picture(path, new, force=True)
-    assert np.array_equal(read_picture(path, LIMIT).pixels, new)
+        write_image(path, new)
+    assert np.array_equal(read_image(path, LIMIT).pixels, old)
+    write_image(path, new, force=True)
+    assert np.array_equal(read_image(path, LIMIT).pixels, new)
 
 
 def test_full_disk_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
     path = tmp_path / "a.png"
     old = noise("RGB")
-    write_picture(path, old)
+    write_image(path, old)
     fill_the_disk(monkeypatch)
     with pytest.raises(FileError, match="No space left"):
-        write_picture(path, noise("RGB"), force=True)
+        write_image(path, noise("RGB"), force=True)
     monkeypatch.undo()
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
-    assert np.array_equal(read_picture(path, LIMIT).pixels, old)
+    assert np.array_equal(read_image(path, LIMIT).pixels, old)
 
 
 def fill_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ def test_ssim_atd_is_what_the_published_script_gets_from_scikit_image(frames):
     assert ssim_atd(*frames) != pytest.approx(ssim(*frames), abs=1e-4)
 
 
-def test_interpolation_error_is_the_mean_distance_of_colours():
+def test_interpolation_error_is_the_mean_distance_of_colors():
     true = np.zeros((16, 20, 3), np.uint8)
     drawn = true.copy()
     drawn[:4] = (2, 3, 6)  # 7 away, on a quarter of the frame
@@ -50,9 +50,9 @@ def plain_chamfer(drawn, true):
     """As EISAI's paper and code define it, by SciPy."""
 
     def line_map(frame):
-        grey = (frame / 255) @ (0.299, 0.587, 0.114)
+        gray = (frame / 255) @ (0.299, 0.587, 0.114)
         narrow, wide = (
-            ndimage.gaussian_filter(grey, sigma, radius=radius, mode="nearest") for sigma, radius in ((1, 4), (1.6, 6))
+            ndimage.gaussian_filter(gray, sigma, radius=radius, mode="nearest") for sigma, radius in ((1, 4), (1.6, 6))
         )
         return 0.5 + 2 * (wide - narrow) - 0.01 > 0.5
 

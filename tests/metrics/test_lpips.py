@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from animeinterp.errors import FileError, FrameError, MissingExtraError, WeightsError
 from animeinterp.metrics import lpips as perceptual
-from animeinterp.metrics.lpips import AlexNet, load_lpips, package_lpips
+from animeinterp.metrics.lpips import AlexNet, load_installed_lpips, load_lpips
 from conftest import draw_scene
 
 CHANNELS = (64, 192, 384, 256, 256)
@@ -27,9 +27,9 @@ def state():
     torch.manual_seed(0)
     convolutions = AlexNet().features
     state = {"scaling_layer.shift": torch.zeros(1, 3, 1, 1), "scaling_layer.scale": torch.ones(1, 3, 1, 1)}
-    for place, piece in PLACES.items():
+    for place, segment in PLACES.items():
         for name, tensor in convolutions[place].state_dict().items():
-            state[f"net.slice{piece}.{place}.{name}"] = tensor
+            state[f"net.slice{segment}.{place}.{name}"] = tensor
     for level, channels in enumerate(CHANNELS):
         head = torch.rand(1, channels, 1, 1)
         state |= {f"lin{level}.model.1.weight": head, f"lins.{level}.model.1.weight": head}
@@ -50,10 +50,10 @@ def plain_lpips(drawn, true, state):
 
     def features(frame):
         x = (torch.from_numpy(frame).permute(2, 0, 1)[None] / 127.5 - 1 - shift) / scale
-        for place, piece in PLACES.items():
+        for place, segment in PLACES.items():
             if place in (3, 6):
                 x = F.max_pool2d(x, 3, 2)
-            weight, bias = (state[f"net.slice{piece}.{place}.{part}"] for part in ("weight", "bias"))
+            weight, bias = (state[f"net.slice{segment}.{place}.{part}"] for part in ("weight", "bias"))
             stride, padding = (4, 2) if place == 0 else (1, weight.shape[-1] // 2)
             x = F.relu(F.conv2d(x, weight, bias, stride, padding))
             yield x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10)
@@ -74,8 +74,8 @@ def test_lpips_is_that_of_the_paper(state, weights):
 def test_every_layout_of_the_weights_gives_the_same(state, weights, tmp_path, monkeypatch):
     save_file({name: t.clone() for name, t in state.items()}, tmp_path / "alex.safetensors")
     jax = {"AlexNet_0": {}}
-    for i, (place, piece) in enumerate(PLACES.items()):
-        weight, bias = (state[f"net.slice{piece}.{place}.{part}"].numpy() for part in ("weight", "bias"))
+    for i, (place, segment) in enumerate(PLACES.items()):
+        weight, bias = (state[f"net.slice{segment}.{place}.{part}"].numpy() for part in ("weight", "bias"))
         jax["AlexNet_0"][f"Conv_{i}"] = {"kernel": weight.transpose(2, 3, 1, 0), "bias": bias}
         head = state[f"lin{i}.model.1.weight"].numpy().reshape(1, 1, -1, 1)
         jax[f"NetLinLayer_{i}"] = {"Conv_0": {"kernel": head}}
@@ -88,8 +88,8 @@ def test_every_layout_of_the_weights_gives_the_same(state, weights, tmp_path, mo
     expected = load_lpips(weights)(drawn, true)
     for name in ("alex.safetensors", "alexnet.ckpt"):
         assert load_lpips(tmp_path / name)(drawn, true) == pytest.approx(expected, rel=1e-6)
-    assert package_lpips()(drawn, true) == pytest.approx(expected, rel=1e-6)
-    assert package_lpips().identity == "lpips 0.1.4"
+    assert load_installed_lpips()(drawn, true) == pytest.approx(expected, rel=1e-6)
+    assert load_installed_lpips().identity == "lpips 0.1.4"
 
 
 def test_the_map_says_where_frames_look_different(weights):
@@ -138,7 +138,7 @@ def test_other_weights_are_refused(state, tmp_path):
 def test_a_package_that_is_missing_or_cannot_download_says_what_to_do(monkeypatch):
     monkeypatch.setattr(perceptual, "installed", lambda: False)
     with pytest.raises(MissingExtraError, match="pip install lpips"):
-        package_lpips()
+        load_installed_lpips()
 
     def fail(net, verbose):
         raise ConnectionError("no network")
@@ -146,4 +146,4 @@ def test_a_package_that_is_missing_or_cannot_download_says_what_to_do(monkeypatc
     monkeypatch.setattr(perceptual, "installed", lambda: True)
     monkeypatch.setitem(sys.modules, "lpips", SimpleNamespace(LPIPS=fail))
     with pytest.raises(WeightsError, match=r"no network.*give a file"):
-        package_lpips()
+        load_installed_lpips()

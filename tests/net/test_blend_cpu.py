@@ -11,8 +11,8 @@ import torch.nn.functional as F
 
 from animeinterp.config import CEL
 from animeinterp.net.cel.model import Cel, Flows
-from animeinterp.net.cel.synthesis import arrive
-from animeinterp.net.ops.splat_cpu import mark_landings
+from animeinterp.net.cel.synthesis import splat_frame
+from animeinterp.net.ops.splat_cpu import mark_moving_targets
 from animeinterp.net.ops.splatting import splat
 
 SMALL = replace(CEL, widths=(8, 8, 16), synthesis_widths=(8, 8, 16, 16), iterations=0, apply_gate=False)
@@ -21,7 +21,7 @@ SMALL = replace(CEL, widths=(8, 8, 16), synthesis_widths=(8, 8, 16, 16), iterati
 def network_for(**changed) -> Cel:
     """A network whose decisions are anything but zero."""
     torch.manual_seed(0)
-    network = Cel(replace(SMALL, seen_pixels=(0, 10**6), **changed)).eval().requires_grad_(False)
+    network = Cel(replace(SMALL, network_pixel_range=(0, 10**6), **changed)).eval().requires_grad_(False)
     network.chooser.head.weight.normal_(std=0.05)
     return network
 
@@ -57,7 +57,9 @@ def both_ways(network, frames, flows, t, where=None):
 @pytest.mark.parametrize("channels", [3, 4])
 def test_both_ways_draw_the_same(channels, mode, share):
     frames, flows = scene(channels=channels)
-    compiled, plain = both_ways(network_for(seen_share=share, splat=mode), frames, flows, torch.tensor([0.3]))
+    compiled, plain = both_ways(
+        network_for(network_pixel_fraction=share, splat=mode), frames, flows, torch.tensor([0.3])
+    )
     assert compiled.shape == plain.shape == (1, channels, 37, 53)
     torch.testing.assert_close(compiled, plain, atol=2e-5, rtol=0)
     fade = 0.7 * frames[0] + 0.3 * frames[1]
@@ -66,7 +68,7 @@ def test_both_ways_draw_the_same(channels, mode, share):
 
 def test_both_ways_take_a_batch_with_a_time_each():
     frames, flows = scene(n=2)
-    network = network_for(seen_share=0.25)
+    network = network_for(network_pixel_fraction=0.25)
     compiled, plain = both_ways(network, frames, flows, torch.tensor([0.3, 0.8]))
     torch.testing.assert_close(compiled, plain, atol=2e-5, rtol=0)
     second = Flows(*(planes[1:] for planes in flows[:4]), [], [])
@@ -79,9 +81,9 @@ def test_what_arrives_is_the_same_to_the_last_bits(mode):
     frames, flows = scene(channels=4, n=2)
     share = torch.tensor([0.3, 0.8]).view(2, 1, 1, 1)
     config = replace(SMALL, splat=mode)
-    plain = arrive(frames[0], None, flows.flow01, flows.z0, share, config)
+    plain = splat_frame(frames[0], None, flows.flow01, flows.z0, share, config)
     with torch.no_grad():
-        compiled = arrive(frames[0], None, flows.flow01, flows.z0, share, config)
+        compiled = splat_frame(frames[0], None, flows.flow01, flows.z0, share, config)
     assert 50 < (plain.density == 0).sum() < plain.density.numel() / 2
     for name in ("moved", "motion", "density"):
         assert torch.equal(getattr(compiled, name), getattr(plain, name)), name
@@ -92,7 +94,7 @@ def test_what_arrives_is_the_same_to_the_last_bits(mode):
 def test_pixels_that_are_not_asked_for_change_no_other():
     frames, flows = scene()
     where = torch.rand(1, 1, 37, 53, generator=torch.Generator().manual_seed(3)) < 0.4
-    network, t = network_for(seen_share=0.25), torch.tensor([0.3])
+    network, t = network_for(network_pixel_fraction=0.25), torch.tensor([0.3])
     some, all_of_it = (both_ways(network, frames, flows, t, asked)[0] for asked in (where, None))
     asked = where.expand_as(some)
     assert torch.equal(some[asked], all_of_it[asked])
@@ -103,7 +105,7 @@ def test_the_chooser_looks_only_around_what_is_drawn():
     frames, flows = scene(size=(200, 330))
     where = torch.zeros(1, 1, 200, 330, dtype=torch.bool)
     where[..., 90:100, 150:170] = True
-    network, t = network_for(seen_share=1.0), torch.tensor([0.3])
+    network, t = network_for(network_pixel_fraction=1.0), torch.tensor([0.3])
     looked = []
     network.chooser.register_forward_pre_hook(lambda _, given: looked.append(given[0].shape))
     some, all_of_it = (both_ways(network, frames, flows, t, asked)[0] for asked in (where, None))
@@ -117,7 +119,7 @@ def test_the_chooser_looks_only_around_what_is_drawn():
 
 def test_results_do_not_depend_on_threads():
     frames, flows = scene(size=(61, 40))
-    network, threads = network_for(seen_share=0.25), torch.get_num_threads()
+    network, threads = network_for(network_pixel_fraction=0.25), torch.get_num_threads()
     share = torch.full((1, 1, 1, 1), 0.3)
     drawn, arrived, marked = [], [], []
     try:
@@ -125,10 +127,10 @@ def test_results_do_not_depend_on_threads():
             levels = [network.encode(frame) for frame in frames]
             for count in (1, 3):
                 torch.set_num_threads(count)
-                arrived.append(arrive(frames[0], None, flows.flow01, flows.z0, share, SMALL))
+                arrived.append(splat_frame(frames[0], None, flows.flow01, flows.z0, share, SMALL))
                 drawn.append(network.synthesize(*frames, *levels, flows, torch.tensor([0.3])))
                 marked.append(np.zeros((61, 40), np.bool_))
-                mark_landings(flows.flow01[0].numpy(), 0.3, 0.5, marked[-1])
+                mark_moving_targets(flows.flow01[0].numpy(), 0.3, 0.5, marked[-1])
     finally:
         torch.set_num_threads(threads)
     for one, three in zip(arrived[0][:5], arrived[1][:5], strict=True):
@@ -144,6 +146,6 @@ def test_marked_are_the_pixels_on_which_a_moving_one_lands(share):
     moving = (torch.hypot(*flow) > 0.5).float()[None, None]
     landed = splat(moving, np.float32(share) * flow[None], mode="sum").warped[0, 0] > 0
     marked = np.zeros(landed.shape, np.bool_)
-    mark_landings(flow.numpy(), share, 0.5, marked)
+    mark_moving_targets(flow.numpy(), share, 0.5, marked)
     assert 0 < marked.sum() < marked.size
     assert np.array_equal(marked, landed.numpy())

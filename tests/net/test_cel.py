@@ -105,7 +105,10 @@ def test_swapping_the_frames_swaps_the_flows():
 def test_large_frames_are_looked_at_small_and_drawn_large():
     frame0, _, frame1, flow01, flow10, trust = pair(128, 192)
     plain = replace(SMALL, iterations=0, apply_gate=False)
-    whole, large = Cel(plain).eval(), Cel(replace(plain, seen_share=1.0, seen_pixels=(0, 64 * 96))).eval()
+    whole, large = (
+        Cel(plain).eval(),
+        Cel(replace(plain, network_pixel_fraction=1.0, network_pixel_range=(0, 64 * 96))).eval(),
+    )
     with torch.inference_mode():
         assert large.encode(frame0).half.shape[-2:] == (32, 48)
         expected = run(whole, frame0, frame1, flow01, flow10, trust).frame
@@ -114,7 +117,7 @@ def test_large_frames_are_looked_at_small_and_drawn_large():
     assert (drawn - expected).square().mean().sqrt() < 0.005
 
 
-def test_alpha_is_drawn_as_the_colours_are():
+def test_alpha_is_drawn_as_the_colors_are():
     frame0, _, frame1, flow01, flow10, trust = pair()
     network = trained_like()
     with torch.inference_mode():
@@ -146,7 +149,7 @@ def test_gradients_reach_every_parameter():
 def test_it_keeps_to_its_budget(config, budget):
     """GFLOP per new frame of 960x540, while streaming: one encoding, one pair, one synthesis."""
     frame0, _, frame1, flow01, flow10, trust = pair(272, 480)
-    network = Cel(replace(config, seen_pixels=(0, 2_200_000))).eval()
+    network = Cel(replace(config, network_pixel_range=(0, 2_200_000))).eval()
     with torch.inference_mode(), FlopCounterMode(display=False) as counted:
         levels: Levels = network.encode(frame0)
         flows = network.flow(frame0, frame1, levels, levels, flow01, flow10, trust, trust)
@@ -161,7 +164,7 @@ def test_it_keeps_to_its_budget(config, budget):
     [((270, 480), (270, 480)), ((300, 500), (279, 465)), ((540, 960), (382, 679)), ((4320, 7680), (1112, 1978))],
 )
 def test_it_looks_at_less_of_large_frames(size, looked_at):
-    assert Cel(replace(SMALL, seen_pixels=CEL.seen_pixels))._seen_size(size) == looked_at
+    assert Cel(replace(SMALL, network_pixel_range=CEL.network_pixel_range))._seen_size(size) == looked_at
 
 
 def test_coarse_flow_keeps_its_own_size():
@@ -169,7 +172,7 @@ def test_coarse_flow_keeps_its_own_size():
     frame0, _, frame1, flow01, flow10, trust = pair(128, 192)
     flow01, flow10 = flow01.clone(), flow10.clone()
     flow01[..., 97:], flow10[..., 97:] = 0, 0
-    network = Cel(replace(SMALL, iterations=0, apply_gate=False, seen_pixels=(0, 10**6))).eval()
+    network = Cel(replace(SMALL, iterations=0, apply_gate=False, network_pixel_range=(0, 10**6))).eval()
     with torch.inference_mode():
         flows = run(network, frame0, frame1, flow01, flow10, trust).flows
     assert torch.equal(flows.flow01, flow01)

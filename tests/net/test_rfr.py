@@ -103,7 +103,7 @@ def test_gru_with_context_worked_out_once_is_the_gru() -> None:
     torch.testing.assert_close(found, hidden, rtol=1e-4, atol=1e-6)
 
 
-def test_convex_upsampling_of_a_mask_that_picks_the_centre_repeats_the_flow() -> None:
+def test_convex_upsampling_of_a_mask_that_picks_the_center_repeats_the_flow() -> None:
     flow = torch.randn(2, 2, 3, 4)
     mask = torch.full((2, 9, 64, 3, 4), -100.0)
     mask[:, 4] = 100
@@ -112,19 +112,19 @@ def test_convex_upsampling_of_a_mask_that_picks_the_centre_repeats_the_flow() ->
     torch.testing.assert_close(fine, expected)
 
 
-def test_convex_upsampling_weighs_the_neighbours_by_the_mask() -> None:
+def test_convex_upsampling_weighs_the_neighbors_by_the_mask() -> None:
     flow, mask = torch.randn(2, 2, 3, 4), torch.randn(2, 9 * 64, 3, 4)
     fine = upsample_convex(flow, mask)
     shares = mask.view(2, 9, 8, 8, 3, 4).softmax(1)
-    neighbours = F.unfold(8 * flow, 3, padding=1).view(2, 2, 9, 3, 4)
-    expected = torch.einsum("nkyxhw,nckhw->nchywx", shares, neighbours).reshape(2, 2, 24, 32)
+    neighbors = F.unfold(8 * flow, 3, padding=1).view(2, 2, 9, 3, 4)
+    expected = torch.einsum("nkyxhw,nckhw->nchywx", shares, neighbors).reshape(2, 2, 24, 32)
     torch.testing.assert_close(fine, expected)
     torch.testing.assert_close(upsample_convex(flow, mask.to(memory_format=torch.channels_last)), expected)
 
 
 def test_convex_upsampling_places_subpixels_by_row_and_column() -> None:
     flow = torch.zeros(1, 2, 3, 3)
-    flow[0, 0, 1, 2] = 1  # the right neighbour of the centre
+    flow[0, 0, 1, 2] = 1  # the right neighbor of the center
     mask = torch.full((1, 9, 8, 8, 3, 3), -100.0)
     mask[:, 4] = 0
     mask[0, 4, 2, 7], mask[0, 5, 2, 7] = -100, 100  # subpixel (row 2, column 7) looks right

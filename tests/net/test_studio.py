@@ -12,10 +12,10 @@ from animeinterp.data.synthetic.degrade import grain_tile
 from animeinterp.interpolator import Interpolator
 from animeinterp.net.studio.grain import is_grainy
 from animeinterp.net.studio.restoration import CLEAN, join, restore
-from animeinterp.sgm.coarse_flow import Guidance
+from animeinterp.sgm.coarse_flow import CoarseFlow
 from animeinterp.sgm.contours import line_map
-from animeinterp.sgm.flow_fusion import Direction, fuse
-from animeinterp.sgm.segments import pieces_between, resolve_style
+from animeinterp.sgm.flow_fusion import PairDirection, select_flow_per_segment
+from animeinterp.sgm.segments import resolve_style, segments_between_lines
 
 
 @pytest.fixture(scope="module")
@@ -100,13 +100,13 @@ def test_proposed_flow_is_taken_by_the_segment_that_it_fits():
         picture[30:60, left : left + 30] = 0
         picture[33:57, left + 3 : left + 27] = (200, 40, 40)
     style = resolve_style(frame, "auto")
-    pieces = pieces_between(frame, line_map(frame, style), style)
-    nothing = Guidance(np.zeros((2, 96, 128), np.float32), np.zeros(len(pieces), np.float32))
+    segments = segments_between_lines(frame, line_map(frame, style), style)
+    nothing = CoarseFlow(np.zeros((2, 96, 128), np.float32), np.zeros(len(segments), np.float32))
     proposed = np.zeros((2, 96, 128), np.float32)
     proposed[0, 30:60, 8:38] = 80
-    direction = Direction(frame, other, pieces, nothing)
-    assert abs(fuse(direction)[0, 45, 22] - 80) > 10
-    assert fuse(direction, proposed=proposed)[0, 45, 22] == 80
+    direction = PairDirection(frame, other, segments, nothing)
+    assert abs(select_flow_per_segment(direction)[0, 45, 22] - 80) > 10
+    assert select_flow_per_segment(direction, proposed=proposed)[0, 45, 22] == 80
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (17, 40, 4), (33, 21, 3)])

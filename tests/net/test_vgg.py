@@ -9,7 +9,7 @@ import torch
 
 from animeinterp.errors import FrameError, UsageError, WeightsError
 from animeinterp.metrics.lpips import read_lpips_vgg16
-from animeinterp.net.paper.vgg import PUBLISHED_CODE_LAYERS, VGG, PieceDescriptor, load_vgg, pool
+from animeinterp.net.paper.vgg import PUBLISHED_CODE_LAYERS, VGG, SegmentDescriptor, load_vgg, pool
 from conftest import draw_scene
 
 
@@ -19,10 +19,10 @@ def vgg() -> VGG:
     return VGG(19).eval()
 
 
-def pieces_of(frame: np.ndarray) -> tuple[np.ndarray, int]:
-    """One piece per colour: enough of a segmentation for drawings of few colours."""
-    colours, labels = np.unique(frame.reshape(-1, 3), axis=0, return_inverse=True)
-    return labels.reshape(frame.shape[:2]).astype(np.int32), len(colours)
+def segments_of(frame: np.ndarray) -> tuple[np.ndarray, int]:
+    """One segment per color: enough of a segmentation for drawings of few colors."""
+    colors, labels = np.unique(frame.reshape(-1, 3), axis=0, return_inverse=True)
+    return labels.reshape(frame.shape[:2]).astype(np.int32), len(colors)
 
 
 def test_layers_stand_where_torchvision_has_them(vgg: VGG) -> None:
@@ -55,33 +55,33 @@ def test_layers_that_do_not_exist_or_are_out_of_order_are_refused(layers: tuple[
         VGG(19, layers)
 
 
-def test_pooling_is_the_mean_over_the_piece_and_0_where_there_is_none() -> None:
+def test_pooling_is_the_mean_over_the_segment_and_0_where_there_is_none() -> None:
     features = torch.randn(1, 5, 6, 7)
     labels = np.random.default_rng(0).integers(0, 3, (6, 7)).astype(np.int32)
     found = pool(features, labels, 4)
-    for piece in range(3):
-        expected = features[0].numpy()[:, labels == piece].mean(axis=1)
-        np.testing.assert_allclose(found[piece], expected, rtol=1e-6)
+    for segment in range(3):
+        expected = features[0].numpy()[:, labels == segment].mean(axis=1)
+        np.testing.assert_allclose(found[segment], expected, rtol=1e-6)
     assert not found[3].any()
 
 
 @pytest.mark.parametrize("size", [(64, 96), (37, 53), (8, 9), (65, 71)])
 def test_descriptors_are_shares_at_any_size(vgg: VGG, size: tuple[int, int]) -> None:
     frame = draw_scene(0, size[::-1])
-    labels, count = pieces_of(frame)
-    found = PieceDescriptor(vgg).describe(frame, labels, count + 1)
+    labels, count = segments_of(frame)
+    found = SegmentDescriptor(vgg).describe(frame, labels, count + 1)
     assert found.shape == (count + 1, 960)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found[:count].sum(axis=1), 1, rtol=1e-5)
     assert found.min() == 0
-    assert not found[count].any(), "a piece without pixels is all 0"
+    assert not found[count].any(), "a segment without pixels is all 0"
 
 
-def test_a_piece_that_vanishes_when_subsampled_is_0_at_those_levels(vgg: VGG) -> None:
+def test_a_segment_that_vanishes_when_subsampled_is_0_at_those_levels(vgg: VGG) -> None:
     frame = draw_scene(0)
     labels = np.zeros((64, 96), np.int32)
     labels[10, 10] = 1  # even coordinates are not among [1::2, 1::2]
-    found = PieceDescriptor(vgg).describe(frame, labels, 2)
+    found = SegmentDescriptor(vgg).describe(frame, labels, 2)
     assert np.isfinite(found).all()
     assert found[1, :64].any()
     assert not found[1, 64:].any()
@@ -89,15 +89,15 @@ def test_a_piece_that_vanishes_when_subsampled_is_0_at_those_levels(vgg: VGG) ->
 
 def test_bf16_changes_little(vgg: VGG) -> None:
     frame = draw_scene(0)
-    labels, count = pieces_of(frame)
-    exact = PieceDescriptor(vgg).describe(frame, labels, count)
-    rough = PieceDescriptor(vgg, bf16=True).describe(frame, labels, count)
+    labels, count = segments_of(frame)
+    exact = SegmentDescriptor(vgg).describe(frame, labels, count)
+    rough = SegmentDescriptor(vgg, bf16=True).describe(frame, labels, count)
     assert np.minimum(exact, rough).sum(axis=1).min() > 0.97
     assert not np.array_equal(exact, rough)
 
 
 def test_frames_and_labels_that_do_not_fit_are_refused(vgg: VGG) -> None:
-    descriptor, frame, labels = PieceDescriptor(vgg), draw_scene(0), np.zeros((64, 96), np.int32)
+    descriptor, frame, labels = SegmentDescriptor(vgg), draw_scene(0), np.zeros((64, 96), np.int32)
     for bad in (frame[..., :2], frame.astype(np.float32), frame[:4]):
         with pytest.raises(FrameError, match="uint8"):
             descriptor.describe(bad, labels[: bad.shape[0]], 1)
@@ -142,9 +142,9 @@ def test_real_weights_are_in_the_right_order(real_vgg16: VGG) -> None:
     torch.testing.assert_close(first, torch.tensor(expected), rtol=0, atol=1e-4)
 
 
-def test_real_weights_find_each_piece_again(real_vgg16: VGG) -> None:
-    descriptor = PieceDescriptor(real_vgg16)
-    (labels0, count), (labels1, _) = pieces_of(draw_scene(0)), pieces_of(draw_scene(8))
+def test_real_weights_find_each_segment_again(real_vgg16: VGG) -> None:
+    descriptor = SegmentDescriptor(real_vgg16)
+    (labels0, count), (labels1, _) = segments_of(draw_scene(0)), segments_of(draw_scene(8))
     first = descriptor.describe(draw_scene(0), labels0, count)
     second = descriptor.describe(draw_scene(8), labels1, count)
     affinity = np.minimum(first[:, None], second[None]).sum(axis=2)

@@ -8,15 +8,15 @@ import pytest
 from animeinterp.sgm.coarse_flow import (
     MARGIN,
     MAX_DISPLACEMENT,
-    MIN_LANDED,
+    MIN_OVERLAP,
     MIN_PATCH,
     PUBLISHED,
     QUICK,
-    coarse_flow,
+    estimate_coarse_flow,
     valid_matches,
 )
 from animeinterp.sgm.matching import match
-from animeinterp.sgm.segments import pieces_of
+from animeinterp.sgm.segments import measure_segments
 
 GOLDEN = [
     Path(__file__).parents[1] / "golden/sgm/draw_easy.npz",
@@ -32,41 +32,41 @@ def golden(request):
 
 
 def test_scores_and_matches_equal_the_published_ones(golden):
-    pieces = [pieces_of(golden[f"labels{i}"]) for i in (0, 1)]
+    segments = [measure_segments(golden[f"labels{i}"]) for i in (0, 1)]
     for i in (0, 1):
-        np.testing.assert_allclose(pieces[i].centroid, golden[f"centroid{i}"], atol=1e-6)
-    found = match(*pieces, golden["features0"].T, golden["features1"].T)
+        np.testing.assert_allclose(segments[i].centroid, golden[f"centroid{i}"], atol=1e-6)
+    found = match(*segments, golden["features0"].T, golden["features1"].T)
     np.testing.assert_allclose(found.score, golden["score"], rtol=1e-6, atol=2e-6)
     expected = np.where(golden["ranksum01"] == 0, golden["match01"], -1)
     np.testing.assert_array_equal(found.match01, expected)
 
 
 def test_coarse_flow_equals_the_published_one(golden):
-    pieces = [pieces_of(golden[f"labels{i}"]) for i in (0, 1)]
+    segments = [measure_segments(golden[f"labels{i}"]) for i in (0, 1)]
     frames = [golden[f"frame{i}"] for i in (0, 1)]
-    found = match(*pieces, golden["features0"].T, golden["features1"].T)
+    found = match(*segments, golden["features0"].T, golden["features1"].T)
     # float16 goldens: half a unit in the last place at 250 px is 0.0625.
-    flow01 = coarse_flow(*frames, *pieces, found.match01, PUBLISHED).flow
+    flow01 = estimate_coarse_flow(*frames, *segments, found.match01, PUBLISHED).flow
     np.testing.assert_allclose(flow01, golden["flow01"].astype(np.float32), atol=0.07)
-    flow10 = coarse_flow(*frames[::-1], *pieces[::-1], found.match10, PUBLISHED).flow
+    flow10 = estimate_coarse_flow(*frames[::-1], *segments[::-1], found.match10, PUBLISHED).flow
     np.testing.assert_allclose(flow10, golden["flow10"].astype(np.float32), atol=0.07)
 
 
 def squares(shift_x: int, shift_y: int):
-    """A frame with one shaded square of 30x30 px, and its two pieces: the square is piece 0."""
+    """A frame with one shaded square of 30x30 px, and its two segments: the square is segment 0."""
     frame = np.full((120, 160, 3), 200, np.uint8)
     labels = np.ones((120, 160), np.int32)
     place = slice(30 + shift_y, 60 + shift_y), slice(40 + shift_x, 70 + shift_x)
     frame[place] = (np.indices((30, 30)).sum(0) * 4)[..., None]
     labels[place] = 0
-    return frame, pieces_of(labels)
+    return frame, measure_segments(labels)
 
 
 @pytest.mark.parametrize("deformation", [None, QUICK, PUBLISHED])
-def test_a_shifted_piece_flows_by_its_shift_and_the_rest_not_at_all(deformation):
-    (frame, pieces), (other, others) = squares(0, 0), squares(25, -12)
-    guidance = coarse_flow(frame, other, pieces, others, np.array([0, 1]), deformation)
-    inside = pieces.labels == 0
+def test_a_shifted_segment_flows_by_its_shift_and_the_rest_not_at_all(deformation):
+    (frame, segments), (other, others) = squares(0, 0), squares(25, -12)
+    guidance = estimate_coarse_flow(frame, other, segments, others, np.array([0, 1]), deformation)
+    inside = segments.labels == 0
     np.testing.assert_allclose(guidance.flow[0][inside], 25, atol=0.3)
     np.testing.assert_allclose(guidance.flow[1][inside], -12, atol=0.3)
     assert not guidance.flow[:, ~inside].any()  # the ground has 95 % of the frame: too large to guide
@@ -75,24 +75,24 @@ def test_a_shifted_piece_flows_by_its_shift_and_the_rest_not_at_all(deformation)
 
 
 def test_a_flow_that_misses_its_match_is_dropped():
-    frame, pieces = squares(0, 0)
+    frame, segments = squares(0, 0)
     labels = np.ones((120, 160), np.int32)
     labels[20:80, 60:75] = 0  # same area, twice as high, half as wide
-    guidance = coarse_flow(frame, frame, pieces, pieces_of(labels), np.array([0, -1]), None)
+    guidance = estimate_coarse_flow(frame, frame, segments, measure_segments(labels), np.array([0, -1]), None)
     assert not guidance.flow.any()
     assert not guidance.confidence.any()
 
 
-def test_unmatched_and_far_pieces_give_no_flow():
-    (frame, pieces), (other, others) = squares(0, 0), squares(80, 0)
+def test_unmatched_and_far_segments_give_no_flow():
+    (frame, segments), (other, others) = squares(0, 0), squares(80, 0)
     assert 80 > MAX_DISPLACEMENT * np.hypot(120, 160) > 25
     for there in (0, -1):
-        guidance = coarse_flow(frame, other, pieces, others, np.array([there, -1]), None)
+        guidance = estimate_coarse_flow(frame, other, segments, others, np.array([there, -1]), None)
         assert not guidance.flow.any()
 
 
 def test_a_shift_is_confirmed_by_what_it_covers_of_its_match():
-    """The kernel for shifts, judged by laying the pieces, cut out and centred, over each other."""
+    """The kernel for shifts, judged by laying the segments, cut out and centered, over each other."""
     random = np.random.default_rng(0)
     sides = []
     for _ in range(2):
@@ -101,15 +101,15 @@ def test_a_shift_is_confirmed_by_what_it_covers_of_its_match():
             x, y = 30 * (cell % 10) + random.integers(1, 7), 40 * (cell // 10) + random.integers(1, 7)
             labels[y : y + 20 + random.integers(0, 8), x : x + 14 + random.integers(0, 6)] = cell
         labels[random.random(labels.shape) < 0.1] = 40
-        sides.append(pieces_of(labels))
-    pieces, others = sides
+        sides.append(measure_segments(labels))
+    segments, others = sides
     frame, same = np.zeros((200, 300, 3), np.uint8), np.arange(41)
-    guidance = coarse_flow(frame, frame, pieces, others, same, None)
-    valid = valid_matches(pieces, others, same)
+    guidance = estimate_coarse_flow(frame, frame, segments, others, same, None)
+    valid = valid_matches(segments, others, same)
     assert 0 < np.count_nonzero(guidance.confidence) < np.count_nonzero(valid >= 0) == 40
     for k in range(40):
         cuts = []
-        for side in (pieces, others):
+        for side in (segments, others):
             x0, y0, x1, y1 = side.box[:, k]
             cuts.append(side.labels[y0 : y1 + 1, x0 : x1 + 1] == k)
         size = [max(a, b, MIN_PATCH) + MARGIN for a, b in zip(cuts[0].shape, cuts[1].shape, strict=True)]
@@ -118,10 +118,10 @@ def test_a_shift_is_confirmed_by_what_it_covers_of_its_match():
             top, left = ((size[i] - cut.shape[i]) // 2 for i in (0, 1))
             laid.append(np.pad(cut, ((top, size[0] - top - len(cut)), (left, size[1] - left - cut.shape[1]))))
         landed = np.count_nonzero(laid[0] & laid[1]) / np.count_nonzero(laid[0])
-        inside = pieces.labels == k
-        if landed > MIN_LANDED:
+        inside = segments.labels == k
+        if landed > MIN_OVERLAP:
             assert guidance.confidence[k] == np.float32(landed)
-            box, there = pieces.box[:, k], others.box[:, k]
+            box, there = segments.box[:, k], others.box[:, k]
             expected = (there[:2] + there[2:] - box[:2] - box[2:]) / 2
             assert (guidance.flow[:, inside] == expected[:, None]).all()
         else:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from animeinterp.config import JAPANESE, WESTERN, LineStyle, at_share
+from animeinterp.config import JAPANESE, WESTERN, LineStyle, scale_style
 from animeinterp.sgm.contours import choose_style, line_map, line_strength
 from support import plain_segmentation as plain
 from support.drawings import draw, drawings, golden_frames
@@ -72,6 +72,6 @@ def test_texture_on_less_than_half_of_the_frame_is_not_grain():
 
 
 def test_the_filter_shrinks_with_the_picture():
-    assert at_share(WESTERN, 1.0) == WESTERN
-    assert at_share(JAPANESE, 0.25).bilateral == (5, 10, 5.0)
-    assert at_share(JAPANESE, 0.01).bilateral[0] == 3, "a filter of one px would do nothing"
+    assert scale_style(WESTERN, 1.0) == WESTERN
+    assert scale_style(JAPANESE, 0.25).bilateral == (5, 10, 5.0)
+    assert scale_style(JAPANESE, 0.01).bilateral[0] == 3, "a filter of one px would do nothing"

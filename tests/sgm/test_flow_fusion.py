@@ -1,12 +1,12 @@
-"""Dense flow without weights: pieces choose well, and trust falls where motion cannot be confirmed."""
+"""Dense flow without weights: segments choose well, and trust falls where motion cannot be confirmed."""
 
 import cv2
 import numpy as np
 import pytest
 
 from animeinterp.flow import backward_warp, color_error, dis_flow
-from animeinterp.sgm.coarse_flow import Guidance
-from animeinterp.sgm.flow_fusion import BLUR, Direction, _cost, fuse, importance
+from animeinterp.sgm.coarse_flow import CoarseFlow
+from animeinterp.sgm.flow_fusion import BLUR, PairDirection, _cost, flow_importance, select_flow_per_segment
 from animeinterp.sgm.segments import segment
 from conftest import draw_scene
 
@@ -38,23 +38,23 @@ def test_errors_are_capped_and_what_leaves_the_frame_is_not_judged():
 
 
 @pytest.mark.parametrize("shift", [3, 25])
-def test_each_piece_takes_the_candidate_that_fits_it_best(shift):
+def test_each_segment_takes_the_candidate_that_fits_it_best(shift):
     size = (320, 200)
     frame, other = draw_scene(0, size), draw_scene(shift, size)
-    pieces = segment(frame, "japanese")
+    segments = segment(frame, "japanese")
     random = np.random.default_rng(0)
-    confidence = (random.random(len(pieces)) < 0.5).astype(np.float32)
-    guidance = Guidance(random.normal(shift, 9, (2, 200, 320)).astype(np.float32), confidence)
-    fused = fuse(Direction(frame, other, pieces, guidance))
+    confidence = (random.random(len(segments)) < 0.5).astype(np.float32)
+    guidance = CoarseFlow(random.normal(shift, 9, (2, 200, 320)).astype(np.float32), confidence)
+    fused = select_flow_per_segment(PairDirection(frame, other, segments, guidance))
 
     free = dis_flow(frame, other)
-    guided = np.where(confidence[pieces.labels] > 0, guidance.flow, free)
+    guided = np.where(confidence[segments.labels] > 0, guidance.flow, free)
     camera = np.broadcast_to(np.median(free[:, ::2, ::2], axis=(1, 2))[:, None, None], free.shape).astype(np.float32)
     candidates = [free, guided, dis_flow(frame, other, guided), camera]
     errors = [_cost(frame, other, flow) for flow in candidates]
     taken = set()
-    for piece in range(len(pieces)):
-        inside = pieces.labels == piece
+    for index in range(len(segments)):
+        inside = segments.labels == index
         best = int(np.argmin([error[inside].mean(dtype=np.float64) for error in errors]))
         np.testing.assert_array_equal(fused[:, inside], candidates[best][:, inside])
         taken.add(best)
@@ -68,29 +68,31 @@ def test_dis_leaves_its_start_alone():
     assert (start == 1).all()
 
 
-def test_a_matched_piece_takes_its_guidance_when_dis_is_lost():
+def test_a_matched_segment_takes_its_guidance_when_dis_is_lost():
     size, jump = (320, 200), 70
     frame, other = draw_scene(0, size), draw_scene(jump, size)
-    pieces = segment(frame, "japanese")
-    disc = pieces.labels[100, 106]
-    confidence = np.zeros(len(pieces), np.float32)
+    segments = segment(frame, "japanese")
+    disc = segments.labels[100, 106]
+    confidence = np.zeros(len(segments), np.float32)
     confidence[disc] = 1
     flow = np.zeros((2, 200, 320), np.float32)
-    flow[0][pieces.labels == disc] = jump
-    inside = pieces.labels == disc
+    flow[0][segments.labels == disc] = jump
+    inside = segments.labels == disc
     assert np.abs(dis_flow(frame, other)[0][inside] - jump).mean() > 10
-    fused = fuse(Direction(frame, other, pieces, Guidance(flow, confidence)))
+    fused = select_flow_per_segment(PairDirection(frame, other, segments, CoarseFlow(flow, confidence)))
     assert np.abs(fused[0][inside] - jump).mean() < 1
 
 
 def test_importance_is_high_where_flow_returns_and_low_where_it_does_not():
     frame = draw_scene(0)
-    pieces = segment(frame, "japanese")
-    direction = Direction(frame, frame, pieces, Guidance(np.zeros((2, 64, 96), np.float32), np.zeros(len(pieces))))
+    segments = segment(frame, "japanese")
+    direction = PairDirection(
+        frame, frame, segments, CoarseFlow(np.zeros((2, 64, 96), np.float32), np.zeros(len(segments)))
+    )
     still = np.zeros((2, 64, 96), np.float32)
-    np.testing.assert_allclose(importance(direction, still, still), 1, atol=1e-3)
+    np.testing.assert_allclose(flow_importance(direction, still, still), 1, atol=1e-3)
     back = still.copy()
     back[0, :, 48:] = 20
-    trust = importance(direction, still, back)
+    trust = flow_importance(direction, still, back)
     assert trust[:, :48].min() > 0.99
     assert trust[:, 48:].max() < 0.2

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from animeinterp.sgm import descriptors as appearance
 from animeinterp.sgm.matching import affinity, distance_penalty, match, mutual_best, size_penalty
-from animeinterp.sgm.segments import pieces_of, segment
+from animeinterp.sgm.segments import measure_segments, segment
 from conftest import draw_scene
 
 
@@ -19,21 +19,21 @@ def test_affinity_is_histogram_intersection():
     np.testing.assert_allclose(affinity(features0, features1), expected, rtol=1e-5)
 
 
-def two_pieces(columns: int, width: int = 100, height: int = 20):
+def two_segments(columns: int, width: int = 100, height: int = 20):
     labels = np.ones((height, width), np.int32)
     labels[:, :columns] = 0
-    return pieces_of(labels)
+    return measure_segments(labels)
 
 
 def test_penalties_start_where_the_paper_says():
-    pieces0, pieces1 = two_pieces(10), two_pieces(40)
-    # centroids of the left pieces: 4.5 and 19.5, 15 px apart, 0.147 diagonals
+    segments0, segments1 = two_segments(10), two_segments(40)
+    # centroids of the left segments: 4.5 and 19.5, 15 px apart, 0.147 diagonals
     far = 15 / np.hypot(100, 20)
-    assert distance_penalty(pieces0, pieces1)[0, 0] == pytest.approx(0.2 * far)
-    assert size_penalty(pieces0, pieces1)[0, 0] == pytest.approx(0.05 * 4)
-    nearer = two_pieces(36)  # 13 px apart: free; 3.6 times as large: not free
-    assert distance_penalty(pieces0, nearer)[0, 0] == 0
-    assert size_penalty(two_pieces(12), nearer)[0, 0] == 0
+    assert distance_penalty(segments0, segments1)[0, 0] == pytest.approx(0.2 * far)
+    assert size_penalty(segments0, segments1)[0, 0] == pytest.approx(0.05 * 4)
+    nearer = two_segments(36)  # 13 px apart: free; 3.6 times as large: not free
+    assert distance_penalty(segments0, nearer)[0, 0] == 0
+    assert size_penalty(two_segments(12), nearer)[0, 0] == 0
 
 
 @given(st.integers(0, 10**6), st.integers(1, 12), st.integers(1, 12))
@@ -58,32 +58,32 @@ def test_descriptors_are_shares():
 def test_gradients_and_colors_are_pooled_pixel_by_pixel(grain):
     frame = draw_scene(0).astype(int) + np.random.default_rng(0).integers(-grain, grain + 1, (64, 96, 3))
     lab = cv2.cvtColor(frame.clip(0, 255).astype(np.uint8), cv2.COLOR_RGB2Lab)
-    pieces = two_pieces(40, 96, 64)
+    segments = two_segments(40, 96, 64)
     light = np.ascontiguousarray(lab[..., 0])
     dx, dy = cv2.Sobel(light, cv2.CV_32F, 1, 0) / 8, cv2.Sobel(light, cv2.CV_32F, 0, 1) / 8
     gradient, color = np.zeros((2, 9)), np.zeros((2, 48))
     for y, x in np.ndindex(64, 96):
-        piece = pieces.labels[y, x]
+        segment = segments.labels[y, x]
         strength = min(np.hypot(dx[y, x], dy[y, x]), 32)
         angle = np.arctan2(dy[y, x], dx[y, x]) / (2 * np.pi) % 1 * 8
-        gradient[piece, int(angle) % 8] += strength * (1 - angle % 1)
-        gradient[piece, (int(angle) + 1) % 8] += strength * (angle % 1)
-        gradient[piece, 8] += 4 * max(0, 1 - strength / 8)
+        gradient[segment, int(angle) % 8] += strength * (1 - angle % 1)
+        gradient[segment, (int(angle) + 1) % 8] += strength * (angle % 1)
+        gradient[segment, 8] += 4 * max(0, 1 - strength / 8)
         for channel, value in enumerate(lab[y, x].astype(int)):
             stretched = value if channel == 0 else np.clip(2 * (value - 128) + 128, 0, 255)
             place = stretched / 255 * 15
             low = min(int(place), 14)
-            color[piece, 16 * channel + low] += 1 - (place - low)
-            color[piece, 16 * channel + low + 1] += place - low
-    np.testing.assert_allclose(appearance._gradient(lab, pieces), gradient, rtol=1e-4, atol=0.01)
-    np.testing.assert_allclose(appearance._color(lab, pieces), color, rtol=1e-4, atol=0.05)
+            color[segment, 16 * channel + low] += 1 - (place - low)
+            color[segment, 16 * channel + low + 1] += place - low
+    np.testing.assert_allclose(appearance._gradient(lab, segments), gradient, rtol=1e-4, atol=0.01)
+    np.testing.assert_allclose(appearance._color(lab, segments), color, rtol=1e-4, atol=0.05)
 
 
-def test_moved_pieces_are_found_again():
+def test_moved_segments_are_found_again():
     frames = [draw_scene(shift, (240, 160)) for shift in (0, 14)]
-    pieces = [segment(frame, "japanese") for frame in frames]
-    found = match(*pieces, *(appearance.describe(*both) for both in zip(frames, pieces, strict=True)))
+    segments = [segment(frame, "japanese") for frame in frames]
+    found = match(*segments, *(appearance.describe(*both) for both in zip(frames, segments, strict=True)))
     for x, y in ((80, 80), (140, 60)):  # the middle of the disc and of the box
-        here, there = pieces[0].labels[y, x], pieces[1].labels[y, x + 14]
+        here, there = segments[0].labels[y, x], segments[1].labels[y, x + 14]
         assert found.match01[here] == there
         assert found.match10[there] == here

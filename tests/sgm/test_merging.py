@@ -3,16 +3,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from animeinterp.sgm.merging import merge_small_pieces, relabel_by_area, thin_lines
+from animeinterp.sgm.merging import merge_small_segments, relabel_by_area, thin_lines
 from animeinterp.sgm.trapped_ball import trapped_ball_fill
 from support import plain_segmentation as plain
 from support.drawings import draw, draw_lines, golden_frames, painted_label_maps
 
 
 @golden_frames
-def test_equals_golden_merged_pieces(golden, index):
+def test_equals_golden_merged_segments(golden, index):
     with np.load(golden) as file:
-        merged = merge_small_pieces(file[f"fills{index}"], file[f"frame{index}"])
+        merged = merge_small_segments(file[f"fills{index}"], file[f"frame{index}"])
         assert np.array_equal(merged, file[f"merged{index}"])
 
 
@@ -25,7 +25,7 @@ def test_equals_golden_labels(golden, index):
 
 
 def assert_same_labels(labels, golden):
-    """Equal, but for the order among pieces of equal area: numpy's sort leaves that to the processor."""
+    """Equal, but for the order among segments of equal area: numpy's sort leaves that to the processor."""
     area, golden_area = np.bincount(labels.ravel()), np.bincount(golden.ravel())
     assert np.array_equal(area, golden_area)
     pairs = np.unique(np.stack([labels.ravel(), golden.ravel()]), axis=1)
@@ -38,14 +38,14 @@ def assert_same_labels(labels, golden):
 def test_merging_of_fills_equals_plain_restatement(seed):
     frame = draw(seed)
     fills = trapped_ball_fill(draw_lines(seed + 3, frame.shape[:2]))
-    assert np.array_equal(merge_small_pieces(fills, frame), plain.merge_small_pieces(fills, frame))
+    assert np.array_equal(merge_small_segments(fills, frame), plain.merge_small_segments(fills, frame))
 
 
 @settings(deadline=None, max_examples=60)
 @given(case=painted_label_maps())
-def test_merging_of_pieces_in_parts_equals_plain_restatement(case):
+def test_merging_of_segments_in_parts_equals_plain_restatement(case):
     labels, frame = case
-    assert np.array_equal(merge_small_pieces(labels, frame), plain.merge_small_pieces(labels, frame))
+    assert np.array_equal(merge_small_segments(labels, frame), plain.merge_small_segments(labels, frame))
 
 
 @settings(deadline=None, max_examples=60)
@@ -58,35 +58,35 @@ def test_thinning_and_relabelling_equal_plain_restatement(case):
     assert np.array_equal(relabel_by_area(thinned), plain.relabel_by_area(thinned))
 
 
-def test_small_piece_joins_the_neighbour_of_the_most_similar_histogram():
+def test_small_segment_joins_the_neighbor_of_the_most_similar_histogram():
     fills = np.ones((40, 60), np.int32)
     fills[:, 30:] = 2
     fills[18:24, 27:33] = 3
     frame = np.full((40, 60, 3), 90, np.uint8)
     frame[fills != 1] = np.random.default_rng(0).integers(60, 120, (np.count_nonzero(fills != 1), 3))
-    assert np.array_equal(merge_small_pieces(fills, frame), np.where(fills == 3, 2, fills))
+    assert np.array_equal(merge_small_segments(fills, frame), np.where(fills == 3, 2, fills))
 
 
-def test_flat_pieces_all_look_alike():
-    # Bins span each piece's own range, so any flat colour is the same histogram: the first neighbour wins.
+def test_flat_segments_all_look_alike():
+    # Bins span each segment's own range, so any flat color is the same histogram: the first neighbor wins.
     fills = np.ones((40, 60), np.int32)
     fills[:, 30:] = 2
     fills[18:24, 27:33] = 3
     frame = np.where((fills == 1)[..., None], (200, 30, 30), (30, 30, 200)).astype(np.uint8)
-    assert np.array_equal(merge_small_pieces(fills, frame), np.where(fills == 3, 1, fills))
+    assert np.array_equal(merge_small_segments(fills, frame), np.where(fills == 3, 1, fills))
 
 
-def test_large_pieces_stay():
+def test_large_segments_stay():
     fills = np.ones((60, 60), np.int32)
     fills[:, 30:] = 2
-    assert np.array_equal(merge_small_pieces(fills, np.zeros((60, 60, 3), np.uint8)), fills)
+    assert np.array_equal(merge_small_segments(fills, np.zeros((60, 60, 3), np.uint8)), fills)
 
 
 def test_speck_in_a_line_becomes_line():
     fills = np.zeros((30, 30), np.int32)
     fills[:, :10] = 1
     fills[15, 20:22] = 2
-    merged = merge_small_pieces(fills, np.zeros((30, 30, 3), np.uint8))
+    merged = merge_small_segments(fills, np.zeros((30, 30, 3), np.uint8))
     assert np.array_equal(merged, np.where(fills == 2, 0, fills))
 
 
@@ -99,7 +99,7 @@ def test_winding_contours_are_no_points(side, gap):
     fills[2 : 2 + side, 2 : 2 + side : gap] = 1
     assert (fills > 0).sum() < 500
     frame = np.zeros((60, 60, 3), np.uint8)
-    assert np.array_equal(merge_small_pieces(fills, frame), plain.merge_small_pieces(fills, frame))
+    assert np.array_equal(merge_small_segments(fills, frame), plain.merge_small_segments(fills, frame))
     assert not plain.first_contour_is_point(fills > 0)
 
 
@@ -123,6 +123,6 @@ def test_relabelling_starts_at_the_smallest():
     labels = np.full((10, 10), 7, np.int32)
     labels[0, :3] = 2
     labels[1, 0] = 0
-    relabelled = relabel_by_area(labels)
-    assert np.bincount(relabelled.ravel()).tolist() == [1, 3, 96]
-    assert relabelled[1, 0] == 0
+    relabeled = relabel_by_area(labels)
+    assert np.bincount(relabeled.ravel()).tolist() == [1, 3, 96]
+    assert relabeled[1, 0] == 0

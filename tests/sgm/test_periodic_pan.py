@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from animeinterp.sgm.coarse_flow import Guidance
-from animeinterp.sgm.flow_fusion import Direction, fuse
-from animeinterp.sgm.periodic_pan import slide_of_repeats
+from animeinterp.sgm.coarse_flow import CoarseFlow
+from animeinterp.sgm.flow_fusion import PairDirection, select_flow_per_segment
+from animeinterp.sgm.periodic_pan import estimate_periodic_pan
 from animeinterp.sgm.segments import segment
 
 PERIOD = 80
@@ -41,7 +41,7 @@ def scene(slide: tuple[float, float], *, fence: bool = True, stones: bool = True
 
 
 def found_slide(frame: Picture, other: Picture) -> NDArray[np.float32] | None:
-    return slide_of_repeats(frame, other, segment(frame, "western"), segment(other, "western"))
+    return estimate_periodic_pan(frame, other, segment(frame, "western"), segment(other, "western"))
 
 
 @pytest.mark.parametrize("slide", [(-50, 0), (50, 0), (-55.5, -6.25), (20, 3), (0, 0)])
@@ -75,9 +75,12 @@ def test_takes_the_shorter_way_where_nothing_tells() -> None:
 def test_the_fence_slides_with_the_stone() -> None:
     slide = (-50, 0)
     frame, other = scene((0, 0)), scene(slide)
-    pieces = segment(frame, "western")
-    direction = Direction(
-        frame, other, pieces, Guidance(np.zeros((2, *frame.shape[:2]), np.float32), np.zeros(len(pieces), np.float32))
+    segments = segment(frame, "western")
+    direction = PairDirection(
+        frame,
+        other,
+        segments,
+        CoarseFlow(np.zeros((2, *frame.shape[:2]), np.float32), np.zeros(len(segments), np.float32)),
     )
     fence = (frame == (90, 60, 50)).all(axis=2)
     fence[:, :120] = False  # what leaves the frame or goes behind the figure is a guess
@@ -86,9 +89,9 @@ def test_the_fence_slides_with_the_stone() -> None:
     def share(flow: NDArray[np.float32]) -> float:
         return float((np.hypot(flow[0] - slide[0], flow[1] - slide[1]) < 1.5)[fence].mean())
 
-    alone = fuse(direction)
+    alone = select_flow_per_segment(direction)
     found = found_slide(frame, other)
-    together = fuse(direction, found)
+    together = select_flow_per_segment(direction, found)
     assert share(alone) < 0.2
     assert share(together) > 0.95
     # The figure does not go with it.

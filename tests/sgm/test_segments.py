@@ -6,8 +6,8 @@ from test_merging import assert_same_labels
 
 from animeinterp.config import JAPANESE, WESTERN, LineStyle
 from animeinterp.errors import FrameError, UsageError
-from animeinterp.runtime.jit import compiled
-from animeinterp.sgm.segments import pieces_of, segment
+from animeinterp.runtime.jit import cached_njit
+from animeinterp.sgm.segments import measure_segments, segment
 from support import plain_segmentation as plain
 from support.drawings import draw, drawings, golden_frames
 
@@ -15,11 +15,11 @@ from support.drawings import draw, drawings, golden_frames
 @golden_frames
 def test_equals_golden(golden, index):
     with np.load(golden) as file:
-        pieces = segment(file[f"frame{index}"], "japanese")
-        assert_same_labels(pieces.labels, file[f"labels{index}"])
-        assert np.array_equal(pieces.fillable, file[f"fillable{index}"])
+        segments = segment(file[f"frame{index}"], "japanese")
+        assert_same_labels(segments.labels, file[f"labels{index}"])
+        assert np.array_equal(segments.fillable, file[f"fillable{index}"])
         if f"centroid{index}" in file:
-            centroid = pieces_of(file[f"labels{index}"]).centroid
+            centroid = measure_segments(file[f"labels{index}"]).centroid
             np.testing.assert_allclose(centroid, file[f"centroid{index}"], rtol=1e-12)
 
 
@@ -27,30 +27,30 @@ def test_equals_golden(golden, index):
 @given(frame=drawings())
 def test_equals_plain_restatement_and_table_fits_labels(frame):
     for name, style in (("japanese", JAPANESE), ("western", WESTERN)):
-        pieces = segment(frame, name)
+        segments = segment(frame, name)
         expected = plain.label_map(frame, style.bilateral, style.low, style.high)
-        assert np.array_equal(pieces.labels, expected)
-        assert pieces.style == style
-        assert_table_fits(pieces)
+        assert np.array_equal(segments.labels, expected)
+        assert segments.style == style
+        assert_table_fits(segments)
 
 
-def assert_table_fits(pieces):
-    assert pieces.area.sum() == pieces.labels.size
-    assert (np.diff(pieces.area) >= 0).all()
-    for k in range(len(pieces)):
-        y, x = np.nonzero(pieces.labels == k)
-        assert pieces.area[k] == len(x) > 0
-        np.testing.assert_allclose(pieces.centroid[:, k], (x.mean(), y.mean()), rtol=1e-12)
-        assert pieces.box[:, k].tolist() == [x.min(), y.min(), x.max(), y.max()]
+def assert_table_fits(segments):
+    assert segments.area.sum() == segments.labels.size
+    assert (np.diff(segments.area) >= 0).all()
+    for k in range(len(segments)):
+        y, x = np.nonzero(segments.labels == k)
+        assert segments.area[k] == len(x) > 0
+        np.testing.assert_allclose(segments.centroid[:, k], (x.mean(), y.mean()), rtol=1e-12)
+        assert segments.box[:, k].tolist() == [x.min(), y.min(), x.max(), y.max()]
 
 
 @pytest.mark.parametrize("style", ["auto", "western", "japanese"])
 @pytest.mark.parametrize("shape", [(16, 16), (16, 200), (200, 17)])
-def test_flat_frame_is_one_piece(style, shape):
-    pieces = segment(np.full((*shape, 3), 90, np.uint8), style)
-    assert len(pieces) == 1
-    assert pieces.area.tolist() == [shape[0] * shape[1]]
-    assert (pieces.fillable == 255).all()
+def test_flat_frame_is_one_segment(style, shape):
+    segments = segment(np.full((*shape, 3), 90, np.uint8), style)
+    assert len(segments) == 1
+    assert segments.area.tolist() == [shape[0] * shape[1]]
+    assert (segments.fillable == 255).all()
 
 
 @pytest.mark.parametrize("style", ["auto", "western", "japanese"])
@@ -59,19 +59,19 @@ def test_odd_frames_never_crash(style):
     checks = ((y + x) % 2 * 255).astype(np.uint8)
     stripes = (x % 2 * 255).astype(np.uint8)
     ramp = (x * 3).astype(np.uint8)
-    for grey in (checks, stripes, ramp, stripes.T.copy()):
-        assert_table_fits(segment(np.repeat(grey[..., None], 3, 2), style))
+    for gray in (checks, stripes, ramp, stripes.T.copy()):
+        assert_table_fits(segment(np.repeat(gray[..., None], 3, 2), style))
 
 
-def test_thousands_of_pieces():
-    # Cells of 5 px between lines of 3 px, each of its own colour: too different to merge unless alone.
+def test_thousands_of_segments():
+    # Cells of 5 px between lines of 3 px, each of its own color: too different to merge unless alone.
     random = np.random.default_rng(1)
     cells = np.kron(random.integers(60, 256, (75, 75, 3)), np.ones((12, 12, 1), np.int64)).astype(np.uint8)
     cells[::12] = cells[1::12] = cells[:, ::12] = cells[:, 1::12] = 0
-    pieces = segment(cells, "japanese")
-    assert len(pieces) > 2000
-    assert pieces.area.sum() == pieces.labels.size
-    assert np.bincount(pieces.labels.ravel()).min() > 0
+    segments = segment(cells, "japanese")
+    assert len(segments) > 2000
+    assert segments.area.sum() == segments.labels.size
+    assert np.bincount(segments.labels.ravel()).min() > 0
 
 
 def test_views_are_taken_as_they_look():
@@ -121,4 +121,4 @@ def test_compiles_without_a_place_for_the_cache(monkeypatch):
         return njit(**options)
 
     monkeypatch.setattr(numba, "njit", no_cache)
-    assert compiled()(lambda x: x + 1)(1) == 2
+    assert cached_njit()(lambda x: x + 1)(1) == 2

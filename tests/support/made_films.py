@@ -11,14 +11,14 @@ import av
 import cv2
 import numpy as np
 
-from animeinterp.video.source.info import Shown
+from animeinterp.video.source.info import TimedFrame
 
 WIDTH, HEIGHT = 192, 108
 RATE = 24
 
 
-def shown(frames: Sequence[np.ndarray]) -> list[Shown]:
-    return [Shown(number, Fraction(number, RATE), frame) for number, frame in enumerate(frames)]
+def shown(frames: Sequence[np.ndarray]) -> list[TimedFrame]:
+    return [TimedFrame(number, Fraction(number, RATE), frame) for number, frame in enumerate(frames)]
 
 
 def background(seed: int) -> np.ndarray:
@@ -26,9 +26,9 @@ def background(seed: int) -> np.ndarray:
     random = np.random.default_rng(seed)
     painting = cv2.resize(random.integers(60, 256, (5, 20, 3), np.uint8), (960, 200), interpolation=cv2.INTER_CUBIC)
     for _ in range(70):
-        centre, size = (int(random.integers(0, 960)), int(random.integers(0, 200))), random.integers(4, 26, 2).tolist()
+        center, size = (int(random.integers(0, 960)), int(random.integers(0, 200))), random.integers(4, 26, 2).tolist()
         cv2.ellipse(
-            painting, centre, size, int(random.integers(0, 180)), 0, 360, random.integers(0, 256, 3).tolist(), -1
+            painting, center, size, int(random.integers(0, 180)), 0, 360, random.integers(0, 256, 3).tolist(), -1
         )
     return cv2.GaussianBlur(painting, (0, 0), 0.8)
 
@@ -39,23 +39,23 @@ def view(painting: np.ndarray, x: float = 0, y: float = 0, size: float = 1) -> n
     return cv2.warpAffine(painting, motion, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT)
 
 
-def with_figure(frame: np.ndarray, pose: float, x: float = 90, colour: Sequence[int] = (220, 60, 50)) -> np.ndarray:
+def with_figure(frame: np.ndarray, pose: float, x: float = 90, color: Sequence[int] = (220, 60, 50)) -> np.ndarray:
     """The frame with a figure before it, whose limbs stand at an angle of `pose` radians."""
     frame = frame.copy()
     body = np.array([x, 58])
     for angle, length in ((pose, 34), (-pose, 34), (pose + 2.4, 30), (2.4 - pose, 30)):
         end = body + length * np.array([np.cos(angle), np.sin(angle)])
         cv2.line(frame, _fixed(body), _fixed(end), (20, 20, 30), 8, cv2.LINE_AA, 4)
-        cv2.line(frame, _fixed(body), _fixed(end), colour, 4, cv2.LINE_AA, 4)
+        cv2.line(frame, _fixed(body), _fixed(end), color, 4, cv2.LINE_AA, 4)
     cv2.circle(frame, _fixed(body), 15 * 16, (20, 20, 30), -1, cv2.LINE_AA, 4)
-    cv2.circle(frame, _fixed(body), 13 * 16, colour, -1, cv2.LINE_AA, 4)
+    cv2.circle(frame, _fixed(body), 13 * 16, color, -1, cv2.LINE_AA, 4)
     return frame
 
 
-def walk(count: int, seed: int = 0, pan: float = 0, every: int = 1, colour: Sequence[int] = (220, 60, 50)) -> list:
+def walk(count: int, seed: int = 0, pan: float = 0, every: int = 1, color: Sequence[int] = (220, 60, 50)) -> list:
     """A figure that changes its pose on every so-manieth frame, while the camera pans by so many px a frame."""
     painting = background(seed)
-    return [with_figure(view(painting, i * pan), 0.55 * (i // every), colour=colour) for i in range(count)]
+    return [with_figure(view(painting, i * pan), 0.55 * (i // every), color=color) for i in range(count)]
 
 
 def held(frames: Sequence[np.ndarray], times: int) -> list[np.ndarray]:

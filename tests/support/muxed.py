@@ -16,7 +16,7 @@ from PIL import Image
 from animeinterp.video.sink.encoders import Encoding, choose_encoder
 from animeinterp.video.sink.muxing import join
 from animeinterp.video.sink.segments import SegmentWriter
-from animeinterp.video.source.info import Film
+from animeinterp.video.source.info import VideoInfo
 from animeinterp.video.source.reader import probe
 from conftest import draw_scene
 
@@ -85,7 +85,7 @@ def png() -> bytes:
 
 
 def segments(
-    folder: Path, film: Film, target: Path, *, rate: Fraction = Fraction(48), count: int = 96, **asked: Any
+    folder: Path, film: VideoInfo, target: Path, *, rate: Fraction = Fraction(48), count: int = 96, **asked: Any
 ) -> tuple[list[Path], Any]:
     """Segments of moving drawings, as a job would leave them, and their encoder."""
     quick = {"preset": "8" if target.suffix == ".webm" else "veryfast"}
@@ -154,12 +154,12 @@ def with_edits(source: Path, target: Path, *edits: list[tuple[float, float]]) ->
             (tick,) = struct.unpack_from(">I", media, 12)
             old = dict(_boxes(content)).get(b"edts")
             base = 0 if old is None else max(0, struct.unpack_from(">i", old, 8 + 8 + 4)[0])
-            pieces = edits[min(track, len(edits) - 1)]
+            segments = edits[min(track, len(edits) - 1)]
             entries = b"".join(
                 struct.pack(">IiHH", round(length * scale), -1 if start < 0 else base + round(start * tick), 1, 0)
-                for start, length in pieces
+                for start, length in segments
             )
-            edit = _box(b"edts", _box(b"elst", struct.pack(">II", 0, len(pieces)) + entries))
+            edit = _box(b"edts", _box(b"elst", struct.pack(">II", 0, len(segments)) + entries))
             kept = [_box(n, c) for n, c in _boxes(content) if n != b"edts"]
             content, track = kept[0] + edit + b"".join(kept[1:]), track + 1
         parts.append(_box(name, content))

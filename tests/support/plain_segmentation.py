@@ -1,4 +1,4 @@
-"""The segmentation method restated plainly: whole-frame scans, one seed, one piece, one pixel at a time.
+"""The segmentation method restated plainly: whole-frame scans, one seed, one segment, one pixel at a time.
 
 Slow on purpose. It is what the fast code in `animeinterp.sgm` is judged by, and follows the published method
 in every detail and fault, but for the frames where that crashes (no edge at all, no region for the first
@@ -92,45 +92,45 @@ def first_contour_is_point(mask):
     return len(cv2.approxPolyDP(contours[0], 0.02 * cv2.arcLength(contours[0], True), True)) == 1
 
 
-def merge_small_pieces(fills, frame, passes=10):
+def merge_small_segments(fills, frame, passes=10):
     """Label map after merging; frame (H, W, 3) RGB."""
     bgr = frame[:, :, ::-1]
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
     result = fills.copy()
     for _ in range(passes):
         at_start = result.copy()
-        pieces = np.unique(at_start)
-        histograms = {piece: histogram(at_start == piece, bgr) for piece in pieces}
-        for piece in pieces[pieces > 0]:
-            mask = at_start == piece
+        segments = np.unique(at_start)
+        histograms = {segment: histogram(at_start == segment, bgr) for segment in segments}
+        for segment in segments[segments > 0]:
+            mask = at_start == segment
             area = mask.sum()
             if area >= 500:
                 continue
             rim = dilated(mask, cross) & ~mask
-            neighbours, shared = np.unique(result[rim], return_counts=True)
-            shared, neighbours = shared[neighbours > 0], neighbours[neighbours > 0]
-            scores = [np.sum(np.minimum(histograms[piece], histograms[neighbour])) for neighbour in neighbours]
+            neighbors, shared = np.unique(result[rim], return_counts=True)
+            shared, neighbors = shared[neighbors > 0], neighbors[neighbors > 0]
+            scores = [np.sum(np.minimum(histograms[segment], histograms[neighbor])) for neighbor in neighbors]
             last_score = scores[-1] if scores else -1
             best = int(np.argmax(scores)) if scores else None
             contact = shared[best] if scores else -1
-            target = neighbours[best] if scores else (0 if area < 5 else piece)
+            target = neighbors[best] if scores else (0 if area < 5 else segment)
             if (
                 area == 1
                 or first_contour_is_point(mask)
-                or (area < 300 and len(neighbours) == 1)
-                or (area < 500 and len(neighbours) == 1 and contact > 2)
+                or (area < 300 and len(neighbors) == 1)
+                or (area < 500 and len(neighbors) == 1 and contact > 2)
                 or area < 50
                 or (last_score > 0.2 and area < 150 and contact > 1)
                 or (last_score > 0.25 and area < 250 and contact > 8)
             ):
                 result[mask] = target
-        if len(np.unique(result)) == len(pieces):
+        if len(np.unique(result)) == len(segments):
             break
     return result
 
 
 def thin_lines(fills, layers=100):
-    """Label map with line pixels given to their neighbours, one layer at a time."""
+    """Label map with line pixels given to their neighbors, one layer at a time."""
     height, width = fills.shape
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
     result = fills.copy()
@@ -160,4 +160,4 @@ def relabel_by_area(labels):
 def label_map(frame, bilateral, low, high):
     """All steps: frame (H, W, 3) uint8 RGB to labels (H, W) int32."""
     fills = trapped_ball_fill(line_map(frame, bilateral, low, high))
-    return relabel_by_area(thin_lines(merge_small_pieces(fills, frame)))
+    return relabel_by_area(thin_lines(merge_small_segments(fills, frame)))

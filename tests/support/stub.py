@@ -14,7 +14,7 @@ from animeinterp.frame import check_frame, check_pair, from_planes, rgb8, to_pla
 
 
 class FlatPieces:
-    """What the sheet looks at of `Pieces`: one piece per colour."""
+    """What the sheet looks at of `Segments`: one segment per color."""
 
     def __init__(self, labels, fillable):
         self.labels, self.fillable = labels, fillable
@@ -29,17 +29,17 @@ class Blender:
         colors = rgb8(frame).reshape(-1, 3).astype(np.int32) // 32 @ (64, 8, 1)
         labels = np.unique(colors, return_inverse=True)[1].reshape(frame.shape[:2]).astype(np.int32)
         fillable = np.where(cv2.Canny(rgb8(frame), 50, 150) > 0, 0, 255).astype(np.uint8)
-        pieces = FlatPieces(labels, fillable)
-        seconds = {"contours": 0.012, "pieces": 0.034, "descriptors": 0.005}
-        return SimpleNamespace(frame=frame, pieces=pieces, descriptors=None, seconds=seconds)
+        segments = FlatPieces(labels, fillable)
+        seconds = {"contours": 0.012, "segments": 0.034, "descriptors": 0.005}
+        return SimpleNamespace(frame=frame, segments=segments, descriptors=None, seconds=seconds)
 
     def motion(self, a0, a1):
         check_pair(a0.frame, a1.frame)
         height, width = a0.frame.shape[:2]
         y, x = np.indices((height, width), np.float32)
         flow = np.stack([(x - width / 2) / 8, (y - height / 2) / 8])
-        match = np.arange(len(a0.pieces))
-        match[(match % 3 == 0) | (match >= len(a1.pieces))] = -1
+        match = np.arange(len(a0.segments))
+        match[(match % 3 == 0) | (match >= len(a1.segments))] = -1
         return SimpleNamespace(
             analysis0=a0,
             analysis1=a1,

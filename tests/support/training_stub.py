@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from animeinterp.data.types import Samples
+from animeinterp.data.types import Batch
 from animeinterp.net.cel.model import Flows, Output
 from animeinterp.training.config import TrainingConfig, config_from, from_json
 
@@ -23,7 +23,7 @@ SHIFT = 4  # px from frame 0 to frame 1
 class Squares:
     """A square per sample that moves SHIFT px to the right; matching knows it exactly."""
 
-    def batches(self, batch_size: int, size: int, seed: int, start: int, rank: int, world: int) -> Iterator[Samples]:
+    def batches(self, batch_size: int, size: int, seed: int, start: int, rank: int, world: int) -> Iterator[Batch]:
         step = start
         while True:
             random = np.random.default_rng([seed, step, rank])
@@ -31,7 +31,7 @@ class Squares:
             step += 1
 
 
-def squares(count: int, size: int, random: np.random.Generator) -> Samples:
+def squares(count: int, size: int, random: np.random.Generator) -> Batch:
     frames = torch.full((3, count, 3, size, size), 0.9)
     here0, here1 = torch.zeros(count, 1, size, size), torch.zeros(count, 1, size, size)
     for n in range(count):
@@ -45,7 +45,7 @@ def squares(count: int, size: int, random: np.random.Generator) -> Samples:
     flow01, flow10 = here0 * right, -here1 * right
     known = torch.ones(count, 1, size, size)
     half = torch.full((count,), 0.5)
-    return Samples(
+    return Batch(
         frames[0], frames[2], half, frames[1], flow01, flow10, here0, here1, flow01, flow10, known, known.clone()
     )
 

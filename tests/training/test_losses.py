@@ -71,18 +71,18 @@ def test_distances_are_opencvs():
 
 
 def test_census_compares_all_pairs_of_a_window():
-    """Each pixel with its 48 neighbours, as far as they are inside."""
+    """Each pixel with its 48 neighbors, as far as they are inside."""
     first, second = (torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(s)) for s in (0, 1))
 
     signs = []
     for frame in (first, second):
-        around = np.pad(losses.grey(frame).numpy()[0, 0], 3, constant_values=np.nan)
+        around = np.pad(losses.gray(frame).numpy()[0, 0], 3, constant_values=np.nan)
         windows = np.lib.stride_tricks.sliding_window_view(around, (7, 7))
         step = windows - windows[..., 3:4, 3:4]
         signs.append(step / np.sqrt((0.9 / 255) ** 2 + step**2))
     gap = (signs[0] - signs[1]) ** 2
-    by_neighbour = np.nanmean(gap / (0.1 + gap), axis=(0, 1))
-    expected = by_neighbour.sum() / 48
+    by_neighbor = np.nanmean(gap / (0.1 + gap), axis=(0, 1))
+    expected = by_neighbor.sum() / 48
     assert float(losses.census(first, second)) == pytest.approx(expected, rel=1e-4)
 
 

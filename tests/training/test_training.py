@@ -15,9 +15,9 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from animeinterp.data.types import Samples
+from animeinterp.data.types import Batch
 from animeinterp.errors import AnimeInterpError, FileError, UsageError, WeightsError
-from animeinterp.training.augment import corrupt_guidance
+from animeinterp.training.augment import augment_guidance
 from animeinterp.training.build import build_network, build_sources, model_config
 from animeinterp.training.checkpoint import export
 from animeinterp.training.config import GuidanceConfig, from_json, read_config, to_json
@@ -111,7 +111,7 @@ def test_two_processes_average_their_gradients(tmp_path):
         def batches(self, batch_size, size, seed, start, rank, world):
             ranks = [Squares().batches(1, size, seed, start, r, 2) for r in (0, 1)]
             while True:
-                yield Samples(*(torch.cat(planes) for planes in zip(*map(next, ranks), strict=True)))
+                yield Batch(*(torch.cat(planes) for planes in zip(*map(next, ranks), strict=True)))
 
     alone_config = tiny_config(tmp_path / "one", batch=2, steps=6)
     alone = torch.load(train(alone_config, network=tiny(), sources=[(Pairs(), 1.0)]), weights_only=True)
@@ -219,15 +219,15 @@ def test_a_mistake_while_fetching_is_raised():
 
 def test_guidance_is_spoilt_as_asked():
     samples = squares(64, 32, np.random.default_rng(0))
-    assert corrupt_guidance(samples, torch.Generator(), GuidanceConfig()) is samples
-    none = corrupt_guidance(samples, torch.Generator(), GuidanceConfig(given=0))
+    assert augment_guidance(samples, torch.Generator(), GuidanceConfig()) is samples
+    none = augment_guidance(samples, torch.Generator(), GuidanceConfig(given=0))
     assert not none.coarse01.any()
     assert not none.trust1.any()
-    half = corrupt_guidance(samples, torch.Generator().manual_seed(1), GuidanceConfig(given=0.5, holes=0.5))
+    half = augment_guidance(samples, torch.Generator().manual_seed(1), GuidanceConfig(given=0.5, holes=0.5))
     whole = (half.trust0 == samples.trust0).all(3).all(2).float().mean()
     assert 0.2 < whole < 0.7
     assert torch.equal(half.coarse01[:, :1], half.trust0 * SHIFT)
-    spoilt = corrupt_guidance(samples, torch.Generator(), GuidanceConfig(shifted=1, foreign=1, noisy=1))
+    spoilt = augment_guidance(samples, torch.Generator(), GuidanceConfig(shifted=1, foreign=1, noisy=1))
     assert torch.equal(spoilt.trust0, samples.trust0)
     assert (spoilt.coarse01 != samples.coarse01).any()
     assert not spoilt.coarse01[(samples.trust0 == 0).expand(-1, 2, -1, -1)].any()

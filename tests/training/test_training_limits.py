@@ -63,7 +63,7 @@ def test_every_number_of_a_table_has_a_range(table, value, tmp_path):
         ({"model": {"iterations": 10**9}}, "model.iterations from"),
         ({"model": {"widths": [1, 2]}}, "expected 3 numbers for model.widths"),
         ({"model": {"widths": [1, 2, 10**30]}}, "model.widths from"),
-        ({"model": {"seen_share": math.nan}}, "model.seen_share from"),
+        ({"model": {"network_pixel_fraction": math.nan}}, "model.network_pixel_fraction from"),
         ({"model": {"splat": "none"}}, "expected one of average, softmax"),
         ({"model": {"apply_gate": 1}}, "expected bool for model.apply_gate"),
         ({"model": {"nope": 1}}, "a model has no nope"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from animeinterp.interpolator import load_interpolator
-from animeinterp.video.compare import beside
+from animeinterp.video.compare import comparison_frame
 from animeinterp.video.job import VideoOptions, interpolate_video
 from support.films import figure, make_film, pictures
 
@@ -26,7 +26,7 @@ def plain(height: int, width: int, tail: tuple[int, ...], dtype: type, value: fl
 def test_both_sides_have_a_label_of_white_and_black(size, dtype, tail):
     frame = plain(*size, tail, dtype, 0.5)
     top = np.iinfo(dtype).max
-    both = beside(frame, frame, Fraction(0), "side", LABELS)
+    both = comparison_frame(frame, frame, Fraction(0), "side", LABELS)
     assert both.shape == (size[0], 2 * size[1], *tail)
     assert both.dtype == dtype
     for half in (both[:, : size[1]], both[:, size[1] :]):
@@ -39,31 +39,31 @@ def test_both_sides_have_a_label_of_white_and_black(size, dtype, tail):
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_labels_are_seen_on_any_ground(value):
     frame = plain(90, 160, (3,), np.uint8, value)
-    both = beside(frame, frame, Fraction(0), "side", LABELS)
+    both = comparison_frame(frame, frame, Fraction(0), "side", LABELS)
     assert both.min() < 30
     assert both.max() > 225
 
 
 def test_labels_are_opaque_where_the_frame_is_not():
     frame = plain(90, 160, (4,), np.uint8, 0)
-    both = beside(frame, frame, Fraction(0), "side", LABELS)
+    both = comparison_frame(frame, frame, Fraction(0), "side", LABELS)
     assert both[both[..., 0] > 200][:, 3].min() > 200
     assert (both[40:, :, 3] == 0).all()
 
 
 def test_a_wipe_shows_each_label_on_its_own_film():
     frame = plain(90, 400, (3,), np.uint8, 0.5)
-    changed = beside(frame, frame, Fraction(1), "wipe", LABELS) != frame
+    changed = comparison_frame(frame, frame, Fraction(1), "wipe", LABELS) != frame
     assert changed[:, :190].any()
     assert changed[:, 210:].any()
-    left = beside(frame, frame, Fraction(0), "wipe", LABELS) != frame
+    left = comparison_frame(frame, frame, Fraction(0), "wipe", LABELS) != frame
     assert not left[:, :200].any(), "nothing of the source is seen then"
 
 
 def test_frames_are_not_changed_themselves():
     frame = plain(90, 160, (3,), np.uint8, 0.5)
     before = frame.copy()
-    beside(frame, frame, Fraction(0), "side", LABELS)
+    comparison_frame(frame, frame, Fraction(0), "side", LABELS)
     np.testing.assert_array_equal(frame, before)
 
 

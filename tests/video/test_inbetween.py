@@ -1,4 +1,4 @@
-"""In-betweens of a film's drawings: analysed once, only where something changes, and whatever memory there is."""
+"""In-betweens of a film's drawings: analyzed once, only where something changes, and whatever memory there is."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from animeinterp import AnimeInterpError, Options, load_interpolator
-from animeinterp.runtime.prefetch import ahead
-from animeinterp.video.compare import beside
+from animeinterp.runtime.prefetch import prefetch
+from animeinterp.video.compare import comparison_frame
 from animeinterp.video.inbetween import Inbetweener, Key, changed_region
 from conftest import draw_scene
 from support.films import difference
@@ -30,7 +30,7 @@ def wide(shift):
     return frame
 
 
-def test_each_drawing_is_analysed_once(interpolator, monkeypatch):
+def test_each_drawing_is_analyzed_once(interpolator, monkeypatch):
     frames = [draw_scene(k) for k in (0, 4, 8)]
     seen = []
     analyze = type(interpolator).analyze
@@ -76,10 +76,10 @@ def test_the_region_holds_all_that_changes():
 def test_where_memory_runs_out_motion_is_looked_for_at_a_smaller_size(interpolator, monkeypatch):
     motion = type(interpolator).motion
 
-    def poor(self, *analyses):
+    def poor(self, *analyzes):
         if self.options.working_pixels > 200_000:
             raise MemoryError
-        return motion(self, *analyses)
+        return motion(self, *analyzes)
 
     monkeypatch.setattr(type(interpolator), "motion", poor)
     with Inbetweener(interpolator) as maker:
@@ -90,7 +90,7 @@ def test_where_memory_runs_out_motion_is_looked_for_at_a_smaller_size(interpolat
 
 
 def test_where_memory_never_suffices_the_error_says_so(interpolator, monkeypatch):
-    def poor(self, *analyses):
+    def poor(self, *analyzes):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes")
 
     monkeypatch.setattr(type(interpolator), "motion", poor)
@@ -99,7 +99,7 @@ def test_where_memory_never_suffices_the_error_says_so(interpolator, monkeypatch
 
 
 def test_a_mistake_is_no_lack_of_memory(interpolator, monkeypatch):
-    def wrong(self, *analyses):
+    def wrong(self, *analyzes):
         raise ValueError("a fault of ours")
 
     monkeypatch.setattr(type(interpolator), "motion", wrong)
@@ -115,7 +115,7 @@ def test_ahead_gives_everything_in_order_and_works_ahead():
             made.append(k)
             yield k
 
-    stream = ahead(items(), 4)
+    stream = prefetch(items(), 4)
     assert [next(stream) for _ in range(3)] == [0, 1, 2]
     assert list(stream) == list(range(3, 50))
     assert made == list(range(50))
@@ -123,7 +123,7 @@ def test_ahead_gives_everything_in_order_and_works_ahead():
 
 def test_ahead_never_runs_far_ahead():
     made = []
-    stream = ahead((made.append(k) or k for k in range(1000)), 4)
+    stream = prefetch((made.append(k) or k for k in range(1000)), 4)
     for _ in range(10):
         next(stream)
     stream.close()
@@ -135,7 +135,7 @@ def test_ahead_raises_what_its_thread_raises_in_its_place():
         yield 1
         raise AnimeInterpError("broken")
 
-    stream = ahead(items(), 4)
+    stream = prefetch(items(), 4)
     assert next(stream) == 1
     with pytest.raises(AnimeInterpError, match="broken"):
         next(stream)
@@ -152,7 +152,7 @@ def test_closing_ends_the_thread_and_closes_the_items():
             closed.set()
 
     before = threading.active_count()
-    stream = ahead(items(), 2)
+    stream = prefetch(items(), 2)
     next(stream)
     stream.close()
     assert closed.wait(5)
@@ -161,11 +161,11 @@ def test_closing_ends_the_thread_and_closes_the_items():
 
 def test_comparisons_show_the_source_on_the_left():
     source, new = np.zeros((4, 100, 3), np.uint8), np.full((4, 100, 3), 200, np.uint8)
-    both = beside(source, new, Fraction(0), "side")
+    both = comparison_frame(source, new, Fraction(0), "side")
     assert both.shape == (4, 200, 3)
     assert both[:, :100].max() == 0
     assert both[:, 100:].min() == 200
-    assert beside(source, new, Fraction(0), "wipe").min() == 200
-    half = beside(source, new, Fraction(1), "wipe")
+    assert comparison_frame(source, new, Fraction(0), "wipe").min() == 200
+    half = comparison_frame(source, new, Fraction(1), "wipe")
     assert half[:, :48].max() == 0
     assert half[:, 50:].min() == 200

@@ -14,7 +14,7 @@ import pytest
 from animeinterp import load_interpolator
 from animeinterp.errors import AnimeInterpError, FileError, UsageError
 from animeinterp.io.files import lock_folder
-from animeinterp.io.images import write_picture
+from animeinterp.io.images import write_image
 from animeinterp.video.job import VideoOptions, interpolate_video
 from animeinterp.video.sink import store as stores
 from animeinterp.video.source.fingerprint import fingerprint
@@ -225,7 +225,7 @@ def test_other_weights_are_noticed():
 
 def test_a_changed_picture_in_a_folder_is_noticed(tmp_path):
     for k in range(3):
-        write_picture(tmp_path / f"{k}.png", draw_scene(k))
+        write_image(tmp_path / f"{k}.png", draw_scene(k))
     before, status = fingerprint(tmp_path), (tmp_path / "1.png").stat()
     data = bytearray((tmp_path / "1.png").read_bytes())
     data[len(data) // 2] ^= 1

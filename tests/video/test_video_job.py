@@ -135,17 +135,17 @@ def test_a_cycle_closes(tmp_path, smooth):
 def test_a_preview_is_the_same_piece_of_the_whole(tmp_path, smooth):
     source = lossless(tmp_path / "a.mkv", shot(48, step=1))
     smooth(source, tmp_path / "whole.mkv", encoding=LOSSLESS)
-    tally = smooth(source, tmp_path / "piece.mkv", encoding=LOSSLESS, preview="0.5s@0:01")
-    whole, piece = (pictures(tmp_path / name) for name in ("whole.mkv", "piece.mkv"))
-    assert len(piece) == tally.frames == 24
-    for (_, frame), (_, expected) in zip(piece, whole[48:72], strict=True):
+    tally = smooth(source, tmp_path / "segment.mkv", encoding=LOSSLESS, preview="0.5s@0:01")
+    whole, segment = (pictures(tmp_path / name) for name in ("whole.mkv", "segment.mkv"))
+    assert len(segment) == tally.frames == 24
+    for (_, frame), (_, expected) in zip(segment, whole[48:72], strict=True):
         assert np.array_equal(frame, expected)
 
 
 @pytest.mark.parametrize("cuts", ["72", "3s"])
 def test_cuts_are_those_of_the_whole_film_in_a_preview(tmp_path, smooth, cuts):
     source = lossless(tmp_path / "a.mkv", shot(96, step=1))
-    tally = smooth(source, tmp_path / "piece.mkv", encoding=LOSSLESS, cuts=cuts, preview="0.5s@2.75")
+    tally = smooth(source, tmp_path / "segment.mkv", encoding=LOSSLESS, cuts=cuts, preview="0.5s@2.75")
     assert tally.cuts == 1
 
 
@@ -188,25 +188,25 @@ def test_ten_bits_stay_ten_bits(tmp_path, smooth):
 
 
 def test_a_folder_of_frames_goes_in_and_comes_out(tmp_path, smooth):
-    from animeinterp.io.images import read_picture, write_picture
+    from animeinterp.io.images import read_image, write_image
 
     (tmp_path / "in").mkdir()
     frames = shot(3)
     for k, frame in enumerate(frames):
-        write_picture(tmp_path / "in" / f"{k}.png", frame)
+        write_image(tmp_path / "in" / f"{k}.png", frame)
     tally = smooth(tmp_path / "in", tmp_path / "out", rate="12")
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert len(names) == tally.frames == 6
-    got = [read_picture(tmp_path / "out" / name, 10**6).pixels for name in names]
+    got = [read_image(tmp_path / "out" / name, 10**6).pixels for name in names]
     assert all(np.array_equal(got[2 * k], frame) for k, frame in enumerate(frames))
 
 
-def test_a_folder_of_grey_frames_becomes_a_film(tmp_path, smooth):
-    from animeinterp.io.images import write_picture
+def test_a_folder_of_gray_frames_becomes_a_film(tmp_path, smooth):
+    from animeinterp.io.images import write_image
 
     (tmp_path / "in").mkdir()
     for k, frame in enumerate(shot(3)):
-        write_picture(tmp_path / "in" / f"{k}.png", frame[..., 0])
+        write_image(tmp_path / "in" / f"{k}.png", frame[..., 0])
     smooth(tmp_path / "in", tmp_path / "b.mkv", encoding=LOSSLESS)
     first = pictures(tmp_path / "b.mkv")[0][1]
     assert np.array_equal(first, np.repeat(shot(1)[0][..., :1], 3, axis=2))

@@ -202,13 +202,13 @@ def test_shipped_weights_are_those_of_their_record(model) -> None:
     assert np.abs(drawn[:, 12:28].astype(int)[8:24].mean() - 30) < 25, "the square stands in the middle"
 
 
-def test_every_record_names_a_licence_and_the_kind_of_its_scores() -> None:
+def test_every_record_names_a_license_and_the_kind_of_its_scores() -> None:
     models = available_models()
     assert {"classical", "paper"} <= {model.name for model in models}
     assert len({model.name for model in models}) == len(models)
     for model in models:
         assert model.summary
-        assert model.licence
+        assert model.license
         assert model.training_data
         assert not model.shipped or (model.sha256 and model.size)
     paper = next(model for model in models if model.name == "paper")

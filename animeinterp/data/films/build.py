@@ -35,15 +35,15 @@ from animeinterp.data.films.manifest import (
     read_record,
 )
 from animeinterp.data.films.removal import plan_annotation, plan_removal, remove
-from animeinterp.data.films.select import BuildOptions, Found, chosen
+from animeinterp.data.films.select import BuildOptions, Found, select_triplets
 from animeinterp.errors import AnimeInterpError, FileError, UsageError
 from animeinterp.io.files import atomic_folder, lock_folder, make_folder, remove_parts, write_bytes, write_text
-from animeinterp.io.images import write_picture
+from animeinterp.io.images import write_image
 from animeinterp.io.reading import MEGABYTE, read_text
-from animeinterp.runtime.prefetch import ahead
-from animeinterp.runtime.threads import one_thread
-from animeinterp.video.cadence.drawings import CadenceReport, Drawing, drawings
-from animeinterp.video.source.info import Film
+from animeinterp.runtime.prefetch import prefetch
+from animeinterp.runtime.threads import single_threaded
+from animeinterp.video.cadence.drawings import CadenceReport, Drawing, find_drawings
+from animeinterp.video.source.info import VideoInfo
 from animeinterp.video.source.reader import Reader, probe
 
 _FRAMES_AHEAD = 4
@@ -103,7 +103,7 @@ def build(
         raise FileError(f"expected films, found nothing at {', '.join(map(str, films[:3]))}; check the names")
     for place in (folder, annotations_of(folder)):
         make_folder(place)
-    with lock_folder(folder), one_thread():
+    with lock_folder(folder), single_threaded():
         remove_parts(annotations_of(folder))
         record = open_record(folder, options, force)
         return _build(record, films, options, report)
@@ -172,7 +172,7 @@ def prune(folder: Path, rejected: Path) -> int:
     return len(new)
 
 
-def _begin(record: Record, path: Path, options: BuildOptions) -> tuple[str, Film | None]:
+def _begin(record: Record, path: Path, options: BuildOptions) -> tuple[str, VideoInfo | None]:
     """The name of a film in the data set, and what it is, None if it is finished."""
     known = fingerprint(path)
     label = record.label_of(path, known)
@@ -186,14 +186,14 @@ def _begin(record: Record, path: Path, options: BuildOptions) -> tuple[str, Film
 
 
 def _make(
-    record: Record, label: str, film: Film, options: BuildOptions, report: Callable[[Drawing, int], object]
+    record: Record, label: str, film: VideoInfo, options: BuildOptions, report: Callable[[Drawing, int], object]
 ) -> str:
     """Write the triplets of a film. Returns why it could not be read, empty if it could."""
     own = record.films[label]
     reader, cadence, left_out = Reader(film, deinterlace=options.deinterlace), CadenceReport(), Counter[str]()
-    found = drawings(ahead(reader, _FRAMES_AHEAD), lambda: reader.end, report=cadence)
+    found = find_drawings(prefetch(reader, _FRAMES_AHEAD), lambda: reader.end, report=cadence)
     fault = ""
-    with closing(_stopping(chosen(found, film, options, left_out))) as stream:
+    with closing(_stopping(select_triplets(found, film, options, left_out))) as stream:
         for item in stream:
             if isinstance(item, AnimeInterpError):
                 fault = str(item)
@@ -231,7 +231,7 @@ def _write(folder: Path, name: str, file: str, triplet: Found) -> None:
     remove(plan_annotation(notes, name))
     with atomic_folder(target) as part:
         for number, frame in enumerate(triplet.frames, 1):
-            write_picture(part / f"frame{number}.png", frame)
+            write_image(part / f"frame{number}.png", frame)
         with atomic_folder(notes / name) as notes_part:
             text = json.dumps(_annotation(file, triplet), indent=1, ensure_ascii=False)
             write_text(notes_part / f"{name}.json", text + "\n")
@@ -257,7 +257,7 @@ def _annotation(file: str, triplet: Found) -> dict[str, Any]:
 
 
 def _reporter(
-    report: Callable[[Step], object] | None, number: int, label: str, film: Film
+    report: Callable[[Step], object] | None, number: int, label: str, film: VideoInfo
 ) -> Callable[[Drawing, int], object]:
     def tell(drawing: Drawing, triplets: int) -> None:
         share = min(Fraction(1), drawing.until / film.duration) if film.duration > 0 else Fraction(0)

@@ -3,7 +3,7 @@
     drawings ─► three in a row of one shot ─► alike enough, not too alike ─► moving ─► the middle lies between
 
 After ATD-12K (Siyao et al., CVPR 2021, §3), whose triplets are frames in a row of one shot, held and unlike ones taken
-out by the SSIM of neighbours. Deviation: held frames are gone before, by
+out by the SSIM of neighbors. Deviation: held frames are gone before, by
 `animeinterp.video.cadence.drawings`; and people looked through theirs, which the contact sheet is for.
 Motion is told in px of 960x540, whatever the size of the film.
 """
@@ -28,7 +28,7 @@ from animeinterp.frame import check_size, rgb8
 from animeinterp.metrics.image import ssim
 from animeinterp.video.cadence.drawings import Drawing
 from animeinterp.video.source.geometry import upright, upright_film
-from animeinterp.video.source.info import Film
+from animeinterp.video.source.info import VideoInfo
 
 Picture = NDArray[np.uint8]
 
@@ -42,7 +42,7 @@ _LEAST_REGION = 64  # px of the frame: smaller parts cannot be scored
 class BuildOptions:
     """What makes a triplet.
 
-    step: a triplet is every so-manieth drawing of a shot. min_ssim, max_ssim: each end beside the middle frame, on grey
+    step: a triplet is every so-manieth drawing of a shot. min_ssim, max_ssim: each end beside the middle frame, on gray
     at 960x540. min_motion, max_motion: mean displacement of moving pixels from end to end, px of 960x540.
     max_unexplained: share of the middle frame's changed pixels that neither end explains. max_span: s, from the last
     source frame that shows the first drawing to the first that shows the third. spacing: s, at least, between the
@@ -97,8 +97,8 @@ class Found:
     similarity: tuple[float, float]
 
 
-def chosen(
-    drawings: Iterable[Drawing], film: Film, options: BuildOptions, left_out: Counter[str]
+def select_triplets(
+    drawings: Iterable[Drawing], film: VideoInfo, options: BuildOptions, left_out: Counter[str]
 ) -> Iterator[tuple[Drawing, Found | None]]:
     """Each drawing of a film and the triplet that it completes, or None. Holds 2 x step + 1 drawings.
 
@@ -124,7 +124,7 @@ def chosen(
 class _Seen:
     """A drawing as it is written and as it is looked at."""
 
-    def __init__(self, drawing: Drawing, film: Film, size: tuple[int, int] | None) -> None:
+    def __init__(self, drawing: Drawing, film: VideoInfo, size: tuple[int, int] | None) -> None:
         self.drawing, self._film, self._size = drawing, film, size
         self._similar: dict[int, float] = {}
 
@@ -134,8 +134,8 @@ class _Seen:
         return fitted(frame, self._size, float(upright_film(self._film, square=False).aspect))
 
     @cached_property
-    def grey(self) -> Picture:
-        """Grey, at most 960x540 large."""
+    def gray(self) -> Picture:
+        """Gray, at most 960x540 large."""
         return np.asarray(cv2.cvtColor(_scaled(self.frame, 1.0), cv2.COLOR_RGB2GRAY), np.uint8)
 
     @cached_property
@@ -145,7 +145,7 @@ class _Seen:
     def similarity(self, other: _Seen) -> float:
         number = other.drawing.number
         if number not in self._similar:
-            self._similar[number] = ssim(self.grey, other.grey)
+            self._similar[number] = ssim(self.gray, other.gray)
         return self._similar[number]
 
 

@@ -20,7 +20,7 @@ from animeinterp.config import Options
 from animeinterp.data.linear.record import ART_KIND
 from animeinterp.errors import FileError, UsageError
 from animeinterp.io.files import check_name
-from animeinterp.io.images import read_picture
+from animeinterp.io.images import read_image
 from animeinterp.io.reading import MEGABYTE, read_json
 
 FOLDERS = ("figures", "backgrounds", "middle")
@@ -48,7 +48,7 @@ class Art:
 
     def read(self, name: str) -> Pixels:
         """A file's pixels, uint8 (H, W, 4); opaque where it has no alpha. Raises FileError."""
-        pixels: Any = read_picture(self.folder / name, _MAX_PIXELS).pixels
+        pixels: Any = read_image(self.folder / name, _MAX_PIXELS).pixels
         if pixels.dtype != np.uint8 or pixels.ndim != 3:
             raise FileError(f"{self.folder / name} is not 8-bit RGB or RGBA; convert it")
         if pixels.shape[2] == 3:

@@ -34,7 +34,7 @@ from animeinterp.data.linear.rendering import Picture, Shot, labels, prepare, re
 from animeinterp.errors import UsageError
 from animeinterp.frame import check_size
 from animeinterp.io.files import atomic_folder, file_digest, lock_folder, make_folder, write_text
-from animeinterp.io.images import write_picture
+from animeinterp.io.images import write_image
 from animeinterp.io.reading import read_json
 
 SIZE = (960, 540)  # px
@@ -128,10 +128,10 @@ def _write(folder: Path, composition: Composition, shot: Shot, seed: int, number
         make_folder(place / name)
     write_text(annotations_of(folder) / name / f"{name}.json", note, force=True)
     for mask, pixels in (("occlusion", masks.seen), ("borders", np.uint8(255) * masks.borders)):
-        write_picture(masks_folder(folder) / name / f"{mask}.png", pixels, force=True)
+        write_image(masks_folder(folder) / name / f"{mask}.png", pixels, force=True)
     with atomic_folder(folder / name) as part:
         for index, frame in enumerate(frames, 1):
-            write_picture(part / f"frame{index}.png", frame)
+            write_image(part / f"frame{index}.png", frame)
 
 
 def _annotation(shot: Shot, masks: Masks, frames: list[Picture], seed: int, number: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animeinterp.data.linear.placing import Layer
-from animeinterp.runtime.jit import compiled
+from animeinterp.runtime.jit import cached_njit
 
 Picture = NDArray[np.uint8]
 SAMPLES = 4  # per side of a pixel
@@ -110,7 +110,7 @@ def _reduced(picture: Picture, scale: float) -> NDArray[np.float32]:
     return np.asarray(whole, np.float32)
 
 
-@compiled()
+@cached_njit()
 def _read(pixels, starts, sizes, readers, layer, x, y, into):  # type: ignore[no-untyped-def]
     """Read a layer bilinearly at a point of the frame; the backmost goes on beyond its edges, others end there."""
     height, width = sizes[layer, 0], sizes[layer, 1]
@@ -133,7 +133,7 @@ def _read(pixels, starts, sizes, readers, layer, x, y, into):  # type: ignore[no
                     into[channel] += weight * pixels[at, channel]
 
 
-@compiled()
+@cached_njit()
 def _near(sizes, readers, x, y, near):  # type: ignore[no-untyped-def]
     """Write into `near` the layers that may reach into a pixel, from front to back; returns how many."""
     count = 0
@@ -147,7 +147,7 @@ def _near(sizes, readers, x, y, near):  # type: ignore[no-untyped-def]
     return count
 
 
-@compiled()
+@cached_njit()
 def _render(pixels, starts, sizes, readers, samples, colors):  # type: ignore[no-untyped-def]
     """The mean of samples x samples points of each pixel, each the layers over each other."""
     height, width = colors.shape[:2]
@@ -172,7 +172,7 @@ def _render(pixels, starts, sizes, readers, samples, colors):  # type: ignore[no
                 colors[i, j, channel] = total[channel] / (samples * samples)
 
 
-@compiled()
+@cached_njit()
 def _labels(pixels, starts, sizes, readers, x, y, found):  # type: ignore[no-untyped-def]
     """The foremost layer whose alpha is at least 0.5 at each point, else the backmost."""
     point = np.empty(4)

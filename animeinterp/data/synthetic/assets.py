@@ -1,7 +1,7 @@
 """The art of synthetic scenes, loaded once: sprites with alpha, backgrounds, and shapes drawn here.
 
 An assets folder holds `manifest.json`, a list of records with `file` (relative to the folder, under `sprites/` or
-`backgrounds/`) and `licence`, beside `source`.
+`backgrounds/`) and `license`, beside `source`.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _read(file: Path, flags: int) -> NDArray[np.uint8]:
 
 
 def _read_sprite(file: Path) -> NDArray[np.uint8]:
-    """A sprite, centred: uint8 (SPRITE_SIDE, SPRITE_SIDE, 4), premultiplied."""
+    """A sprite, centered: uint8 (SPRITE_SIDE, SPRITE_SIDE, 4), premultiplied."""
     picture = _read(file, cv2.IMREAD_UNCHANGED)
     if picture.ndim != 3 or picture.shape[2] != 4:
         raise FileError(f"{file} has no alpha; expected a sprite, RGBA")

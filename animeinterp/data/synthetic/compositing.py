@@ -1,7 +1,7 @@
 """Layers of flat art: drawn at a time, and where each of their points goes from one time to another, exactly.
 
 A layer is a square texture, [-1, 1] x [-1, 1], x first, y down, that is placed in the frame at the times 0, t and 1.
-The frame's point p (px, x first, the first pixel's centre at (0, 0)) shows the texture's point
+The frame's point p (px, x first, the first pixel's center at (0, 0)) shows the texture's point
 
     u = q + D(q),  q = A⁻¹ p,  D(q) = Σ amplitude · sin(frequency · q + phase),
 
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from animeinterp.data.synthetic.motions import inverse
 from animeinterp.data.synthetic.rng import Floats
-from animeinterp.data.synthetic.scene_spec import Cast
+from animeinterp.data.synthetic.scene_spec import SceneSpec
 
 _STEPS = 12  # of the inversion: a field of steepness 0.4 leaves less than 1e-4 of the first error
 _SHOWN = 0.5  # alpha from which a layer is what is seen at a pixel
@@ -67,7 +67,7 @@ class Layers(NamedTuple):
     waving: bool
 
 
-def layers_of(cast: Cast, backdrop: Tensor, textures: Tensor, size: tuple[int, int]) -> Layers:
+def layers_of(cast: SceneSpec, backdrop: Tensor, textures: Tensor, size: tuple[int, int]) -> Layers:
     """Make the table of a cast whose layers have been painted. size: height, width of the frame."""
     device = backdrop.device
     count = len(backdrop)
@@ -94,7 +94,7 @@ def layers_of(cast: Cast, backdrop: Tensor, textures: Tensor, size: tuple[int, i
 
 
 def pixel_grid(window: Window, device: torch.device) -> Tensor:
-    """Pixel centres (2, h, w), x first, of a window."""
+    """Pixel centers (2, h, w), x first, of a window."""
     top, bottom, left, right = window
     y, x = torch.meshgrid(
         torch.arange(top, bottom, dtype=torch.float32, device=device),
@@ -129,7 +129,7 @@ def draw(layers: Layers, time: int, size: tuple[int, int]) -> tuple[Tensor, Tens
 
 
 def follow(layers: Layers, label: Tensor, start: int, ends: tuple[int, ...]) -> list[Tensor]:
-    """Where the points seen at the pixel centres at time `start` are at other times: (N, 2, H, W) px each.
+    """Where the points seen at the pixel centers at time `start` are at other times: (N, 2, H, W) px each.
 
     label: (N, H, W), whose points they are, as `draw` gives it.
     """
@@ -227,7 +227,7 @@ def _waves(q: Tensor, amplitude: Tensor, frequency: Tensor, phase: Tensor) -> Te
     return moved
 
 
-def _window(cast: Cast, time: int, rows: slice, size: tuple[int, int]) -> Window:
+def _window(cast: SceneSpec, time: int, rows: slice, size: tuple[int, int]) -> Window:
     """The part of the frame that holds these rows' textures at a time."""
     visible = cast.opacity[time, rows] > 0
     if not visible.any():

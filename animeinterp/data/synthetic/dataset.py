@@ -23,11 +23,11 @@ from torch import Tensor
 from animeinterp.data.synthetic.assets import load_art
 from animeinterp.data.synthetic.compositing import Layers, absent, draw, follow, hidden, layers_of, pixel_grid
 from animeinterp.data.synthetic.degrade import degrade, grade, grain_tile
-from animeinterp.data.synthetic.rng import Dice
+from animeinterp.data.synthetic.rng import SceneRng
 from animeinterp.data.synthetic.scene_spec import cast_scenes
-from animeinterp.data.synthetic.simulated_sgm import Guidance, imitated_guidance
+from animeinterp.data.synthetic.simulated_sgm import SimulatedFlow, simulate_sgm
 from animeinterp.data.synthetic.textures import paint_backdrops, paint_layers
-from animeinterp.data.types import Samples, Triplet
+from animeinterp.data.types import Batch, Triplet
 from animeinterp.errors import UsageError
 
 MIN_SIDE = 32
@@ -93,11 +93,11 @@ class SceneSource:
         """Scenes start, start + 1, … of the seed, `batch` of them; the same ones each time. None may be negative."""
         return self._scenes(self.size, seed, range(start, start + batch))
 
-    def samples(self, batch: int, seed: int, start: int = 0) -> Samples:
+    def samples(self, batch: int, seed: int, start: int = 0) -> Batch:
         """The same scenes as training samples, with imitated guidance, which is drawn for the batch as a whole."""
         return self._samples(self.size, seed, range(start, start + batch))
 
-    def batches(self, batch_size: int, size: int, seed: int, *, start: int, rank: int, world: int) -> Iterator[Samples]:
+    def batches(self, batch_size: int, size: int, seed: int, *, start: int, rank: int, world: int) -> Iterator[Batch]:
         """Endless batches of samples of `size` x `size` px, beginning with batch number `start`.
 
         What comes depends on the arguments only; the `world` ranks get different samples.
@@ -106,11 +106,11 @@ class SceneSource:
             first = (number * world + rank) * batch_size
             yield self._samples((size, size), seed, range(first, first + batch_size))
 
-    def _samples(self, size: tuple[int, int], seed: int, indices: range) -> Samples:
+    def _samples(self, size: tuple[int, int], seed: int, indices: range) -> Batch:
         scenes = self._scenes(size, seed, indices)
         entropy = np.random.SeedSequence((seed, indices.start)).generate_state(1, np.uint64)[0]
         generator = torch.Generator().manual_seed(int(entropy >> 1))
-        return to_samples(scenes, imitated_guidance(scenes, generator))
+        return to_samples(scenes, simulate_sgm(scenes, generator))
 
     @torch.no_grad()
     def _scenes(self, size: tuple[int, int], seed: int, indices: range) -> Scenes:
@@ -124,7 +124,7 @@ class SceneSource:
         return Scenes(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
 
     def _drawn(self, size: tuple[int, int], seed: int, indices: range) -> Scenes:
-        dice = Dice(seed, indices)
+        dice = SceneRng(seed, indices)
         cast = cast_scenes(dice, size, len(self._art.sprites), len(self._art.backgrounds))
         textures = paint_layers(cast.looks, self._art, max(size))
         layers = layers_of(cast, paint_backdrops(cast, self._art), textures, size)
@@ -153,9 +153,9 @@ def scenes_of(layers: Layers, t: Tensor, size: tuple[int, int]) -> Scenes:
     )  # fmt: skip
 
 
-def to_samples(scenes: Scenes, guidance: Guidance) -> Samples:
+def to_samples(scenes: Scenes, guidance: SimulatedFlow) -> Batch:
     """Scenes and what matching says of them, real or imitated, as training samples."""
-    return Samples(
+    return Batch(
         frame0=scenes.frame0, frame1=scenes.frame1, t=scenes.t, truth=scenes.truth,
         coarse01=guidance.coarse01, coarse10=guidance.coarse10, trust0=guidance.trust0, trust1=guidance.trust1,
         flow01=scenes.flow01 * scenes.known0, flow10=scenes.flow10 * scenes.known1,

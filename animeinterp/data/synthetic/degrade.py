@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from animeinterp.data.synthetic.rng import Bools, Dice, Floats, Ints
+from animeinterp.data.synthetic.rng import Bools, Floats, Ints, SceneRng
 
 _BLOCK = 8
 GRAIN_SIDE = 512
@@ -35,7 +35,7 @@ def grain_tile(seed: int) -> Tensor:
     return torch.from_numpy((white / white.std()).astype(np.float32))
 
 
-def grade(frames: list[Tensor], dice: Dice) -> list[Tensor]:
+def grade(frames: list[Tensor], dice: SceneRng) -> list[Tensor]:
     """Gamma and contrast of some scenes, the same for all of a scene's frames (N, 3, H, W)."""
     chosen = dice.chance(0.35)
     gamma = np.where(chosen, dice.log_uniform(0.7, 1.4), 1.0)
@@ -49,7 +49,7 @@ def grade(frames: list[Tensor], dice: Dice) -> list[Tensor]:
     return [f.index_copy(0, index, black + (white - black) * f[index] ** curve) for f in frames]
 
 
-def degrade(frames: list[Tensor], dice: Dice, grain: Tensor) -> list[Tensor]:
+def degrade(frames: list[Tensor], dice: SceneRng, grain: Tensor) -> list[Tensor]:
     """Frames 0 and 1 (N, 3, H, W) as they come out of a video: some compressed, some grainy; each frame by itself."""
     compressed, coarse, flat = dice.chance(0.25), dice.log_uniform(0.15, 1.4), dice.chance(0.5)
     grainy, strength = dice.chance(0.15), dice.log_uniform(0.004, 0.02)
@@ -71,7 +71,7 @@ def degrade(frames: list[Tensor], dice: Dice, grain: Tensor) -> list[Tensor]:
 
 
 def compress(frames: Tensor, coarse: Floats, flat: Bools, corner: Ints) -> Tensor:
-    """Quantise the cosine transform of 8x8 blocks, colour at half size, as JPEG and H.264 do.
+    """Quantise the cosine transform of 8x8 blocks, color at half size, as JPEG and H.264 do.
 
     frames: (N, 3, H, W) in [0, 1]. coarse: (N,), factor on the steps: 1 is JPEG quality 50. flat: (N,), all frequencies
     alike, as H.264 has them. corner: (N, 2), how far blocks are shifted to the right and down, px.
@@ -108,7 +108,7 @@ def _quantised(planes: Tensor, steps: Tensor) -> Tensor:
 
 
 def _grain(tile: Tensor, start: Ints, size: tuple[int, ...]) -> Tensor:
-    """Pieces (N, 1, H, W) of the tile."""
+    """Segments (N, 1, H, W) of the tile."""
     y = (torch.arange(size[0])[None] + torch.from_numpy(start[:, :1])) % GRAIN_SIDE
     x = (torch.arange(size[1])[None] + torch.from_numpy(start[:, 1:])) % GRAIN_SIDE
     return tile[y.to(tile.device)[:, :, None], x.to(tile.device)[:, None]][:, None]

@@ -1,6 +1,6 @@
 """How things move in a synthetic scene: timing, paths, cameras, joints, waves.
 
-Times are the axis of length 3 in front: 0, t, 1. Positions are frame px, x first, the first pixel's centre at (0, 0).
+Times are the axis of length 3 in front: 0, t, 1. Positions are frame px, x first, the first pixel's center at (0, 0).
 An affine map is (..., 2, 3): [linear | shift]. All draws are (N, ...), one row per scene.
 """
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from animeinterp.data.synthetic.rng import Dice, Floats
+from animeinterp.data.synthetic.rng import Floats, SceneRng
 
 WAVES = 2
 STEEPEST = 0.4  # of a wave field in all; below 1 the field can be inverted by fixed-point steps
@@ -50,13 +50,13 @@ def inverse(maps: Floats) -> Floats:
     return affine(linear, -(linear @ maps[..., 2:])[..., 0])
 
 
-def draw_times(dice: Dice) -> Floats:
+def draw_times(dice: SceneRng) -> Floats:
     """The three times, (3, N): 0; ½ or evenly from [0.1, 0.9]; 1."""
     middle = np.where(dice.chance(0.5), 0.5, dice.uniform(0.1, 0.9))
     return np.stack([np.zeros(dice.count), middle, np.ones(dice.count)])
 
 
-def draw_timing(dice: Dice, times: Floats, *shape: int) -> Floats:
+def draw_timing(dice: SceneRng, times: Floats, *shape: int) -> Floats:
     """How far along its path everything is at the times (3, N): (3, N, *shape), 0 first, 1 last.
 
     Mostly as far as the time; else eased at both ends; else accelerated or slowed, so that the middle of the path is
@@ -69,7 +69,7 @@ def draw_timing(dice: Dice, times: Floats, *shape: int) -> Floats:
     return np.where(kind == 0, tau, np.where(kind == 1, both, one))
 
 
-def draw_path(dice: Dice, along: Floats, farthest: float, still: float, shape: tuple[int, ...]) -> Floats:
+def draw_path(dice: SceneRng, along: Floats, farthest: float, still: float, shape: tuple[int, ...]) -> Floats:
     """Shifts of (3, N, *shape, 2) px about the middle of a straight or curved path.
 
     along: (3, N, *shape). farthest: the longest path, px; most are much shorter. still: how often nothing moves.
@@ -82,19 +82,19 @@ def draw_path(dice: Dice, along: Floats, farthest: float, still: float, shape: t
     return np.stack([c * ahead - s * aside, s * ahead + c * aside], -1)
 
 
-def draw_camera(dice: Dice, times: Floats, size: tuple[int, int]) -> tuple[Floats, Floats]:
-    """Zoom and turn about the frame's centre, as maps (3, N, 2, 3), and the pan apart, (3, N, 2) px."""
+def draw_camera(dice: SceneRng, times: Floats, size: tuple[int, int]) -> tuple[Floats, Floats]:
+    """Zoom and turn about the frame's center, as maps (3, N, 2, 3), and the pan apart, (3, N, 2) px."""
     along = draw_timing(dice, times)
     unit = max(size)
     pan = draw_path(dice, along, 0.15 * unit, 0.5, ())
     zoom = np.exp(dice.tail(0.22, 1.5) * dice.chance(0.25) * (along - 0.5))
     angle = dice.tail(0.15, 2) * dice.chance(0.12) * (along - 0.5)
     linear = turn(angle, zoom, zoom)
-    centre = np.array([(size[1] - 1) / 2, (size[0] - 1) / 2])
-    return affine(linear, centre - linear @ centre), pan
+    center = np.array([(size[1] - 1) / 2, (size[0] - 1) / 2])
+    return affine(linear, center - linear @ center), pan
 
 
-def draw_waves(dice: Dice, along: Floats, probability: float, *shape: int) -> Waves:
+def draw_waves(dice: SceneRng, along: Floats, probability: float, *shape: int) -> Waves:
     """Free-form deformations that grow, shrink or swing; along: (3, N, *shape)."""
     angle = dice.uniform(0, 2 * np.pi, *shape, WAVES)
     length = dice.uniform(1.2, 4.5, *shape, WAVES)
@@ -108,7 +108,7 @@ def draw_waves(dice: Dice, along: Floats, probability: float, *shape: int) -> Wa
     return Waves(swing[..., None] * largest, frequency, dice.uniform(0, 2 * np.pi, *shape, WAVES))
 
 
-def draw_presence(dice: Dice, times: Floats, probability: float, *shape: int) -> Floats:
+def draw_presence(dice: SceneRng, times: Floats, probability: float, *shape: int) -> Floats:
     """Opacity (3, N, *shape): 1, or for things that come or go, at once at t = ½ or gradually."""
     tau = times.reshape(*times.shape, *[1] * len(shape))
     coming, gradual = dice.chance(0.5, *shape), dice.chance(0.4, *shape)

@@ -15,7 +15,7 @@ Bools = NDArray[np.bool_]
 _ROLLS = 4096
 
 
-class Dice:
+class SceneRng:
     """Numbers for N scenes at once; every method returns (N, *shape), whatever the size of the batch."""
 
     def __init__(self, seed: int, indices: Sequence[int]) -> None:

@@ -1,7 +1,7 @@
-"""Who plays in a synthetic scene, how they are built and coloured, and where they are at the three times.
+"""Who plays in a synthetic scene, how they are built and colored, and where they are at the three times.
 
 A scene has a background and up to ACTORS actors, each of up to PARTS parts that hang on one another: a sprite; a
-sprite cut in two that turns at the cut; a flat shape; a figure with a head, an arm of two pieces and another limb; a
+sprite cut in two that turns at the cut; a flat shape; a figure with a head, an arm of two segments and another limb; a
 face. A part is a layer: a square texture over [-1, 1] x [-1, 1], x first, y down, and where it lies at 0, t and 1.
 """
 
@@ -24,7 +24,7 @@ from animeinterp.data.synthetic.motions import (
     joint,
     turn,
 )
-from animeinterp.data.synthetic.rng import Bools, Dice, Floats, Ints
+from animeinterp.data.synthetic.rng import Bools, Floats, Ints, SceneRng
 from animeinterp.data.synthetic.shapes import BODIES, LIMBS, STROKES
 
 ACTORS, PARTS = 5, 5
@@ -34,7 +34,7 @@ SLACK = 1.3  # texels of a texture per px of the frame
 _INK = np.array([0.07, 0.06, 0.09])
 
 
-class Looks(NamedTuple):
+class LayerStyles(NamedTuple):
     """How M layers are painted.
 
     drawn: shapes, else sprites. art: which of them. reach: (M,) share of the texture's square the picture covers.
@@ -58,11 +58,11 @@ class Looks(NamedTuple):
     thick: Bools
 
 
-class Cast(NamedTuple):
+class SceneSpec(NamedTuple):
     """N scenes as a table of N + M layers: the N backgrounds, then the others by rank; rank 0 is the background.
 
     times: (3, N). scene, rank: (N + M,). to_frame: (3, N + M, 2, 3), texture → px. waves, opacity: (3, N + M, ...).
-    backdrop, backdrop_color: (N,) which background and (N, 3, 4) its recolouring. looks: of the last M.
+    backdrop, backdrop_color: (N,) which background and (N, 3, 4) its recoloring. looks: of the last M.
     """
 
     times: Floats
@@ -73,7 +73,7 @@ class Cast(NamedTuple):
     opacity: Floats
     backdrop: Ints
     backdrop_color: Floats
-    looks: Looks
+    looks: LayerStyles
 
 
 class _Build(NamedTuple):
@@ -92,7 +92,7 @@ class _Build(NamedTuple):
     cut: Floats
 
 
-def cast_scenes(dice: Dice, size: tuple[int, int], sprites: int, backgrounds: int) -> Cast:
+def cast_scenes(dice: SceneRng, size: tuple[int, int], sprites: int, backgrounds: int) -> SceneSpec:
     """Draw who plays and how they move.
 
     size: height, width of the frame, px. sprites, backgrounds: how many there are to choose from; sprites may be 0.
@@ -121,7 +121,7 @@ def cast_scenes(dice: Dice, size: tuple[int, int], sprites: int, backgrounds: in
     rows = where[:3]
     placed = to_frame[:, *rows]
     looks = _draw_looks(dice, kind, build, rows, placed, max(size))
-    return Cast(
+    return SceneSpec(
         times, scene, rank,
         np.concatenate([ground, placed], 1),
         Waves(
@@ -135,18 +135,18 @@ def cast_scenes(dice: Dice, size: tuple[int, int], sprites: int, backgrounds: in
 
 
 def _draw_backdrop(
-    dice: Dice, times: Floats, camera: Floats, pan: Floats, size: tuple[int, int], backgrounds: int
+    dice: SceneRng, times: Floats, camera: Floats, pan: Floats, size: tuple[int, int], backgrounds: int
 ) -> tuple[Ints, Floats, Floats, Waves]:
     half = max(size) / 2 * dice.uniform(1.05, 1.5)
-    centre = np.array([(size[1] - 1) / 2, (size[0] - 1) / 2])
+    center = np.array([(size[1] - 1) / 2, (size[0] - 1) / 2])
     off = (half - max(size) / 2)[:, None] * dice.uniform(-1, 1, 2)
     linear = turn(np.zeros(dice.count), half * np.where(dice.chance(0.5), -1, 1), half)
-    ground = after(camera, affine(np.broadcast_to(linear, (3, *linear.shape)), centre + off + pan))
+    ground = after(camera, affine(np.broadcast_to(linear, (3, *linear.shape)), center + off + pan))
     ripples = draw_waves(dice, draw_timing(dice, times), 0.04)
     return dice.below(backgrounds), _draw_recolor(dice, 0.5), ground, ripples
 
 
-def _draw_actors(dice: Dice, times: Floats, kind: Ints, size: tuple[int, int], alive: Bools) -> Floats:
+def _draw_actors(dice: SceneRng, times: Floats, kind: Ints, size: tuple[int, int], alive: Bools) -> Floats:
     """Where each actor's root texture lies, (3, N, ACTORS, 2, 3)."""
     unit = max(size)
     along = draw_timing(dice, times, ACTORS)
@@ -164,7 +164,7 @@ def _draw_actors(dice: Dice, times: Floats, kind: Ints, size: tuple[int, int], a
     return affine(turn(angle, half * grown * squash * mirror, half * grown / squash), middle + shift)
 
 
-def _draw_build(dice: Dice, kind: Ints, sprites: int) -> _Build:
+def _draw_build(dice: SceneRng, kind: Ints, sprites: int) -> _Build:
     shape = (ACTORS, PARTS)
     count = dice.pick((0.03, 0.27, 0.3, 0.2, 0.12, 0.08))
     playing = np.arange(ACTORS) < count[:, None]
@@ -183,8 +183,8 @@ def _draw_build(dice: Dice, kind: Ints, sprites: int) -> _Build:
     )  # fmt: skip
 
 
-def _draw_art(dice: Dice, kind: Ints, sprites: int) -> tuple[Bools, Ints]:
-    """Which parts are shapes, and the number of each part's sprite or shape; an arm's two pieces are the same."""
+def _draw_art(dice: SceneRng, kind: Ints, sprites: int) -> tuple[Bools, Ints]:
+    """Which parts are shapes, and the number of each part's sprite or shape; an arm's two segments are the same."""
     full = (dice.count, ACTORS, PARTS)
     part = np.arange(PARTS)
     figure, face, cut = ((kind == k)[..., None] for k in (FIGURE, FACE, CUT))
@@ -208,7 +208,7 @@ def _draw_art(dice: Dice, kind: Ints, sprites: int) -> tuple[Bools, Ints]:
     return np.broadcast_to(drawn, full), np.where(drawn, shapes, pictured)
 
 
-def _draw_joints(dice: Dice, kind: Ints) -> tuple[Floats, Floats, Floats, Floats]:
+def _draw_joints(dice: SceneRng, kind: Ints) -> tuple[Floats, Floats, Floats, Floats]:
     """attach, pivot (N, ACTORS, PARTS, 2), rest (N, ACTORS, PARTS), scale (N, ACTORS, PARTS, 2)."""
     shape = (dice.count, ACTORS, PARTS)
     attach, pivot, rest, scale = np.zeros((*shape, 2)), np.zeros((*shape, 2)), np.zeros(shape), np.ones((*shape, 2))
@@ -240,8 +240,8 @@ def _draw_joints(dice: Dice, kind: Ints) -> tuple[Floats, Floats, Floats, Floats
     return attach, pivot, rest, scale
 
 
-def _draw_cut(dice: Dice, kind: Ints, attach: Floats) -> Floats:
-    """What of each part's texture is kept, see `Looks.cut`: all, but for the two pieces of a cut sprite."""
+def _draw_cut(dice: SceneRng, kind: Ints, attach: Floats) -> Floats:
+    """What of each part's texture is kept, see `Looks.cut`: all, but for the two segments of a cut sprite."""
     whole = np.broadcast_to([0.0, 1.0, -4.0, 0.0, 0.0, 0.0], (dice.count, ACTORS, PARTS, 6)).copy()
     tilt, radius = dice.uniform(-0.5, 0.5, ACTORS), dice.uniform(0.15, 0.35, ACTORS)
     normal = np.stack([np.sin(tilt), np.cos(tilt)], -1)
@@ -254,7 +254,7 @@ def _draw_cut(dice: Dice, kind: Ints, attach: Floats) -> Floats:
     return whole
 
 
-def _hang(dice: Dice, times: Floats, build: _Build, actors: Floats, alive: Bools) -> Floats:
+def _hang(dice: SceneRng, times: Floats, build: _Build, actors: Floats, alive: Bools) -> Floats:
     """Where each part's texture lies, (3, N, ACTORS, PARTS, 2, 3)."""
     along = draw_timing(dice, times, ACTORS, PARTS) - 0.5
     angle = build.rest + build.swing * along * (alive[..., None] & dice.chance(0.75, ACTORS, PARTS))
@@ -279,8 +279,8 @@ def _front_order(build: _Build) -> tuple[Ints, Ints, Ints, Ints]:
 
 
 def _draw_looks(
-    dice: Dice, kind: Ints, build: _Build, rows: tuple[Ints, Ints, Ints], placed: Floats, side: int
-) -> Looks:
+    dice: SceneRng, kind: Ints, build: _Build, rows: tuple[Ints, Ints, Ints], placed: Floats, side: int
+) -> LayerStyles:
     extent = 2 * np.linalg.norm(placed[..., :2], axis=-2).max((0, -1))  # px across, where it is largest
     palette = _draw_colors(dice, ACTORS, 3)
     part_color = np.array([0, 1, 1, 1, 2])
@@ -298,13 +298,13 @@ def _draw_looks(
     recolor, thick = _draw_recolor(dice, 0.4, ACTORS), dice.chance(0.12, ACTORS)
     scene, actor, _ = rows
     of = (scene, actor)
-    return Looks(
+    return LayerStyles(
         build.drawn[rows], build.art[rows], np.minimum(1, SLACK * extent / side), recolor[of], fill[rows],
         line[of][:, 0], width[of] * 2 / extent, tone[of], light[of], shade[of], build.cut[rows], thick[of],
     )  # fmt: skip
 
 
-def _draw_colors(dice: Dice, *shape: int) -> Floats:
+def _draw_colors(dice: SceneRng, *shape: int) -> Floats:
     """RGB (N, *shape, 3) in [0, 1]: any hue, from pastel to full."""
     hue, saturation, value = (
         dice.uniform(0, 6, *shape),
@@ -315,7 +315,7 @@ def _draw_colors(dice: Dice, *shape: int) -> Floats:
     return np.asarray(value[..., None] * (1 - saturation[..., None] * (1 - wheel)))
 
 
-def _draw_recolor(dice: Dice, probability: float, *shape: int) -> Floats:
+def _draw_recolor(dice: SceneRng, probability: float, *shape: int) -> Floats:
     """Turns of the hue, changes of saturation and brightness, as matrices (N, *shape, 3, 4)."""
     chosen = dice.chance(probability, *shape)
     angle = dice.uniform(-np.pi, np.pi, *shape) * chosen
@@ -324,9 +324,9 @@ def _draw_recolor(dice: Dice, probability: float, *shape: int) -> Floats:
         np.where(chosen, dice.uniform(0.6, 1.15, *shape), 1.0),
         np.where(chosen, dice.uniform(0, 0.12, *shape), 0),
     )
-    grey = np.full((3, 3), 1 / 3)
+    gray = np.full((3, 3), 1 / 3)
     cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
     c, s = np.cos(angle)[..., None, None], np.sin(angle)[..., None, None]
-    hue = grey + c * (np.eye(3) - grey) + s * cross  # Rodrigues' turn about the grey axis
-    colors = bright[..., None, None] * (grey + saturation * (hue - grey))
+    hue = gray + c * (np.eye(3) - gray) + s * cross  # Rodrigues' turn about the gray axis
+    colors = bright[..., None, None] * (gray + saturation * (hue - gray))
     return np.concatenate([colors, np.broadcast_to(lift[..., None, None], (*lift.shape, 3, 1))], -1)

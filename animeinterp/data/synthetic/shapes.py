@@ -58,7 +58,7 @@ def drawn_background(rng: np.random.Generator, side: int) -> NDArray[np.uint8]:
 
 
 def cartoon_color(rng: np.random.Generator) -> tuple[float, float, float]:
-    """A colour as cartoons have them, RGB in [0, 1]: any hue, from pastel to full."""
+    """A color as cartoons have them, RGB in [0, 1]: any hue, from pastel to full."""
     return colorsys.hsv_to_rgb(rng.random(), rng.uniform(0.05, 0.9), rng.uniform(0.35, 1) ** 0.7)
 
 
@@ -137,7 +137,7 @@ def _distance(outline: Points | Strip) -> NDArray[np.float32]:
         cv2.polylines(inside, [_fixed_point(outline.points)], False, 255, thickness, cv2.LINE_8, _SHIFT)
     else:
         cv2.fillPoly(inside, [_fixed_point(outline)], 255, cv2.LINE_8, _SHIFT)
-    # half a pixel: the distance transform measures to the centre of the nearest pixel of the other side
+    # half a pixel: the distance transform measures to the center of the nearest pixel of the other side
     out = np.maximum(cv2.distanceTransform(255 - inside, cv2.DIST_L2, 5) - 0.5, 0)
     within = np.maximum(cv2.distanceTransform(inside, cv2.DIST_L2, 5) - 0.5, 0)
     small = cv2.resize(out - within, (SHAPE_SIDE, SHAPE_SIDE), interpolation=cv2.INTER_AREA)
@@ -175,7 +175,7 @@ def _draw_room(rng: np.random.Generator, picture: NDArray[np.uint8]) -> None:
 
 
 def _camouflage(rng: np.random.Generator, side: int) -> NDArray[np.uint8]:
-    """Flat patches: smooth noise cut into a few colours."""
+    """Flat patches: smooth noise cut into a few colors."""
     cells = int(rng.integers(4, 9))
     noise = cv2.resize(
         rng.random((cells, cells)).astype(np.float32), (2 * side, 2 * side), interpolation=cv2.INTER_CUBIC

@@ -10,13 +10,13 @@ from torch import Generator, Tensor
 if TYPE_CHECKING:
     from animeinterp.data.synthetic.dataset import Scenes
 
-_CELLS = 5  # pieces per layer at most: a layer has several colours
-_MIN_AREA = 50 / (960 * 540)  # of the frame, and at most; smaller and larger pieces are not matched (system §1d)
+_CELLS = 5  # segments per layer at most: a layer has several colors
+_MIN_AREA = 50 / (960 * 540)  # of the frame, and at most; smaller and larger segments are not matched (system §1d)
 _MAX_AREA = 0.12
-GIVEN, DROPPED, WRONG, DEFORMED = 0.5, 0.2, 0.08, 0.5  # how often: at all; a piece is lost, foreign, fitted affinely
+GIVEN, DROPPED, WRONG, DEFORMED = 0.5, 0.2, 0.08, 0.5  # how often: at all; a segment is lost, foreign, fitted affinely
 
 
-class Guidance(NamedTuple):
+class SimulatedFlow(NamedTuple):
     """coarse01, coarse10: (N, 2, H, W) px, x first, 0 = nothing known. trust0, trust1: (N, 1, H, W) in [0, 1]."""
 
     coarse01: Tensor
@@ -25,20 +25,21 @@ class Guidance(NamedTuple):
     trust1: Tensor
 
 
-def imitated_guidance(scenes: Scenes, generator: Generator) -> Guidance:
-    """Coarse flow by pieces, as matching gives it, for about half of the scenes; zeros for the rest.
+def simulate_sgm(scenes: Scenes, generator: Generator) -> SimulatedFlow:
+    """Coarse flow by segments, as matching gives it, for about half of the scenes; zeros for the rest.
 
-    generator: on the CPU, so that the result is the same on every device. A piece's flow is the mean or an affine fit
-    of the true one, with an error; some pieces are lost (0, trust 0), some have another piece's flow. Trust falls with
+    generator: on the CPU, so that the result is the same on every device. A segment's flow is the mean or an affine fit
+    of the true one, with an error; some segments are lost (0, trust 0), some have another segment's flow. Trust falls
+    with
     the error, but not surely: a wrong match may look right.
     """
     given = torch.nonzero(torch.rand(len(scenes.t), generator=generator) < GIVEN)[:, 0].to(scenes.t.device)
     none = torch.zeros_like(scenes.flow01)
     if not len(given):
-        return Guidance(none, none, none[:, :1], none[:, :1])
+        return SimulatedFlow(none, none, none[:, :1], none[:, :1])
     coarse01, trust0 = _direction(scenes.flow01[given], scenes.label0[given], scenes.occluded01[given], generator)
     coarse10, trust1 = _direction(scenes.flow10[given], scenes.label1[given], scenes.occluded10[given], generator)
-    return Guidance(
+    return SimulatedFlow(
         none.index_copy(0, given, coarse01), none.index_copy(0, given, coarse10),
         none[:, :1].index_copy(0, given, trust0), none[:, :1].index_copy(0, given, trust1),
     )  # fmt: skip
@@ -47,10 +48,10 @@ def imitated_guidance(scenes: Scenes, generator: Generator) -> Guidance:
 def _direction(flow: Tensor, label: Tensor, occluded: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
     device, (count, height, width) = flow.device, label.shape
     layers = int(label.max()) + 1
-    pieces = layers * _CELLS
-    piece = label * _CELLS + _cells(count, height, width, generator).to(device)
-    index = (piece + torch.arange(count, device=device)[:, None, None] * pieces).flatten()
-    total = count * pieces
+    segments = layers * _CELLS
+    segment = label * _CELLS + _cells(count, height, width, generator).to(device)
+    index = (segment + torch.arange(count, device=device)[:, None, None] * segments).flatten()
+    total = count * segments
 
     x, y = _places(height, width, device)
     ones = torch.ones_like(x)
@@ -69,7 +70,7 @@ def _direction(flow: Tensor, label: Tensor, occluded: Tensor, generator: Generat
     error = torch.randn(2, total, generator=generator).to(device) * (0.5 + 0.05 * speed)
     wrong = torch.rand(total, generator=generator).to(device) < WRONG
     other = (torch.rand(total, generator=generator) * layers).long().to(device) * _CELLS
-    other = other + torch.arange(total, device=device) // pieces * pieces
+    other = other + torch.arange(total, device=device) // segments * segments
     foreign = mean[:, other]
     fit[:, 0] = torch.where(wrong, foreign, fit[:, 0]) + error
     fit[:, 1:] = torch.where(wrong, 0.0, fit[:, 1:])
@@ -89,10 +90,10 @@ def _direction(flow: Tensor, label: Tensor, occluded: Tensor, generator: Generat
 
 
 def _affine_fits(basis: Tensor, motion: Tensor, index: Tensor, total: int) -> Tensor:
-    """Least-squares affine flow of each piece, (2, 3, total), of pixels' basis (3, P) and motion (2, P)."""
+    """Least-squares affine flow of each segment, (2, 3, total), of pixels' basis (3, P) and motion (2, P)."""
     normal = torch.stack([_sums(basis[k] * basis, index, total) for k in range(3)])
     right = torch.stack([_sums(basis * motion[k], index, total) for k in range(2)])
-    # a little weight on the diagonal: thin pieces do not determine all six numbers
+    # a little weight on the diagonal: thin segments do not determine all six numbers
     ridge = 1e-3 * torch.diag(torch.tensor([0.0, 1.0, 1.0], device=basis.device)) * normal[0, 0][:, None, None]
     ridge = ridge + 1e-6 * torch.eye(3, device=basis.device)
     fit: Tensor = torch.linalg.solve(normal.permute(2, 0, 1) + ridge, right.permute(2, 1, 0))

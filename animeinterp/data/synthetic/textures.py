@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from animeinterp.data.synthetic.assets import SPRITE_SIDE, Art
-from animeinterp.data.synthetic.scene_spec import Cast, Looks
+from animeinterp.data.synthetic.scene_spec import LayerStyles, SceneSpec
 
 _SMALLEST = 3  # how often a sprite is halved at most before it is sampled
 _HEAVIER = 3  # px: the window of the minimum that makes lines heavier
 
 
-def paint_backdrops(cast: Cast, art: Art) -> Tensor:
+def paint_backdrops(cast: SceneSpec, art: Art) -> Tensor:
     """Backgrounds of the cast's N scenes, (N, 3, B, B) in [0, 1]."""
     device = art.backgrounds.device
     pictures = art.backgrounds[torch.from_numpy(cast.backdrop).to(device)].float() / 255
@@ -23,7 +23,7 @@ def paint_backdrops(cast: Cast, art: Art) -> Tensor:
     return (_mixed(color[..., :3], pictures) + color[..., 3:, None]).clamp_(0, 1)
 
 
-def paint_layers(looks: Looks, art: Art, side: int) -> Tensor:
+def paint_layers(looks: LayerStyles, art: Art, side: int) -> Tensor:
     """Textures of the M layers, (M, 4, side, side), premultiplied RGBA in [0, 1]."""
     device = art.shapes.device
     textures = torch.zeros(len(looks.art), 4, side, side, device=device)
@@ -31,7 +31,7 @@ def paint_layers(looks: Looks, art: Art, side: int) -> Tensor:
         rows = np.nonzero(looks.drawn == drawn)[0]
         if not len(rows):
             continue
-        own = Looks._make(column[rows] for column in looks)
+        own = LayerStyles._make(column[rows] for column in looks)
         points = _points(_tensor(own.reach, device), side)
         painted = _shapes(own, art, points) if drawn else _sprites(own, art, points)
         light = 1 + (_tensor(own.shade, device)[:, None, None] * points).sum(-1)[:, None]
@@ -48,7 +48,7 @@ def _points(reach: Tensor, side: int) -> Tensor:
     return torch.stack([x, y], -1) / reach[:, None, None, None]
 
 
-def _sprites(looks: Looks, art: Art, points: Tensor) -> Tensor:
+def _sprites(looks: LayerStyles, art: Art, points: Tensor) -> Tensor:
     device, side = points.device, points.shape[1]
     painted = torch.empty(len(points), 4, side, side, device=device)
     halvings = np.clip(np.rint(np.log2(SPRITE_SIDE / (side * looks.reach))), 0, _SMALLEST).astype(np.int64)
@@ -79,7 +79,7 @@ def _kept(cut: Tensor, points: Tensor, texel: Tensor) -> Tensor:
     return (torch.maximum(ahead, near) / texel + 0.5).clamp_(0, 1)
 
 
-def _shapes(looks: Looks, art: Art, points: Tensor) -> Tensor:
+def _shapes(looks: LayerStyles, art: Art, points: Tensor) -> Tensor:
     device = points.device
     bank = art.shapes[torch.from_numpy(looks.art).to(device)]
     texel = (points[:, 0, 1, 0] - points[:, 0, 0, 0])[:, None, None, None]
@@ -99,7 +99,7 @@ def _shapes(looks: Looks, art: Art, points: Tensor) -> Tensor:
 
 
 def _mixed(matrix: Tensor, colors: Tensor) -> Tensor:
-    """Colours (M, 3, H, W) by matrices (M, 3, 3)."""
+    """Colors (M, 3, H, W) by matrices (M, 3, 3)."""
     return torch.bmm(matrix, colors.flatten(2)).reshape(colors.shape)
 
 

@@ -20,8 +20,8 @@ from animeinterp.config import SplatMode
 from animeinterp.net.ops.consistency import CROSS_FADE, LEAST
 from animeinterp.net.ops.geometry import MULTIPLE
 from animeinterp.net.ops.parallel import over_rows
-from animeinterp.net.ops.splat_cpu import PLANES, land
-from animeinterp.runtime.jit import compiled
+from animeinterp.net.ops.splat_cpu import PLANES, splat_fused
+from animeinterp.runtime.jit import cached_njit
 
 # Literals would be float64 and carry everything with them.
 _0, _HALF, _1, _2, _4, _16 = (np.float32(number) for number in (0, 0.5, 1, 2, 4, 16))
@@ -31,7 +31,7 @@ _SAID = 13  # channels of a decision
 _RULE = np.float32(CROSS_FADE), np.float32(LEAST)
 
 
-def look(frames: tuple[Tensor, Tensor], arrived: tuple[Tensor, Tensor], share: Tensor) -> Tensor:
+def build_inputs_fused(frames: tuple[Tensor, Tensor], arrived: tuple[Tensor, Tensor], share: Tensor) -> Tensor:
     """Evidence for the chooser, (N, 43, H/2, W/2) of the padded size, channels last: `selection.evidence_of`.
 
     frames: both, (N, C, H, W). arrived: of both, motion (2), coherent, weight and density, (N, 5, H, W).
@@ -45,7 +45,7 @@ def look(frames: tuple[Tensor, Tensor], arrived: tuple[Tensor, Tensor], share: T
     return torch.from_numpy(evidence).permute(0, 3, 1, 2)
 
 
-def blend(
+def blend_fused(
     frames: tuple[Tensor, Tensor],
     flows: tuple[Tensor, Tensor],
     z: tuple[Tensor, Tensor],
@@ -63,7 +63,7 @@ def blend(
     n, _, height, width = frames[0].shape
     wanted = np.ones((n, height, width), np.bool_) if where is None else where[:, 0].contiguous().numpy()
     sides = zip(frames, flows, z, (share, 1 - share), strict=True)
-    landed = tuple(land(*side, mode, wanted) for side in sides)
+    landed = tuple(splat_fused(*side, mode, wanted) for side in sides)
     said = torch.cat(decision, 1).permute(0, 2, 3, 1).contiguous().numpy()
     drawn = np.zeros(tuple(frames[0].shape), np.float32)
     over_rows(_blend, height, _arrays(frames), landed, said, share.float().numpy(), _RULE, wanted, drawn)
@@ -74,11 +74,11 @@ def _arrays(tensors: tuple[Tensor, ...]) -> tuple[Any, ...]:
     return tuple(tensor.contiguous().numpy() for tensor in tensors)
 
 
-@compiled()
+@cached_njit()
 def _look(first: int, last: int, frames: Any, landed: Any, times: Any, rule: Any, evidence: Any) -> None:
     """Rows [first, last) of the evidence, each over two of the frames (N, C, H, W), whose border is repeated.
 
-    landed: of both frames, (N, H, W, 5). The colours of four pixels lie side by side, all else is their mean.
+    landed: of both frames, (N, H, W, 5). The colors of four pixels lie side by side, all else is their mean.
     """
     samples, _, height, width = frames[0].shape
     columns = evidence.shape[2]
@@ -115,13 +115,14 @@ def _look(first: int, last: int, frames: Any, landed: Any, times: Any, rule: Any
                 out[42] = times[n, 0, 0, 0]
 
 
-@compiled()
+@cached_njit()
 def _blend(
     first: int, last: int, frames: Any, landed: Any, decision: Any, times: Any, rule: Any, where: Any, drawn: Any
 ) -> None:
     """Rows [first, last) of the new frame, `drawn` (N, C, H, W).
 
-    frames: both, (N, C, H, W). landed: both, of `landing.land`. decision: (N, h, w, 13), its planes in their order,
+    frames: both, (N, C, H, W). landed: both, of `landing.splat_fused`. decision: (N, h, w, 13), its planes in their
+    order,
     px of their own size. times: (N, 1, 1, 1). rule: of `_offer`. where: bool (N, H, W).
     """
     samples, channels, height, width = drawn.shape
@@ -135,13 +136,13 @@ def _blend(
         for y in range(first, last):
             if not where[n, y].any():
                 continue
-            before, after, part = _neighbours((np.float32(y) + _HALF) * down - _HALF, said_height)
+            before, after, part = _neighbors((np.float32(y) + _HALF) * down - _HALF, said_height)
             for x in range(said_width):
                 _mix(decision[n, before, x], decision[n, after, x], part, row[x])
             for x in range(width):
                 if not where[n, y, x]:
                     continue
-                before, after, part = _neighbours((np.float32(x) + _HALF) * across - _HALF, said_width)
+                before, after, part = _neighbors((np.float32(x) + _HALF) * across - _HALF, said_width)
                 _mix(row[before], row[after], part, said)
                 _offer(landed[0][n, y, x, PLANES + 2], landed[0][n, y, x, PLANES + 3], _1 - t, rule, choice[:3])
                 _offer(landed[1][n, y, x, PLANES + 2], landed[1][n, y, x, PLANES + 3], t, rule, choice[3:])
@@ -158,22 +159,22 @@ def _blend(
                     drawn[n, c, y, x] = color[c] + said[10 + c] if c < 3 else color[c]
 
 
-@compiled()
-def _neighbours(place: Any, size: int) -> Any:
+@cached_njit()
+def _neighbors(place: Any, size: int) -> Any:
     """Where to read for a place between pixels, bilinear, border repeated: before, after, share of after."""
     place = max(place, _0)
     before = min(int(place), size - 1)
     return before, min(before + 1, size - 1), place - np.float32(before)
 
 
-@compiled()
+@cached_njit()
 def _mix(old: Any, new: Any, share: Any, mixed: Any) -> None:
     # A fixed number of channels is unrolled by the compiler, which is worth a fifth of `_blend`.
     for channel in range(_SAID):
         mixed[channel] = (_1 - share) * old[channel] + share * new[channel]
 
 
-@compiled()
+@cached_njit()
 def _offer(coherent: Any, weight: Any, near: Any, rule: Any, weights: Any) -> None:
     """The three weights of `selection.offered` for one frame; rule: (CROSS_FADE, LEAST) as float32."""
     cross_fade, least = rule
@@ -183,7 +184,7 @@ def _offer(coherent: Any, weight: Any, near: Any, rule: Any, weights: Any) -> No
     weights[2] = cross_fade * near
 
 
-@compiled()
+@cached_njit()
 def _soften(choice: Any, logits: Any) -> None:
     """Weights → softmax(log(weights) + logits), in place."""
     most = logits[0]
@@ -198,7 +199,7 @@ def _soften(choice: Any, logits: Any) -> None:
         choice[i] *= total
 
 
-@compiled()
+@cached_njit()
 def _add_read(frame: Any, y: Any, x: Any, share: Any, drawn: Any) -> None:
     """Add `share` of a frame (C, H, W) at (y, x) to `drawn` (C,): bicubic, the border repeated."""
     channels, height, width = frame.shape
@@ -219,22 +220,22 @@ def _add_read(frame: Any, y: Any, x: Any, share: Any, drawn: Any) -> None:
         drawn[c] += share * value
 
 
-@compiled()
+@cached_njit()
 def _inside(place: int, size: int) -> int:
     return min(max(place, 0), size - 1)
 
 
-@compiled()
+@cached_njit()
 def _cubic(share: Any) -> Any:
     """Weights of the four pixels around a place `share` of the way from the second to the third."""
     return _outer(share + _1), _inner(share), _inner(_1 - share), _outer(_2 - share)
 
 
-@compiled()
+@cached_njit()
 def _inner(x: Any) -> Any:
     return ((_SHARPNESS + _2) * x - (_SHARPNESS + _2 + _1)) * x * x + _1
 
 
-@compiled()
+@cached_njit()
 def _outer(x: Any) -> Any:
     return ((x - np.float32(5)) * x + np.float32(8)) * x * _SHARPNESS - np.float32(4) * _SHARPNESS

@@ -1,4 +1,4 @@
-"""`cel`'s encoder: one pyramid per frame, shared by flow and synthesis, by both neighbours and by every t.
+"""`cel`'s encoder: one pyramid per frame, shared by flow and synthesis, by both neighbors and by every t.
 
 The frame enters as 12 channels at half size (pixel unshuffle), so that no convolution runs at full size: the
 published network encodes each frame three times, twice of it at full size.

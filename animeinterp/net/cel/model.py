@@ -8,7 +8,7 @@
 Flow is (N, 2, H, W) float32, x first, px. bf16 is the caller's `torch.autocast`; coordinates, flow, correlation,
 splatting and the final choice stay in float32 under it.
 
-The network looks at frames at half their size. The coarse flow and the colours keep their own size: what
+The network looks at frames at half their size. The coarse flow and the colors keep their own size: what
 was found is added to the one, and what was decided is drawn from the others.
 """
 
@@ -22,13 +22,21 @@ from torch import Tensor, nn
 
 from animeinterp.config import CEL, ModelConfig
 from animeinterp.errors import FrameError
-from animeinterp.net.cel.blend_cpu import blend
+from animeinterp.net.cel.blend_cpu import blend_fused
 from animeinterp.net.cel.encoder import Block, Encoder, Levels
-from animeinterp.net.cel.refinement import Refined, Refinement
-from animeinterp.net.cel.synthesis import Chooser, arrive, choose, decide
+from animeinterp.net.cel.refinement import RefinedFlow, Refinement
+from animeinterp.net.cel.synthesis import BlendNet, blend_frames, predict_blend, splat_frame
 from animeinterp.net.ops.consistency import consistency
-from animeinterp.net.ops.geometry import MIN_SIZE, backward_warp, other_way, padded, resize, scale_flow, shrunk
-from animeinterp.net.ops.splat_cpu import lands_compiled
+from animeinterp.net.ops.geometry import (
+    MIN_SIZE,
+    backward_warp,
+    downsample,
+    pad_to_multiple,
+    resize,
+    scale_flow,
+    swap_directions,
+)
+from animeinterp.net.ops.splat_cpu import has_cpu_kernels
 
 
 class Flows(NamedTuple):
@@ -82,7 +90,7 @@ class Cel(nn.Module):
         self.encoder = Encoder(config.widths)
         self.refinement = Refinement(config) if config.iterations else None
         self.importance = Importance(config.widths[1])
-        self.chooser = Chooser(config.widths, config.synthesis_widths)
+        self.chooser = BlendNet(config.widths, config.synthesis_widths)
         self.apply(_start)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -92,7 +100,7 @@ class Cel(nn.Module):
             raise FrameError(
                 f"frames must be (N, 3, H, W), at least {MIN_SIZE}x{MIN_SIZE} px; got {tuple(frame.shape)}"
             )
-        levels: Levels = self.encoder(padded(shrunk(frame, self._seen_size(tuple(frame.shape[-2:])))))
+        levels: Levels = self.encoder(pad_to_multiple(downsample(frame, self._seen_size(tuple(frame.shape[-2:])))))
         return levels
 
     def flow(
@@ -115,9 +123,9 @@ class Cel(nn.Module):
         refined = self._refine(frames, size, levels0, levels1, coarse01, coarse10, trust0, trust1)
         flows = self._flows(refined, torch.cat([coarse01, coarse10]))
         height, width = self._seen_size(size)
-        rule = consistency(frames, other_way(frames), refined.flow, other_way(refined.flow)).log()
+        rule = consistency(frames, swap_directions(frames), refined.flow, swap_directions(refined.flow)).log()
         own = torch.cat([levels0.quarter, levels1.quarter])
-        z = self.importance(own, other_way(own), refined.flow, rule)[..., :height, :width]
+        z = self.importance(own, swap_directions(own), refined.flow, rule)[..., :height, :width]
         z0, z1 = resize(z, size).chunk(2)
         return flows._replace(z0=z0, z1=z1)
 
@@ -131,17 +139,17 @@ class Cel(nn.Module):
         coarse10: Tensor,
         trust0: Tensor,
         trust1: Tensor,
-    ) -> Refined:
+    ) -> RefinedFlow:
         """Both directions as one batch. frames: of `_seen`. size: that of the frames as they are."""
         seen = self._seen_size(size)
-        coarse = padded(scale_flow(torch.cat([coarse01, coarse10]).float(), seen, "bilinear"))
+        coarse = pad_to_multiple(scale_flow(torch.cat([coarse01, coarse10]).float(), seen, "bilinear"))
         if self.refinement is None:
-            return Refined(coarse, torch.zeros_like(coarse), [])
-        trust = padded(resize(torch.cat([trust0, trust1]).float(), seen))
-        refined: Refined = self.refinement(torch.cat([levels0.eighth, levels1.eighth]), frames, coarse, trust)
+            return RefinedFlow(coarse, torch.zeros_like(coarse), [])
+        trust = pad_to_multiple(resize(torch.cat([trust0, trust1]).float(), seen))
+        refined: RefinedFlow = self.refinement(torch.cat([levels0.eighth, levels1.eighth]), frames, coarse, trust)
         return refined
 
-    def _flows(self, refined: Refined, coarse: Tensor) -> Flows:
+    def _flows(self, refined: RefinedFlow, coarse: Tensor) -> Flows:
         """What the refinement changed, added to the coarse flow (2N, 2, H, W), which keeps its own size. Z is 0."""
         size = tuple(coarse.shape[-2:])
         height, width = self._seen_size(size)
@@ -169,20 +177,20 @@ class Cel(nn.Module):
         size = tuple(frame0.shape[-2:])
         seen = self._seen_size(size)
         share = t.view(-1, 1, 1, 1)
-        first, second = (shrunk(frame, seen) for frame in (frame0, frame1))
+        first, second = (downsample(frame, seen) for frame in (frame0, frame1))
         flow01, flow10 = (scale_flow(flow, seen, "bilinear") for flow in (flows.flow01, flows.flow10))
-        arrived0 = arrive(first, levels0, flow01, resize(flows.z0, seen), share, self.config)
-        arrived1 = arrive(second, levels1, flow10, resize(flows.z1, seen), 1 - share, self.config)
-        decision = decide(self.chooser, first, second, arrived0, arrived1, share, where)
-        if lands_compiled(frame0):
+        arrived0 = splat_frame(first, levels0, flow01, resize(flows.z0, seen), share, self.config)
+        arrived1 = splat_frame(second, levels1, flow10, resize(flows.z1, seen), 1 - share, self.config)
+        decision = predict_blend(self.chooser, first, second, arrived0, arrived1, share, where)
+        if has_cpu_kernels(frame0):
             ways = (flows.flow01, flows.flow10), (flows.z0, flows.z1)
-            return blend((frame0, frame1), *ways, share, decision, self.config.splat, where)
+            return blend_fused((frame0, frame1), *ways, share, decision, self.config.splat, where)
         if seen != size:
             # Too large to look at whole: decided at a smaller size, drawn from the frames as they are.
             decision = decision.at(size)
-            arrived0 = arrive(frame0, None, flows.flow01, flows.z0, share, self.config)
-            arrived1 = arrive(frame1, None, flows.flow10, flows.z1, 1 - share, self.config)
-        return choose(frame0, frame1, arrived0, arrived1, share, decision)
+            arrived0 = splat_frame(frame0, None, flows.flow01, flows.z0, share, self.config)
+            arrived1 = splat_frame(frame1, None, flows.flow10, flows.z1, 1 - share, self.config)
+        return blend_frames(frame0, frame1, arrived0, arrived1, share, decision)
 
     def forward(
         self,
@@ -209,13 +217,13 @@ class Cel(nn.Module):
     def _seen(self, frame0: Tensor, frame1: Tensor) -> Tensor:
         """Both frames as the network looks at them, (2N, 3, h, w): not too large, and whole multiples of 16."""
         seen = self._seen_size(tuple(frame0.shape[-2:]))
-        return padded(torch.cat([shrunk(frame0, seen), shrunk(frame1, seen)]))
+        return pad_to_multiple(torch.cat([downsample(frame0, seen), downsample(frame1, seen)]))
 
     def _seen_size(self, size: tuple[int, ...]) -> tuple[int, int]:
         """The size at which the network looks at frames of `size` = (height, width)."""
         height, width = size
-        least, most = self.config.seen_pixels
-        pixels = min(max(self.config.seen_share * height * width, least), most)
+        least, most = self.config.network_pixel_range
+        pixels = min(max(self.config.network_pixel_fraction * height * width, least), most)
         scale = min(1.0, (pixels / (height * width)) ** 0.5)
         return max(MIN_SIZE, round(height * scale)), max(MIN_SIZE, round(width * scale))
 

@@ -1,7 +1,7 @@
 """Recurrent refinement of `cel` (paper §4.2, lighter): the coarse flow is changed in a few steps, then gated.
 
 Like `rfr.RFR`, at 1/8 of the frame, with four changes. The coarse flow keeps its full size, and only what the steps
-found is upsampled: SGM knows where a piece ends to the pixel, and 1/8 does not. The gate comes last instead of first:
+found is upsampled: SGM knows where a segment ends to the pixel, and 1/8 does not. The gate comes last instead of first:
 after the steps it is known whether the coarse flow was right. The coarse flow is kept where it fits the other frame no
 worse than what the steps made of it: most of it is right, and a step that is off by a pixel blurs a line. The encoder
 is shared, so that the context and the correlation cost nothing of their own.
@@ -18,15 +18,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from animeinterp.config import ModelConfig
-from animeinterp.net.ops.conv_gru import GruPass, prepare_pass
+from animeinterp.net.ops.conv_gru import CachedGruPass, cache_context
 from animeinterp.net.ops.correlation import Correlation
-from animeinterp.net.ops.geometry import other_way, pixel_grid, resize, resize_area, sample, upsample_convex
+from animeinterp.net.ops.geometry import pixel_grid, resize, resize_area, sample, swap_directions, upsample_convex
 
 HIDDEN = 48
-_PER_COLOR = 4.0  # log odds per tenth of the range of colour by which one flow fits better than the other
+_PER_COLOR = 4.0  # log odds per tenth of the range of color by which one flow fits better than the other
 
 
-class Refined(NamedTuple):
+class RefinedFlow(NamedTuple):
     """flow, change: (N, 2, H, W) px, the flow and what was added to the coarse one.
 
     steps: the flow after each iteration, (N, 2, H/8, W/8) in the same px (training only).
@@ -52,12 +52,12 @@ class Step(nn.Module):
         nn.init.zeros_(self.head2.weight)
         nn.init.zeros_(self.head2.bias)  # type: ignore[arg-type]
 
-    def prepare(self, context: Tensor) -> GruPass:
+    def prepare(self, context: Tensor) -> CachedGruPass:
         """What depends on the context, (N, HIDDEN, h, w), only."""
-        return prepare_pass((self.gates, self.candidate), context)
+        return cache_context((self.gates, self.candidate), context)
 
     def forward(
-        self, hidden: Tensor, prepared: GruPass, correlation: Tensor, flow: Tensor, trust: Tensor
+        self, hidden: Tensor, prepared: CachedGruPass, correlation: Tensor, flow: Tensor, trust: Tensor
     ) -> tuple[Tensor, Tensor]:
         """hidden: (N, HIDDEN, h, w). correlation: (N, C, h, w). flow: (N, 2, h, w). trust: (N, 1, h, w)."""
         seen = F.leaky_relu(self.seen(correlation), 0.1, inplace=True)
@@ -86,14 +86,14 @@ class Refinement(nn.Module):
         # Not 0: there exp(-g²) has no slope, and the gate could not begin to learn.
         nn.init.constant_(self.gate.bias, 0.3)  # type: ignore[arg-type]
 
-    def forward(self, features: Tensor, frames: Tensor, coarse: Tensor, trust: Tensor) -> Refined:
+    def forward(self, features: Tensor, frames: Tensor, coarse: Tensor, trust: Tensor) -> RefinedFlow:
         """Refine the coarse flow, both directions at once: the second half of the batch is the way back of the first.
 
         features: (2N, C, H/8, W/8). frames: (2N, 3, H, W) in [0, 1]. coarse: (2N, 2, H, W) px. trust: (2N, 1, H, W) in
         [0, 1], 0 where coarse says nothing.
         """
         size, small = tuple(coarse.shape[-2:]), tuple(features.shape[-2:])
-        features0, features1 = features.float(), other_way(features.float())
+        features0, features1 = features.float(), swap_directions(features.float())
         share = resize_area(trust, small)
         # Averaged over what can be trusted: the mean of a motion and of nothing is no motion of either.
         start = resize_area(coarse * trust, small) / (share + 1e-3) / 8
@@ -110,7 +110,7 @@ class Refinement(nn.Module):
                 steps.append(8 * flow)
         if not self.config.apply_gate:
             change = self._upsampled(flow - start, hidden)
-            return Refined(coarse + change, change, steps)
+            return RefinedFlow(coarse + change, change, steps)
         gate = torch.exp(-self.gate(hidden).float().square())
         refined = resize(gate, size) * coarse + self._upsampled(flow - gate * start, hidden)
         halved = _halved(frames.float())
@@ -119,18 +119,18 @@ class Refinement(nn.Module):
         rule = _PER_COLOR * (after - before)[:, :1]
         keep = (rule + self.keep(torch.cat([hidden, before, after], 1)).float()).sigmoid()
         change = (1 - resize(keep, size)) * (refined - coarse)
-        return Refined(coarse + change, change, steps)
+        return RefinedFlow(coarse + change, change, steps)
 
     def _upsampled(self, flow: Tensor, hidden: Tensor) -> Tensor:
         return upsample_convex(flow, 0.25 * self.mask(hidden).float())
 
 
 def _misfit(frames: Tensor, flow: Tensor, size: tuple[int, ...]) -> Tensor:
-    """How badly flow fits at `size` = (h, w): mean error of the colour and of going there and back, (2N, 2, h, w).
+    """How badly flow fits at `size` = (h, w): mean error of the color and of going there and back, (2N, 2, h, w).
 
     Both are cut off and in [0, 2.5] and [0, 1]. frames: (2N, 3, H, W). flow: (2N, 2, H, W), px of that size.
     """
-    found = sample(torch.cat([other_way(frames), other_way(flow)], 1), flow, "bilinear")
+    found = sample(torch.cat([swap_directions(frames), swap_directions(flow)], 1), flow, "bilinear")
     color = (found[:, :3] - frames).abs().mean(1, keepdim=True).clamp(max=0.25)
     apart = (found[:, 3:] + flow).square().sum(1, keepdim=True).sqrt().clamp(max=5)
     return resize_area(torch.cat([10 * color, apart / 5], 1), size)

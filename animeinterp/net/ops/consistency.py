@@ -21,7 +21,7 @@ CROSS_FADE = 0.003
 LEAST = 1e-4
 
 
-# Trust falls by e per 5 px of forward-backward error and per tenth of the range of colour error.
+# Trust falls by e per 5 px of forward-backward error and per tenth of the range of color error.
 PER_PIXEL_OF_INCONSISTENCY = 0.2
 
 
@@ -37,7 +37,7 @@ MIN_IMPORTANCE = 1e-4
 def consistency(frame: Tensor, other: Tensor, flow: Tensor, back: Tensor) -> Tensor:
     """How far each pixel's motion can be trusted, (N, 1, H, W) in (0, 1]: exp(Z) of softmax splatting.
 
-    High where going there and back returns to the same place and the colours agree. frame, other: (N, C, H, W) in
+    High where going there and back returns to the same place and the colors agree. frame, other: (N, C, H, W) in
     [0, 1]. flow: from `frame` to `other`; back: the other way, (N, 2, H, W) px.
     """
     found = sample(torch.cat([back, other], 1), flow, "bilinear")

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class GruPass(NamedTuple):
+class CachedGruPass(NamedTuple):
     """One pass of a GRU with what does not change over the iterations worked out."""
 
     gates: Tensor
@@ -27,7 +27,7 @@ class GruPass(NamedTuple):
         return torch.lerp(hidden, candidate, update)
 
 
-def prepare_pass(layers: tuple[nn.Conv2d, ...], context: Tensor) -> GruPass:
+def cache_context(layers: tuple[nn.Conv2d, ...], context: Tensor) -> CachedGruPass:
     """Work out the context's share once for all iterations: a convolution is linear in its inputs.
 
     layers: those of the gates, update before reset, and last the candidate's; their inputs are hidden, context and
@@ -41,7 +41,7 @@ def prepare_pass(layers: tuple[nn.Conv2d, ...], context: Tensor) -> GruPass:
     from_context = F.conv2d(context, of_context, bias, padding=padding)
     gates, candidate = torch.cat([of_hidden, of_motion], 1).split_with_sizes([2 * hidden, hidden])
     to_gates, to_candidate = (_dense(part) for part in from_context.split_with_sizes([2 * hidden, hidden], 1))
-    return GruPass(_dense(gates), to_gates, _dense(candidate), to_candidate, padding)
+    return CachedGruPass(_dense(gates), to_gates, _dense(candidate), to_candidate, padding)
 
 
 def _dense(tensor: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from animeinterp.net.ops.parallel import over_rows
-from animeinterp.runtime.jit import compiled
+from animeinterp.runtime.jit import cached_njit
 
 # Largest part of the volume held at once, in elements (512 MB): a direction of 960x540 fits whole. With gradients
 # every part is kept for the way back anyway, and only working them out again can be saved (4 GB).
@@ -91,7 +91,7 @@ class Correlation:
         """The volume of some queries Q: one (N Q, 1, h, w) per level."""
         queries = self._queries.flatten(2).transpose(1, 2)[:, part]
         count = queries.shape[0] * queries.shape[1]
-        # bf16 keeps 8 bits of a product: neighbours would look alike.
+        # bf16 keeps 8 bits of a product: neighbors would look alike.
         with torch.autocast(queries.device.type, enabled=False):
             return [(queries @ level.flatten(2)).reshape(count, 1, *level.shape[-2:]) for level in self._levels]
 
@@ -107,7 +107,7 @@ class Correlation:
                 found.append(positions.new_zeros(n, queries, window.shape[0] ** 2))
                 continue
             at = positions.reshape(-1, 1, 1, 2) * 0.5**i + window
-            # grid_sample without align_corners puts pixel centres at (2 p + 1) / size - 1, also where size is 1.
+            # grid_sample without align_corners puts pixel centers at (2 p + 1) / size - 1, also where size is 1.
             grid = (2 * at + 1) / at.new_tensor([width, height]) - 1
             found.append(F.grid_sample(level, grid, align_corners=False).reshape(n, queries, -1))
         return torch.cat(found, 2)
@@ -199,7 +199,7 @@ def _channels_last(features: Tensor) -> Any:
 
 
 # Reassociation lets the inner products be vectorised; the order stays the same from run to run.
-@compiled(fastmath={"reassoc", "contract"})
+@cached_njit(fastmath={"reassoc", "contract"})
 def _look_up(
     first: int,
     last: int,
@@ -242,7 +242,7 @@ def _look_up(
                     found[n, y, x, offset + i * side + j] = upper + fy * (lower - upper)
 
 
-@compiled(fastmath={"reassoc", "contract"})
+@cached_njit(fastmath={"reassoc", "contract"})
 def _move_window(query: Any, targets: Any, left: int, top: int, window: Any, corner: Any, spare: Any) -> None:
     """Bring `window` from `corner` to (left, top): what both share is kept, the rest are inner products anew."""
     rows, columns, channels = targets.shape
@@ -262,7 +262,7 @@ def _move_window(query: Any, targets: Any, left: int, top: int, window: Any, cor
     corner[0], corner[1] = left, top
 
 
-@compiled(fastmath={"reassoc", "contract"})
+@cached_njit(fastmath={"reassoc", "contract"})
 def _look_up_slopes(
     first: int,
     last: int,
@@ -305,7 +305,7 @@ def _look_up_slopes(
                             to_targets[n, top + j, left + i, c] += slope * queries[n, y, x, c]
 
 
-@compiled()
+@cached_njit()
 def _read(first: int, last: int, volume: Any, at: Any, scale: float, radius: int, offset: int, found: Any) -> None:
     """`_look_up` with the inner products at hand: volume (N, H, W, h, w)."""
     _, height, width, rows, columns = volume.shape
@@ -330,7 +330,7 @@ def _read(first: int, last: int, volume: Any, at: Any, scale: float, radius: int
                     found[n, y, x, offset + i * side + j] = upper + fy * (lower - upper)
 
 
-@compiled()
+@cached_njit()
 def _read_slopes(
     first: int, last: int, at: Any, scale: float, radius: int, offset: int, gradient: Any, to_volume: Any
 ) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def resize(image: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Bilinear, pixel centres at halves (`align_corners=False`); nothing to do where the size is right."""
+    """Bilinear, pixel centers at halves (`align_corners=False`); nothing to do where the size is right."""
     if image.shape[-2:] == size:
         return image
     return F.interpolate(image, size, mode="bilinear", align_corners=False)
@@ -37,7 +37,7 @@ def backward_warp(image: Tensor, flow: Tensor) -> Tensor:
     """Read image (N, C, H, W) at p + flow(p), bilinear, 0 outside."""
     height, width = image.shape[-2:]
     at = (pixel_grid(flow) + flow).permute(0, 2, 3, 1)
-    # Pixel centres at (2 p + 1) / size - 1 without align_corners: defined for one-pixel sizes too.
+    # Pixel centers at (2 p + 1) / size - 1 without align_corners: defined for one-pixel sizes too.
     grid = (2 * at + 1) / at.new_tensor([width, height]) - 1
     return F.grid_sample(image, grid, align_corners=False)
 
@@ -51,11 +51,11 @@ def upsample_convex(flow: Tensor, mask: Tensor) -> Tensor:
     # Channels last, as the mask comes out of its convolution: 64 at a time, and nothing is moved before the end.
     shares = mask.permute(0, 2, 3, 1).reshape(n, height, width, 9, 1, 64).softmax(3).unbind(3)
     around = F.unfold(8 * flow, 3, padding=1).view(n, 2, 9, height, width)
-    neighbours = around.permute(0, 3, 4, 2, 1).unsqueeze(5).unbind(3)
-    # One neighbour at a time: all nine at once would hold nine full-size flows.
-    combined = shares[0] * neighbours[0]
-    for share, neighbour in zip(shares[1:], neighbours[1:], strict=True):
-        combined += share * neighbour
+    neighbors = around.permute(0, 3, 4, 2, 1).unsqueeze(5).unbind(3)
+    # One neighbor at a time: all nine at once would hold nine full-size flows.
+    combined = shares[0] * neighbors[0]
+    for share, neighbor in zip(shares[1:], neighbors[1:], strict=True):
+        combined += share * neighbor
     fine = combined.view(n, height, width, 2, 8, 8).permute(0, 3, 1, 4, 2, 5)
     return fine.reshape(n, 2, 8 * height, 8 * width)
 
@@ -73,21 +73,21 @@ def sample(planes: Tensor, flow: Tensor, mode: str = "bicubic") -> Tensor:
 MULTIPLE = 16
 
 
-def padded(planes: Tensor) -> Tensor:
+def pad_to_multiple(planes: Tensor) -> Tensor:
     """(N, C, H, W) with its border repeated right and below, up to multiples of 16."""
     height, width = planes.shape[-2:]
     right, below = -width % MULTIPLE, -height % MULTIPLE
     return F.pad(planes, (0, right, 0, below), mode="replicate") if right or below else planes
 
 
-def shrunk(frame: Tensor, size: tuple[int, int]) -> Tensor:
+def downsample(frame: Tensor, size: tuple[int, int]) -> Tensor:
     """A frame (N, C, H, W) at a smaller size, without aliasing: lines of a large frame must not break up."""
     if frame.shape[-2:] == size:
         return frame
     return F.interpolate(frame, size, mode="bilinear", antialias=True)
 
 
-def other_way(planes: Tensor) -> Tensor:
+def swap_directions(planes: Tensor) -> Tensor:
     """Planes of frames 0 and 1, or of the ways there and back, (2N, …): those of frames 1 and 0."""
     return torch.cat(planes.chunk(2)[::-1])
 

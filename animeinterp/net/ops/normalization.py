@@ -17,7 +17,7 @@ def normalize(image: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) ->
 def denormalize(image: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """The inverse of `normalize`: x std + mean.
 
-    Written as one "normalise" it has mean -mean/std and std 1/std, not -mean (system §4).
+    Written as one "normalize" it has mean -mean/std and std 1/std, not -mean (system §4).
     """
     return image * _per_channel(image, std) + _per_channel(image, mean)
 

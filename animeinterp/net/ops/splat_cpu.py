@@ -17,21 +17,22 @@ from animeinterp.config import SplatMode
 from animeinterp.net.ops.consistency import AGREEMENT, MIN_DENSITY
 from animeinterp.net.ops.parallel import over_rows
 from animeinterp.net.ops.splatting import IMPORTANCE_RANGE
-from animeinterp.runtime.jit import compiled
+from animeinterp.runtime.jit import cached_njit
 
-# What `land` gives by place: planes (the last is 0 in RGB), motion (2), coherent, weight, what the sums were divided
+# What `splat_fused` gives by place: planes (the last is 0 in RGB), motion (2), coherent, weight, what the sums were
+# divided
 # by, density; see `selection.Arrived`. A fixed number, so that the compiler unrolls the innermost loop: twice as fast.
 PLANES = 4
 PLACES = PLANES + 6
 
 
-def lands_compiled(planes: Tensor) -> bool:
+def has_cpu_kernels(planes: Tensor) -> bool:
     """Whether planes (N, C, H, W) can go this way: it has no derivative."""
     fits = planes.dtype == torch.float32 and planes.shape[1] <= PLANES
     return fits and planes.device.type == "cpu" and not torch.is_grad_enabled()
 
 
-def land(planes: Tensor, flow: Tensor, z: Tensor, share: Tensor, mode: SplatMode, where: Any = None) -> Any:
+def splat_fused(planes: Tensor, flow: Tensor, z: Tensor, share: Tensor, mode: SplatMode, where: Any = None) -> Any:
     """What arrives at each pixel: float32 (N, H, W, PLACES), 0 in holes; anything where not asked for.
 
     planes: (N, C, H, W), C up to PLANES. flow: (N, 2, H, W) px. z: (N, 1, H, W), log importance. share: (N, 1, 1, 1)
@@ -51,7 +52,7 @@ def land(planes: Tensor, flow: Tensor, z: Tensor, share: Tensor, mode: SplatMode
     return landed
 
 
-def mark_landings(flow: Any, share: float, faster: float, where: Any) -> None:
+def mark_moving_targets(flow: Any, share: float, faster: float, where: Any) -> None:
     """Mark in `where`, bool (H, W), the pixels on which one that moves by more than `faster` px lands.
 
     flow: float32 (2, H, W) px. share: of the way, in [0, 1].
@@ -59,7 +60,7 @@ def mark_landings(flow: Any, share: float, faster: float, where: Any) -> None:
     over_rows(_mark, where.shape[0], flow, np.float32(share), np.float32(faster), where)
 
 
-@compiled()
+@cached_njit()
 def _land(
     first: int,
     last: int,
@@ -101,7 +102,7 @@ def _land(
                         _add(landed[n, row, column], pixel, row_share * column_share)
 
 
-@compiled()
+@cached_njit()
 def _asked(where: Any, top: int, bottom: int, left: int, right: int) -> bool:
     for row in range(top, bottom):
         for column in range(left, right):
@@ -110,13 +111,13 @@ def _asked(where: Any, top: int, bottom: int, left: int, right: int) -> bool:
     return False
 
 
-@compiled()
+@cached_njit()
 def _add(sums: Any, pixel: Any, share: Any) -> None:
     for place in range(PLACES):
         sums[place] += share * pixel[place]
 
 
-@compiled()
+@cached_njit()
 def _settle(first: int, last: int, agreement: Any, least: Any, where: Any, landed: Any) -> None:
     """Rows [first, last) of `landed`: sums → means, and what they say of each other; see `selection.arrive`."""
     zero, one, most = np.float32(0), np.float32(1), np.float32(1.5)
@@ -137,7 +138,7 @@ def _settle(first: int, last: int, agreement: Any, least: Any, where: Any, lande
                 pixel[PLANES + 3] = there * trust * np.sqrt(min(max(density, least), one))
 
 
-@compiled()
+@cached_njit()
 def _mark(first: int, last: int, flow: Any, share: Any, faster: Any, where: Any) -> None:
     """Mark rows [first, last): of the four pixels around a place those with a bilinear weight above 0."""
     _, height, width = flow.shape

@@ -1,6 +1,6 @@
 """Forward warping (paper §4.3): every source pixel is added to the four pixels around the place it moves to.
 
-A source pixel at p with flow f lands at p + f and is shared among the four neighbours by bilinear weights b.
+A source pixel at p with flow f lands at p + f and is shared among the four neighbors by bilinear weights b.
 With an importance Z per source pixel, three modes of Niklaus & Liu, "Softmax splatting", CVPR 2020 [6]:
 
     sum       warped = Σ b S
@@ -25,7 +25,7 @@ from torch.autograd.function import once_differentiable
 
 from animeinterp.errors import UsageError
 from animeinterp.net.ops.parallel import over_rows
-from animeinterp.runtime.jit import compiled
+from animeinterp.runtime.jit import cached_njit
 
 Mode = Literal["sum", "average", "softmax"]
 
@@ -153,7 +153,7 @@ def _channels_last(tensor: Tensor) -> Any:
     return tensor.detach().permute(0, 2, 3, 1).contiguous().numpy()
 
 
-@compiled()
+@cached_njit()
 def _scatter(first: int, last: int, source: Any, flow: Any, warped: Any) -> None:
     """Add each source pixel to its targets in rows [first, last), in raster order whatever the bands are."""
     samples, height, width, channels = source.shape
@@ -180,7 +180,7 @@ def _scatter(first: int, last: int, source: Any, flow: Any, warped: Any) -> None
                             warped[n, ty, tx, c] += share * source[n, y, x, c]
 
 
-@compiled()
+@cached_njit()
 def _gather(first: int, last: int, source: Any, flow: Any, gradient: Any, to_source: Any, to_flow: Any) -> None:
     """The derivative of `_scatter` for the source pixels in rows [first, last)."""
     samples, height, width, channels = source.shape

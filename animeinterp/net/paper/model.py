@@ -24,7 +24,7 @@ from animeinterp.net.ops.splatting import splat
 from animeinterp.net.paper.gridnet import FeaturePyramid, GridNet, Pyramid
 from animeinterp.net.paper.rfr import RFR
 
-# How fast importance falls with the mean colour error: a tenth of the range costs a factor of e.
+# How fast importance falls with the mean color error: a tenth of the range costs a factor of e.
 _DISAGREEMENT = 10.0
 
 

@@ -3,7 +3,7 @@
 All at 1/8 of the frame. Per frame one encoder gives 256 channels that serve three ends: correlation with the
 other frame, the first hidden state (tanh of one half) and the context (ReLU of the other half). Per iteration
 the correlation is looked up where the flow points, a ConvGRU [5] takes it in, a head gives the flow's change.
-After the last iteration the flow is upsampled by a learned convex combination of its 3x3 neighbourhood.
+After the last iteration the flow is upsampled by a learned convex combination of its 3x3 neighborhood.
 
 Flow 0→1 is (N, 2, H, W), x first, px: the pixel p of frame 0 is found at p + flow(p) in frame 1. Attribute
 names are those of the published checkpoint.
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from animeinterp.config import ModelConfig
-from animeinterp.net.ops.conv_gru import GruPass, _dense, prepare_pass
+from animeinterp.net.ops.conv_gru import CachedGruPass, _dense, cache_context
 from animeinterp.net.ops.correlation import Correlation
 from animeinterp.net.ops.geometry import backward_warp, pixel_grid, resize, scale_flow, upsample_convex
 
@@ -42,7 +42,7 @@ class ErrorAttention(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut, no normalisation."""
+    """Two 3x3 convolutions around a shortcut, no normalization."""
 
     def __init__(self, channels_in: int, channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -108,12 +108,12 @@ class SepConvGRU(nn.Module):
         self.convr2 = nn.Conv2d(channels, HIDDEN, (5, 1), padding=(2, 0))
         self.convq2 = nn.Conv2d(channels, HIDDEN, (5, 1), padding=(2, 0))
 
-    def prepare(self, context: Tensor) -> list[GruPass]:
+    def prepare(self, context: Tensor) -> list[CachedGruPass]:
         """What of both passes depends on the context only."""
         layers = (self.convz1, self.convr1, self.convq1), (self.convz2, self.convr2, self.convq2)
-        return [prepare_pass(of_pass, context) for of_pass in layers]
+        return [cache_context(of_pass, context) for of_pass in layers]
 
-    def forward(self, hidden: Tensor, motion: Tensor, passes: list[GruPass]) -> Tensor:
+    def forward(self, hidden: Tensor, motion: Tensor, passes: list[CachedGruPass]) -> Tensor:
         """The next hidden state, (N, 128, H, W)."""
         for of_pass in passes:
             hidden = of_pass.next(hidden, motion)
@@ -147,7 +147,7 @@ class UpdateBlock(nn.Module):
         )
 
     def forward(
-        self, hidden: Tensor, passes: list[GruPass], correlation: Tensor, flow: Tensor
+        self, hidden: Tensor, passes: list[CachedGruPass], correlation: Tensor, flow: Tensor
     ) -> tuple[Tensor, Tensor]:
         """(hidden, the iteration-invariant part, correlation, flow) → (hidden, change of flow)."""
         hidden = self.gru(hidden, self.encoder(flow, correlation), passes)

@@ -1,7 +1,7 @@
-"""What a colour piece looks like (paper §4.1): VGG features [2] pooled over the piece.
+"""What a color segment looks like (paper §4.1): VGG features [2] pooled over the segment.
 
-Four activations of VGG, at full, half, quarter and eighth size, are averaged over each piece (super-pixel
-pooling, Liu et al. [3]), concatenated, and brought to a common scale per piece: minus the minimum, divided by
+Four activations of VGG, at full, half, quarter and eighth size, are averaged over each segment (super-pixel
+pooling, Liu et al. [3]), concatenated, and brought to a common scale per segment: minus the minimum, divided by
 the sum.
 """
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from animeinterp.errors import FrameError, UsageError
 from animeinterp.net.ops.normalization import IMAGENET, normalize
-from animeinterp.runtime.jit import compiled
+from animeinterp.runtime.jit import cached_njit
 from animeinterp.weights.loading import load_into, read_state
 
 Depth = Literal[16, 19]
@@ -95,8 +95,8 @@ def _unused(name: str, deepest: int) -> bool:
     return part == "classifier" or (part == "features" and index.isdigit() and int(index) > deepest)
 
 
-class PieceDescriptor:
-    """Describes the colour pieces of a frame by VGG features.
+class SegmentDescriptor:
+    """Describes the color segments of a frame by VGG features.
 
     vgg: the network; it stays on its device. bf16: compute the features in bfloat16 (the means stay float64).
     """
@@ -111,9 +111,9 @@ class PieceDescriptor:
         return self._vgg
 
     def describe(self, frame: NDArray[np.uint8], labels: NDArray[np.int32], count: int) -> NDArray[np.float32]:
-        """One row per piece: (count, C) float32, C the sum of the layers' channels, rows ≥ 0 that sum to 1.
+        """One row per segment: (count, C) float32, C the sum of the layers' channels, rows ≥ 0 that sum to 1.
 
-        frame: uint8 (H, W, 3) RGB, at least 8x8. labels: int32 (H, W) in 0..count-1. A piece that vanishes
+        frame: uint8 (H, W, 3) RGB, at least 8x8. labels: int32 (H, W) in 0..count-1. A segment that vanishes
         when the label map is subsampled is 0 at that level (the reference divides by zero). Raises
         FrameError.
         """
@@ -138,7 +138,7 @@ class PieceDescriptor:
 
 
 def pool(features: Tensor, labels: NDArray[np.int32], count: int) -> NDArray[np.float64]:
-    """Mean of each channel over each piece: (1, C, H, W), labels (H, W) → (count, C), 0 where empty."""
+    """Mean of each channel over each segment: (1, C, H, W), labels (H, W) → (count, C), 0 where empty."""
     # On the CPU and in float64 wherever the features come from: sums on a GPU have no fixed order.
     rows = features[0].float().permute(1, 2, 0).contiguous().cpu().numpy()
     sums = np.zeros((count, rows.shape[2]))
@@ -151,12 +151,12 @@ def pool(features: Tensor, labels: NDArray[np.int32], count: int) -> NDArray[np.
 def _normalized(pooled: NDArray[np.float64]) -> NDArray[np.float32]:
     lifted = pooled - pooled.min(axis=1, keepdims=True)
     total = lifted.sum(axis=1, keepdims=True)
-    # A piece whose features are all equal has nothing to be divided by; it stays 0.
+    # A segment whose features are all equal has nothing to be divided by; it stays 0.
     shares: NDArray[np.float32] = (lifted / np.where(total > 0, total, 1)).astype(np.float32)
     return shares
 
 
-@compiled()
+@cached_njit()
 def _add_up(rows: Any, labels: Any, sums: Any) -> None:
     height, width, channels = rows.shape
     for y in range(height):

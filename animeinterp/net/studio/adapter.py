@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from animeinterp.config import ModelConfig
-from animeinterp.net.adapters import CelNetwork, Moved, Proposal, Side, as_colors, has_alpha, rgb
+from animeinterp.net.adapters import CelNetwork, FrameFeatures, Moved, ProposedFlow, as_colors, has_alpha, rgb
 from animeinterp.net.cel.encoder import Levels
 from animeinterp.net.cel.model import Cel
-from animeinterp.net.ops.geometry import resize, scale_flow, shrunk
+from animeinterp.net.ops.geometry import downsample, resize, scale_flow
 from animeinterp.net.studio.grain import is_grainy
 from animeinterp.net.studio.model import MIN_SIZE, Encoding, Flows, Studio
 from animeinterp.net.studio.restoration import restore
@@ -64,34 +64,36 @@ class StudioNetwork:
     fused = True
 
     def __init__(self, networks: StudioNetworks) -> None:
-        self._most = networks.config.seen_pixels[1]
+        self._most = networks.config.network_pixel_range[1]
         self._light, self._heavy = CelNetwork(networks.light), networks.heavy
 
     def see(self, planes: Tensor) -> Features:
         """Features of one frame, of both networks."""
-        small = shrunk(planes, self._seen_size(planes))
+        small = downsample(planes, self._seen_size(planes))
         alpha = self._heavy.encode(_alpha_as_rgb(small), match=False) if has_alpha(planes) else None
         return Features(self._light.see(planes), self._heavy.encode(rgb(small)), alpha)
 
-    def propose(self, side0: Side, side1: Side) -> Proposal:
+    def propose(self, side0: FrameFeatures, side1: FrameFeatures) -> ProposedFlow:
         """Flow of the heavy network."""
         encoding0, encoding1 = side0.features.heavy, side1.features.heavy
         found = self._heavy.flow(encoding0, encoding1)
         seen, size = encoding0.size, tuple(side0.planes.shape[-2:])
         frame0, frame1 = (encoding.padded[..., : seen[0], : seen[1]] for encoding in (encoding0, encoding1))
         state = State(found, seen, is_grainy(frame0, frame1, _whole(found.flow01, seen, seen)))
-        return Proposal(_whole(found.flow01, seen, size), _whole(found.flow10, seen, size), state)
+        return ProposedFlow(_whole(found.flow01, seen, size), _whole(found.flow10, seen, size), state)
 
-    def flows(self, side0: Side, side1: Side, coarse: Pair, trust: Pair) -> Moved:
+    def flows(self, side0: FrameFeatures, side1: FrameFeatures, coarse: Pair, trust: Pair) -> Moved:
         """Refine the coarse flows by `cel`."""
         return self._light.flows(*_light(side0, side1), coarse, trust)
 
-    def draw(self, side0: Side, side1: Side, moved: Moved, t: float, where: Tensor | None = None) -> Tensor:
+    def draw(
+        self, side0: FrameFeatures, side1: FrameFeatures, moved: Moved, t: float, where: Tensor | None = None
+    ) -> Tensor:
         """The planes at t, joined from three drawings."""
         return restore(*self.candidates(side0, side1, moved, t, where), grainy=moved.state.grainy)
 
     def candidates(
-        self, side0: Side, side1: Side, moved: Moved, t: float, where: Tensor | None = None
+        self, side0: FrameFeatures, side1: FrameFeatures, moved: Moved, t: float, where: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Draw every candidate on its own.
 
@@ -129,8 +131,8 @@ class StudioNetwork:
         return max(MIN_SIZE, round(height * scale)), max(MIN_SIZE, round(width * scale))
 
 
-def _light(side0: Side, side1: Side) -> tuple[Side, Side]:
-    return Side(side0.planes, side0.features.light), Side(side1.planes, side1.features.light)
+def _light(side0: FrameFeatures, side1: FrameFeatures) -> tuple[FrameFeatures, FrameFeatures]:
+    return FrameFeatures(side0.planes, side0.features.light), FrameFeatures(side1.planes, side1.features.light)
 
 
 def _alpha_as_rgb(planes: Tensor) -> Tensor:

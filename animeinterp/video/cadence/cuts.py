@@ -1,7 +1,7 @@
 """Where shots begin: found by what of the outlines is lost, or given by the user.
 
 Two frames of one shot share most of their outlines, however fast things or the camera move; across a cut they share
-few. That alone would call every step of a quick cross-fade a cut, so frames that lie between their neighbours like a
+few. That alone would call every step of a quick cross-fade a cut, so frames that lie between their neighbors like a
 mixture of them are told apart. A flash is two cuts: nothing may be drawn between a picture and a white frame.
 """
 
@@ -19,10 +19,10 @@ import numpy as np
 
 from animeinterp.errors import UsageError
 from animeinterp.io.reading import read_text
-from animeinterp.video.cadence.edge_matching import found_again
-from animeinterp.video.cadence.signature import Look
+from animeinterp.video.cadence.edge_matching import matched_edge_fraction
+from animeinterp.video.cadence.signature import FrameSignature
 
-AHEAD = 2  # looks after the one in question that `begins_shot` wants
+AHEAD = 2  # looks after the one in question that `starts_shot` wants
 BEHIND = 3  # looks before it
 
 _LOST = 0.4  # a cut leaves less than this share of the outlines
@@ -59,12 +59,12 @@ class CutList:
         """Asked of all frames in order, tells which begin a shot: by number, time and duration, s, known or about."""
         reached = Fraction(-1)
 
-        def begins_shot(number: int, time: Fraction, duration: Fraction) -> bool:
+        def starts_shot(number: int, time: Fraction, duration: Fraction) -> bool:
             nonlocal reached
             before, reached = reached, time + duration / 2
             return number in self.frames or any(before < given <= reached for given in self.times)
 
-        return begins_shot
+        return starts_shot
 
 
 def parse_cuts(source: str | Path) -> CutList:
@@ -107,7 +107,7 @@ def _time(entry: str, where: str) -> Fraction:
     )
 
 
-def begins_shot(before: Sequence[Look], this: Look, after: Sequence[Look]) -> bool:
+def starts_shot(before: Sequence[FrameSignature], this: FrameSignature, after: Sequence[FrameSignature]) -> bool:
     """Whether a frame is the first of a shot.
 
     before: looks of up to `BEHIND` frames before it, at least one, the nearest last. after: of up to `AHEAD` after it.
@@ -122,34 +122,34 @@ def begins_shot(before: Sequence[Look], this: Look, after: Sequence[Look]) -> bo
     return not any(a and b for a, b in pairwise(mixed))
 
 
-def is_blank(look: Look) -> bool:
-    """Whether a frame shows nothing: black, white or any one colour."""
+def is_blank(look: FrameSignature) -> bool:
+    """Whether a frame shows nothing: black, white or any one color."""
     return float(look.outlines.mean()) < _BLANK
 
 
-def goes_on(a: Look, b: Look) -> bool:
+def same_shot(a: FrameSignature, b: FrameSignature) -> bool:
     """Whether two frames show the same shot."""
     return not _differ(a, b)
 
 
-def _differ(a: Look, b: Look) -> bool:
+def _differ(a: FrameSignature, b: FrameSignature) -> bool:
     if a.fine.shape != b.fine.shape:
         return True
-    changed = float((cv2.absdiff(a.colour, b.colour).max(axis=2) > _CHANGED).mean())
+    changed = float((cv2.absdiff(a.color, b.color).max(axis=2) > _CHANGED).mean())
     blank = is_blank(a), is_blank(b)
     if all(blank):
         return changed > _MOST
     if changed < _FEW and not any(blank):
         return False
-    return found_again(a, b, _LOST) < _LOST
+    return matched_edge_fraction(a, b, _LOST) < _LOST
 
 
-def _is_mixture(a: Look, b: Look, c: Look) -> bool:
+def _is_mixture(a: FrameSignature, b: FrameSignature, c: FrameSignature) -> bool:
     """Whether b is a mixture of a and c, as within a cross-fade or a fade."""
     if not a.fine.shape == b.fine.shape == c.fine.shape:
         return False
     # Blurred, so that what moves meanwhile still agrees.
-    whole, part = (np.asarray(cv2.blur(side.colour - a.colour, (9, 9))) for side in (c, b))
+    whole, part = (np.asarray(cv2.blur(side.color - a.color, (9, 9))) for side in (c, b))
     far = np.abs(whole).max(axis=2)
     changed = far > _CHANGED
     if changed.mean() < _FEW:

@@ -15,11 +15,11 @@ from itertools import islice, pairwise
 from typing import TypeVar
 
 from animeinterp.frame import Frame
-from animeinterp.video.cadence.cuts import AHEAD, BEHIND, CutList, begins_shot, goes_on, is_blank
-from animeinterp.video.cadence.pans import slid
-from animeinterp.video.cadence.signature import Change, Look, change, look
+from animeinterp.video.cadence.cuts import AHEAD, BEHIND, CutList, is_blank, same_shot, starts_shot
+from animeinterp.video.cadence.pans import count_pan_repeats
+from animeinterp.video.cadence.signature import FrameDifference, FrameSignature, frame_difference, frame_signature
 from animeinterp.video.cadence.specks import largest_speck, speck_limit
-from animeinterp.video.source.info import Shown
+from animeinterp.video.source.info import TimedFrame
 
 Item = TypeVar("Item")
 
@@ -54,7 +54,8 @@ class CadenceReport:
     """What was found in a film, as far as its drawings were given out.
 
     frames: of the source. drawings. ones, twos, threes, longer: drawings that stood for so many source frames. repeats:
-    source frames that repeat a drawing. slid: source frames that a pan alone makes. cuts: shots that begin, the first
+    source frames that repeat a drawing. pan_repeats: source frames that a pan alone makes. cuts: shots that begin, the
+    first
     aside. flashes: shots of at most 0.1 s that are blank or interrupt another.
     """
 
@@ -65,7 +66,7 @@ class CadenceReport:
     threes: int = 0
     longer: int = 0
     repeats: int = 0
-    slid: int = 0
+    pan_repeats: int = 0
     cuts: int = 0
     flashes: int = 0
 
@@ -77,16 +78,16 @@ class _Still:
     moved: how much it differs from the frame before it. last, end: time and number of the last frame that repeats it.
     """
 
-    shown: Shown
-    look: Look
-    moved: Change
+    shown: TimedFrame
+    signature: FrameSignature
+    moved: FrameDifference
     last: Fraction
     end: int
     cut: bool = False
 
 
-def drawings(
-    frames: Iterable[Shown],
+def find_drawings(
+    frames: Iterable[TimedFrame],
     end: Callable[[], Fraction],
     *,
     holds: bool = True,
@@ -114,10 +115,10 @@ def drawings(
         yield Drawing(shown.number, shown.time, still.last, until, shown.frame, still.cut)
 
 
-def _stills(frames: Iterable[Shown], holds: bool, cuts: CutList | None) -> Iterator[_Still]:
+def _stills(frames: Iterable[TimedFrame], holds: bool, cuts: CutList | None) -> Iterator[_Still]:
     """The frames that are not repeats; where there are no holds, all."""
     still: _Still | None = None
-    before: Look | None = None
+    before: FrameSignature | None = None
     around: deque[float] = deque(maxlen=_AROUND_BEHIND)
     begins_shot = None if cuts is None else cuts.follow()
     for this, after in _with_next(_compared(frames), _AROUND_AHEAD):
@@ -125,7 +126,7 @@ def _stills(frames: Iterable[Shown], holds: bool, cuts: CutList | None) -> Itera
         times = [*([still.last] if still else []), shown.time, *(other.time for other, _, _ in after[:1])]
         duration = min((b - a for a, b in pairwise(times)), default=Fraction(0))
         begins = begins_shot is not None and begins_shot(shown.number, shown.time, duration)
-        ahead = max(change.most for _, _, change in after) if len(after) == _AROUND_AHEAD else float("inf")
+        ahead = max(difference.most for _, _, difference in after) if len(after) == _AROUND_AHEAD else float("inf")
         if still is not None and holds and not begins and _repeats(still, before, this, min(ahead, max(around))):
             still.last, still.end = shown.time, shown.number
         else:
@@ -138,19 +139,24 @@ def _stills(frames: Iterable[Shown], holds: bool, cuts: CutList | None) -> Itera
         yield still
 
 
-def _compared(frames: Iterable[Shown]) -> Iterator[tuple[Shown, Look, Change]]:
+def _compared(frames: Iterable[TimedFrame]) -> Iterator[tuple[TimedFrame, FrameSignature, FrameDifference]]:
     """Each frame with its look and how much it differs from the frame before."""
-    before: Look | None = None
+    before: FrameSignature | None = None
     for shown in frames:
         if shown.held and before is not None:
-            yield shown, before, Change(0, 0)
+            yield shown, before, FrameDifference(0, 0)
             continue
-        seen = look(shown.frame)
-        yield shown, seen, change(before, seen) if before else Change(float("inf"), float("inf"))
+        seen = frame_signature(shown.frame)
+        yield shown, seen, frame_difference(before, seen) if before else FrameDifference(float("inf"), float("inf"))
         before = seen
 
 
-def _repeats(still: _Still, before: Look | None, this: tuple[Shown, Look, Change], around: float) -> bool:
+def _repeats(
+    still: _Still,
+    before: FrameSignature | None,
+    this: tuple[TimedFrame, FrameSignature, FrameDifference],
+    around: float,
+) -> bool:
     """Whether a frame repeats a still.
 
     before: of the frame before it. around: the largest change on the quieter side, before or after.
@@ -159,18 +165,21 @@ def _repeats(still: _Still, before: Look | None, this: tuple[Shown, Look, Change
     limit, least = max(_SAME, min(_POOR, _POOR_SHARE * around)), speck_limit(around, seen.full)
     if moved.most > limit or (before is not None and largest_speck(before.full, seen.full) > least):
         return False
-    if before is still.look:
+    if before is still.signature:
         return True
     # Against the first as well, so that slow motion does not pass in small steps.
-    return change(still.look, seen).most <= limit and largest_speck(still.look.full, seen.full) <= least
+    return (
+        frame_difference(still.signature, seen).most <= limit
+        and largest_speck(still.signature.full, seen.full) <= least
+    )
 
 
 def _with_cuts(stills: Iterable[_Still]) -> Iterator[_Still]:
-    before: deque[Look] = deque(maxlen=BEHIND)
+    before: deque[FrameSignature] = deque(maxlen=BEHIND)
     for still, after in _with_next(stills, AHEAD):
         if before:
-            still.cut = begins_shot(before, still.look, [other.look for other in after])
-        before.append(still.look)
+            still.cut = starts_shot(before, still.signature, [other.signature for other in after])
+        before.append(still.signature)
         yield still
 
 
@@ -200,7 +209,7 @@ def _slid(still: _Still, after: list[_Still]) -> int:
         most = max(most, other.moved.all)
     if not counts:
         return 0
-    return slid([other.look for other in row], [other.shown.number for other in row], counts)
+    return count_pan_repeats([other.signature for other in row], [other.shown.number for other in row], counts)
 
 
 class _Flashes:
@@ -224,7 +233,7 @@ class _Flashes:
             return False
         if after.shown.time - self._begin.shown.time > _FLASH:
             return False
-        return is_blank(self._begin.look) or goes_on(self._before.look, after.look)
+        return is_blank(self._begin.signature) or same_shot(self._before.signature, after.signature)
 
 
 def _count(report: CadenceReport, still: _Still, stood: int, flashes: _Flashes) -> None:
@@ -234,7 +243,7 @@ def _count(report: CadenceReport, still: _Still, stood: int, flashes: _Flashes) 
     report.frames += stood
     report.drawings += 1
     report.repeats += repeats
-    report.slid += stood - 1 - repeats
+    report.pan_repeats += stood - 1 - repeats
     report.ones += stood == 1
     report.twos += stood == 2
     report.threes += stood == 3

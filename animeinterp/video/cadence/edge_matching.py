@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.video.cadence.signature import Floats, Look
+from animeinterp.video.cadence.signature import Floats, FrameSignature
 
 Pan = tuple[int, int]  # x, y, whole px of the coarse copy
 Mask = NDArray[np.bool_]
@@ -25,11 +25,11 @@ _UNSEEN = 12.0  # levels of difference that count as much as all outlines out of
 _MANY = 0.6  # share of outlines; where fewer are found, something may have leapt
 
 
-def found_again(a: Look, b: Look, enough: float = 1.0) -> float:
+def matched_edge_fraction(a: FrameSignature, b: FrameSignature, enough: float = 1.0) -> float:
     """The share of outlines that two frames of one size have in common, 0 to 1, however they moved.
 
     Looked for are outlines at rest, then those that moved by a pan of the whole picture and optical flow, then those of
-    a part that leapt. One is found again where the colours agree and the way back leads to where it came from.
+    a part that leapt. One is found again where the colors agree and the way back leads to where it came from.
     enough: ends the search once so much is found. 1 where neither frame has any outlines.
     """
     total = float(a.outlines.sum() + b.outlines.sum())
@@ -52,7 +52,7 @@ def found_again(a: Look, b: Look, enough: float = 1.0) -> float:
 class _Search:
     """What of two looks' outlines is not found yet, each in the other."""
 
-    def __init__(self, a: Look, b: Look) -> None:
+    def __init__(self, a: FrameSignature, b: FrameSignature) -> None:
         self._sides = (a, b), (b, a)
         self._lost = [a.outlines, b.outlines]
         self._total = float(a.outlines.sum() + b.outlines.sum())
@@ -62,7 +62,7 @@ class _Search:
         """The share that is found, 0 to 1."""
         return 1 - sum(float(lost.sum()) for lost in self._lost) / self._total
 
-    def look(self, where: Callable[[Look, Look, Pan], Mask], pan: Pan) -> None:
+    def look(self, where: Callable[[FrameSignature, FrameSignature, Pan], Mask], pan: Pan) -> None:
         """Take away what is found there."""
         masks = self._both(where, pan)
         self._lost = [np.where(mask, np.float32(0), lost) for mask, lost in zip(masks, self._lost, strict=True)]
@@ -72,40 +72,40 @@ class _Search:
         masks = self._both(_at, pan)
         return sum(float(lost[mask].sum()) for mask, lost in zip(masks, self._lost, strict=True))
 
-    def _both(self, where: Callable[[Look, Look, Pan], Mask], pan: Pan) -> tuple[Mask, Mask]:
+    def _both(self, where: Callable[[FrameSignature, FrameSignature, Pan], Mask], pan: Pan) -> tuple[Mask, Mask]:
         there, back = self._sides
         return where(*there, pan), where(*back, (-pan[0], -pan[1]))
 
 
-def _at(a: Look, b: Look, pan: Pan) -> Mask:
+def _at(a: FrameSignature, b: FrameSignature, pan: Pan) -> Mask:
     """Pixels of a that are found in b at just this shift."""
     found = np.zeros(a.coarse.shape, bool)
-    same = _same(_staying(a.colour, pan), _staying(b.colour, (-pan[0], -pan[1])), _staying(a.gradient, pan))
+    same = _same(_staying(a.color, pan), _staying(b.color, (-pan[0], -pan[1])), _staying(a.gradient, pan))
     _staying(found, pan)[:] = same
     return found
 
 
-def _near(a: Look, b: Look, pan: Pan) -> Mask:
+def _near(a: FrameSignature, b: FrameSignature, pan: Pan) -> Mask:
     """Pixels of a that are found in b by optical flow from that shift."""
     height, width = a.coarse.shape
     back_to_a = np.array([[1, 0, -pan[0]], [0, 1, -pan[1]]], np.float32)
-    coarse, colour = (
+    coarse, color = (
         cv2.warpAffine(picture, back_to_a, (width, height), borderMode=cv2.BORDER_REPLICATE)
-        for picture in (b.coarse, b.colour)
+        for picture in (b.coarse, b.color)
     )
     search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
     search.setFinestScale(0)
     there, back = search.calc(a.coarse, coarse, None), search.calc(coarse, a.coarse, None)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     x, y = x + there[..., 0], y + there[..., 1]
-    colour, back = (
+    color, back = (
         np.asarray(cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
-        for values in (colour, back)
+        for values in (color, back)
     )
     x, y, miss = x + pan[0], y + pan[1], there + back
     seen = (x > -1) & (x < width) & (y > -1) & (y < height)
     home = miss[..., 0] ** 2 + miss[..., 1] ** 2 < _ASTRAY**2
-    return np.asarray(_same(a.colour, colour, a.gradient) & home & seen)
+    return np.asarray(_same(a.color, color, a.gradient) & home & seen)
 
 
 def _same(a: Floats, b: Floats, gradient: Floats) -> Mask:
@@ -114,10 +114,10 @@ def _same(a: Floats, b: Floats, gradient: Floats) -> Mask:
     return np.asarray(widest < _DIFFERENT + 0.5 * gradient)
 
 
-def _misfit(a: Look, b: Look, pan: Pan) -> float:
+def _misfit(a: FrameSignature, b: FrameSignature, pan: Pan) -> float:
     """How badly a pan explains the picture: levels of difference in sight, and for the outlines out of sight."""
     back = -pan[0], -pan[1]
-    difference = np.asarray(cv2.absdiff(_staying(a.colour, pan), _staying(b.colour, back)))
+    difference = np.asarray(cv2.absdiff(_staying(a.color, pan), _staying(b.color, back)))
     seen = _staying(a.outlines, pan).sum() + _staying(b.outlines, back).sum()
     unseen = 1 - float(seen) / float(a.outlines.sum() + b.outlines.sum())
     return float(np.minimum(difference, 60).mean()) + unseen * _UNSEEN

@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.video.cadence.signature import Floats, Look, gradient, noise, per_tile
+from animeinterp.video.cadence.signature import Floats, FrameSignature, gradient, noise, per_tile
 
 Slide = tuple[float, float]
-Grey = NDArray[np.uint8]
+Gray = NDArray[np.uint8]
 
 _SIDE = 180  # px, short side of the pictures worked on, at least
 _FEW = 0.15  # of what a held frame or the new one changes, slides may leave unexplained in a held one
@@ -37,14 +37,14 @@ _RIM_LEAST = 0.01  # of all tiles, those of the rim that change, at least
 _RIM_SLID, _RIM_ON = 0.6, 0.15  # of these, those that slide; of the background's, those that slide on
 
 
-def slid(looks: Sequence[Look], numbers: Sequence[int], counts: Sequence[int]) -> int:
+def count_pan_repeats(looks: Sequence[FrameSignature], numbers: Sequence[int], counts: Sequence[int]) -> int:
     """How many of the frames after the first are only the first, slid, before one is drawn anew; 0 if that is not so.
 
     looks: of frames in a row, all of one size. numbers: of these frames, which need not follow each other. counts: how
     many it may be; a look has to be there for one more.
     """
-    greys = [_smaller(look.grey) for look in looks]
-    steps = [_Step(a, b, n - m) for (a, b), (m, n) in zip(pairwise(greys), pairwise(numbers), strict=True)]
+    grays = [_smaller(look.gray) for look in looks]
+    steps = [_Step(a, b, n - m) for (a, b), (m, n) in zip(pairwise(grays), pairwise(numbers), strict=True)]
     first = steps[0]
     rim = _rim(first)
     change = _unexplained(first, [])
@@ -67,8 +67,8 @@ def slid(looks: Sequence[Look], numbers: Sequence[int], counts: Sequence[int]) -
 class _Step:
     """From one picture to another, some frames later."""
 
-    a: Grey
-    b: Grey
+    a: Gray
+    b: Gray
     frames: int
 
 
@@ -86,9 +86,9 @@ def _drawn_anew(first: _Step, new: _Step, ground: Slide, layers: Sequence[Slide]
     return _unexplained(new, [*layers, *speeds]) > max(_LEAST, remains / _FEW)
 
 
-def _smaller(grey: Grey) -> Grey:
+def _smaller(gray: Gray) -> Gray:
     """At half the size motion is still found to a tenth of a px."""
-    return np.asarray(cv2.pyrDown(grey), np.uint8) if min(grey.shape) >= 2 * _SIDE else grey
+    return np.asarray(cv2.pyrDown(gray), np.uint8) if min(gray.shape) >= 2 * _SIDE else gray
 
 
 def _is_layer(slide: Slide, ground: Slide) -> bool:
@@ -136,7 +136,7 @@ def _motions(step: _Step) -> list[Slide]:
     return motions
 
 
-def _difference(step: _Step, slide: Slide) -> Grey:
+def _difference(step: _Step, slide: Slide) -> Gray:
     """How much the later picture differs from the earlier, slid; not at all where that shows nothing."""
     height, width = step.a.shape
     x, y = slide[0] * step.frames, slide[1] * step.frames

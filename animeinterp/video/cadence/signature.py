@@ -33,19 +33,19 @@ _STRONGEST = 20.0  # levels per px, gradients above count as this
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
+class FrameSignature:
     """The reduced copies of one frame.
 
-    fine: uint8 (h, w, 3), slightly smoothed. grey: uint8 (h, w) of it. slope: float32 (h / 8, w / 8), mean gradient of
-    each tile in levels per px. colour: float32 (y, x, 3) in 0 to 255, the coarse copy; coarse: uint8 (y, x), its grey.
+    fine: uint8 (h, w, 3), slightly smoothed. gray: uint8 (h, w) of it. slope: float32 (h / 8, w / 8), mean gradient of
+    each tile in levels per px. color: float32 (y, x, 3) in 0 to 255, the coarse copy; coarse: uint8 (y, x), its gray.
     gradient: float32 (y, x), levels per px. outlines: float32 (y, x), 0 to 20, how much each pixel counts as outline.
     full: uint8 (H, W), the frame's gray at its full size, see `specks`.
     """
 
     fine: NDArray[np.uint8]
-    grey: NDArray[np.uint8]
+    gray: NDArray[np.uint8]
     slope: Floats
-    colour: Floats
+    color: Floats
     coarse: NDArray[np.uint8]
     gradient: Floats
     outlines: Floats
@@ -53,7 +53,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class FrameDifference:
     """How much two frames differ.
 
     most: in the tile that differs most; 1 is what noise may do, a redrawn mouth gives 2. all: what exceeds 1, the mean
@@ -64,7 +64,7 @@ class Change:
     all: float
 
 
-def look(frame: Frame) -> Look:
+def frame_signature(frame: Frame) -> FrameSignature:
     """Reduce a frame of any mode and depth (see `animeinterp.frame`)."""
     height, width = frame.shape[:2]
     factor = max(1, min(height, width) // FINE)
@@ -73,14 +73,14 @@ def look(frame: Frame) -> Look:
         reduced = cv2.resize(frame, (width // factor, height // factor), interpolation=cv2.INTER_AREA)
     plain = rgb8(reduced)
     fine: Any = cv2.GaussianBlur(plain, (0, 0), 1)
-    grey: Any = cv2.cvtColor(fine, cv2.COLOR_RGB2GRAY)
-    scale = min(1.0, COARSE / max(grey.shape))
+    gray: Any = cv2.cvtColor(fine, cv2.COLOR_RGB2GRAY)
+    scale = min(1.0, COARSE / max(gray.shape))
     small: Any = cv2.resize(plain, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     coarse: Any = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-    colour = np.asarray(cv2.GaussianBlur(small, (0, 0), 0.7), np.float32)
-    steep = gradient(colour).max(axis=2)
+    color = np.asarray(cv2.GaussianBlur(small, (0, 0), 0.7), np.float32)
+    steep = gradient(color).max(axis=2)
     outlines: Floats = np.where(steep > _OUTLINE, np.minimum(steep, _STRONGEST), np.float32(0))
-    return Look(fine, grey, per_tile(gradient(grey)), colour, coarse, steep, outlines, full_gray(frame))
+    return FrameSignature(fine, gray, per_tile(gradient(gray)), color, coarse, steep, outlines, full_gray(frame))
 
 
 def gradient(picture: NDArray[np.uint8] | Floats) -> Floats:
@@ -97,21 +97,21 @@ def per_tile(values: NDArray[Any]) -> Floats:
     return np.asarray(cv2.resize(values.astype(np.float32), tiles, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def change(a: Look, b: Look) -> Change:
+def frame_difference(a: FrameSignature, b: FrameSignature) -> FrameDifference:
     """How much two frames differ, as far as it is more than noise.
 
     The noise is what the flattest quarter of the picture shows: there motion can hardly be seen. What all of a tile has
     in common is none, but a fade.
     """
     if a.fine.shape != b.fine.shape:
-        return Change(np.inf, np.inf)
+        return FrameDifference(np.inf, np.inf)
     difference: Any = cv2.subtract(b.fine, a.fine, dtype=cv2.CV_32F)
     shift, square = per_tile(difference), per_tile(difference * difference)
     slope = np.maximum(a.slope, b.slope)
     grain = noise(np.sqrt(np.maximum(square - shift * shift, 0).max(axis=2)), slope)
     widest = np.maximum(np.maximum(*(np.abs(difference[..., i]) for i in (0, 1))), np.abs(difference[..., 2]))
     size = np.sqrt(per_tile(widest * widest)) / (_FLOOR + _GRAIN * grain + _STEEP * slope)
-    return Change(float(size.max()), float(np.maximum(size - 1, 0).mean()))
+    return FrameDifference(float(size.max()), float(np.maximum(size - 1, 0).mean()))
 
 
 def noise(difference: Floats, slope: Floats) -> float:

@@ -18,7 +18,7 @@ import numpy as np
 from animeinterp.errors import UsageError
 from animeinterp.frame import Frame, has_alpha
 from animeinterp.io.files import atomic_path, ffmpeg_url
-from animeinterp.io.images import write_picture
+from animeinterp.io.images import write_image
 from animeinterp.video.sink.encoders import ANIMATED, container_of, writing
 from animeinterp.video.source.filters import pulled
 
@@ -31,7 +31,7 @@ _DITHER = "dither=bayer:bayer_scale=4:diff_mode=rectangle:alpha_threshold=128"
 
 def write_frame(folder: Path, number: int, frame: Frame) -> None:
     """Write one frame of a folder of frames, as 000000.png and so on. Raises FileError if it cannot be written."""
-    write_picture(folder / f"{number:06}.png", frame, force=True)
+    write_image(folder / f"{number:06}.png", frame, force=True)
 
 
 def check_animation(target: Path, width: int, height: int, rate: Fraction) -> None:
@@ -58,7 +58,7 @@ def animate(
 ) -> None:
     """Write an animated picture, by its suffix GIF, WebP or PNG.
 
-    frames: gives the frames, RGB or with alpha, from the beginning; called twice for GIF, whose 256 colours are chosen
+    frames: gives the frames, RGB or with alpha, from the beginning; called twice for GIF, whose 256 colors are chosen
     from all frames. rate: per second. loop: play for ever. quality: of WebP, 0 to 100, None = lossless.
     16 bits become 8 but in PNG; alpha becomes yes or no in GIF.
     Raises UsageError as `check_animation`; FileError if the file cannot be written. It appears whole or not at all.
@@ -122,7 +122,7 @@ def _pictures(frames: Iterable[Frame], rate: Fraction, format: str) -> Iterator[
 
 
 def _paletted(frames: Callable[[], Iterable[Frame]], rate: Fraction) -> Iterator[Any]:
-    """Pictures of 256 colours, the same for all."""
+    """Pictures of 256 colors, the same for all."""
     (palette,) = _filtered(_pictures(frames(), rate, "gif"), "palettegen")
     yield from _filtered(_pictures(frames(), rate, "gif"), f"paletteuse={_DITHER}", palette)
 

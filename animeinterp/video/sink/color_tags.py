@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from animeinterp.video.source.color import assumed_matrix, is_of_rgb, is_rgb, matrix_of
-from animeinterp.video.source.info import Colour, Film
+from animeinterp.video.source.info import ColorInfo, VideoInfo
 
 _LIMITED, _FULL = 1, 2
 _IDENTITY, _BT709, _UNSPECIFIED, _BT601 = 0, 1, 2, 6
@@ -17,7 +17,7 @@ _IDENTITY, _BT709, _UNSPECIFIED, _BT601 = 0, 1, 2, 6
 _CODES = {*range(13), 22} - {0, 3}, set(range(19)) - {0, 3}, set(range(18)) - {3}
 
 
-def tags_of(film: Film, name: str, pix_fmt: str) -> list[Colour]:
+def tags_of(film: VideoInfo, name: str, pix_fmt: str) -> list[ColorInfo]:
     """Return the tags that a new file may have, best first: without reserved codes, without those few encoders know.
 
     Args:
@@ -25,28 +25,28 @@ def tags_of(film: Film, name: str, pix_fmt: str) -> list[Colour]:
         name: The encoder, FFmpeg's name.
         pix_fmt: What it is given, FFmpeg's name.
     """
-    colour = _colour(film, name, pix_fmt)
+    color = _color(film, name, pix_fmt)
     known = [
         code if code in codes else _UNSPECIFIED
-        for code, codes in zip((colour.primaries, colour.transfer, colour.matrix), _CODES, strict=True)
+        for code, codes in zip((color.primaries, color.transfer, color.matrix), _CODES, strict=True)
     ]
-    colour = Colour(known[0], known[1], known[2], colour.range)
-    bare = replace(colour, primaries=_UNSPECIFIED, transfer=_UNSPECIFIED)
-    return [colour] if bare == colour else [colour, bare]
+    color = ColorInfo(known[0], known[1], known[2], color.range)
+    bare = replace(color, primaries=_UNSPECIFIED, transfer=_UNSPECIFIED)
+    return [color] if bare == color else [color, bare]
 
 
-def _colour(film: Film, name: str, pix_fmt: str) -> Colour:
+def _color(film: VideoInfo, name: str, pix_fmt: str) -> ColorInfo:
     """Return the film's tags, or what must differ for the new file to be read alike."""
-    colour, matrix = film.colour, matrix_of(film)
+    color, matrix = film.color, matrix_of(film)
     if is_rgb(pix_fmt):
-        return replace(colour, matrix=_IDENTITY, range=_FULL)
+        return replace(color, matrix=_IDENTITY, range=_FULL)
     tag = {5: _BT601}.get(matrix, matrix)
     if is_of_rgb(film):
-        said = [_BT709 if code == _UNSPECIFIED else code for code in (colour.primaries, colour.transfer)]
-        return Colour(said[0], said[1], tag, _LIMITED)
-    untagged = colour.matrix == _UNSPECIFIED and matrix != assumed_matrix(colour, film.width, film.height)
-    if untagged or colour.matrix == _IDENTITY:
-        colour = replace(colour, matrix=tag)
+        said = [_BT709 if code == _UNSPECIFIED else code for code in (color.primaries, color.transfer)]
+        return ColorInfo(said[0], said[1], tag, _LIMITED)
+    untagged = color.matrix == _UNSPECIFIED and matrix != assumed_matrix(color, film.width, film.height)
+    if untagged or color.matrix == _IDENTITY:
+        color = replace(color, matrix=tag)
     if name == "prores_ks":  # has no way to say "full"
-        return replace(colour, range=_LIMITED)
-    return replace(colour, range=_FULL) if film.pix_fmt.startswith("yuvj") else colour
+        return replace(color, range=_LIMITED)
+    return replace(color, range=_FULL) if film.pix_fmt.startswith("yuvj") else color

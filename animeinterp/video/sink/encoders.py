@@ -1,6 +1,6 @@
 """How a film is encoded: the encoder that fits film, file and wish. `animeinterp.video.sink.segments` writes with it.
 
-Kept of the film where the encoder can: subsampling of chroma, 10 bits, alpha, colour tags, HDR10's static metadata, the
+Kept of the film where the encoder can: subsampling of chroma, 10 bits, alpha, color tags, HDR10's static metadata, the
 shape of pixels. Numbers of threads are fixed, so that the same frames give the same packets in every run.
 """
 
@@ -23,7 +23,7 @@ from animeinterp.io import files
 from animeinterp.video.sink.color_tags import tags_of
 from animeinterp.video.source.color import is_rgb
 from animeinterp.video.source.hdr import hdr_options, is_hdr
-from animeinterp.video.source.info import Colour, Film
+from animeinterp.video.source.info import ColorInfo, VideoInfo
 
 CONTAINERS = {
     ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm",
@@ -59,13 +59,13 @@ class Encoding:
 @dataclass(frozen=True, slots=True)
 class Encoder:
     """What encodes a film. name: FFmpeg's. container: FFmpeg's name of the target's format; one of `ANIMATED` is made
-    of lossless segments. pix_fmt: FFmpeg's name. colour: tags. options: FFmpeg's.
+    of lossless segments. pix_fmt: FFmpeg's name. color: tags. options: FFmpeg's.
     """
 
     name: str
     container: str
     pix_fmt: str
-    colour: Colour
+    color: ColorInfo
     options: dict[str, str]
 
 
@@ -111,7 +111,7 @@ def container_of(target: Path) -> str:
         raise UsageError(f"{target} has no known suffix; expected one of {known}, or a folder without any") from None
 
 
-def choose_encoder(target: Path, film: Film, encoding: Encoding, rate: Fraction = _USUAL_RATE) -> Encoder:
+def choose_encoder(target: Path, film: VideoInfo, encoding: Encoding, rate: Fraction = _USUAL_RATE) -> Encoder:
     """The encoder for a film. Raises UsageError for what cannot be: asked before the long work.
 
     rate: frames per second of the new film. A frame is encoded to see whether all goes together.
@@ -132,9 +132,9 @@ def choose_encoder(target: Path, film: Film, encoding: Encoding, rate: Fraction 
         raise UsageError(_no_pixels(name, film, encoding))
     muxer = "matroska" if container in ANIMATED else container
     encoders = [
-        Encoder(name, container, pix_fmt, colour, _of_pixels(name, pix_fmt, options))
+        Encoder(name, container, pix_fmt, color, _of_pixels(name, pix_fmt, options))
         for pix_fmt in fitting
-        for colour in tags_of(film, name, pix_fmt)
+        for color in tags_of(film, name, pix_fmt)
     ]
     for encoder in encoders:
         if _works(encoder, muxer, film.width, film.height, rate):
@@ -172,7 +172,7 @@ def _asked(encoding: Encoding, container: str) -> Encoding:
     return encoding
 
 
-def _encoder_name(encoding: Encoding, container: str, film: Film) -> str:
+def _encoder_name(encoding: Encoding, container: str, film: VideoInfo) -> str:
     name = _NAMES.get(encoding.codec, encoding.codec)
     if name == "auto":
         name = _usual(container, film, encoding.lossless)
@@ -180,7 +180,7 @@ def _encoder_name(encoding: Encoding, container: str, film: Film) -> str:
     return "libx264rgb" if name == "libx264" and rgb else name
 
 
-def _usual(container: str, film: Film, lossless: bool) -> str:
+def _usual(container: str, film: VideoInfo, lossless: bool) -> str:
     deep = film.depth == 16
     if container in ANIMATED or (container == "matroska" and (lossless or (film.alpha and deep))):
         return "ffv1"
@@ -222,7 +222,7 @@ def _kind(name: str) -> _Kind:
     return _Kind(_UNKNOWN if "crf" in known else None, presets=None if "preset" in known else ())
 
 
-def _options(name: str, encoding: Encoding, film: Film) -> dict[str, str]:
+def _options(name: str, encoding: Encoding, film: VideoInfo) -> dict[str, str]:
     kind = _kind(name)
     _check_asked(name, kind, encoding)
     options = {"threads": _THREADS} | dict(kind.options)
@@ -248,7 +248,7 @@ def _of_pixels(name: str, pix_fmt: str, options: dict[str, str]) -> dict[str, st
     return options | {"profile": "4444" if full else "hq"} | ({"alpha_bits": "16"} if "yuva" in pix_fmt else {})
 
 
-def _wishes(film: Film) -> list[str]:
+def _wishes(film: VideoInfo) -> list[str]:
     """Pixels that keep most of the film's, best first: depth, then chroma, in full before less."""
     pixels = av.VideoFormat(film.pix_fmt)
     chroma = "420"
@@ -260,14 +260,14 @@ def _wishes(film: Film) -> list[str]:
     return [f"yuv{'a' if film.alpha else ''}{subsampling}p{depth}" for depth in depths for subsampling in others]
 
 
-def _rgb_pixels(film: Film) -> list[str]:
+def _rgb_pixels(film: VideoInfo) -> list[str]:
     """Pixels that hold frames bit by bit."""
     if film.depth == 16:
         return ["gbrap16le", "rgba64be"] if film.alpha else ["gbrp16le", "rgb48be"]
     return ["bgra", "rgba", "argb", "gbrap"] if film.alpha else ["bgr0", "gbrp", "bgr24", "rgb24"]
 
 
-def _no_pixels(name: str, film: Film, encoding: Encoding) -> str:
+def _no_pixels(name: str, film: VideoInfo, encoding: Encoding) -> str:
     if film.alpha:
         return (
             f"{name} holds no alpha, which this film has; write to .mov, .webm or .mkv, or choose vp9, prores or ffv1"
@@ -284,8 +284,8 @@ def set_up(context: Any, encoder: Encoder, width: int, height: int, rate: Fracti
         os.environ.setdefault("SVT_LOG", "1")
     context.width, context.height, context.pix_fmt = width, height, encoder.pix_fmt
     context.time_base, context.framerate = 1 / rate, rate
-    context.color_primaries, context.color_trc = encoder.colour.primaries, encoder.colour.transfer
-    context.colorspace, context.color_range = encoder.colour.matrix, encoder.colour.range
+    context.color_primaries, context.color_trc = encoder.color.primaries, encoder.color.transfer
+    context.colorspace, context.color_range = encoder.color.matrix, encoder.color.range
     context.sample_aspect_ratio = aspect
 
 
@@ -307,7 +307,7 @@ def _works(encoder: Encoder, muxer: str, width: int, height: int, rate: Fraction
     return True
 
 
-def _why_not(encoder: Encoder, muxer: str, film: Film, encoding: Encoding, rate: Fraction) -> str:
+def _why_not(encoder: Encoder, muxer: str, film: VideoInfo, encoding: Encoding, rate: Fraction) -> str:
     name = encoder.name
     if _works(encoder, "matroska", film.width, film.height, rate):
         return f".{muxer} cannot hold what {name} makes; choose another --codec, or write to .mkv"

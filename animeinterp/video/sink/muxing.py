@@ -26,15 +26,15 @@ from animeinterp.video.sink.tracks import (
     Span,
     Track,
     add_like,
+    convert_subtitle,
     cover,
     is_cover,
     plan,
-    reworded,
     selected,
     text_stream,
 )
 from animeinterp.video.source.container import open_film, pictures_of
-from animeinterp.video.source.info import Film
+from animeinterp.video.source.info import VideoInfo
 
 _MATROSKA, _MP4 = ("matroska", "webm"), ("mp4", "mov")
 _OPTIONS = {
@@ -69,7 +69,7 @@ def check_streams(source: Path, target: Path, *, sound: Sound = "copy", stretch:
 def join(
     target: Path,
     segments: Sequence[Path],
-    film: Film,
+    film: VideoInfo,
     rate: Fraction,
     encoder: Encoder,
     *,
@@ -100,7 +100,7 @@ def join(
 def _write(
     path: Path,
     segments: Sequence[Path],
-    film: Film,
+    film: VideoInfo,
     rate: Fraction,
     encoder: Encoder,
     source: Path | None,
@@ -164,7 +164,7 @@ def _reordering(segments: Sequence[Path]) -> int:
     return depth
 
 
-def _add_pictures(out: Any, segment: Any, film: Film, rate: Fraction, encoder: Encoder) -> tuple[int, int] | None:
+def _add_pictures(out: Any, segment: Any, film: VideoInfo, rate: Fraction, encoder: Encoder) -> tuple[int, int] | None:
     """Add the stream of the film itself; returns its size on the screen, px, where it has to be written afterwards."""
     new = out.add_stream_from_template(segment, opaque=True)
     context = new.codec_context
@@ -223,7 +223,7 @@ def _kept(tags: dict[str, str]) -> dict[str, str]:
     return {n: v for n, v in tags.items() if n.lower() not in _OLD_TAGS and not n.lower().startswith(_STATISTICS)}
 
 
-def _chapters(old: Any, film: Film, span: Span) -> list[Any]:
+def _chapters(old: Any, film: VideoInfo, span: Span) -> list[Any]:
     """The source's chapters up to its end: those beyond it would make an MP4 longer than all else in it."""
     ends = [film.start + film.duration]
     if old.duration is not None:
@@ -289,7 +289,7 @@ def _retimed(container: Any, stream: Any, track: Track, new: Any, span: Span) ->
             continue
         decoded = None if packet.dts is None else (packet.dts * packet.time_base - span.begin) * span.stretch
         if track.way == "text":
-            words = reworded(bytes(packet), stream.name, track.codec)
+            words = convert_subtitle(bytes(packet), stream.name, track.codec)
             if not words:
                 continue
             packet = av.Packet(words)

@@ -15,21 +15,21 @@ from fractions import Fraction
 import av
 
 from animeinterp.errors import AnimeInterpError
-from animeinterp.frame import Frame, with_colour
+from animeinterp.frame import Frame, with_color
 from animeinterp.io.files import ffmpeg_url
 from animeinterp.video.sink import store as stores
 from animeinterp.video.sink.encoders import Encoder
 from animeinterp.video.sink.segments import SegmentWriter
-from animeinterp.video.source.color import ColourPath
-from animeinterp.video.source.info import Film
+from animeinterp.video.source.color import ColorConverter
+from animeinterp.video.source.info import VideoInfo
 
 _WAITING = 4  # frames
 
 
-class Parts:
+class SegmentSink:
     """Frames go in by `put`, in order; what was put before stays, whatever happens. A context, in an opened store."""
 
-    def __init__(self, store: stores.SegmentStore, film: Film, rate: Fraction, encoder: Encoder | None) -> None:
+    def __init__(self, store: stores.SegmentStore, film: VideoInfo, rate: Fraction, encoder: Encoder | None) -> None:
         """rate: frames per second. encoder: None for a folder of frames."""
         self.store = store
         self._film, self._rate, self._encoder = film, rate, encoder
@@ -38,7 +38,7 @@ class Parts:
         self._thread: threading.Thread | None = None
         self._dropped = threading.Event()
 
-    def __enter__(self) -> Parts:
+    def __enter__(self) -> SegmentSink:
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
         return self
@@ -70,7 +70,7 @@ class Parts:
 
     def pictures(self) -> Iterator[Frame]:
         """The finished frames, read back from their segments."""
-        path = ColourPath(self._film)
+        path = ColorConverter(self._film)
         for segment in self.store.parts():
             with av.open(ffmpeg_url(segment)) as container:
                 for picture in container.decode(video=0):
@@ -112,7 +112,7 @@ class Parts:
         path, count = self.store.next_part(), 0
         with SegmentWriter(path, self._film, self._rate, encoder) as writer:
             while frame is not None:
-                writer.write(with_colour(frame))
+                writer.write(with_color(frame))
                 count += 1
                 if count == stores.SEGMENT:
                     break

@@ -19,8 +19,8 @@ from animeinterp.errors import FrameError
 from animeinterp.frame import Frame
 from animeinterp.io.files import atomic_path, ffmpeg_url
 from animeinterp.video.sink.encoders import Encoder, check_rate, set_up, writing
-from animeinterp.video.source.color import ColourPath
-from animeinterp.video.source.info import Film
+from animeinterp.video.source.color import ColorConverter
+from animeinterp.video.source.info import VideoInfo
 
 
 class SegmentWriter:
@@ -29,13 +29,13 @@ class SegmentWriter:
     frames: how many so far; with none no file appears.
     """
 
-    def __init__(self, path: Path, film: Film, rate: Fraction, encoder: Encoder) -> None:
+    def __init__(self, path: Path, film: VideoInfo, rate: Fraction, encoder: Encoder) -> None:
         """rate: frames per second, exact. Raises UsageError if it is too high, FileError if nothing can be written."""
         check_rate(rate)
         self.frames = 0
         self._path, self._film, self._tick = path, film, 1 / rate
         self._encoder = encoder
-        self._colours = ColourPath(replace(film, colour=encoder.colour))
+        self._colors = ColorConverter(replace(film, color=encoder.color))
         with ExitStack() as stack, writing(path):
             part = stack.enter_context(atomic_path(path, force=True))
             # bitexact: without it the file holds a random number
@@ -57,10 +57,10 @@ class SegmentWriter:
         expected = self._film.height, self._film.width
         if frame.shape[:2] != expected:
             raise FrameError(f"a frame is {frame.shape[1]}x{frame.shape[0]}; expected {expected[1]}x{expected[0]}")
-        picture: Any = self._colours.to_picture(frame, self._encoder.pix_fmt)
-        colour = self._encoder.colour
-        picture.color_primaries, picture.color_trc = colour.primaries, colour.transfer
-        picture.colorspace, picture.color_range = colour.matrix, colour.range
+        picture: Any = self._colors.to_picture(frame, self._encoder.pix_fmt)
+        color = self._encoder.color
+        picture.color_primaries, picture.color_trc = color.primaries, color.transfer
+        picture.colorspace, picture.color_range = color.matrix, color.range
         picture.pts, picture.time_base = self.frames, self._tick
         with writing(self._path):
             self._container.mux(self._stream.encode(picture))

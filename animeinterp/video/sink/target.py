@@ -15,10 +15,10 @@ from animeinterp.video.compare import Compare
 from animeinterp.video.sink.animated import animate, check_animation
 from animeinterp.video.sink.encoders import ANIMATED, Encoder, Encoding, choose_encoder, container_of
 from animeinterp.video.sink.muxing import check_streams, join
-from animeinterp.video.sink.parts import Parts
+from animeinterp.video.sink.parts import SegmentSink
 from animeinterp.video.source.color import matrix_of
 from animeinterp.video.source.geometry import upright, upright_film
-from animeinterp.video.source.info import Film
+from animeinterp.video.source.info import VideoInfo
 from animeinterp.video.timeline import Grid
 
 Sound = Literal["copy", "stretch", "drop"]
@@ -31,8 +31,8 @@ class Output:
     source it cannot hold, as sentences."""
 
     target: Path
-    source: Film
-    film: Film
+    source: VideoInfo
+    film: VideoInfo
     turned: bool
     square: bool
     grid: Grid
@@ -48,7 +48,7 @@ class Output:
         """
         return upright(frame, self.source, square=self.square) if self.turned else frame
 
-    def make(self, parts: Parts, end: Fraction, path: Path) -> int:
+    def make(self, parts: SegmentSink, end: Fraction, path: Path) -> int:
         """Write the whole film to `path`, which has the target's suffix; a folder of frames is not made so.
 
         end: when the source ends, s. Returns how many damaged packets of sound are left out.
@@ -73,9 +73,9 @@ class Output:
         return 0
 
 
-def output_of(
+def plan_output(
     target: Path,
-    source: Film,
+    source: VideoInfo,
     grid: Grid,
     encoding: Encoding,
     sound: Sound,

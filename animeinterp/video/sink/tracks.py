@@ -18,7 +18,7 @@ from animeinterp.video.source.clock import Clock, placed
 from animeinterp.video.source.container import open_film, packets_of, pictures_of
 
 Sound = Literal["copy", "stretch", "drop"]
-Way = Literal["copy", "sound", "text", "attach", "cover", "drop"]
+TrackAction = Literal["copy", "sound", "text", "attach", "cover", "drop"]
 
 # what carries nothing but words, and what each kind of file holds them in
 _WORDS = ("subrip", "srt", "mov_text", "webvtt", "text")
@@ -36,7 +36,7 @@ PlayResX: 384
 PlayResY: 288
 
 [V4+ Styles]
-Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, Underline, \
+Format: Name, Fontname, Fontsize, PrimaryColor, SecondaryColor, OutlineColor, BackColor, Bold, Italic, Underline, \
 StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV, Encoding
 Style: Default,Arial,16,&Hffffff,&Hffffff,&H0,&H0,0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,1
 
@@ -69,7 +69,7 @@ class Track:
     """A stream's way. index: in the source. codec: what it becomes, "" if it stays. note: for the user, "" if none."""
 
     index: int
-    way: Way
+    way: TrackAction
     codec: str = ""
     note: str = ""
 
@@ -172,7 +172,7 @@ def text_stream(container: Any, codec: str) -> Any:
     return stream
 
 
-def reworded(data: bytes, old: str, new: str) -> bytes:
+def convert_subtitle(data: bytes, old: str, new: str) -> bytes:
     """A subtitle's words as another codec writes them; b"" where there are none. Of markup, <b>, <i>, <u> may stay."""
     if old == "mov_text":  # length, words, then boxes of style
         data = data[2 : 2 + int.from_bytes(data[:2], "big")]

@@ -29,7 +29,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from animeinterp.frame import Frame
-from animeinterp.video.source.info import Colour, Film
+from animeinterp.video.source.info import ColorInfo, VideoInfo
 
 _EXACT = (
     Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
@@ -50,10 +50,10 @@ _LIMITED, _FULL = 1, 2
 _YUV = re.compile(r"yuv(a?)j?(\d{3})p(\d*)")
 
 
-class ColourPath:
+class ColorConverter:
     """Both ways, for one film. Not to be shared by threads."""
 
-    def __init__(self, film: Film) -> None:
+    def __init__(self, film: VideoInfo) -> None:
         self._film = film
         self._matrix = matrix_of(film)
         self._rgb = ("gbrap" if film.alpha else "gbrp") + ("16le" if film.depth == 16 else "")
@@ -89,7 +89,7 @@ class ColourPath:
     def to_picture(self, frame: Frame, pix_fmt: str) -> av.VideoFrame:
         """Convert a frame to a picture of the given pixels. Alpha that the film does not have is left out."""
         values: Any = np.ascontiguousarray(frame[..., : 4 if self._film.alpha else 3])
-        full = self._film.colour.range == _FULL or pix_fmt.startswith("yuvj")
+        full = self._film.color.range == _FULL or pix_fmt.startswith("yuvj")
         if _YUV.match(pix_fmt) and (full or self._film.headroom):
             return self._to_full_range(values, pix_fmt, headroom=not full)
         picture = av.VideoFrame.from_ndarray(values, format=self._rgb)
@@ -130,7 +130,7 @@ class ColourPath:
         name = picture.format.name
         if is_rgb(name) or name.startswith("yuvj"):
             return True
-        range = int(picture.color_range) or self._film.colour.range
+        range = int(picture.color_range) or self._film.color.range
         return range == _FULL or (range == 0 and name.startswith(("gray", "ya")))
 
     def _of_gray(self, picture: av.VideoFrame, expanded: bool) -> Frame:
@@ -151,43 +151,43 @@ def is_rgb(pix_fmt: str) -> bool:
     return pixels.is_rgb or pixels.has_palette
 
 
-def is_of_rgb(film: Film) -> bool:
+def is_of_rgb(film: VideoInfo) -> bool:
     """Whether a film's frames have no matrix, because they are RGB, or gray images of the full range."""
-    gray = film.pix_fmt.startswith(("gray", "ya", "mono")) and film.colour.matrix == _IDENTITY
+    gray = film.pix_fmt.startswith(("gray", "ya", "mono")) and film.color.matrix == _IDENTITY
     return gray or is_rgb(film.pix_fmt) or film.is_folder
 
 
-def matrix_of(film: Film) -> int:
+def matrix_of(film: VideoInfo) -> int:
     """Return the matrix, as swscale numbers it, between a film's YUV and RGB, also of YUV that is made of RGB."""
-    colour = film.colour
+    color = film.color
     if film.matrix:
         return film.matrix
     if is_of_rgb(film):
         # Primaries say nothing here: those of sRGB are BT.709's, at any size.
-        wide = colour.primaries == _BT2020 or colour.transfer in _TRANSFERS_2020
-        return assumed_matrix(colour if wide else Colour(), film.width, film.height)
-    return _MATRICES.get(colour.matrix) or assumed_matrix(colour, film.width, film.height)
+        wide = color.primaries == _BT2020 or color.transfer in _TRANSFERS_2020
+        return assumed_matrix(color if wide else ColorInfo(), film.width, film.height)
+    return _MATRICES.get(color.matrix) or assumed_matrix(color, film.width, film.height)
 
 
-def is_readable(film: Film) -> bool:
+def is_readable(film: VideoInfo) -> bool:
     """Whether RGB images of a film have its colors: not with matrices that swscale does not know, such as YCgCo."""
     readable = {_IDENTITY, _UNSPECIFIED, *_DERIVED, *_MATRICES}
-    return is_of_rgb(film) or film.colour.matrix in readable or film.pix_fmt.startswith("gray")
+    return is_of_rgb(film) or film.color.matrix in readable or film.pix_fmt.startswith("gray")
 
 
-def assumed_matrix(colour: Colour, width: int, height: int) -> int:
+def assumed_matrix(color: ColorInfo, width: int, height: int) -> int:
     """Return the matrix, as swscale numbers it, that players assume where a file names none that they know.
 
     BT.2020 or BT.709 where the primaries or the transfer say so, BT.709 from 720 lines or 1280 px on, BT.601 below.
 
     Args:
-        colour: The file's tags.
+        color: The file's tags.
         width: Of the film, px.
         height: Of the film, px.
     """
-    if colour.primaries == _BT2020 or colour.transfer in _TRANSFERS_2020:
+    if color.primaries == _BT2020 or color.transfer in _TRANSFERS_2020:
         return _BT2020
-    if _BT709 in (colour.primaries, colour.transfer) or width >= _HD[0] or height >= _HD[1]:
+    if _BT709 in (color.primaries, color.transfer) or width >= _HD[0] or height >= _HD[1]:
         return _BT709
     return _BT601
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from animeinterp.errors import FileError
 from animeinterp.frame import has_alpha, mode_of, widened
 from animeinterp.io.image_header import FORMATS, Header, read_header
-from animeinterp.io.images import read_picture
-from animeinterp.video.source.info import Film, Shown
+from animeinterp.io.images import read_image
+from animeinterp.video.source.info import TimedFrame, VideoInfo
 from animeinterp.video.source.numbering import Numbering, number_frames, same_sequence
 
 FOLDER_RATE = Fraction(24)
@@ -27,7 +27,7 @@ _UNREAD = (
 )  # fmt: skip
 
 
-def probe_folder(folder: Path, rate: Fraction | None, max_pixels: int) -> Film:
+def probe_folder(folder: Path, rate: Fraction | None, max_pixels: int) -> VideoInfo:
     """Describe a folder of frames as a film, by the headers of all of them.
 
     Args:
@@ -51,7 +51,7 @@ def probe_folder(folder: Path, rate: Fraction | None, max_pixels: int) -> Film:
             )
     mode = reduce(or_, (header.mode for header in headers))
     name = "gbrap" if mode.alpha else "gbrp" if mode.color else "gray"
-    return Film(
+    return VideoInfo(
         path=folder,
         width=first.width,
         height=first.height,
@@ -67,7 +67,7 @@ def probe_folder(folder: Path, rate: Fraction | None, max_pixels: int) -> Film:
     )
 
 
-def folder_frames(film: Film, start: Fraction, max_pixels: int) -> Iterator[Shown]:
+def folder_frames(film: VideoInfo, start: Fraction, max_pixels: int) -> Iterator[TimedFrame]:
     """Yield the frames of a folder in order, all of one mode.
 
     Args:
@@ -83,14 +83,14 @@ def folder_frames(film: Film, start: Fraction, max_pixels: int) -> Iterator[Show
     for (place, path), end in zip(frames, [*ends, None], strict=True):
         if end is not None and end / film.rate <= start:
             continue
-        frame = read_picture(path, max_pixels).pixels
+        frame = read_image(path, max_pixels).pixels
         mode = film.mode or mode_of(frame)
         if frame.shape[:2] != (film.height, film.width) or mode_of(frame) | mode != mode:
             raise FileError(f"{path} has changed since the run began; begin anew")
         frame = widened(frame, mode)
         if has_alpha(frame) and not film.alpha:  # all of them are opaque
             frame = frame[..., :3] if mode.color else frame[..., 0]
-        yield Shown(place, place / film.rate, frame)
+        yield TimedFrame(place, place / film.rate, frame)
 
 
 def _numbering(folder: Path, rate: Fraction) -> Numbering:
@@ -114,5 +114,5 @@ def _numbering(folder: Path, rate: Fraction) -> Numbering:
 def _header(path: Path, max_pixels: int) -> Header:
     header = read_header(path, max_pixels)
     if not header.complete:
-        read_picture(path, max_pixels)  # raises if it is damaged, now and not after hours
+        read_image(path, max_pixels)  # raises if it is damaged, now and not after hours
     return header

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from animeinterp.frame import Frame, from_planes, has_alpha, to_planes
-from animeinterp.video.source.info import Film
+from animeinterp.video.source.info import VideoInfo
 
 
 def orientation_of(picture: Any) -> tuple[int, bool]:
@@ -37,7 +37,7 @@ def orientation_of(picture: Any) -> tuple[int, bool]:
     return int(picture.rotation), False
 
 
-def upright_film(film: Film, *, square: bool = True) -> Film:
+def upright_film(film: VideoInfo, *, square: bool = True) -> VideoInfo:
     """Describe a film whose frames are as `upright` makes them."""
     sideways = round(film.rotation / 90) % 2 == 1
     width, height = (film.height, film.width) if sideways else (film.width, film.height)
@@ -47,7 +47,7 @@ def upright_film(film: Film, *, square: bool = True) -> Film:
     return replace(film, width=width, height=height, aspect=aspect, rotation=0, mirrored=False)
 
 
-def upright(frame: Frame, film: Film, *, square: bool = True) -> Frame:
+def upright(frame: Frame, film: VideoInfo, *, square: bool = True) -> Frame:
     """Make a frame as players show it.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from fractions import Fraction
 
-from animeinterp.video.source.info import Film
+from animeinterp.video.source.info import VideoInfo
 
 _PQ, _HLG = 16, 18
 _MASTERING = struct.Struct(
@@ -14,12 +14,12 @@ _MASTERING = struct.Struct(
 _LIGHT = struct.Struct("=2I")  # AVContentLightMetadata: brightest pixel, brightest frame, cd/m²
 
 
-def is_hdr(film: Film) -> bool:
+def is_hdr(film: VideoInfo) -> bool:
     """Whether a film's light goes beyond that of a usual screen."""
-    return film.colour.transfer in (_PQ, _HLG) or film.mastering is not None
+    return film.color.transfer in (_PQ, _HLG) or film.mastering is not None
 
 
-def hdr_options(encoder: str, film: Film) -> list[tuple[str, str]]:
+def hdr_options(encoder: str, film: VideoInfo) -> list[tuple[str, str]]:
     """Options, name and value, that have an encoder write a film's metadata; none for encoders that cannot."""
     option = {"libx265": "x265-params", "libx264": "x264-params", "libsvtav1": "svtav1-params"}.get(encoder)
     if option is None:

@@ -12,7 +12,7 @@ from animeinterp.video.source.telecine import Fields
 
 
 @dataclass(frozen=True, slots=True)
-class Colour:
+class ColorInfo:
     """How a film's numbers are to be read, as the codes of ITU-T H.273; 2 (or range 0) = the file does not say.
 
     primaries, transfer, matrix: codes. range: 1 = limited ("tv"), 2 = full ("pc"), as FFmpeg counts.
@@ -25,18 +25,19 @@ class Colour:
 
 
 @dataclass(frozen=True, slots=True)
-class Film:
+class VideoInfo:
     """A film as its file describes it, without its frames.
 
     path: the file, or a folder of frames. width, height: px, as stored, before rotation. rate: frames per second of
     the clock that its frames stand on. start: when its first frame is shown, in s of its clock, which its sound shares.
     duration: of its pictures, s. frames: how many, about. pix_fmt: FFmpeg's name of its pixels. depth: 8 or
-    16 bits that a frame in memory has. alpha: whether it is partly transparent. colour: see `Colour`. aspect: width of
+    16 bits that a frame in memory has. alpha: whether it is partly transparent. color: see `ColorInfo`. aspect: width
+    of
     a pixel by its height. rotation: degrees, counterclockwise, that players turn it by. mirrored: whether they
     mirror it left to right afterwards. mastering, light: HDR10's static metadata, FFmpeg's side data as they are in
     memory. notes: what was assumed about it, as sentences. mode: of the frames of a folder. webp: whether it is an
     animated WebP. matrix: the one that is used whatever the tags and the size say, as swscale numbers it; 0 = see
-    `colour.matrix_of`. headroom: whether luma outside the limited range is kept; sited: whether chroma is read from
+    `color.matrix_of`. headroom: whether luma outside the limited range is kept; sited: whether chroma is read from
     where the file says that it lies; see `animeinterp.video.source.color` for both. fields, top_first: how fields were
     joined in its frames, see `telecine`. clock: how times in the file are to be read.
     """
@@ -51,7 +52,7 @@ class Film:
     pix_fmt: str
     depth: int = 8
     alpha: bool = False
-    colour: Colour = Colour()
+    color: ColorInfo = ColorInfo()
     aspect: Fraction = Fraction(1)
     rotation: int = 0
     mirrored: bool = False
@@ -79,7 +80,7 @@ class Film:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shown:
+class TimedFrame:
     """One frame of a film: the picture that stands from `time` on.
 
     number: counted from 0 in order of showing. time: s since the film's first frame. frame: see `animeinterp.frame`.

@@ -23,7 +23,7 @@ from animeinterp.video.source.container import open_film, pictures_of
 from animeinterp.video.source.decoding import decoded, decoding_limit
 from animeinterp.video.source.folder import probe_folder
 from animeinterp.video.source.geometry import orientation_of
-from animeinterp.video.source.info import Colour, Film
+from animeinterp.video.source.info import ColorInfo, VideoInfo
 from animeinterp.video.source.rates import rounding
 from animeinterp.video.source.scan import read_clock
 from animeinterp.video.source.telecine import ADVICE, FieldCount, film_rate
@@ -40,7 +40,9 @@ _FIELD_LINES, _FIELD_RATE = 1152, 31  # px, frames per second; more have no fiel
 _DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
 
 
-def probe(path: Path, *, rate: Fraction | None = None, deinterlace: bool = False, max_pixels: int = MAX_PIXELS) -> Film:
+def probe(
+    path: Path, *, rate: Fraction | None = None, deinterlace: bool = False, max_pixels: int = MAX_PIXELS
+) -> VideoInfo:
     """Describe a film.
 
     Args:
@@ -85,12 +87,12 @@ def probe(path: Path, *, rate: Fraction | None = None, deinterlace: bool = False
     return replace(film, fields=fields, top_first=count.top_first, rate=film_rate(film.rate, fields))
 
 
-def may_have_fields(film: Film) -> bool:
+def may_have_fields(film: VideoInfo) -> bool:
     """Whether a film has a size and a rate at which frames are made of fields."""
     return film.has_streams and film.height <= _FIELD_LINES and film.rate <= _FIELD_RATE
 
 
-def _count_fields(film: Film, pictures: Iterable[Any], max_pixels: int) -> FieldCount:
+def _count_fields(film: VideoInfo, pictures: Iterable[Any], max_pixels: int) -> FieldCount:
     """Look at the first frames, and at some later ones, because openings stand still."""
     count = FieldCount()
     count.add_run(islice(pictures, _MOST), _OPENING)
@@ -103,11 +105,11 @@ def _count_fields(film: Film, pictures: Iterable[Any], max_pixels: int) -> Field
     return count
 
 
-def _describe(path: Path, stream: Any, first: Any, clock: Clock, claimed: Fraction | None) -> Film:
+def _describe(path: Path, stream: Any, first: Any, clock: Clock, claimed: Fraction | None) -> VideoInfo:
     start = Fraction(0) if first.pts is None else Fraction(first.pts * first.time_base)
     rotation, mirrored = orientation_of(first)
     side = {str(data.type).rsplit(".", 1)[-1]: bytes(data) for data in first.side_data}
-    return Film(
+    return VideoInfo(
         path=path,
         width=first.width,
         height=first.height,
@@ -118,7 +120,9 @@ def _describe(path: Path, stream: Any, first: Any, clock: Clock, claimed: Fracti
         pix_fmt=first.format.name,
         depth=16 if first.format.components[0].bits > 8 else 8,
         alpha=any(component.is_alpha for component in first.format.components),
-        colour=Colour(*(int(c) for c in (first.color_primaries, first.color_trc, first.colorspace, first.color_range))),
+        color=ColorInfo(
+            *(int(c) for c in (first.color_primaries, first.color_trc, first.colorspace, first.color_range))
+        ),
         aspect=Fraction(stream.sample_aspect_ratio or 1),
         rotation=rotation,
         mirrored=mirrored,

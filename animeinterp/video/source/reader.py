@@ -13,11 +13,11 @@ from typing import Any
 from av.video.reformatter import VideoReformatter
 
 from animeinterp.errors import FileError
-from animeinterp.video.source.color import ColourPath
+from animeinterp.video.source.color import ColorConverter
 from animeinterp.video.source.container import open_film, pictures_of
 from animeinterp.video.source.decoding import decoded
 from animeinterp.video.source.folder import folder_frames
-from animeinterp.video.source.info import Film, Shown
+from animeinterp.video.source.info import TimedFrame, VideoInfo
 from animeinterp.video.source.probe import MAX_PIXELS, may_have_fields, probe
 from animeinterp.video.source.rates import rounding
 from animeinterp.video.source.scan import lasting
@@ -40,7 +40,7 @@ class Reader:
 
     def __init__(
         self,
-        film: Film,
+        film: VideoInfo,
         *,
         deinterlace: bool = False,
         start: Fraction = Fraction(0),
@@ -53,7 +53,7 @@ class Reader:
         self.end = film.duration
         self._deinterlace, self._start, self._max_pixels = deinterlace, start, max_pixels
 
-    def __iter__(self) -> Iterator[Shown]:
+    def __iter__(self) -> Iterator[TimedFrame]:
         """Frames with rising times. Raises FileError if not one of them can be read."""
         if self.film.is_folder:
             yield from folder_frames(self.film, self._start, self._max_pixels)
@@ -62,8 +62,8 @@ class Reader:
         else:
             yield from self._of_file()
 
-    def _of_file(self) -> Iterator[Shown]:
-        film, path = self.film, ColourPath(self.film)
+    def _of_file(self) -> Iterator[TimedFrame]:
+        film, path = self.film, ColorConverter(self.film)
         usual = 1 / film.rate
         last, number, lost = -usual, 0, self.damaged
         pictures = decoded(
@@ -84,7 +84,7 @@ class Reader:
             held = self.damaged > lost
             if held:
                 self.damaged = lost + max(1, round((time - last) * film.rate) - 1)
-            yield Shown(number, time, path.to_frame(_of_size(picture, film)), held)
+            yield TimedFrame(number, time, path.to_frame(_of_size(picture, film)), held)
             last, number, lost = time, number + 1, self.damaged
             usual = lasting(Fraction(picture.duration * picture.time_base), film.rate, Fraction(picture.time_base))
         if not number and not self._start:
@@ -107,7 +107,7 @@ class Reader:
         self.damaged += count
 
 
-def _exact(picture: Any, film: Film) -> Fraction:
+def _exact(picture: Any, film: VideoInfo) -> Fraction:
     """A picture's time, s since the first one, without the rounding of the file's clock.
 
     Matroska counts ms: at 24 per second the second picture stands at 0.042 and not at 1/24, and next to a picture that
@@ -118,7 +118,7 @@ def _exact(picture: Any, film: Film) -> Fraction:
     return regular if abs(time - regular) <= rounding(film.rate, Fraction(picture.time_base)) else time
 
 
-def _of_size(picture: Any, film: Film) -> Any:
+def _of_size(picture: Any, film: VideoInfo) -> Any:
     """A film may change its size on the way; what is drawn may not."""
     if (picture.width, picture.height) == (film.width, film.height):
         return picture

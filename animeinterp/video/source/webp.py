@@ -20,7 +20,7 @@ from PIL import Image
 from animeinterp.errors import FileError
 from animeinterp.frame import check_size
 from animeinterp.io.image_header import declared_size, is_webp, one_line_errors, without_pillow_limit
-from animeinterp.video.source.info import Film, Shown
+from animeinterp.video.source.info import TimedFrame, VideoInfo
 
 _ALPHA = 0x10  # flag in VP8X
 _SKIPPED = 100  # ms, of a frame that lasts 0 ms
@@ -53,7 +53,7 @@ def is_webp_file(path: Path) -> bool:
         return is_webp(file.read(12))
 
 
-def probe_webp(path: Path, max_pixels: int) -> Film:
+def probe_webp(path: Path, max_pixels: int) -> VideoInfo:
     """Describe an animated WebP as a film.
 
     Raises:
@@ -62,7 +62,7 @@ def probe_webp(path: Path, max_pixels: int) -> Film:
     """
     found = _read_chunks(path, max_pixels)
     rate = _rate(found.lengths)
-    return Film(
+    return VideoInfo(
         path=path,
         width=found.width,
         height=found.height,
@@ -77,7 +77,7 @@ def probe_webp(path: Path, max_pixels: int) -> Film:
     )
 
 
-def webp_frames(film: Film, start: Fraction, max_pixels: int, lost: Callable[[int], None]) -> Iterator[Shown]:
+def webp_frames(film: VideoInfo, start: Fraction, max_pixels: int, lost: Callable[[int], None]) -> Iterator[TimedFrame]:
     """Yield the frames of an animated WebP, RGB or RGBA, 8 bits.
 
     Args:
@@ -103,7 +103,7 @@ def webp_frames(film: Film, start: Fraction, max_pixels: int, lost: Callable[[in
             lost(len(lengths) - number)
             return
         if end > start:
-            yield Shown(number, begin, np.array(image.convert("RGBA" if film.alpha else "RGB")))
+            yield TimedFrame(number, begin, np.array(image.convert("RGBA" if film.alpha else "RGB")))
 
 
 def _read_chunks(path: Path, max_pixels: int) -> _Animation:

@@ -20,12 +20,12 @@ from animeinterp.data.difficulty import moving_region
 from animeinterp.data.films import build as building
 from animeinterp.data.films.build import build, prune
 from animeinterp.data.films.manifest import FilmRecord, Record, annotations_of, flows_of, manifest_of, read_record
-from animeinterp.data.films.select import BuildOptions, chosen, fitted
+from animeinterp.data.films.select import BuildOptions, fitted, select_triplets
 from animeinterp.errors import FileError, UsageError
 from animeinterp.evaluation.evaluate import evaluate
-from animeinterp.io.images import read_picture
-from animeinterp.video.cadence.drawings import Drawing, drawings
-from animeinterp.video.source.info import Film
+from animeinterp.io.images import read_image
+from animeinterp.video.cadence.drawings import Drawing, find_drawings
+from animeinterp.video.source.info import VideoInfo
 from animeinterp.video.source.reader import Reader, probe
 from support import made_films
 from support.films import make_film
@@ -93,7 +93,7 @@ def test_a_triplet_is_three_drawings_in_a_row_without_held_frames_or_cuts(films,
         assert first % 2 == 0
         assert not first < CUT <= first + 4
         for number in (1, 2, 3):
-            frame = read_picture(made / name / f"frame{number}.png", 10**6).pixels
+            frame = read_image(made / name / f"frame{number}.png", 10**6).pixels
             np.testing.assert_array_equal(frame, frames[first + 2 * number - 2])
     begins = [source(made, name)["time"] for name in found]
     assert np.diff(begins).min() >= 0.5
@@ -126,9 +126,9 @@ def test_level_and_region_follow_the_motion(made):
     note = json.loads((annotations_of(made) / name / f"{name}.json").read_text())
     assert 8 < note["measured"]["displacement"] < 40
     assert note["level"] in (1, 2)
-    region, centre = note["motion_RoI"], 30 + 2 * note["source"]["frame"]
-    assert region["x"] <= max(0, centre - 14)
-    assert region["x"] + region["width"] >= min(made_films.WIDTH, centre + 14)
+    region, center = note["motion_RoI"], 30 + 2 * note["source"]["frame"]
+    assert region["x"] <= max(0, center - 14)
+    assert region["x"] + region["width"] >= min(made_films.WIDTH, center + 14)
     assert region["width"] < 120
     assert note["motion_RoI"].keys() == {"x", "y", "width", "height"}
     assert all(type(value) is int for value in region.values())
@@ -225,7 +225,7 @@ def test_every_second_drawing(films, tmp_path):
     record = build(films[:1], tmp_path / "mine", BuildOptions(step=2, spacing=0.5, min_ssim=0.5)).films["on_twos"]
     frames = frames_of(films[0])
     first = int(record.triplets[0][-6:])
-    middle = read_picture(tmp_path / "mine" / record.triplets[0] / "frame2.png", 10**6).pixels
+    middle = read_image(tmp_path / "mine" / record.triplets[0] / "frame2.png", 10**6).pixels
     np.testing.assert_array_equal(middle, frames[first + 4])
 
 
@@ -374,10 +374,10 @@ def test_few_drawings_are_held_however_long_the_film():
             time = Fraction(number, 24)
             yield Drawing(number, time, time, time + Fraction(1, 24), frame, number % 300 == 0)
 
-    film = Film(Path("film"), 32, 32, Fraction(24), Fraction(0), Fraction(1000, 24), 1000, "rgb24")
+    film = VideoInfo(Path("film"), 32, 32, Fraction(24), Fraction(0), Fraction(1000, 24), 1000, "rgb24")
     held = [
         sum(reference() is not None for reference in alive)
-        for _ in chosen(long(), film, BuildOptions(step=2, max_span=9, spacing=0.2), Counter())
+        for _ in select_triplets(long(), film, BuildOptions(step=2, max_span=9, spacing=0.2), Counter())
     ]
     assert len(held) == 1000
     assert max(held) <= 6  # five of a triplet and the next
@@ -385,9 +385,9 @@ def test_few_drawings_are_held_however_long_the_film():
 
 def test_a_real_film(shared):
     film = probe(shared / "clips" / "hard_cuts_5shots_24fps_tone.mp4")
-    found = drawings(islice(Reader(film), 46), lambda: film.duration)
+    found = find_drawings(islice(Reader(film), 46), lambda: film.duration)
     options = BuildOptions(limit=20, spacing=0.25, size=(480, 270))
-    triplets = [triplet for _, triplet in chosen(found, film, options, Counter()) if triplet]
+    triplets = [triplet for _, triplet in select_triplets(found, film, options, Counter()) if triplet]
     firsts = [triplet.number for triplet in triplets]
     assert len(firsts) >= 4
     assert not {34, 35} & {*firsts}  # the second shot begins with frame 36

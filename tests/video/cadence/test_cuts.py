@@ -12,8 +12,8 @@ from PIL import Image
 
 from animeinterp.errors import FileError, UsageError
 from animeinterp.video.cadence.cuts import CutList, parse_cuts
-from animeinterp.video.cadence.drawings import CadenceReport, drawings
-from animeinterp.video.source.info import Shown
+from animeinterp.video.cadence.drawings import CadenceReport, find_drawings
+from animeinterp.video.source.info import TimedFrame
 from support.made_films import (
     HEIGHT,
     RATE,
@@ -34,14 +34,16 @@ WHITE, BLACK = (np.full((HEIGHT, WIDTH, 3), level, np.uint8) for level in (255, 
 
 
 def cuts(frames):
-    found = drawings(shown(frames), lambda: Fraction(len(frames), RATE))
+    found = find_drawings(shown(frames), lambda: Fraction(len(frames), RATE))
     return [drawing.number for drawing in found if drawing.cut]
 
 
 def first_frames(text, times):
     """The numbers of the frames that a list makes first of a shot."""
-    film = [Shown(n, time, WHITE) for n, time in enumerate(times)]
-    return [drawing.number for drawing in drawings(film, lambda: times[-1] + 1, cuts=parse_cuts(text)) if drawing.cut]
+    film = [TimedFrame(n, time, WHITE) for n, time in enumerate(times)]
+    return [
+        drawing.number for drawing in find_drawings(film, lambda: times[-1] + 1, cuts=parse_cuts(text)) if drawing.cut
+    ]
 
 
 # --- a user's list
@@ -106,7 +108,7 @@ def films():
     pan = [view(panorama, 60 * i) for i in range(14)]
     leaps = [with_figure(view(background(4)), 0.5, x) for x in (40, 150, 60, 130, 30, 160, 95, 40)]
     ground = np.full((HEIGHT, WIDTH, 3), (120, 170, 200), np.uint8)
-    flat = [with_figure(ground, 0.3 * i, colour=(240, 220, 60)) for i in range(8)]
+    flat = [with_figure(ground, 0.3 * i, color=(240, 220, 60)) for i in range(8)]
     box = cv2.rectangle(ground.copy(), (20, 20), (70, 95), (70, 40, 110), -1)
     zoom = [view(background(5), 96 * s - 96, 54 * s - 54, s) for s in 1.06 ** np.arange(16)]
     yield "hard cut", one[:12] + two[:12], [12]
@@ -119,7 +121,7 @@ def films():
     yield "long white flash", [*one[:8], WHITE, WHITE, *one[10:18]], [8, 10]
     yield "black between", [*one[:8], *[BLACK] * 8, *two[:8]], [8, 16]
     yield "black to white", [BLACK] * 6 + [WHITE] * 6, [6]
-    yield "same colours", [*flat, *[box] * 8], [8]
+    yield "same colors", [*flat, *[box] * 8], [8]
     yield "cross-fade", mix(one, two, 8), []
     yield "quick cross-fade", mix(one, two, 3), []
     yield "fade to black", mix(one, [BLACK] * 24, 8), []
@@ -144,7 +146,7 @@ def test_flashes_are_counted_and_short_shots_are_none():
     one, other = walk(24, 1), view(background(6))
     frames = [*one[:8], WHITE, *one[8:16], other, other, *one[16:], BLACK, *walk(8, 2), other, *walk(8, 3)]
     report = CadenceReport()
-    list(drawings(shown(frames), lambda: Fraction(9), report=report))
+    list(find_drawings(shown(frames), lambda: Fraction(9), report=report))
     assert (report.cuts, report.flashes) == (8, 3)
 
 
@@ -153,8 +155,8 @@ def test_depth_and_alpha_change_nothing():
     deep = [frame.astype(np.uint16) * 257 for frame in frames]
     alpha = [np.dstack([frame, np.full(frame.shape[:2], 65535, np.uint16)]) for frame in deep]
     assert cuts(frames) == cuts(deep) == cuts(alpha) == [6]
-    grey = [frame[..., 1] for frame in frames]
-    assert cuts(grey) == [6]
+    gray = [frame[..., 1] for frame in frames]
+    assert cuts(gray) == [6]
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from animeinterp.video.cadence.cuts import CutList, parse_cuts
-from animeinterp.video.cadence.drawings import CadenceReport, drawings
-from animeinterp.video.source.info import Shown
+from animeinterp.video.cadence.drawings import CadenceReport, find_drawings
+from animeinterp.video.source.info import TimedFrame
 from support.made_films import (
     HEIGHT,
     RATE,
@@ -33,8 +33,8 @@ from support.made_films import (
 def draw(frames, **options):
     """The drawings of frames (or of what is shown), and the report."""
     report = CadenceReport()
-    film = frames if frames and isinstance(frames[0], Shown) else shown(frames)
-    found = list(drawings(iter(film), lambda: Fraction(len(film), RATE), report=report, **options))
+    film = frames if frames and isinstance(frames[0], TimedFrame) else shown(frames)
+    found = list(find_drawings(iter(film), lambda: Fraction(len(film), RATE), report=report, **options))
     return found, report
 
 
@@ -56,7 +56,7 @@ def test_a_drawing_knows_when_it_appears_ends_and_is_followed():
         (7, at[7], at[7], at[8], True),
     ]
     assert all(drawing.frame is frames[drawing.number] for drawing in found)
-    assert report == CadenceReport(frames=8, drawings=4, ones=1, twos=2, threes=1, repeats=4, cuts=2)
+    assert report == CadenceReport(frames=8, find_drawings=4, ones=1, twos=2, threes=1, repeats=4, cuts=2)
 
 
 @pytest.mark.parametrize("crf", [16, 23, 30])
@@ -95,7 +95,7 @@ def test_what_could_not_be_decoded_repeats_the_frame_before():
 def test_uneven_times_stay_exact():
     times = [Fraction(0), Fraction(1001, 24000), Fraction(1, 7), Fraction(3, 2)]
     film = [replace(item, time=time) for item, time in zip(shown(walk(4, 1)), times, strict=True)]
-    found = list(drawings(film, lambda: Fraction(22, 7)))
+    found = list(find_drawings(film, lambda: Fraction(22, 7)))
     assert [drawing.time for drawing in found] == times
     assert [drawing.until for drawing in found] == [*times[1:], Fraction(22, 7)]
 
@@ -130,7 +130,7 @@ def test_the_end_is_asked_for_last_and_the_report_grows_with_the_drawings():
         told.append(Fraction(30, RATE))
 
     report = CadenceReport()
-    stream = drawings(frames(), lambda: told[0], report=report)
+    stream = find_drawings(frames(), lambda: told[0], report=report)
     next(stream)
     assert (report.drawings, told) == (1, [])
     assert [drawing.until for drawing in stream][-1] == Fraction(30, RATE)
@@ -151,7 +151,7 @@ def test_few_frames_are_kept_however_long_the_film_and_its_holds():
             pose = number if number < 80 else number // 40
             frame = poses[pose % 8].copy().view(Kept)
             alive.add(Holder(frame))
-            yield Shown(number, Fraction(number, RATE), frame)
+            yield TimedFrame(number, Fraction(number, RATE), frame)
             most = max(most, sum(holder.frame() is not None for holder in alive))
 
     class Holder:
@@ -160,7 +160,7 @@ def test_few_frames_are_kept_however_long_the_film_and_its_holds():
             kept.append(self)
 
     kept: list = []
-    for _ in drawings(frames(), lambda: Fraction(10)):
+    for _ in find_drawings(frames(), lambda: Fraction(10)):
         pass
     gc.collect()
     assert 0 < most <= 14
@@ -181,7 +181,7 @@ def test_a_figure_held_while_the_camera_pans_makes_the_drawings(pan, every):
     frames = coded(walk(13, 7, pan=pan, every=every), 20)
     found, report = draw(frames)
     assert [drawing.number for drawing in found] == list(range(0, 13, every))
-    assert report.slid + report.repeats == 13 - len(found)
+    assert report.pan_repeats + report.repeats == 13 - len(found)
     assert all(drawing.last <= drawing.until - Fraction(1, RATE) for drawing in found)
 
 
@@ -221,4 +221,4 @@ def test_a_real_figure_on_twos_before_a_background_on_ones(shared):
 
 def test_a_real_walk_on_ones_before_a_pan(shared):
     _, report = draw(decoded(shared / "clips" / "spineboy_walk_pan_24fps_tone.mp4", 0, 40, width=640))
-    assert (report.ones, report.slid, report.repeats) == (40, 0, 0)
+    assert (report.ones, report.pan_repeats, report.repeats) == (40, 0, 0)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from animeinterp.errors import FileError, UsageError
-from animeinterp.io.images import read_picture
+from animeinterp.io.images import read_image
 from animeinterp.video.sink.animated import animate, check_animation, write_frame
 from conftest import draw_scene
 
@@ -63,7 +63,7 @@ def test_png_keeps_16_bits(tmp_path):
 
 
 @pytest.mark.parametrize("alpha", [False, True])
-def test_gif_shows_the_drawings_in_256_colours(tmp_path, alpha):
+def test_gif_shows_the_drawings_in_256_colors(tmp_path, alpha):
     frames = drawings(alpha=alpha)
     animate(tmp_path / "new.gif", lambda: iter(frames), Fraction(25))
     found, lengths, image = read(tmp_path / "new.gif")
@@ -141,4 +141,4 @@ def test_frames_of_a_folder_are_numbered(tmp_path, deep):
     for _ in range(2):  # a run that goes on may write one again
         write_frame(tmp_path, 17, frame)
     assert [p.name for p in tmp_path.iterdir()] == ["000017.png"]
-    np.testing.assert_array_equal(read_picture(tmp_path / "000017.png", 10**6).pixels, frame)
+    np.testing.assert_array_equal(read_image(tmp_path / "000017.png", 10**6).pixels, frame)

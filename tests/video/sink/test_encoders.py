@@ -16,8 +16,8 @@ from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.video.sink.encoders import Encoding, choose_encoder
 from animeinterp.video.sink.muxing import join
 from animeinterp.video.sink.segments import SegmentWriter
-from animeinterp.video.source.color import ColourPath
-from animeinterp.video.source.info import Colour, Film
+from animeinterp.video.source.color import ColorConverter
+from animeinterp.video.source.info import ColorInfo, VideoInfo
 from conftest import draw_scene
 
 RATE = Fraction(48000, 1001)
@@ -27,15 +27,15 @@ SCREEN = struct.pack(
     *(50, 10000, 10_000_000, 10000, 1, 1),
 )
 LIGHT = struct.pack("=2I", 1000, 400)
-HDR = {"pix_fmt": "yuv420p10le", "depth": 16, "colour": Colour(9, 16, 9, 1), "mastering": SCREEN, "light": LIGHT}
+HDR = {"pix_fmt": "yuv420p10le", "depth": 16, "color": ColorInfo(9, 16, 9, 1), "mastering": SCREEN, "light": LIGHT}
 
 
-def film(**known: Any) -> Film:
+def film(**known: Any) -> VideoInfo:
     usual = {"rate": Fraction(24), "start": Fraction(0), "duration": Fraction(1), "frames": 24, "pix_fmt": "yuv420p"}
-    return Film(**{"path": Path("film.mp4"), "width": 96, "height": 64} | usual | known)
+    return VideoInfo(**{"path": Path("film.mp4"), "width": 96, "height": 64} | usual | known)
 
 
-def drawings(of: Film, count: int = 8) -> list[np.ndarray]:
+def drawings(of: VideoInfo, count: int = 8) -> list[np.ndarray]:
     frames = []
     for number in range(count):
         frame = draw_scene(number * 2, (of.width, of.height))
@@ -46,7 +46,7 @@ def drawings(of: Film, count: int = 8) -> list[np.ndarray]:
     return frames
 
 
-def written(path: Path, of: Film, target: str, asked: Encoding | None = None) -> tuple[Any, list[Any]]:
+def written(path: Path, of: VideoInfo, target: str, asked: Encoding | None = None) -> tuple[Any, list[Any]]:
     """The encoder, and the pictures that come back from a segment."""
     encoder = choose_encoder(Path(target), of, asked or Encoding())
     with SegmentWriter(path, of, RATE, encoder) as writer:
@@ -88,7 +88,7 @@ def test_what_the_film_has_is_kept(tmp_path, target, known, name, pix_fmt):
     encoder, pictures = written(tmp_path / "0.mkv", film(**known), target)
     assert (encoder.name, encoder.pix_fmt) == (name, pix_fmt)
     assert len(pictures) == 8
-    path = ColourPath(dataclasses.replace(film(**known), colour=encoder.colour))
+    path = ColorConverter(dataclasses.replace(film(**known), color=encoder.color))
     largest = 65535 if film(**known).depth == 16 else 255
     for picture, frame in zip(pictures, drawings(film(**known)), strict=True):
         assert np.abs(path.to_frame(picture).astype(int) - frame).mean() < 0.015 * largest
@@ -104,13 +104,13 @@ def test_what_the_film_has_is_kept(tmp_path, target, known, name, pix_fmt):
         ("a.mp4", {}, "auto"),
         ("a.mp4", {"width": 95, "height": 63}, "h265"),
         ("a.webm", {}, "auto"),
-        ("a.gif", {"colour": Colour(1, 1, 1, 1)}, "auto"),
+        ("a.gif", {"color": ColorInfo(1, 1, 1, 1)}, "auto"),
     ],
 )
 def test_lossless_is_lossless(tmp_path, target, known, codec):
     of = film(**known)
     _, pictures = written(tmp_path / "0.mkv", of, target, Encoding(codec, lossless=not target.endswith("gif")))
-    path = ColourPath(of)
+    path = ColorConverter(of)
     for picture, frame in zip(pictures, drawings(of), strict=True):
         np.testing.assert_array_equal(path.to_frame(picture), frame)
 
@@ -150,20 +150,20 @@ def test_alpha_is_kept_to_the_end(tmp_path):
     encoder, _ = written(tmp_path / "0.mkv", of, "a.webm")
     join(tmp_path / "a.webm", [tmp_path / "0.mkv"], of, RATE, encoder, source=None)
     for picture, frame in zip(decoded(tmp_path / "a.webm"), drawings(of), strict=True):
-        assert np.abs(ColourPath(of).to_frame(picture)[..., 3].astype(int) - frame[..., 3]).mean() < 1.5
+        assert np.abs(ColorConverter(of).to_frame(picture)[..., 3].astype(int) - frame[..., 3]).mean() < 1.5
 
 
-@pytest.mark.parametrize("colour", [Colour(1, 1, 1, 1), Colour(1, 13, 5, 2), Colour(9, 14, 9, 1), Colour()])
-def test_colours_are_tagged_as_the_films(tmp_path, colour):
-    _, pictures = written(tmp_path / "0.mkv", film(colour=colour), "a.mp4")
+@pytest.mark.parametrize("color", [ColorInfo(1, 1, 1, 1), ColorInfo(1, 13, 5, 2), ColorInfo(9, 14, 9, 1), ColorInfo()])
+def test_colors_are_tagged_as_the_films(tmp_path, color):
+    _, pictures = written(tmp_path / "0.mkv", film(color=color), "a.mp4")
     first = pictures[0]
     tags = first.color_primaries, first.color_trc, first.colorspace, first.color_range
-    assert Colour(*map(int, tags)) == colour
+    assert ColorInfo(*map(int, tags)) == color
 
 
 def test_rgb_becomes_what_players_expect(tmp_path):
     encoder, _ = written(tmp_path / "0.mkv", film(pix_fmt="gbrp"), "a.mp4")
-    assert encoder.colour == Colour(1, 1, 6, 1)
+    assert encoder.color == ColorInfo(1, 1, 6, 1)
 
 
 @pytest.mark.parametrize(

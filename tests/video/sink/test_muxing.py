@@ -340,7 +340,7 @@ def with_tags(stream: Any) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm"])
-def test_rotation_shape_of_pixels_and_colours_are_kept(tmp_path, suffix):
+def test_rotation_shape_of_pixels_and_colors_are_kept(tmp_path, suffix):
     source = tmp_path / "old.mp4"
     with av.open(source, "w") as container:
         stream = video(container)

@@ -8,7 +8,7 @@ import pytest
 
 from animeinterp.cli import main
 from animeinterp.cli.video import _default_target
-from animeinterp.io.images import write_picture
+from animeinterp.io.images import write_image
 from support.films import figure, make_film
 
 
@@ -45,7 +45,7 @@ def test_patterns_are_refused_with_advice(name, tmp_path, capsys, monkeypatch):
 def test_tween_numbers_by_itself(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("a", "b"):
-        write_picture(tmp_path / f"{name}.png", figure(0))
+        write_image(tmp_path / f"{name}.png", figure(0))
     code, said = call(capsys, "tween", "a.png", "b.png", "-n", 2, "-o", "mid_%02d.png")
     assert code == 2
     assert "numbered by themselves, so leave the number out" in said
@@ -79,7 +79,7 @@ def test_the_current_folder_has_a_name(source, tmp_path, monkeypatch):
 
 def test_the_advice_of_a_limit_is_an_option_of_video(tmp_path, capsys):
     for number in range(2):
-        write_picture(tmp_path / f"{number}.png", figure(number))
+        write_image(tmp_path / f"{number}.png", figure(number))
     code, said = call(capsys, "video", tmp_path, "-o", tmp_path / "a.mkv", "--max-pixels", 6143)
     assert code == 2
     assert "raise max_pixels (--max-pixels of" in said

@@ -18,14 +18,14 @@ from animeinterp.errors import UsageError
 from animeinterp.video.examine import examined
 from animeinterp.video.job import VideoOptions, interpolate_video
 from animeinterp.video.sink.encoders import Encoding, choose_encoder
-from animeinterp.video.sink.target import output_of
-from animeinterp.video.source.color import ColourPath, is_rgb, matrix_of
-from animeinterp.video.source.info import Colour, Film
+from animeinterp.video.sink.target import plan_output
+from animeinterp.video.source.color import ColorConverter, is_rgb, matrix_of
+from animeinterp.video.source.info import ColorInfo, VideoInfo
 from animeinterp.video.source.reader import Reader, probe
 from animeinterp.video.timeline import grid_of
 
 BT601, BT709, BT2020 = 5, 1, 9
-UNTAGGED = Colour()
+UNTAGGED = ColorInfo()
 Planes = Sequence[np.ndarray]
 
 
@@ -40,13 +40,13 @@ def flat(size: tuple[int, int], *levels: Sequence[int], kind: Any = np.uint8) ->
     return planes
 
 
-def yuv_picture(planes: Planes, pix_fmt: str = "yuv420p", colour: Colour = UNTAGGED) -> av.VideoFrame:
+def yuv_picture(planes: Planes, pix_fmt: str = "yuv420p", color: ColorInfo = UNTAGGED) -> av.VideoFrame:
     picture = av.VideoFrame(planes[0].shape[1], planes[0].shape[0], pix_fmt)
     for plane, values in zip(picture.planes, planes, strict=False):
         samples = np.frombuffer(plane, values.dtype).reshape(-1, plane.line_size // values.itemsize)
         samples[: values.shape[0], : values.shape[1]] = values
-    picture.color_primaries, picture.color_trc = colour.primaries, colour.transfer
-    picture.colorspace, picture.color_range = colour.matrix, colour.range
+    picture.color_primaries, picture.color_trc = color.primaries, color.transfer
+    picture.colorspace, picture.color_range = color.matrix, color.range
     return picture
 
 
@@ -60,7 +60,7 @@ def planes_of(picture: av.VideoFrame) -> list[np.ndarray]:
 
 
 def yuv_film(
-    path: Path, frames: Sequence[Planes], pix_fmt: str = "yuv420p", colour: Colour = UNTAGGED, **options: str
+    path: Path, frames: Sequence[Planes], pix_fmt: str = "yuv420p", color: ColorInfo = UNTAGGED, **options: str
 ) -> Path:
     """A film, FFV1, of exactly these numbers and tags."""
     with av.open(path, "w") as container:
@@ -68,49 +68,49 @@ def yuv_film(
         stream.height, stream.width = frames[0][0].shape
         stream.pix_fmt = pix_fmt
         context = stream.codec_context
-        context.color_primaries, context.color_trc = colour.primaries, colour.transfer
-        context.colorspace, context.color_range = colour.matrix, colour.range
+        context.color_primaries, context.color_trc = color.primaries, color.transfer
+        context.colorspace, context.color_range = color.matrix, color.range
         for number, planes in enumerate(frames):
-            picture = yuv_picture(planes, pix_fmt, colour)
+            picture = yuv_picture(planes, pix_fmt, color)
             picture.pts, picture.time_base = number, Fraction(1, 12)
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     return path
 
 
-def film(**known: Any) -> Film:
+def film(**known: Any) -> VideoInfo:
     usual = {"rate": Fraction(24), "start": Fraction(0), "duration": Fraction(1), "frames": 24, "pix_fmt": "yuv420p"}
-    return Film(**{"path": Path("film.mkv"), "width": 96, "height": 64} | usual | known)
+    return VideoInfo(**{"path": Path("film.mkv"), "width": 96, "height": 64} | usual | known)
 
 
 @pytest.mark.parametrize(
     ("size", "tags", "expected"),
     [
-        ((720, 576), Colour(), BT601),
-        ((1278, 718), Colour(), BT601),
-        ((960, 720), Colour(), BT709),
-        ((1280, 536), Colour(), BT709),
-        ((1920, 1080), Colour(5, 6, 2, 1), BT709),
-        ((640, 480), Colour(1, 2, 2, 1), BT709),
-        ((640, 480), Colour(2, 1, 2, 1), BT709),
-        ((640, 480), Colour(9, 2, 2, 1), BT2020),
-        ((3840, 2160), Colour(2, 16, 2, 1), BT2020),
-        ((1920, 1080), Colour(2, 18, 2, 1), BT2020),
-        ((1920, 1080), Colour(1, 1, 6, 1), BT601),
-        ((1920, 1080), Colour(9, 16, 5, 1), BT601),
-        ((640, 480), Colour(6, 6, 1, 1), BT709),
-        ((640, 480), Colour(2, 2, 4, 1), 4),
-        ((640, 480), Colour(2, 2, 7, 1), 7),
-        ((1920, 1080), Colour(9, 16, 10, 1), BT2020),
-        ((1920, 1080), Colour(2, 2, 0, 1), BT709),
-        ((1920, 1080), Colour(2, 2, 8, 1), BT709),
-        ((640, 480), Colour(2, 2, 14, 1), BT601),
-        ((640, 480), Colour(2, 2, 200, 1), BT601),
-        ((640, 480), Colour(1, 2, 12, 1), BT709),
+        ((720, 576), ColorInfo(), BT601),
+        ((1278, 718), ColorInfo(), BT601),
+        ((960, 720), ColorInfo(), BT709),
+        ((1280, 536), ColorInfo(), BT709),
+        ((1920, 1080), ColorInfo(5, 6, 2, 1), BT709),
+        ((640, 480), ColorInfo(1, 2, 2, 1), BT709),
+        ((640, 480), ColorInfo(2, 1, 2, 1), BT709),
+        ((640, 480), ColorInfo(9, 2, 2, 1), BT2020),
+        ((3840, 2160), ColorInfo(2, 16, 2, 1), BT2020),
+        ((1920, 1080), ColorInfo(2, 18, 2, 1), BT2020),
+        ((1920, 1080), ColorInfo(1, 1, 6, 1), BT601),
+        ((1920, 1080), ColorInfo(9, 16, 5, 1), BT601),
+        ((640, 480), ColorInfo(6, 6, 1, 1), BT709),
+        ((640, 480), ColorInfo(2, 2, 4, 1), 4),
+        ((640, 480), ColorInfo(2, 2, 7, 1), 7),
+        ((1920, 1080), ColorInfo(9, 16, 10, 1), BT2020),
+        ((1920, 1080), ColorInfo(2, 2, 0, 1), BT709),
+        ((1920, 1080), ColorInfo(2, 2, 8, 1), BT709),
+        ((640, 480), ColorInfo(2, 2, 14, 1), BT601),
+        ((640, 480), ColorInfo(2, 2, 200, 1), BT601),
+        ((640, 480), ColorInfo(1, 2, 12, 1), BT709),
     ],
 )
 def test_the_matrix_is_the_one_that_players_take(size, tags, expected):
-    assert matrix_of(film(width=size[0], height=size[1], colour=tags)) == expected
+    assert matrix_of(film(width=size[0], height=size[1], color=tags)) == expected
 
 
 @pytest.mark.parametrize("size", [(1280, 64), (96, 720), (96, 64)])
@@ -118,7 +118,7 @@ def test_untagged_is_read_as_the_size_says(tmp_path, size):
     planes = flat(size, (140, 90, 180), (60, 150, 100))
     tag = BT709 if max(size[0] / 1280, size[1] / 720) >= 1 else 6
     tagged, untagged = (
-        next(iter(Reader(probe(yuv_film(tmp_path / f"{matrix}.mkv", [planes], colour=Colour(matrix=matrix)))))).frame
+        next(iter(Reader(probe(yuv_film(tmp_path / f"{matrix}.mkv", [planes], color=ColorInfo(matrix=matrix)))))).frame
         for matrix in (tag, 2)
     )
     np.testing.assert_array_equal(tagged, untagged)
@@ -131,34 +131,34 @@ def test_untagged_is_read_as_the_size_says(tmp_path, size):
 @pytest.mark.parametrize(
     ("size", "tags", "side", "expected"),
     [
-        ((640, 64), Colour(), False, Colour()),
-        ((1280, 64), Colour(), False, Colour()),
-        ((640, 64), Colour(), True, Colour(matrix=6)),  # players would take 1280 px for HD
-        ((320, 64), Colour(), True, Colour()),
-        ((1280, 64), Colour(), True, Colour()),
-        ((640, 64), Colour(1, 1, 2, 1), True, Colour(1, 1, 2, 1)),
-        ((640, 64), Colour(6, 6, 6, 1), True, Colour(6, 6, 6, 1)),
-        ((640, 64), Colour(2, 2, 0, 1), False, Colour(2, 2, 6, 1)),
+        ((640, 64), ColorInfo(), False, ColorInfo()),
+        ((1280, 64), ColorInfo(), False, ColorInfo()),
+        ((640, 64), ColorInfo(), True, ColorInfo(matrix=6)),  # players would take 1280 px for HD
+        ((320, 64), ColorInfo(), True, ColorInfo()),
+        ((1280, 64), ColorInfo(), True, ColorInfo()),
+        ((640, 64), ColorInfo(1, 1, 2, 1), True, ColorInfo(1, 1, 2, 1)),
+        ((640, 64), ColorInfo(6, 6, 6, 1), True, ColorInfo(6, 6, 6, 1)),
+        ((640, 64), ColorInfo(2, 2, 0, 1), False, ColorInfo(2, 2, 6, 1)),
     ],
 )
 def test_the_new_film_is_read_as_the_old_one(tmp_path, size, tags, side, expected):
-    old = probe(yuv_film(tmp_path / "old.mkv", [flat(size, (140, 90, 180))], colour=tags))
-    assert old.colour == tags
-    output = output_of(Path("new.mp4"), old, grid_of(old.rate), Encoding(), "drop", compare="side" if side else None)
+    old = probe(yuv_film(tmp_path / "old.mkv", [flat(size, (140, 90, 180))], color=tags))
+    assert old.color == tags
+    output = plan_output(Path("new.mp4"), old, grid_of(old.rate), Encoding(), "drop", compare="side" if side else None)
     assert output.encoder is not None
-    assert output.encoder.colour == expected
-    assert matrix_of(dataclasses.replace(output.film, colour=expected, matrix=0)) == matrix_of(old)
+    assert output.encoder.color == expected
+    assert matrix_of(dataclasses.replace(output.film, color=expected, matrix=0)) == matrix_of(old)
 
 
 @pytest.mark.parametrize(
     ("size", "expected"), [((96, 64), 6), ((1278, 718), 6), ((1280, 64), 1), ((96, 720), 1), ((1920, 1080), 1)]
 )
-@pytest.mark.parametrize("known", [{"pix_fmt": "gbrp"}, {"pix_fmt": "bgra", "colour": Colour(1, 13, 0, 2)}])
+@pytest.mark.parametrize("known", [{"pix_fmt": "gbrp"}, {"pix_fmt": "bgra", "color": ColorInfo(1, 13, 0, 2)}])
 def test_rgb_is_tagged_with_the_matrix_that_was_used(size, expected, known):
     old = film(width=size[0], height=size[1], **known)
-    colour = choose_encoder(Path("a.mp4"), old, Encoding()).colour
-    assert (colour.primaries, colour.matrix, colour.range) == (1, expected, 1)
-    assert matrix_of(old) == matrix_of(film(width=size[0], height=size[1], colour=colour))
+    color = choose_encoder(Path("a.mp4"), old, Encoding()).color
+    assert (color.primaries, color.matrix, color.range) == (1, expected, 1)
+    assert matrix_of(old) == matrix_of(film(width=size[0], height=size[1], color=color))
 
 
 @pytest.mark.parametrize("pix_fmt", ["gbrp", "bgra", "rgb24", "bgr0", "0rgb", "gbrap16le", "x2rgb10le", "pal8", "bgr8"])
@@ -171,11 +171,11 @@ def test_yuv_is_told_from_rgb(pix_fmt):
     assert not is_rgb(pix_fmt)
 
 
-@pytest.mark.parametrize("tags", [Colour(range=2), Colour(1, 1, 1, 2), Colour(1, 1, 5, 2)])
+@pytest.mark.parametrize("tags", [ColorInfo(range=2), ColorInfo(1, 1, 1, 2), ColorInfo(1, 1, 5, 2)])
 def test_chroma_of_the_full_range_comes_back_exactly(tags):
     levels = [(y, u, v) for y, u, v in np.random.default_rng(0).integers([90, 110, 110], [160, 146, 146], (24, 3))]
-    picture = yuv_picture(flat((384, 32), *levels), colour=tags)
-    path = ColourPath(film(width=384, height=32, colour=tags))
+    picture = yuv_picture(flat((384, 32), *levels), color=tags)
+    path = ColorConverter(film(width=384, height=32, color=tags))
     back = path.to_picture(path.to_frame(picture), "yuv420p")
     for new, old in zip(planes_of(back), planes_of(picture), strict=True):
         share = old.shape[1] // 24  # chroma is interpolated between the stripes
@@ -185,12 +185,12 @@ def test_chroma_of_the_full_range_comes_back_exactly(tags):
 
 def test_gray_of_the_limited_range_is_not_squeezed(tmp_path):
     ramp = np.tile(np.arange(16, 236, dtype=np.uint8), (64, 1))
-    old = probe(yuv_film(tmp_path / "a.mkv", [[ramp]], "gray", Colour(range=1)))
+    old = probe(yuv_film(tmp_path / "a.mkv", [[ramp]], "gray", ColorInfo(range=1)))
     frame = next(iter(Reader(old))).frame
     assert (frame[0, 0, 0], frame[0, -1, 0]) == (0, 255)
-    luma = planes_of(ColourPath(old).to_picture(frame, "yuv420p"))[0]
+    luma = planes_of(ColorConverter(old).to_picture(frame, "yuv420p"))[0]
     np.testing.assert_array_equal(luma, ramp)
-    full = probe(yuv_film(tmp_path / "b.mkv", [[ramp]], "gray", Colour(range=2)))
+    full = probe(yuv_film(tmp_path / "b.mkv", [[ramp]], "gray", ColorInfo(range=2)))
     np.testing.assert_array_equal(next(iter(Reader(full))).frame[..., 0], ramp)
 
 
@@ -209,20 +209,20 @@ def test_chroma_stays_where_it_lies(tmp_path):
     read = examined(old, Path("new.mp4"), Encoding())
     assert (old.sited, read.sited) == (True, False)
     assert examined(old, Path("folder"), Encoding()) == old
-    new = planes_of(ColourPath(read).to_picture(next(iter(Reader(read))).frame, "yuv420p"))
+    new = planes_of(ColorConverter(read).to_picture(next(iter(Reader(read))).frame, "yuv420p"))
     for plane, kept in zip(new[1:], planes[1:], strict=True):
         shift = plane[4:-4, 4:-4].astype(float) - kept[4:-4, 4:-4]
         assert abs(shift.mean()) < 0.15  # levels; half a pixel is half of one
 
 
 def test_tags_that_change_within_a_film_are_heeded():
-    old = film(colour=Colour(1, 1, 1, 1))
-    path = ColourPath(old)
+    old = film(color=ColorInfo(1, 1, 1, 1))
+    path = ColorConverter(old)
     planes = flat((96, 64), (140, 90, 180))
-    expected = ColourPath(film(colour=Colour(6, 6, 6, 1))).to_frame(yuv_picture(planes))
-    np.testing.assert_array_equal(path.to_frame(yuv_picture(planes, colour=Colour(6, 6, 6, 1))), expected)
+    expected = ColorConverter(film(color=ColorInfo(6, 6, 6, 1))).to_frame(yuv_picture(planes))
+    np.testing.assert_array_equal(path.to_frame(yuv_picture(planes, color=ColorInfo(6, 6, 6, 1))), expected)
     assert np.abs(path.to_frame(yuv_picture(planes)).astype(int) - expected).max() > 5
-    full = path.to_frame(yuv_picture(flat((96, 64), (255, 128, 128)), colour=Colour(1, 1, 1, 2)))
+    full = path.to_frame(yuv_picture(flat((96, 64), (255, 128, 128)), color=ColorInfo(1, 1, 1, 2)))
     assert full.min() == 255
 
 
@@ -263,7 +263,7 @@ def moving(pix_fmt: str = "yuv420p", count: int = 4) -> list[list[np.ndarray]]:
     ],
 )
 def test_luma_outside_the_range_survives_in_shown_and_drawn_frames(tmp_path, interpolator, pix_fmt, target, asked):
-    source = yuv_film(tmp_path / "old.mkv", moving(pix_fmt), pix_fmt, Colour(1, 1, 1, 1))
+    source = yuv_film(tmp_path / "old.mkv", moving(pix_fmt), pix_fmt, ColorInfo(1, 1, 1, 1))
     tally = interpolate_video(
         source, tmp_path / target, VideoOptions(encoding=asked, cuts="1000"), interpolator=interpolator
     )
@@ -288,9 +288,9 @@ def test_luma_outside_the_range_survives_in_shown_and_drawn_frames(tmp_path, int
 def test_tinted_luma_outside_the_range_survives_too(pix_fmt, level, matrix):
     scale = SCALES[pix_fmt]
     kind = np.uint8 if scale == 1 else np.uint16
-    colour = Colour(matrix=matrix, range=1)
-    path = ColourPath(film(pix_fmt=pix_fmt, colour=colour, headroom=True, depth=8 if scale == 1 else 16))
-    picture = yuv_picture(flat((96, 64), np.array(level) * scale, kind=kind), pix_fmt, colour)
+    color = ColorInfo(matrix=matrix, range=1)
+    path = ColorConverter(film(pix_fmt=pix_fmt, color=color, headroom=True, depth=8 if scale == 1 else 16))
+    picture = yuv_picture(flat((96, 64), np.array(level) * scale, kind=kind), pix_fmt, color)
     luma, *chroma = planes_of(path.to_picture(path.to_frame(picture), pix_fmt))
     assert np.abs(luma.astype(int) - level[0] * scale).max() <= scale
     for plane, value in zip(chroma, level[1:], strict=True):  # less of the tint, but none of another
@@ -300,24 +300,24 @@ def test_tinted_luma_outside_the_range_survives_too(pix_fmt, level, matrix):
 def test_a_film_within_the_range_takes_the_usual_way(tmp_path):
     planes = flat((96, 64), (16, 128, 128), (60, 120, 140), (235, 128, 128))
     planes[0][::32, ::48] = 11  # what encoders do at outlines
-    old = probe(yuv_film(tmp_path / "a.mkv", [planes] * 3, colour=Colour(1, 1, 1, 1)))
+    old = probe(yuv_film(tmp_path / "a.mkv", [planes] * 3, color=ColorInfo(1, 1, 1, 1)))
     assert not examined(old, Path("new.mp4"), Encoding()).headroom
 
 
 @pytest.mark.parametrize(
-    ("level", "colour", "pix_fmt", "expected"),
+    ("level", "color", "pix_fmt", "expected"),
     [
-        (246, Colour(), "yuv420p", True),
-        (6, Colour(1, 1, 1, 1), "yuv420p", True),
-        (246, Colour(1, 1, 1, 2), "yuv420p", False),
-        (246, Colour(range=1), "gray", True),
-        (246, Colour(), "gray", False),
+        (246, ColorInfo(), "yuv420p", True),
+        (6, ColorInfo(1, 1, 1, 1), "yuv420p", True),
+        (246, ColorInfo(1, 1, 1, 2), "yuv420p", False),
+        (246, ColorInfo(range=1), "gray", True),
+        (246, ColorInfo(), "gray", False),
     ],
 )
-def test_headroom_is_made_for_films_that_need_it(tmp_path, level, colour, pix_fmt, expected):
+def test_headroom_is_made_for_films_that_need_it(tmp_path, level, color, pix_fmt, expected):
     usual, planes = flat((96, 64), (100, 120, 140)), flat((96, 64), (100, 120, 140))
     planes[0][10:15, 10:15] = level  # in one frame alone, and not the first
-    source = yuv_film(tmp_path / "a.mkv", [usual, usual, planes, usual], pix_fmt, colour)
+    source = yuv_film(tmp_path / "a.mkv", [usual, usual, planes, usual], pix_fmt, color)
     assert examined(probe(source), Path("new.mp4"), Encoding()).headroom is expected
     assert not examined(probe(source), Path("new.gif"), Encoding()).headroom
     assert not examined(probe(source), Path("folder"), Encoding()).headroom
@@ -383,16 +383,18 @@ def test_opaque_in_16_bits_is_255_in_8(tmp_path, alpha, expected):
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265", "vp9", "av1"])
-@pytest.mark.parametrize("tags", [Colour(2, 2, 200, 1), Colour(2, 2, 3, 1), Colour(22, 18, 9, 1), Colour(200, 2, 6, 1)])
+@pytest.mark.parametrize(
+    "tags", [ColorInfo(2, 2, 200, 1), ColorInfo(2, 2, 3, 1), ColorInfo(22, 18, 9, 1), ColorInfo(200, 2, 6, 1)]
+)
 def test_tags_that_an_encoder_refuses_do_not_stop_it(codec, tags):
-    encoder = choose_encoder(Path("a.mkv"), film(colour=tags), Encoding(codec))
+    encoder = choose_encoder(Path("a.mkv"), film(color=tags), Encoding(codec))
     assert encoder.pix_fmt == "yuv420p"
-    assert encoder.colour.matrix == (2 if tags.matrix in (3, 200) else tags.matrix)
+    assert encoder.color.matrix == (2 if tags.matrix in (3, 200) else tags.matrix)
 
 
 @pytest.mark.parametrize(("matrix", "expected"), [(8, 1), (14, 1), (1, 0), (2, 0), (10, 0), (0, 0)])
 def test_a_matrix_that_cannot_become_rgb_is_said(tmp_path, matrix, expected):
-    old = probe(yuv_film(tmp_path / "a.mkv", [flat((96, 64), (140, 90, 180))], colour=Colour(matrix=matrix)))
+    old = probe(yuv_film(tmp_path / "a.mkv", [flat((96, 64), (140, 90, 180))], color=ColorInfo(matrix=matrix)))
     assert len(examined(old, Path("new.gif"), Encoding()).notes) == expected
     assert len(examined(old, Path("new.mkv"), Encoding(lossless=True)).notes) == expected
     assert len(examined(old, Path("new.mp4"), Encoding()).notes) == 0

@@ -52,7 +52,7 @@ def pitches(wave: np.ndarray) -> list[int]:
         ([[(1.25, 0.25), (0.25, 0.25), (0.25, 0.25)]], [2400, 800, 800]),
         ([[(0, 0.75)], [(0.5, 0.25), (2.25, 0.5)]], [1200, 4000, 4400]),
     ],
-    ids=["two pieces", "from within", "repeated", "sound alone"],
+    ids=["two segments", "from within", "repeated", "sound alone"],
 )
 def test_what_an_edit_list_hides_is_not_copied(steps, tmp_path, suffix, edits, expected):
     source = with_edits(steps, tmp_path / "source.mp4", *edits)

@@ -11,7 +11,7 @@ from PIL import Image
 from animeinterp.errors import FileError, FrameError
 from animeinterp.frame import Mode, mode_of, widened
 from animeinterp.io.image_header import read_header
-from animeinterp.io.images import read_pair, read_picture, write_picture
+from animeinterp.io.images import read_image, read_pair, write_image
 from animeinterp.video.source.folder import folder_frames, probe_folder
 from animeinterp.video.source.numbering import number_frames
 from support.films import figure
@@ -27,7 +27,7 @@ def places(tmp_path, *names: str, rate: int = 24) -> list[tuple[int, str]]:
 
 def filled(folder, **frames: np.ndarray):
     for name, frame in frames.items():
-        write_picture(folder / f"{name.strip('_')}.png", frame)
+        write_image(folder / f"{name.strip('_')}.png", frame)
     return folder
 
 
@@ -161,7 +161,7 @@ def test_sizes_that_differ_are_refused_before_the_work(tmp_path):
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".tif", ".jpg"])
 def test_files_that_are_cut_short_are_named_before_the_work(tmp_path, suffix):
     for number in range(3):
-        write_picture(tmp_path / f"{number}{suffix}", figure(number))
+        write_image(tmp_path / f"{number}{suffix}", figure(number))
     whole = (tmp_path / f"2{suffix}").read_bytes()
     assert probe_folder(tmp_path, None, LIMIT).frames == 3
     (tmp_path / f"2{suffix}").write_bytes(whole[: len(whole) // 2])
@@ -189,7 +189,7 @@ def test_every_frame_is_looked_at_before_the_work(tmp_path, fault):
 
 def test_no_pixel_is_decoded_to_describe_a_folder(tmp_path, monkeypatch):
     filled(tmp_path, _1=figure(0), _2=in_mode(DEEP))
-    write_picture(tmp_path / "3.webp", figure(0))
+    write_image(tmp_path / "3.webp", figure(0))
     monkeypatch.setattr("animeinterp.video.source.folder.read_picture", lambda *_: pytest.fail("decoded"))
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda *_: pytest.fail("decoded"))
     assert probe_folder(tmp_path, None, LIMIT).mode == DEEP
@@ -230,23 +230,23 @@ def test_headers_say_what_is_read(tmp_path):
         saved(tmp_path / f"turned{suffix}", rgb, exif=turned)
     for mode in (GRAY, COLOR, CLEAR, DEEP, Mode(False, True, 8), Mode(False, False, 16), Mode(True, True, 16)):
         for suffix in (".png", ".tif"):
-            write_picture(tmp_path / f"{mode.channels}x{mode.depth}{suffix}", in_mode(mode))
-    write_picture(tmp_path / "la16.png", in_mode(Mode(False, True, 16)))
+            write_image(tmp_path / f"{mode.channels}x{mode.depth}{suffix}", in_mode(mode))
+    write_image(tmp_path / "la16.png", in_mode(Mode(False, True, 16)))
     for path in sorted(tmp_path.iterdir()):
-        header, frame = read_header(path, LIMIT), read_picture(path, LIMIT).pixels
+        header, frame = read_header(path, LIMIT), read_image(path, LIMIT).pixels
         assert ((header.height, header.width), header.mode) == (frame.shape[:2], mode_of(frame)), path.name
         assert header.complete, path.name
 
 
 def test_pairs_are_widened_and_keep_a_profile_that_fits(tmp_path):
-    from animeinterp.io.images import Picture
+    from animeinterp.io.images import LoadedImage
 
     gray, color = in_mode(GRAY), in_mode(DEEP, 4)
-    write_picture(tmp_path / "a.png", gray, Picture(gray, "PNG", b"of gray"))
-    write_picture(tmp_path / "b.png", color, Picture(color, "PNG", b"of color"))
+    write_image(tmp_path / "a.png", gray, LoadedImage(gray, "PNG", b"of gray"))
+    write_image(tmp_path / "b.png", color, LoadedImage(color, "PNG", b"of color"))
     first, second = read_pair(tmp_path / "a.png", tmp_path / "b.png", LIMIT)
     assert mode_of(first.pixels) == mode_of(second.pixels) == DEEP
     assert first.icc == second.icc == b"of color"
-    write_picture(tmp_path / "c.png", figure(0, (96, 80)))
+    write_image(tmp_path / "c.png", figure(0, (96, 80)))
     with pytest.raises(FrameError, match="expected the same size"):
         read_pair(tmp_path / "a.png", tmp_path / "c.png", LIMIT)

@@ -17,7 +17,7 @@ from animeinterp.interpolator import load_interpolator
 from animeinterp.video.cadence.drawings import Drawing
 from animeinterp.video.job import VideoOptions, interpolate_video
 from animeinterp.video.sink.encoders import Encoding
-from animeinterp.video.sink.target import output_of
+from animeinterp.video.sink.target import plan_output
 from animeinterp.video.source.geometry import upright, upright_film
 from animeinterp.video.source.reader import Reader, probe
 from animeinterp.video.timeline import Grid
@@ -126,8 +126,8 @@ def test_sizes_are_checked_as_they_are_written(tmp_path):
     film = replace(probe(film_of(tmp_path / "in.mp4")), aspect=Fraction(400))
     for target in ("out", "out.gif"):
         with pytest.raises(FrameError, match="38400x64"):
-            output_of(tmp_path / target, film, Grid(Fraction(24)), Encoding(), "drop")
-    assert output_of(tmp_path / "out.mkv", film, Grid(Fraction(24)), Encoding(), "drop").film.width == 96
+            plan_output(tmp_path / target, film, Grid(Fraction(24)), Encoding(), "drop")
+    assert plan_output(tmp_path / "out.mkv", film, Grid(Fraction(24)), Encoding(), "drop").film.width == 96
 
 
 @pytest.mark.parametrize(("quarters", "hflip", "vflip"), [(1, 0, 0), (3, 1, 0), (0, 1, 0)])

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from animeinterp.errors import FileError, UsageError
-from animeinterp.io.images import write_picture
-from animeinterp.video.source.color import ColourPath
-from animeinterp.video.source.info import Colour
+from animeinterp.io.images import write_image
+from animeinterp.video.source.color import ColorConverter
+from animeinterp.video.source.info import ColorInfo
 from animeinterp.video.source.reader import Reader, probe
 from support.films import difference, figure, make_film
 
@@ -64,19 +64,19 @@ def test_ten_bits_stay_ten_bits(tmp_path):
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "gbrp"])
-@pytest.mark.parametrize("colour", [Colour(), Colour(1, 1, 1, 1), Colour(9, 16, 9, 1), Colour(6, 6, 5, 2)])
-def test_the_way_there_and_back_changes_next_to_nothing(pix_fmt, colour, tmp_path):
+@pytest.mark.parametrize("color", [ColorInfo(), ColorInfo(1, 1, 1, 1), ColorInfo(9, 16, 9, 1), ColorInfo(6, 6, 5, 2)])
+def test_the_way_there_and_back_changes_next_to_nothing(pix_fmt, color, tmp_path):
     """The bar is half a step of 255; the way out is the same for frames of the source and new ones."""
     picture = av.VideoFrame.from_ndarray(figure(5, (160, 96)), format="rgb24").reformat(format=pix_fmt)
     if pix_fmt != "gbrp":
-        picture.color_range = colour.range or 1
+        picture.color_range = color.range or 1
     film = replace(
         probe(make_film(tmp_path / "a.mkv", figures(2, (160, 96)))),
         pix_fmt=pix_fmt,
-        colour=colour,
+        color=color,
         depth=16 if "10" in pix_fmt else 8,
     )
-    path = ColourPath(film)
+    path = ColorConverter(film)
     back = path.to_picture(path.to_frame(picture), pix_fmt)
     kind, step = (np.uint16, 4) if "10" in pix_fmt else (np.uint8, 1)
     samples = [
@@ -174,7 +174,7 @@ def test_interlaced_films_are_refused_with_advice_or_made_whole(tmp_path):
 
 def test_a_folder_of_frames_is_a_film_in_the_order_of_its_numbers(tmp_path):
     for number in (8, 9, 10):
-        write_picture(tmp_path / f"f{number}.png", figure(number))
+        write_image(tmp_path / f"f{number}.png", figure(number))
     film = probe(tmp_path, rate=Fraction(12))
     assert (film.rate, film.frames, film.duration) == (12, 3, Fraction(1, 4))
     shown = list(Reader(film))
@@ -185,8 +185,8 @@ def test_a_folder_of_frames_is_a_film_in_the_order_of_its_numbers(tmp_path):
 def test_folders_without_frames_or_with_unlike_ones_are_refused(tmp_path):
     with pytest.raises(FileError, match="no pictures"):
         probe(tmp_path)
-    write_picture(tmp_path / "1.png", figure(0))
-    write_picture(tmp_path / "2.png", figure(0, (96, 80)))
+    write_image(tmp_path / "1.png", figure(0))
+    write_image(tmp_path / "2.png", figure(0, (96, 80)))
     with pytest.raises(FileError, match="make them alike"):
         probe(tmp_path)
 

@@ -12,7 +12,7 @@ import pytest
 
 from animeinterp.cli import main
 from animeinterp.errors import UsageError
-from animeinterp.video.cadence.drawings import drawings
+from animeinterp.video.cadence.drawings import find_drawings
 from animeinterp.video.source.probe import probe
 from animeinterp.video.source.reader import Reader
 from animeinterp.video.source.telecine import FieldCount
@@ -221,4 +221,4 @@ def test_repeated_frames_make_no_fields_and_the_right_drawings(tmp_path, pattern
     film = probe(write(tmp_path / "r.mkv", frames, Fraction(60 if len(pattern) == 2 else 30)))
     assert film.fields == "progressive"
     reader = Reader(film)
-    assert len(list(drawings(iter(reader), lambda: reader.end))) == 12
+    assert len(list(find_drawings(iter(reader), lambda: reader.end))) == 12
