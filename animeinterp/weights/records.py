@@ -74,8 +74,7 @@ CEL = ModelRecord(
 CEL_FAST = replace(
     CEL,
     name="cel-fast",
-    summary="`cel` with less than half the work: segments are only shifted, and motion is looked for in a smaller
-    frame",
+    summary="`cel` with less than half the work: segments are only shifted, and motion is found in smaller frames",
     scores=(
         Score("development set", "PSNR", 28.44, "measured"),
         Score("development set", "SSIM", 0.949, "measured"),
