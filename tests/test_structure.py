@@ -54,6 +54,7 @@ def test_the_core_knows_nothing_of_what_surrounds_it(folder):
     allowed = {
         "animeinterp.errors",
         "animeinterp.runtime",
+        "animeinterp.flow",
         "animeinterp.config",
         f"animeinterp.{folder}",
     }

@@ -267,7 +267,7 @@ def test_a_folder_whose_frames_break_off_keeps_what_was_found(tmp_path):
 
 
 def test_a_full_disk_leaves_no_half_triplet(films, tmp_path, monkeypatch):
-    write, calls = building.write_picture, []
+    write, calls = building.write_image, []
 
     def full(path, frame):
         calls.append(path)
@@ -275,7 +275,7 @@ def test_a_full_disk_leaves_no_half_triplet(films, tmp_path, monkeypatch):
             raise FileError(f"cannot write {path}: no space")
         write(path, frame)
 
-    monkeypatch.setattr(building, "write_picture", full)
+    monkeypatch.setattr(building, "write_image", full)
     with pytest.raises(FileError, match="no space"):
         build(films[:1], tmp_path / "mine", OPTIONS)
     assert names(tmp_path / "mine") == ["on_twos_000000"] == names(annotations_of(tmp_path / "mine"))

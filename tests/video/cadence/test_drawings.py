@@ -56,7 +56,7 @@ def test_a_drawing_knows_when_it_appears_ends_and_is_followed():
         (7, at[7], at[7], at[8], True),
     ]
     assert all(drawing.frame is frames[drawing.number] for drawing in found)
-    assert report == CadenceReport(frames=8, find_drawings=4, ones=1, twos=2, threes=1, repeats=4, cuts=2)
+    assert report == CadenceReport(frames=8, drawings=4, ones=1, twos=2, threes=1, repeats=4, cuts=2)
 
 
 @pytest.mark.parametrize("crf", [16, 23, 30])

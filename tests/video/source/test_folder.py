@@ -190,7 +190,7 @@ def test_every_frame_is_looked_at_before_the_work(tmp_path, fault):
 def test_no_pixel_is_decoded_to_describe_a_folder(tmp_path, monkeypatch):
     filled(tmp_path, _1=figure(0), _2=in_mode(DEEP))
     write_image(tmp_path / "3.webp", figure(0))
-    monkeypatch.setattr("animeinterp.video.source.folder.read_picture", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr("animeinterp.video.source.folder.read_image", lambda *_: pytest.fail("decoded"))
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda *_: pytest.fail("decoded"))
     assert probe_folder(tmp_path, None, LIMIT).mode == DEEP
 
