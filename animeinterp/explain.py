@@ -20,13 +20,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from animeinterp.flow import _hues, flow_to_color
-from animeinterp.frame import Frame, describe, has_alpha, rgb8
+from animeinterp.frame import Frame, RGBImage, describe, has_alpha, rgb8
 
 if TYPE_CHECKING:
     from animeinterp.interpolator import Interpolator
     from animeinterp.motion import Analysis, Motion
 
-Picture = NDArray[np.uint8]  # (H, W, 3) RGB
 
 _WIDTH, _MARGIN, _GAP, _LABEL, _COLUMNS = 2400, 40, 24, 44, 4
 _CELL = (_WIDTH - 2 * _MARGIN - (_COLUMNS - 1) * _GAP) // _COLUMNS
@@ -36,11 +35,11 @@ _PAPER, _EDGE, _INK, _FAINT, _ACCENT = "#f7f7f9", "#c9c9d0", "#1c1c24", "#6b6b78
 @dataclass(frozen=True, slots=True, eq=False)
 class _Panel:
     title: str
-    picture: Picture
+    picture: RGBImage
     time: str = ""
 
 
-def explain_motion(interpolator: Interpolator, motion: Motion, t: float) -> Picture:
+def explain_motion(interpolator: Interpolator, motion: Motion, t: float) -> RGBImage:
     """Render the frame at t in [0, 1] and draw the sheet of how it came about."""
     started = time.perf_counter()
     warped = interpolator.warped(motion, t)
@@ -52,7 +51,7 @@ def explain_motion(interpolator: Interpolator, motion: Motion, t: float) -> Pict
 
 def explain(
     motion: Motion, t: float, warped: tuple[Frame, Frame], result: Frame, seconds: Mapping[str, float]
-) -> Picture:
+) -> RGBImage:
     """Draw the sheet.
 
     motion: the pair's. t: the new frame's time. warped: both frames warped to t alone. result: the new frame.
@@ -138,7 +137,7 @@ def _flow_radius(motion: Motion) -> float:
     return next(step * power for step in (1, 2, 3, 4, 5, 6, 8, 10) if step * power >= wanted)
 
 
-def _match_colors(motion: Motion) -> tuple[Picture, Picture]:
+def _match_colors(motion: Motion) -> tuple[RGBImage, RGBImage]:
     """Colors of the segments of both frames: the same for a matched pair, grays for the others."""
     count0, count1 = len(motion.analysis0.segments), len(motion.analysis1.segments)
     grays = [150 + 60 * (np.arange(n) * 7 % 4)[:, None].repeat(3, 1) // 3 for n in (count0, count1)]
@@ -148,18 +147,18 @@ def _match_colors(motion: Motion) -> tuple[Picture, Picture]:
     return colors0, colors1
 
 
-def _fill(analysis: Analysis, colors: Picture) -> Picture:
+def _fill(analysis: Analysis, colors: RGBImage) -> RGBImage:
     """The segments in the given colors, the lines of the drawing dark."""
-    picture: Picture = colors[analysis.segments.labels]
+    picture: RGBImage = colors[analysis.segments.labels]
     picture[analysis.segments.fillable == 0] //= 3
     return picture
 
 
-def _gray(plane: NDArray[np.uint8]) -> Picture:
+def _gray(plane: NDArray[np.uint8]) -> RGBImage:
     return np.stack([plane] * 3, axis=2)
 
 
-def _visible(frame: Frame) -> Picture:
+def _visible(frame: Frame) -> RGBImage:
     """A frame to look at; where it is transparent a chequered ground shows."""
     if not has_alpha(frame):
         return rgb8(frame)
@@ -169,7 +168,7 @@ def _visible(frame: Frame) -> Picture:
     opaque[..., -1] = 65535 if deep else 255
     y, x = np.indices(frame.shape[:2]) // 12
     ground = np.where((x + y) % 2, 205, 235)[..., None]
-    picture: Picture = np.rint(rgb8(opaque) * alpha + ground * (1 - alpha)).astype(np.uint8)
+    picture: RGBImage = np.rint(rgb8(opaque) * alpha + ground * (1 - alpha)).astype(np.uint8)
     return picture
 
 

@@ -9,9 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from animeinterp.frame import RGBImage
 from animeinterp.runtime.jit import cached_njit
-
-Picture = NDArray[np.uint8]
 
 Effort = Literal["medium", "fast"]
 
@@ -91,7 +90,7 @@ _WHEEL_HUES = (
 )
 
 
-def flow_to_color(flow: NDArray[np.floating], radius: float) -> Picture:
+def flow_to_color(flow: NDArray[np.floating], radius: float) -> RGBImage:
     """Flow as colors: hue = direction, white = no motion, full color = `radius` px, darker = beyond it.
 
     flow: (2, H, W), x first, px. radius: px, > 0. Returns uint8 RGB (H, W, 3). Colors of Baker et al. 2011.
@@ -108,13 +107,13 @@ def flow_to_color(flow: NDArray[np.floating], radius: float) -> Picture:
     color = np.stack([np.interp(place, steps, channel, period=len(wheel)) for channel in wheel.T], axis=2)
     inside = length[..., None] <= 1
     color = np.where(inside, 255 - length[..., None] * (255 - color), color * 0.75)
-    picture: Picture = np.rint(color).astype(np.uint8)
+    picture: RGBImage = np.rint(color).astype(np.uint8)
     return picture
 
 
-def _hues(count: int) -> Picture:
+def _hues(count: int) -> RGBImage:
     """Colors (count, 3) that differ from one number to the next: hues a golden section apart."""
     k = np.arange(count)
     hsv = np.stack([k * 0.618034 % 1 * 180, 80 + k * 37 % 4 * 30, 255 - k * 53 % 3 * 35], axis=1).astype(np.uint8)
-    colors: Picture = cv2.cvtColor(hsv[None], cv2.COLOR_HSV2RGB)[0].astype(np.uint8)
+    colors: RGBImage = cv2.cvtColor(hsv[None], cv2.COLOR_HSV2RGB)[0].astype(np.uint8)
     return colors

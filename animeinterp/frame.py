@@ -26,6 +26,7 @@ from typing_extensions import TypeVar
 from animeinterp.errors import FrameError, UsageError
 
 Frame = NDArray[np.uint8] | NDArray[np.uint16]
+RGBImage = NDArray[np.uint8]  # (H, W, 3)
 # A frame of 8 or 16 bits whose type the result shares.
 AnyFrame = TypeVar("AnyFrame", bound=Frame)
 AnyFrame_co = TypeVar("AnyFrame_co", bound=Frame, default=Frame, covariant=True)

@@ -18,16 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from animeinterp import load_interpolator
 from animeinterp.config import Options
 from animeinterp.data.atd12k import triplets
 from animeinterp.evaluation.evaluate import Fault, score
 from animeinterp.evaluation.scores import TripletScores, read_rows, summarize, write_rows
-from animeinterp.frame import from_planes
+from animeinterp.frame import RGBImage, from_planes
 from animeinterp.io.files import make_folder
 from animeinterp.io.images import write_image
 from animeinterp.metrics.lpips import load_lpips
@@ -35,7 +33,6 @@ from animeinterp.net.studio.adapter import StudioNetwork
 from animeinterp.net.studio.restoration import restore
 
 NAMES = ("cel", "RIFE 4.6", "GMFSS union")  # the candidates, in their order
-Picture = NDArray[np.uint8]
 
 
 class _Recorder(StudioNetwork):
@@ -57,14 +54,14 @@ class _Shared:
         assert networks is not None
         self._network = _Recorder(networks)
         self._interpolator._network = self._network
-        self._pair: tuple[Picture, Picture] | None = None
-        self._found: dict[float, dict[str, Picture]] = {}
+        self._pair: tuple[RGBImage, RGBImage] | None = None
+        self._found: dict[float, dict[str, RGBImage]] = {}
 
-    def model(self, name: str) -> Callable[..., Picture]:
+    def model(self, name: str) -> Callable[..., RGBImage]:
         """A model by name."""
         return lambda frame0, frame1, t=0.5: self._draw(frame0, frame1, t)[name]
 
-    def _draw(self, frame0: Picture, frame1: Picture, t: float) -> dict[str, Picture]:
+    def _draw(self, frame0: RGBImage, frame1: RGBImage, t: float) -> dict[str, RGBImage]:
         if self._pair is None or self._pair[0] is not frame0 or self._pair[1] is not frame1:
             analyzes = [self._interpolator.analyze(frame) for frame in (frame0, frame1)]
             self._motion, self._pair, self._found = self._interpolator.motion(*analyzes), (frame0, frame1), {}

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]
+from animeinterp.frame import RGBImage
+
 Level = Literal["easy", "medium", "hard"]
 
 CHANGED = 8  # of 255; a pixel that differs by more has changed
@@ -26,12 +27,12 @@ _GRAIN = 4  # times the median difference: above what codecs and grain do
 _OUTLIERS = 0.01  # share of the change that may lie outside the region, at each side
 
 
-def changed(first: Picture, second: Picture) -> NDArray[np.bool_]:
+def changed(first: RGBImage, second: RGBImage) -> NDArray[np.bool_]:
     """Where two frames differ: bool (H, W)."""
     return np.asarray(cv2.absdiff(first, second).max(axis=2) > CHANGED)
 
 
-def _flow(first: Picture, second: Picture) -> NDArray[np.float32]:
+def _flow(first: RGBImage, second: RGBImage) -> NDArray[np.float32]:
     dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     return np.asarray(dis.calc(*(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY) for f in (first, second)), None))
 
@@ -42,7 +43,7 @@ def _seen_from(picture: Any, flow: NDArray[np.float32]) -> NDArray[Any]:
     return np.asarray(cv2.remap(picture, flow[..., 0] + x, flow[..., 1] + y, cv2.INTER_LINEAR))
 
 
-def displacement(frame0: Picture, frame1: Picture, scale: float = 1.0) -> tuple[float, float]:
+def displacement(frame0: RGBImage, frame1: RGBImage, scale: float = 1.0) -> tuple[float, float]:
     """Mean displacement of moving pixels, px of the full size, and the share of changed pixels that are occluded.
 
     frame0, frame1: uint8 (H, W, 3) RGB, `scale` times the full size.
@@ -57,7 +58,7 @@ def displacement(frame0: Picture, frame1: Picture, scale: float = 1.0) -> tuple[
     return mean, float(wrong[differs].mean()) if differs.any() else 0.0
 
 
-def level_of(frame0: Picture, frame1: Picture, scale: float = 1.0) -> Level:
+def level_of(frame0: RGBImage, frame1: RGBImage, scale: float = 1.0) -> Level:
     """How hard a pair is, by the rule of the benchmark."""
     return level_for(*displacement(frame0, frame1, scale))
 
@@ -69,7 +70,9 @@ def level_for(far: float, occluded: float) -> Level:
     return "easy" if far < 12 and occluded < 0.35 else "medium"
 
 
-def lies_between(frame0: Picture, truth: Picture, frame1: Picture, most_unexplained: float = MAX_UNEXPLAINED) -> bool:
+def lies_between(
+    frame0: RGBImage, truth: RGBImage, frame1: RGBImage, most_unexplained: float = MAX_UNEXPLAINED
+) -> bool:
     """False where the ends are more alike than either is to the middle, or where the middle shows other things.
 
     most_unexplained: share of the changed pixels of the middle frame that neither end may explain, [0, 1].
@@ -83,7 +86,7 @@ def lies_between(frame0: Picture, truth: Picture, frame1: Picture, most_unexplai
     return bool(unexplained[halves[0] | halves[1]].mean() <= most_unexplained)
 
 
-def moving_region(frames: Sequence[Picture]) -> tuple[int, int, int, int]:
+def moving_region(frames: Sequence[RGBImage]) -> tuple[int, int, int, int]:
     """The box (x, y, width, height), px, of what moves through frames in a row, the camera's own shift aside.
 
     The whole frame where nothing does, or everything.

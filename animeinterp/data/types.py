@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from animeinterp.frame import RGBImage
+
 if TYPE_CHECKING:
     from torch import Tensor
-
-Picture = NDArray[np.uint8]
 
 
 class Triplet(NamedTuple):
@@ -20,9 +20,9 @@ class Triplet(NamedTuple):
     known0, known1: bool (H, W), where they are known; None where nothing is.
     """
 
-    frame0: Picture
-    truth: Picture
-    frame1: Picture
+    frame0: RGBImage
+    truth: RGBImage
+    frame1: RGBImage
     t: float
     flow01: NDArray[np.float32] | None = None
     flow10: NDArray[np.float32] | None = None

@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 
 from animeinterp.config import Options
 from animeinterp.data.difficulty import Level, changed, level_of, lies_between
-from animeinterp.data.types import Picture, Triplet
+from animeinterp.data.types import Triplet
 from animeinterp.errors import FileError, MissingExtraError, UsageError
-from animeinterp.frame import rgb8
+from animeinterp.frame import RGBImage, rgb8
 from animeinterp.io.files import check_source
 from animeinterp.io.images import read_image
 from animeinterp.io.reading import parse_json
@@ -60,7 +60,7 @@ class Animation:
     frames: int
     width: int
     height: int
-    draw: Callable[[int, tuple[int, int]], Picture]
+    draw: Callable[[int, tuple[int, int]], RGBImage]
 
 
 class Pose(NamedTuple):
@@ -96,7 +96,7 @@ class Scene:
     """
 
     size: tuple[int, int]
-    background: Picture
+    background: RGBImage
     layers: tuple[Layer, ...]
     camera: Pose
     depth: float
@@ -143,7 +143,7 @@ def open_animation(path: Path | str) -> Animation:
     if not (0 < rate < 10_000 and 0 < width <= _WIDEST and 0 < height <= _WIDEST and frames <= _LONGEST):
         raise FileError(f"expected an animation, {path} is {width}x{height}, {frames} frames at {rate:g}; leave it out")
 
-    def draw(frame: int, size: tuple[int, int]) -> Picture:
+    def draw(frame: int, size: tuple[int, int]) -> RGBImage:
         data = handle.lottie_animation_render(frame, width=size[0], height=size[1])
         bgra = np.frombuffer(data, np.uint8).reshape(size[1], size[0], 4)
         return np.asarray(cv2.cvtColor(bgra, cv2.COLOR_BGRA2RGBA), np.uint8)
@@ -151,7 +151,7 @@ def open_animation(path: Path | str) -> Animation:
     return Animation(frames / rate, rate, frames, width, height, draw)
 
 
-def render(animation: Animation, frame: int, size: tuple[int, int], background: Picture) -> Picture:
+def render(animation: Animation, frame: int, size: tuple[int, int], background: RGBImage) -> RGBImage:
     """One frame of an animation over a background: uint8 (H, W, 3) RGB.
 
     size: (width, height), px. background: uint8 (H, W, 3) of that size, or a color (3,).
@@ -191,7 +191,7 @@ def triplets(
         yield Triplet(frame0, truth, frame1, float(t))
 
 
-def draw_scene(scene: Scene, time: Fraction, scale: float = 1.0, supersampled: int = SUPERSAMPLED) -> Picture:
+def draw_scene(scene: Scene, time: Fraction, scale: float = 1.0, supersampled: int = SUPERSAMPLED) -> RGBImage:
     """A scene at a time in [0, 1]: uint8 (H, W, 3) RGB. scale: of the picture; supersampled: of the drawings in it."""
     width, height = round(scene.size[0] * scale), round(scene.size[1] * scale)
     tall, wide = scene.background.shape[:2]
@@ -211,7 +211,7 @@ def draw_scene(scene: Scene, time: Fraction, scale: float = 1.0, supersampled: i
     return np.asarray(picture, np.uint8)
 
 
-def _drawing(layer: Layer, frame: int, width: float) -> Picture:
+def _drawing(layer: Layer, frame: int, width: float) -> RGBImage:
     own = layer.animation
     shrink = min(1.0, LONGEST_SIDE / max(width, width * own.height / own.width))
     size = max(2, round(width * shrink)), max(2, round(width * shrink * own.height / own.width))
@@ -241,7 +241,7 @@ def _centered(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((to @ matrix @ back)[:2])
 
 
-def _over(ground: Picture, drawing: Picture) -> Picture:
+def _over(ground: RGBImage, drawing: RGBImage) -> RGBImage:
     clear = 255 - drawing[..., 3:].astype(np.uint16)
     return np.minimum(drawing[..., :3] + (ground * clear + 127) // 255, 255).astype(np.uint8)
 
@@ -290,7 +290,7 @@ def _random_layer(
     return Layer(animation, start, gap, pose, end, order)
 
 
-def _random_background(rng: np.random.Generator, size: tuple[int, int], pictures: Sequence[Path]) -> Picture:
+def _random_background(rng: np.random.Generator, size: tuple[int, int], pictures: Sequence[Path]) -> RGBImage:
     kind = rng.random()
     if pictures and kind < 0.6:
         picture = _picture(pictures[int(rng.integers(len(pictures)))])
@@ -313,7 +313,7 @@ def _opened(path: Path) -> Animation:
 
 
 @lru_cache(maxsize=16)
-def _picture(path: Path) -> Picture:
+def _picture(path: Path) -> RGBImage:
     return rgb8(read_image(path, Options().max_pixels).pixels)
 
 

@@ -17,21 +17,20 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from animeinterp.evaluation.scores import BestTime
+from animeinterp.frame import RGBImage
 from animeinterp.metrics.image import Lpips, chamfer, psnr, ssim
 from animeinterp.metrics.scores import Scores
 
-Picture = NDArray[np.uint8]
-Draw = Callable[[float], Picture]
+Draw = Callable[[float], RGBImage]
 
 _PARTS, _FIRST, _MIDDLE, _LAST = 80, 8, 40, 72  # times are whole numbers of 1/80: from 0.1 over 0.5 to 0.9
 _TENTH, _HALVES = 8, (4, 2, 1)
 _FALLS, _DROP = 2, 1.0  # in a row; dB below the best: a direction ends there
 
 
-def drawer(model: Any, frame0: Picture, frame1: Picture, known: dict[str, Any]) -> Draw:
+def drawer(model: Any, frame0: RGBImage, frame1: RGBImage, known: dict[str, Any]) -> Draw:
     """What draws the frame at any time: motion is found once, where a model has the steps of an `Interpolator`.
 
     known: `coarse`, precomputed flows, if any. Other models are called anew for every time.
@@ -42,7 +41,7 @@ def drawer(model: Any, frame0: Picture, frame1: Picture, known: dict[str, Any]) 
     return partial(model.render, model.motion(*analyzes, **known))
 
 
-def best_time(draw: Draw, middle: Picture, truth: Picture, lpips: Lpips | None = None) -> BestTime:
+def best_time(draw: Draw, middle: RGBImage, truth: RGBImage, lpips: Lpips | None = None) -> BestTime:
     """Of the times that are tried the one with the highest PSNR, never below that of `middle`, the frame at 0.5.
 
     Args:
@@ -70,7 +69,7 @@ def best_time(draw: Draw, middle: Picture, truth: Picture, lpips: Lpips | None =
 class _Search:
     """The times that were tried. found: PSNR by time in parts. best, frame: the best of these and its drawing."""
 
-    def __init__(self, draw: Draw, middle: Picture, truth: Picture) -> None:
+    def __init__(self, draw: Draw, middle: RGBImage, truth: RGBImage) -> None:
         self.found = {_MIDDLE: psnr(middle, truth)}
         self.best, self.frame = _MIDDLE, middle
         self._draw, self._truth = draw, truth

@@ -21,8 +21,9 @@ from animeinterp.data.difficulty import LEVELS
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation
 from animeinterp.evaluation.predictions import read_drawn
-from animeinterp.evaluation.report_markup import FULL_ERROR, Picture, error_of, heat, plain_text, ramp, uri
+from animeinterp.evaluation.report_markup import FULL_ERROR, error_of, heat, plain_text, ramp, uri
 from animeinterp.evaluation.worst_crops import PER_TRIPLET, SIDE, Crop, Drawn, ErrorMap, find_crops, squared_error
+from animeinterp.frame import RGBImage
 from animeinterp.io.files import check_target, write_text
 from animeinterp.metrics.lpips import LpipsMetric
 
@@ -121,7 +122,7 @@ def _shown(crop: Crop, models: Sequence[str], drawn: Drawn, error_map: ErrorMap,
     return _Shown(plain_text(crop.files.name), level, crop, (frame0, frame1), truth, where, tuple(drawings))
 
 
-def _drawing(crop: Crop, path: Path | None, truth: Picture, error_map: ErrorMap) -> _Drawing:
+def _drawing(crop: Crop, path: Path | None, truth: RGBImage, error_map: ErrorMap) -> _Drawing:
     try:
         frame = read_drawn(path, truth.shape)
     except (FileError, FrameError) as error:
@@ -132,7 +133,7 @@ def _drawing(crop: Crop, path: Path | None, truth: Picture, error_map: ErrorMap)
     return _Drawing(mean, uri(shown, _LONG, _QUALITY), uri(heat(error_of(shown, true) / FULL_ERROR), _LONG, _QUALITY))
 
 
-def _where(crop: Crop, truth: Picture) -> str:
+def _where(crop: Crop, truth: RGBImage) -> str:
     """The whole true frame, small, with a mark around the crop."""
     height, width = truth.shape[:2]
     scale = min(1.0, 1.5 * SIDE / max(height, width))

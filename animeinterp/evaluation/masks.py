@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from animeinterp.config import Options
 from animeinterp.errors import FileError
+from animeinterp.frame import RGBImage
 from animeinterp.io.images import read_image
 from animeinterp.io.reading import finite_number
 
-Picture = NDArray[np.uint8]
 Parts = Mapping[str, NDArray[np.bool_]]
 PARTS = ("seen2", "seen1", "seen0", "borders")  # as the CSV's columns begin
 PART_COLUMNS = tuple(f"{part}_{measure}" for part in PARTS for measure in ("psnr", "lpips"))
@@ -38,7 +38,7 @@ _FAR = 1e9
 class Mapped(Protocol):
     """What tells where two frames look different."""
 
-    def map(self, drawn: Picture, true: Picture) -> NDArray[np.float32] | None:
+    def map(self, drawn: RGBImage, true: RGBImage) -> NDArray[np.float32] | None:
         """Float32 (H, W), whose mean is about LPIPS; None for frames that are too small."""
         ...
 
@@ -67,7 +67,7 @@ def read_masks(folder: Path, shape: tuple[int, ...]) -> Parts:
     return {**{f"seen{times}": seen == times for times in (2, 1, 0)}, "borders": borders > 0}
 
 
-def score_parts(drawn: Picture, true: Picture, parts: Parts, lpips: object = None) -> dict[str, PartScores]:
+def score_parts(drawn: RGBImage, true: RGBImage, parts: Parts, lpips: object = None) -> dict[str, PartScores]:
     """The scores of each part that is large enough.
 
     Args:

@@ -21,13 +21,14 @@ from animeinterp.data.difficulty import LEVELS
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation
 from animeinterp.evaluation.predictions import read_drawn
-from animeinterp.evaluation.report_markup import FULL_ERROR, Picture, error_of, escape, heat, ramp, uri
+from animeinterp.evaluation.report_markup import FULL_ERROR, error_of, escape, heat, ramp, uri
 from animeinterp.evaluation.report_measures import AT_BEST, LPIPS, PSNR, SSIM, Shown, shown_measures
 from animeinterp.evaluation.report_page import bars, by_level, by_word, overall, table, timing_table
 from animeinterp.evaluation.report_scatter import scatter
 from animeinterp.evaluation.scores import TripletScores
 from animeinterp.evaluation.worst_crops import Drawn
 from animeinterp.flow import dis_flow, flow_to_color
+from animeinterp.frame import RGBImage
 from animeinterp.io.files import check_target, write_text
 from animeinterp.runtime.threads import single_threaded
 
@@ -234,7 +235,7 @@ def _sheets(name: str, files: TripletFiles | None, models: Sequence[str], drawn:
             yield model, f'<div class="sheet">{_compared(model, frame, truth, large)}{moved}{strip}</div>'
 
 
-def _compared(model: str, frame: Picture, truth: Picture, large: str) -> str:
+def _compared(model: str, frame: RGBImage, truth: RGBImage, large: str) -> str:
     """The drawn frame against the true one, and where they differ. large: the true frame for the page."""
     error = error_of(frame, truth)
     height, width = truth.shape[:2]
@@ -255,7 +256,7 @@ def _missing(error: Exception) -> str:
     return f'<p class="missing">{escape(str(error))}</p>'
 
 
-def _figure(picture: Picture, alt: str, caption: str, kind: str = "") -> str:
+def _figure(picture: RGBImage, alt: str, caption: str, kind: str = "") -> str:
     height, width = picture.shape[:2]
     return (
         f'<figure{f" class={kind}" if kind else ""}><img src="{uri(picture, _SMALL)}" alt="{alt}" '

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Picture = NDArray[np.uint8]  # (H, W, 3) RGB
+from animeinterp.frame import RGBImage
 
 QUALITY = 85  # of WebP
 FULL_ERROR = 64  # Euclidean RGB distance, 0 to 441, from which on the heat map is at its brightest
@@ -27,7 +27,7 @@ def escape(text: str) -> str:
     return html.escape(plain_text(text))
 
 
-def uri(picture: Picture, longest: int, quality: int = QUALITY) -> str:
+def uri(picture: RGBImage, longest: int, quality: int = QUALITY) -> str:
     """A picture as a data URI, made smaller until no side is longer than that."""
     height, width = picture.shape[:2]
     scale = min(1.0, longest / max(height, width))
@@ -39,12 +39,12 @@ def uri(picture: Picture, longest: int, quality: int = QUALITY) -> str:
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def error_of(drawn: Picture, true: Picture) -> NDArray[np.float32]:
+def error_of(drawn: RGBImage, true: RGBImage) -> NDArray[np.float32]:
     """Euclidean RGB distance of each pixel, float32 (H, W), 0 to 441."""
     return np.asarray(np.sqrt(((drawn.astype(np.float32) - true) ** 2).sum(axis=2)), np.float32)
 
 
-def heat(share: NDArray[np.floating]) -> Picture:
+def heat(share: NDArray[np.floating]) -> RGBImage:
     """From black over purple and orange to light yellow, evenly for the eye; share: (H, W), beyond 1 as 1."""
     levels = np.rint(np.minimum(share, 1) * 255).astype(np.uint8)
     return np.asarray(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)[..., ::-1], np.uint8)

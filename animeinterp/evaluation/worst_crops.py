@@ -20,11 +20,11 @@ from animeinterp.data.atd12k import Region, TripletFiles, read_triplet
 from animeinterp.errors import FileError, FrameError
 from animeinterp.evaluation.evaluate import Fault
 from animeinterp.evaluation.predictions import read_drawn
+from animeinterp.frame import RGBImage
 from animeinterp.runtime.threads import single_threaded_workers
 
-Picture = NDArray[np.uint8]  # (H, W, 3) RGB
 Drawn = Callable[[str, str], Path | None]  # model and triplet → the frame that was drawn and scored, None if not kept
-ErrorMap = Callable[[Picture, Picture], NDArray[np.float32] | None]  # drawn and true frame → (H, W), None if too small
+ErrorMap = Callable[[RGBImage, RGBImage], NDArray[np.float32] | None]  # drawn, true → (H, W), None if too small
 
 SIDE = 192  # px, of a window, or as much as the frame has
 PER_TRIPLET = 2  # so that one bad triplet does not fill the page
@@ -41,7 +41,7 @@ class Crop:
     error: float
 
 
-def squared_error(drawn: Picture, true: Picture) -> NDArray[np.float32]:
+def squared_error(drawn: RGBImage, true: RGBImage) -> NDArray[np.float32]:
     """Mean over colors of the squared error, on [0, 1]; float32 (H, W)."""
     difference = (drawn.astype(np.float32) - true) / 255
     return np.asarray(np.square(difference).mean(axis=2), np.float32)

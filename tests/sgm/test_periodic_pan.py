@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from animeinterp.frame import RGBImage
 from animeinterp.sgm.coarse_flow import CoarseFlow
 from animeinterp.sgm.flow_fusion import PairDirection, select_flow_per_segment
 from animeinterp.sgm.periodic_pan import estimate_periodic_pan
@@ -14,10 +15,9 @@ from animeinterp.sgm.segments import segment
 
 PERIOD = 80
 SIZE = (640, 360)
-Picture = NDArray[np.uint8]
 
 
-def scene(slide: tuple[float, float], *, fence: bool = True, stones: bool = True, figure: float = 300) -> Picture:
+def scene(slide: tuple[float, float], *, fence: bool = True, stones: bool = True, figure: float = 300) -> RGBImage:
     """A fence before grass and a stone, slid, and a figure that stands before them. Drawn smoothly at parts of a px."""
     picture = np.full((SIZE[1], SIZE[0], 3), (120, 200, 120), np.uint8)
 
@@ -40,7 +40,7 @@ def scene(slide: tuple[float, float], *, fence: bool = True, stones: bool = True
     return picture
 
 
-def found_slide(frame: Picture, other: Picture) -> NDArray[np.float32] | None:
+def found_slide(frame: RGBImage, other: RGBImage) -> NDArray[np.float32] | None:
     return estimate_periodic_pan(frame, other, segment(frame, "western"), segment(other, "western"))
 
 

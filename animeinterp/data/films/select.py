@@ -19,18 +19,15 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from animeinterp.config import Options
 from animeinterp.data.difficulty import Level, displacement, level_for, lies_between, moving_region
 from animeinterp.errors import UsageError
-from animeinterp.frame import check_size, rgb8
+from animeinterp.frame import RGBImage, check_size, rgb8
 from animeinterp.metrics.image import ssim
 from animeinterp.video.cadence.drawings import Drawing
 from animeinterp.video.source.geometry import upright, upright_film
 from animeinterp.video.source.info import VideoInfo
-
-Picture = NDArray[np.uint8]
 
 DIAGONAL = float(np.hypot(960, 540))  # px, of the size that motion is told at and SSIM is taken at
 _COARSE = 0.5  # of that size, motion is looked for
@@ -89,7 +86,7 @@ class Found:
 
     number: int
     time: Fraction
-    frames: tuple[Picture, Picture, Picture]
+    frames: tuple[RGBImage, RGBImage, RGBImage]
     region: tuple[int, int, int, int]
     level: Level
     displacement: float
@@ -129,17 +126,17 @@ class _Seen:
         self._similar: dict[int, float] = {}
 
     @cached_property
-    def frame(self) -> Picture:
+    def frame(self) -> RGBImage:
         frame: Any = upright(rgb8(self.drawing.frame), self._film, square=self._size is None)
         return fitted(frame, self._size, float(upright_film(self._film, square=False).aspect))
 
     @cached_property
-    def gray(self) -> Picture:
+    def gray(self) -> RGBImage:
         """Gray, at most 960x540 large."""
         return np.asarray(cv2.cvtColor(_scaled(self.frame, 1.0), cv2.COLOR_RGB2GRAY), np.uint8)
 
     @cached_property
-    def coarse(self) -> Picture:
+    def coarse(self) -> RGBImage:
         return _scaled(self.frame, _COARSE)
 
     def similarity(self, other: _Seen) -> float:
@@ -183,7 +180,7 @@ def _unfit(first: _Seen, middle: _Seen, last: _Seen, options: BuildOptions) -> s
     return ""
 
 
-def _region(frames: tuple[Picture, ...], size: tuple[int, ...]) -> tuple[int, int, int, int]:
+def _region(frames: tuple[RGBImage, ...], size: tuple[int, ...]) -> tuple[int, int, int, int]:
     """The box of what moves with a margin, whole px of a frame of `size` = (height, width)."""
     x, y, width, height = moving_region(frames)
     factor = size[1] / frames[0].shape[1], size[0] / frames[0].shape[0]
@@ -200,7 +197,7 @@ def _side(begin: float, end: float, most: int) -> tuple[int, int]:
     return first, last - first
 
 
-def fitted(picture: Picture, size: tuple[int, int] | None, aspect: float = 1.0) -> Picture:
+def fitted(picture: RGBImage, size: tuple[int, int] | None, aspect: float = 1.0) -> RGBImage:
     """A picture, uint8 (H, W, 3), of `size` = (width, height): what is too long for that shape is cut off evenly.
 
     aspect: width of its pixels by their height; those of the new size are square. No size leaves it as it is.
@@ -214,14 +211,14 @@ def fitted(picture: Picture, size: tuple[int, int] | None, aspect: float = 1.0) 
     return _resized(picture[top : top + tall, left : left + wide], size)
 
 
-def _scaled(picture: Picture, share: float) -> Picture:
+def _scaled(picture: RGBImage, share: float) -> RGBImage:
     """Made as large as a share of 960x540, by its diagonal, never larger than it is."""
     height, width = picture.shape[:2]
     scale = min(1.0, share * DIAGONAL / float(np.hypot(width, height)))
     return _resized(picture, (round(width * scale), round(height * scale)))
 
 
-def _resized(picture: Picture, size: tuple[int, int]) -> Picture:
+def _resized(picture: RGBImage, size: tuple[int, int]) -> RGBImage:
     larger = size[0] > picture.shape[1]
     resized: Any = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC if larger else cv2.INTER_AREA)
     return np.asarray(resized, np.uint8)

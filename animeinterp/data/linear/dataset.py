@@ -30,9 +30,9 @@ from animeinterp.data.linear.composing import Composition, Size, compose
 from animeinterp.data.linear.masks import Masks, masks_of
 from animeinterp.data.linear.placing import TIMES
 from animeinterp.data.linear.record import KIND, LARGEST, annotations_of, manifest_of, masks_folder
-from animeinterp.data.linear.rendering import Picture, Shot, labels, prepare, render
+from animeinterp.data.linear.rendering import Shot, labels, prepare, render
 from animeinterp.errors import UsageError
-from animeinterp.frame import check_size
+from animeinterp.frame import RGBImage, check_size
 from animeinterp.io.files import atomic_folder, file_digest, lock_folder, make_folder, write_text
 from animeinterp.io.images import write_image
 from animeinterp.io.reading import read_json
@@ -134,7 +134,7 @@ def _write(folder: Path, composition: Composition, shot: Shot, seed: int, number
             write_image(part / f"frame{index}.png", frame)
 
 
-def _annotation(shot: Shot, masks: Masks, frames: list[Picture], seed: int, number: int) -> dict[str, Any]:
+def _annotation(shot: Shot, masks: Masks, frames: list[RGBImage], seed: int, number: int) -> dict[str, Any]:
     """ATD-12K's keys. The level follows the benchmark's rule, by optical flow, as in other sets; the rest is exact."""
     far = np.hypot(masks.motion[..., 0], masks.motion[..., 1])
     moving = far > _MOVING

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animeinterp.data.linear.placing import Layer
+from animeinterp.frame import RGBImage
 from animeinterp.runtime.jit import cached_njit
 
-Picture = NDArray[np.uint8]
 SAMPLES = 4  # per side of a pixel
 DENSITY = 2.0  # px of a picture per px of the frame: at 4x4 points a pixel every one of them counts
 OPAQUE = 0.5  # alpha of a point from which on a layer is what is seen
@@ -53,7 +53,7 @@ class Shot:
         return np.asarray(readers, np.float64)
 
 
-def prepare(layers: Sequence[Layer], pictures: Sequence[Picture], width: int, height: int) -> Shot:
+def prepare(layers: Sequence[Layer], pictures: Sequence[RGBImage], width: int, height: int) -> Shot:
     """Make pictures, uint8 (H, W, 4) RGBA, small enough for the size that their layers are drawn at.
 
     Args:
@@ -71,7 +71,7 @@ def prepare(layers: Sequence[Layer], pictures: Sequence[Picture], width: int, he
     return Shot(tuple(layers), pixels, starts, sizes, sizes[:, ::-1] / full, width, height)
 
 
-def render(shot: Shot, t: float) -> Picture:
+def render(shot: Shot, t: float) -> RGBImage:
     """The frame at time t in [0, 1]: uint8 (height, width, 3) RGB."""
     colors = np.empty((shot.height, shot.width, 3), np.float32)
     _render(shot.pixels, shot.starts, shot.sizes, shot.readers(t), SAMPLES, colors)
@@ -98,7 +98,7 @@ def labels(shot: Shot, t: float, x: NDArray[np.float64], y: NDArray[np.float64])
     return found
 
 
-def _reduced(picture: Picture, scale: float) -> NDArray[np.float32]:
+def _reduced(picture: RGBImage, scale: float) -> NDArray[np.float32]:
     """Float32 (h, w, 4), RGB times alpha and alpha in [0, 1], at most `DENSITY` px of it per px of the frame."""
     alpha = picture[..., 3:].astype(np.float32) / 255
     whole: Any = np.dstack([picture[..., :3].astype(np.float32) / 255 * alpha, alpha])
