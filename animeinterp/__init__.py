@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from animeinterp.interpolator import Interpolator, load_interpolator
     from animeinterp.motion import Analysis, Motion
     from animeinterp.video.compare import Compare
-    from animeinterp.video.job import Sound, VideoOptions, interpolate_video
+    from animeinterp.video.job import interpolate_video
+    from animeinterp.video.options import Sound, VideoOptions
     from animeinterp.video.progress import Progress
     from animeinterp.video.sink.encoders import Encoding
     from animeinterp.video.timeline import Cadence
@@ -60,9 +61,9 @@ _HOME = {
     "Options": "animeinterp.config",
     "Progress": "animeinterp.video.progress",
     "Score": "animeinterp.weights.records",
-    "Sound": "animeinterp.video.job",
+    "Sound": "animeinterp.video.options",
     "UsageError": "animeinterp.errors",
-    "VideoOptions": "animeinterp.video.job",
+    "VideoOptions": "animeinterp.video.options",
     "WeightsError": "animeinterp.errors",
     "available_models": "animeinterp.weights",
     "explain_motion": "animeinterp.explain",

@@ -104,7 +104,8 @@ def video(
     Sound, subtitles, fonts, chapters and metadata are kept. What is finished stays in OUT.parts when a run is broken
     off; --resume goes on behind it, with the same result.
     """
-    from animeinterp.video.job import VideoOptions, interpolate_video
+    from animeinterp.video.job import interpolate_video
+    from animeinterp.video.options import VideoOptions
     from animeinterp.video.sink.encoders import Encoding
 
     check_model_options(model, weights, vgg, device, style)

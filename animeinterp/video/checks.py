@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from animeinterp.errors import UsageError
 from animeinterp.video.cadence.cuts import CutList
+from animeinterp.video.options import VideoOptions
 from animeinterp.video.sink.encoders import container_of
 from animeinterp.video.source.info import VideoInfo
 from animeinterp.video.timeline import Grid, grid_of, parse_rate
-
-if TYPE_CHECKING:
-    from animeinterp.video.job import VideoOptions
 
 _ANY_RATE = Fraction(24)
 

@@ -11,68 +11,33 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from animeinterp.config import Options
 from animeinterp.frame import Frame
 from animeinterp.runtime.prefetch import prefetch
 from animeinterp.video.cadence.cuts import parse_cuts
 from animeinterp.video.cadence.drawings import CadenceReport, find_drawings
 from animeinterp.video.checks import check_options, check_span, grid_for, notes_on
-from animeinterp.video.compare import Compare, comparison_frame
+from animeinterp.video.compare import comparison_frame
 from animeinterp.video.examine import examined
 from animeinterp.video.inbetween import Inbetweener, Key, Pair
+from animeinterp.video.options import VideoOptions
 from animeinterp.video.progress import Progress
 from animeinterp.video.settings import settings_of
-from animeinterp.video.sink.encoders import Encoding
 from animeinterp.video.sink.parts import SegmentSink
 from animeinterp.video.sink.store import SegmentStore
 from animeinterp.video.sink.target import check_free, plan_output
 from animeinterp.video.source.reader import Reader, probe
 from animeinterp.video.source.telecine import ADVICE
-from animeinterp.video.timeline import Cadence, Holds, OutputFrame, parse_rate, schedule
+from animeinterp.video.timeline import Holds, OutputFrame, parse_rate, schedule
 
 if TYPE_CHECKING:
     from animeinterp.interpolator import Interpolator
 
-Sound = Literal["auto", "copy", "stretch", "drop"]
 _FRAMES_AHEAD, _DRAWINGS_AHEAD = 4, 3
-
-
-@dataclass(frozen=True, slots=True)
-class VideoOptions:
-    """What is to become of a film.
-
-    fps, times, slow, preview: see `timeline.grid_of`. cadence, max_hold: see `timeline.Holds`; s. cuts: the first
-    frames of shots, see `cuts.parse_cuts`, instead of those that are found. loop: the last drawing moves into the
-    first. sound: of a film that is slowed down, `stretch` or `drop`; `auto` stretches it. encoding: see
-    `encoding.Encoding`. flow_scale: motion is looked for at so many times the usual size. compare: `side` or `wipe`
-    shows the source too. deinterlace: make whole frames of fields first. rate: frames per second of a folder of
-    frames. resume: go on with a run that was broken off. force: overwrite what is there.
-    max_pixels: films of larger frames are refused.
-    """
-
-    fps: str | None = None
-    times: int | None = None
-    slow: str | None = None
-    preview: str | None = None
-    cadence: Cadence = "auto"
-    max_hold: float = 0.5
-    cuts: str | None = None
-    loop: bool = False
-    sound: Sound = "auto"
-    encoding: Encoding = field(default_factory=Encoding)
-    flow_scale: float = 1.0
-    compare: Compare | None = None
-    deinterlace: bool = False
-    rate: str | None = None
-    resume: bool = False
-    force: bool = False
-    max_pixels: int = Options().max_pixels
 
 
 def interpolate_video(

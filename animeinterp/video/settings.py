@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from animeinterp import __version__
 from animeinterp.video.cadence.cuts import CutList
+from animeinterp.video.options import VideoOptions
 from animeinterp.video.sink.encoders import Encoder
 from animeinterp.video.source.fingerprint import fingerprint
 from animeinterp.video.source.info import VideoInfo
@@ -16,7 +17,6 @@ from animeinterp.video.timeline import Grid
 
 if TYPE_CHECKING:
     from animeinterp.interpolator import Interpolator
-    from animeinterp.video.job import VideoOptions
 
 # Other versions of these draw or encode other bits.
 _LIBRARIES = ("av", "numpy", "opencv-python-headless", "torch")

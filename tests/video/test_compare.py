@@ -9,7 +9,8 @@ import pytest
 
 from animeinterp.interpolator import load_interpolator
 from animeinterp.video.compare import comparison_frame
-from animeinterp.video.job import VideoOptions, interpolate_video
+from animeinterp.video.job import interpolate_video
+from animeinterp.video.options import VideoOptions
 from support.films import figure, make_film, pictures
 
 LABELS = ("source 23.976 fps", "new 60 fps")

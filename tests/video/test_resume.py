@@ -15,7 +15,8 @@ from animeinterp import load_interpolator
 from animeinterp.errors import AnimeInterpError, FileError, UsageError
 from animeinterp.io.files import lock_folder
 from animeinterp.io.images import write_image
-from animeinterp.video.job import VideoOptions, interpolate_video
+from animeinterp.video.job import interpolate_video
+from animeinterp.video.options import VideoOptions
 from animeinterp.video.sink import store as stores
 from animeinterp.video.source.fingerprint import fingerprint
 from conftest import draw_scene

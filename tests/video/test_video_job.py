@@ -15,7 +15,8 @@ import pytest
 
 from animeinterp import load_interpolator
 from animeinterp.errors import FileError, UsageError
-from animeinterp.video.job import VideoOptions, interpolate_video
+from animeinterp.video.job import interpolate_video
+from animeinterp.video.options import VideoOptions
 from animeinterp.video.sink import parts as parts_module
 from animeinterp.video.sink import store as store_module
 from animeinterp.video.sink.encoders import Encoding

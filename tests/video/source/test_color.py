@@ -16,7 +16,8 @@ import pytest
 from animeinterp import load_interpolator
 from animeinterp.errors import UsageError
 from animeinterp.video.examine import examined
-from animeinterp.video.job import VideoOptions, interpolate_video
+from animeinterp.video.job import interpolate_video
+from animeinterp.video.options import VideoOptions
 from animeinterp.video.sink.encoders import Encoding, choose_encoder
 from animeinterp.video.sink.target import plan_output
 from animeinterp.video.source.color import ColorConverter, is_rgb, matrix_of

@@ -15,7 +15,8 @@ from animeinterp.errors import FrameError
 from animeinterp.frame import Mode, mode_of, widened
 from animeinterp.interpolator import load_interpolator
 from animeinterp.video.cadence.drawings import Drawing
-from animeinterp.video.job import VideoOptions, interpolate_video
+from animeinterp.video.job import interpolate_video
+from animeinterp.video.options import VideoOptions
 from animeinterp.video.sink.encoders import Encoding
 from animeinterp.video.sink.target import plan_output
 from animeinterp.video.source.geometry import upright, upright_film

@@ -10,7 +10,8 @@ from PIL import Image
 
 from animeinterp.errors import FileError, FrameError
 from animeinterp.interpolator import load_interpolator
-from animeinterp.video.job import VideoOptions, interpolate_video
+from animeinterp.video.job import interpolate_video
+from animeinterp.video.options import VideoOptions
 from animeinterp.video.sink.animated import animate
 from animeinterp.video.source.reader import Reader, probe
 from conftest import draw_scene
