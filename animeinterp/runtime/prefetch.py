@@ -1,61 +1,45 @@
-"""Stages that overlap: an iterator that works ahead of whoever asks for its items."""
+"""Iteration that overlaps with its consumer: a background thread fetches the next items in advance."""
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Generator, Iterable
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from animeinterp.runtime.worker import Worker
 
 Item = TypeVar("Item")
-_END = object()
 
 
 def prefetch(items: Iterable[Item], size: int) -> Generator[Item]:
-    """The items, fetched by a thread at most `size` ahead. What the thread raises is raised here, in its place.
+    """Iterate over items that a background thread fetches in advance.
 
-    Closing the generator ends the thread and closes the items.
+    The thread starts with the first item requested. Closing the generator ends the thread and closes the items.
+
+    Args:
+        items: What to iterate over, in the thread.
+        size: The most items that wait in the queue.
+
+    Yields:
+        The items in order; an error of the thread is raised in its place.
     """
-    worker = _Worker(items, size)
-    worker.start()
+    worker = start_fetching(items, size)
     try:
-        while True:
-            item, error = worker.waiting.get()
-            if error is not None:
-                raise error
-            if item is _END:
-                return
-            yield item
+        yield from worker
     finally:
-        worker.closed.set()
+        worker.close()
         worker.join()
 
 
-class _Worker(threading.Thread):
-    def __init__(self, items: Iterable[Any], size: int) -> None:
-        super().__init__(daemon=True)
-        self.waiting: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(size)
-        self.closed = threading.Event()
-        self._items = items
+def start_fetching(items: Iterable[Item], size: int) -> Worker[Item]:
+    """Fetch items from now on; the worker iterates over them and must be closed. Arguments as in `prefetch`."""
 
-    def run(self) -> None:
-        items = iter(self._items)
+    def fetch(worker: Worker[Item]) -> None:
+        iterator = iter(items)
         try:
-            for item in items:
-                if not self._put(item):
-                    return
-            self._put(_END)
-        except BaseException as error:  # raised again where the item is wanted
-            self._put(_END, error)
+            for item in iterator:
+                worker.put(item)
         finally:
-            if isinstance(items, Generator):
-                items.close()
+            if isinstance(iterator, Generator):
+                iterator.close()
 
-    def _put(self, item: Any, error: BaseException | None = None) -> bool:
-        while not self.closed.is_set():
-            try:
-                self.waiting.put((item, error), timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
+    return Worker(size, fetch)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from animeinterp.data.types import Batch
+from animeinterp.runtime.prefetch import start_fetching
 
 _AHEAD = 2  # batches per thread
 
@@ -42,10 +41,10 @@ def mixed(
 
 
 class Ahead:
-    """Batches fetched by threads; `close` ends them. Fetched in line if `workers` is 0.
+    """An endless iterator over the batches of `mixed`, fetched in advance by background threads.
 
-    Thread k of W is rank (rank · W + k) of (world · W), and the threads take turns: the same batches come in the same
-    order, however the threads run. A mistake in a thread is raised by `next`.
+    Thread k of W acts as rank (rank · W + k) of (world · W) and the threads take turns, so the order of the batches
+    depends on the arguments only. An error in a thread is raised by `next`. End it by `close`.
     """
 
     def __init__(
@@ -59,47 +58,25 @@ class Ahead:
         world: int = 1,
         workers: int = 1,
     ) -> None:
+        """Start fetching. Arguments as in `mixed`; `workers` threads, 0 to fetch in the calling thread."""
         count = max(workers, 1)
         self._turn = start % count
-        self._closed = threading.Event()
-        # Thread k fetches the batches k, k + W, …: so many of them lie before `start`.
-        self._streams = [
+        # Thread k fetches the batches k, k + W, …; (start - k + W - 1) // W of them precede `start`.
+        batches = [
             mixed(sources, batch_size, size, seed, (start - k + count - 1) // count, rank * count + k, world * count)
             for k in range(count)
         ]
-        self._queues: list[queue.Queue[Batch | Exception]] = [queue.Queue(_AHEAD) for _ in range(count)]
-        self._threads = [threading.Thread(target=self._fetch, args=(k,), daemon=True) for k in range(workers)]
-        for thread in self._threads:
-            thread.start()
+        self._workers = [start_fetching(stream, _AHEAD) for stream in batches[:workers]]
+        self._streams = self._workers or batches
 
     def __next__(self) -> Batch:
-        """The next batch."""
+        """Return the next batch."""
         turn, self._turn = self._turn, (self._turn + 1) % len(self._streams)
-        if not self._threads:
-            return next(self._streams[turn])
-        got = self._queues[turn].get()
-        if isinstance(got, Exception):
-            raise got
-        return got
+        return next(self._streams[turn])
 
     def close(self) -> None:
-        """End the threads; what they had fetched is dropped."""
-        self._closed.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _fetch(self, k: int) -> None:
-        while not self._closed.is_set():
-            got: Batch | Exception
-            try:
-                got = next(self._streams[k])
-            except Exception as error:  # raised again where the batch is wanted
-                got = error
-            while not self._closed.is_set():
-                try:
-                    self._queues[k].put(got, timeout=0.1)
-                    break
-                except queue.Full:
-                    continue
-            if isinstance(got, Exception):
-                return
+        """End the threads and drop the batches they fetched."""
+        for worker in self._workers:
+            worker.close()
+        for worker in self._workers:
+            worker.join()

@@ -27,7 +27,7 @@ from animeinterp.video.inbetween import Inbetweener, Key, Pair
 from animeinterp.video.options import VideoOptions
 from animeinterp.video.progress import Progress
 from animeinterp.video.settings import settings_of
-from animeinterp.video.sink.parts import SegmentSink
+from animeinterp.video.sink.frame_sink import FrameSink
 from animeinterp.video.sink.store import SegmentStore
 from animeinterp.video.sink.target import check_free, plan_output
 from animeinterp.video.source.reader import Reader, probe
@@ -105,7 +105,7 @@ class _Job:
             compare=options.compare,
             max_pixels=options.max_pixels,
         )
-        self.parts = SegmentSink(self.store, self._output.film, self.grid.rate, self._output.encoder)
+        self.sink = FrameSink(self.store, self._output.film, self.grid.rate, self._output.encoder)
         self.tally = Progress(total=self.grid.count(self.film.duration), dropped=self._output.dropped)
         self.tally.notes += self.film.notes
         self.tally.notes += notes_on(self.grid, self.film, self._cuts)
@@ -122,11 +122,10 @@ class _Job:
 
     def draw(self, maker: Inbetweener) -> None:
         """Draw what is missing of the new film."""
-        with self.parts:
+        with self.sink.opened() as write:
             for frame in self.frames(maker):
-                self.parts.put(frame)
+                write(frame)
                 self.tell(maker)
-            self.parts.close()
 
     def frames(self, maker: Inbetweener) -> Iterator[Frame]:
         """The new film's frames behind those that are finished."""
@@ -159,7 +158,7 @@ class _Job:
         """Make the target of the parts, and leave nothing else."""
         tally = self.tally
         tally.lost = self.store.finish(
-            lambda path: self._output.make(self.parts, self._reader.end, path), force=self.options.force
+            lambda path: self._output.make(self.sink, self._reader.end, path), force=self.options.force
         )
         # What was expected may have been a little wrong.
         tally.total = tally.kept + tally.drawn + tally.shown

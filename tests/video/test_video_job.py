@@ -17,7 +17,7 @@ from animeinterp import load_interpolator
 from animeinterp.errors import FileError, UsageError
 from animeinterp.video.job import interpolate_video
 from animeinterp.video.options import VideoOptions
-from animeinterp.video.sink import parts as parts_module
+from animeinterp.video.sink import frame_sink
 from animeinterp.video.sink import store as store_module
 from animeinterp.video.sink.encoders import Encoding
 from conftest import draw_scene
@@ -347,7 +347,7 @@ def test_parts_of_another_run_are_not_gone_on_with(tmp_path, smooth, interpolato
 def test_a_full_disk_is_said_and_what_is_finished_stays(tmp_path, interpolator, monkeypatch):
     monkeypatch.setattr(store_module, "SEGMENT", 4)
     source = make_film(tmp_path / "a.mp4", shot(12))
-    write, count = parts_module.SegmentWriter.write, 0
+    write, count = frame_sink.SegmentWriter.write, 0
 
     def full(self, frame):
         nonlocal count
@@ -356,11 +356,11 @@ def test_a_full_disk_is_said_and_what_is_finished_stays(tmp_path, interpolator, 
             raise FileError("cannot write: No space left on device; free some space")
         write(self, frame)
 
-    monkeypatch.setattr(parts_module.SegmentWriter, "write", full)
+    monkeypatch.setattr(frame_sink.SegmentWriter, "write", full)
     with pytest.raises(FileError, match="No space"):
         interpolate_video(source, tmp_path / "b.mp4", interpolator=interpolator)
     assert not (tmp_path / "b.mp4").exists()
-    monkeypatch.setattr(parts_module.SegmentWriter, "write", write)
+    monkeypatch.setattr(frame_sink.SegmentWriter, "write", write)
     tally = interpolate_video(source, tmp_path / "b.mp4", VideoOptions(resume=True), interpolator=interpolator)
     assert (tally.kept, tally.frames) == (8, 24)
 

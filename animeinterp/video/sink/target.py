@@ -14,8 +14,8 @@ from animeinterp.io.files import check_no_pattern, check_target
 from animeinterp.video.compare import Compare
 from animeinterp.video.sink.animated import animate, check_animation
 from animeinterp.video.sink.encoders import ANIMATED, Encoder, Encoding, choose_encoder, container_of
+from animeinterp.video.sink.frame_sink import FrameSink
 from animeinterp.video.sink.muxing import check_streams, join
-from animeinterp.video.sink.parts import SegmentSink
 from animeinterp.video.source.color import matrix_of
 from animeinterp.video.source.geometry import upright, upright_film
 from animeinterp.video.source.info import VideoInfo
@@ -48,19 +48,19 @@ class Output:
         """
         return upright(frame, self.source, square=self.square) if self.turned else frame
 
-    def make(self, parts: SegmentSink, end: Fraction, path: Path) -> int:
+    def make(self, sink: FrameSink, end: Fraction, path: Path) -> int:
         """Write the whole film to `path`, which has the target's suffix; a folder of frames is not made so.
 
         end: when the source ends, s. Returns how many damaged packets of sound are left out.
         """
         assert self.encoder is not None
         if self.encoder.container in ANIMATED:
-            animate(path, parts.pictures, self.grid.rate)
+            animate(path, sink.read_back, self.grid.rate)
         else:
             stop = end if self.grid.end is None else min(end, self.grid.end)
             return join(
                 path,
-                parts.store.parts(),
+                sink.store.parts(),
                 self.film,
                 self.grid.rate,
                 self.encoder,

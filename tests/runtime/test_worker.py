@@ -1,0 +1,66 @@
+"""The background worker: order, bounds, errors and the end, from both sides of the queue."""
+
+import threading
+
+import pytest
+
+from animeinterp.errors import FileError
+from animeinterp.runtime.worker import Closed, Worker
+
+
+def put_all(worker, items):
+    for item in items:
+        worker.put(item)
+
+
+def test_items_put_by_the_caller_reach_the_thread_in_order():
+    received = []
+    worker = Worker(2, received.extend)
+    put_all(worker, range(20))
+    worker.finish()
+    assert received == list(range(20))
+
+
+def test_an_error_in_the_thread_is_raised_by_put_even_if_the_queue_is_full():
+    release = threading.Event()
+
+    def work(items):
+        next(items)
+        release.wait(5)
+        raise FileError("the disk is full")
+
+    worker = Worker(1, work)
+    worker.put(0)
+    threading.Timer(0.1, release.set).start()
+    with pytest.raises(FileError, match="full"):
+        put_all(worker, range(3))
+    with pytest.raises(FileError, match="full"):
+        worker.finish()
+
+
+def test_closing_delivers_what_is_queued_and_refuses_more():
+    worker = Worker(4, lambda worker: None)
+    worker.join()
+    with pytest.raises(Closed):
+        worker.put(0)
+    worker = Worker(4, lambda worker: [worker.put(item) for item in range(3)])
+    worker.join()
+    assert list(worker) == [0, 1, 2]
+
+
+def test_a_thread_that_waits_for_room_ends_when_the_caller_closes():
+    ended = threading.Event()
+
+    def work(worker):
+        try:
+            while True:
+                worker.put(0)
+        finally:
+            ended.set()
+
+    worker = Worker(1, work)
+    next(worker)
+    worker.close()
+    worker.join()
+    assert ended.is_set()
+    worker.finish()
