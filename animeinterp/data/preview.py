@@ -59,8 +59,8 @@ def contact_sheet(samples: Batch | Scenes) -> Sheet:
         }
     else:
         columns |= {
-            "coarse 0 to 1": _flows(samples.coarse01, (samples.trust0 > 0).float(), reach),
-            "trust 0": _pictures(samples.trust0.expand(-1, 3, -1, -1)),
+            "coarse 0 to 1": _flows(samples.coarse01, (samples.confidence0 > 0).float(), reach),
+            "trust 0": _pictures(samples.confidence0.expand(-1, 3, -1, -1)),
         }
     times = [f"t = {float(t):.2f}, flow to {far:.0f} px" for t, far in zip(samples.t, reach, strict=True)]
     return _arranged(columns, times)

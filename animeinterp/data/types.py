@@ -1,4 +1,4 @@
-"""Two frames and the true frame between them, as pictures: what films, data sets and vector animation give."""
+"""The common currency of films, data sets and vector animation: triplets of frames, and batches of training samples."""
 
 from __future__ import annotations
 
@@ -14,10 +14,17 @@ if TYPE_CHECKING:
 
 
 class Triplet(NamedTuple):
-    """Two frames, the true frame between them, and what is known of their motion.
+    """Two frames, the true frame between them and, where known, the true flow.
 
-    frame0, truth, frame1: uint8 (H, W, 3) RGB. t: in (0, 1). flow01, flow10: float32 (2, H, W), x first, px, and
-    known0, known1: bool (H, W), where they are known; None where nothing is.
+    Attributes:
+        frame0: uint8 (H, W, 3) RGB, at time 0.
+        truth: uint8 (H, W, 3) RGB, at time t.
+        frame1: uint8 (H, W, 3) RGB, at time 1.
+        t: Time of `truth`, in (0, 1).
+        flow01: float32 (2, H, W), x first, px; None if unknown everywhere.
+        flow10: The reverse flow, of the same form.
+        known0: bool (H, W), where `flow01` is known; None together with it.
+        known1: bool (H, W), where `flow10` is known.
     """
 
     frame0: RGBImage
@@ -31,13 +38,21 @@ class Triplet(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Everything float32, on one device; flow is x first, px.
+    """Training samples as float32 tensors on one device. Flow is x first, in px.
 
-    frame0, frame1: (N, 3, H, W), RGB in [0, 1]. t: (N,) in (0, 1). truth: (N, 3, H, W), the frame at t.
-    coarse01, coarse10: (N, 2, H, W), what segment-guided matching says, 0 where it says nothing.
-    trust0, trust1: (N, 1, H, W) in [0, 1], how far coarse01 and coarse10 can be trusted.
-    flow01, flow10: (N, 2, H, W), the true flow, 0 where it is not known.
-    known0, known1: (N, 1, H, W), 1 where flow01 and flow10 are known, else 0.
+    Attributes:
+        frame0: (N, 3, H, W), RGB in [0, 1], at time 0.
+        frame1: (N, 3, H, W), RGB in [0, 1], at time 1.
+        t: (N,), in (0, 1).
+        truth: (N, 3, H, W), RGB in [0, 1], the true frame at time t.
+        coarse01: (N, 2, H, W), coarse flow 0→1 of segment-guided matching, 0 where unknown.
+        coarse10: (N, 2, H, W), coarse flow 1→0.
+        confidence0: (N, 1, H, W), confidence of `coarse01`, in [0, 1].
+        confidence1: (N, 1, H, W), confidence of `coarse10`, in [0, 1].
+        flow01: (N, 2, H, W), true flow 0→1, 0 where unknown.
+        flow10: (N, 2, H, W), true flow 1→0.
+        known0: (N, 1, H, W), 1 where `flow01` is known, else 0.
+        known1: (N, 1, H, W), 1 where `flow10` is known, else 0.
     """
 
     frame0: Tensor
@@ -46,8 +61,8 @@ class Batch(NamedTuple):
     truth: Tensor
     coarse01: Tensor
     coarse10: Tensor
-    trust0: Tensor
-    trust1: Tensor
+    confidence0: Tensor
+    confidence1: Tensor
     flow01: Tensor
     flow10: Tensor
     known0: Tensor

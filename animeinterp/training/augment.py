@@ -23,7 +23,8 @@ def augment_guidance(samples: Batch, generator: Generator, config: GuidanceConfi
     if config == GuidanceConfig():
         return samples
     frames = samples.frame0
-    coarse, trust = torch.cat([samples.coarse01, samples.coarse10], 1), torch.cat([samples.trust0, samples.trust1], 1)
+    coarse = torch.cat([samples.coarse01, samples.coarse10], 1)
+    trust = torch.cat([samples.confidence0, samples.confidence1], 1)
     other = coarse.roll(1, 0)
 
     where = _regions(frames, generator, config.shifted)
@@ -40,8 +41,8 @@ def augment_guidance(samples: Batch, generator: Generator, config: GuidanceConfi
     # Where matching says nothing, it goes on saying nothing: 0.
     coarse = coarse * (trust > 0).to(coarse.dtype).repeat_interleave(2, 1)
     coarse01, coarse10 = coarse.chunk(2, 1)
-    trust0, trust1 = trust.chunk(2, 1)
-    return samples._replace(coarse01=coarse01, coarse10=coarse10, trust0=trust0, trust1=trust1)
+    confidence0, confidence1 = trust.chunk(2, 1)
+    return samples._replace(coarse01=coarse01, coarse10=coarse10, confidence0=confidence0, confidence1=confidence1)
 
 
 def _chosen(frames: Tensor, generator: Generator, probability: float) -> Tensor:

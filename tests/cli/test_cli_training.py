@@ -78,7 +78,7 @@ def test_samples_of_triplets_are_cut_from_the_frames(folder):
     samples = open_samples(folder / "set", "atd12k", 64).samples(3, seed=1)
     assert samples.truth.shape == (3, 3, 64, 64)
     assert samples.coarse01.shape == samples.flow10.shape == (3, 2, 64, 64)
-    assert samples.trust0.shape == samples.known1.shape == (3, 1, 64, 64)
+    assert samples.confidence0.shape == samples.known1.shape == (3, 1, 64, 64)
     assert samples.known0.mean() > 0.5, "what the middle frame tells"
     whole = draw_scene(8, (128, 80))
     crop = np.rint(samples.truth[0].permute(1, 2, 0).numpy() * 255)

@@ -142,7 +142,7 @@ def test_batches_are_as_agreed(tmp_path):
     sizes = {name: tuple(tensor.shape) for name, tensor in batch._asdict().items()}
     assert sizes["frame0"] == sizes["frame1"] == sizes["truth"] == (4, 3, 8, 8)
     assert sizes["coarse01"] == sizes["flow10"] == (4, 2, 8, 8)
-    assert sizes["trust0"] == sizes["known1"] == (4, 1, 8, 8)
+    assert sizes["confidence0"] == sizes["known1"] == (4, 1, 8, 8)
     assert sizes["t"] == (4,)
     assert {tensor.dtype for tensor in batch} == {torch.float32}
     assert not batch.known0.any()

@@ -244,11 +244,11 @@ def test_imitated_guidance_is_near_the_truth_where_it_is_trusted(clean):
     guidance = simulate_sgm(scenes, torch.Generator().manual_seed(0))
     again = simulate_sgm(scenes, torch.Generator().manual_seed(0))
     assert all(torch.equal(a, b) for a, b in zip(guidance, again, strict=True))
-    given = guidance.trust0.amax((1, 2, 3)) > 0
+    given = guidance.confidence0.amax((1, 2, 3)) > 0
     assert 0.2 < given.float().mean() < 0.8
     for coarse, trust, flow, occluded in (
-        (guidance.coarse01, guidance.trust0, scenes.flow01, scenes.occluded01),
-        (guidance.coarse10, guidance.trust1, scenes.flow10, scenes.occluded10),
+        (guidance.coarse01, guidance.confidence0, scenes.flow01, scenes.occluded01),
+        (guidance.coarse10, guidance.confidence1, scenes.flow10, scenes.occluded10),
     ):
         assert not coarse[(trust == 0).expand_as(coarse)].any()
         assert float(trust.max()) <= 1

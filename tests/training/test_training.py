@@ -222,15 +222,15 @@ def test_guidance_is_spoilt_as_asked():
     assert augment_guidance(samples, torch.Generator(), GuidanceConfig()) is samples
     none = augment_guidance(samples, torch.Generator(), GuidanceConfig(given=0))
     assert not none.coarse01.any()
-    assert not none.trust1.any()
+    assert not none.confidence1.any()
     half = augment_guidance(samples, torch.Generator().manual_seed(1), GuidanceConfig(given=0.5, holes=0.5))
-    whole = (half.trust0 == samples.trust0).all(3).all(2).float().mean()
+    whole = (half.confidence0 == samples.confidence0).all(3).all(2).float().mean()
     assert 0.2 < whole < 0.7
-    assert torch.equal(half.coarse01[:, :1], half.trust0 * SHIFT)
+    assert torch.equal(half.coarse01[:, :1], half.confidence0 * SHIFT)
     spoilt = augment_guidance(samples, torch.Generator(), GuidanceConfig(shifted=1, foreign=1, noisy=1))
-    assert torch.equal(spoilt.trust0, samples.trust0)
+    assert torch.equal(spoilt.confidence0, samples.confidence0)
     assert (spoilt.coarse01 != samples.coarse01).any()
-    assert not spoilt.coarse01[(samples.trust0 == 0).expand(-1, 2, -1, -1)].any()
+    assert not spoilt.coarse01[(samples.confidence0 == 0).expand(-1, 2, -1, -1)].any()
     assert torch.equal(spoilt.truth, samples.truth)
 
 

@@ -17,12 +17,12 @@ GIVEN, DROPPED, WRONG, DEFORMED = 0.5, 0.2, 0.08, 0.5  # how often: at all; a se
 
 
 class SimulatedFlow(NamedTuple):
-    """coarse01, coarse10: (N, 2, H, W) px, x first, 0 = nothing known. trust0, trust1: (N, 1, H, W) in [0, 1]."""
+    """coarse01, coarse10: (N, 2, H, W) px, x first, 0 = nothing known. confidence0, confidence1: (N, 1, H, W) in [0, 1]."""
 
     coarse01: Tensor
     coarse10: Tensor
-    trust0: Tensor
-    trust1: Tensor
+    confidence0: Tensor
+    confidence1: Tensor
 
 
 def simulate_sgm(scenes: Scenes, generator: Generator) -> SimulatedFlow:
@@ -37,11 +37,11 @@ def simulate_sgm(scenes: Scenes, generator: Generator) -> SimulatedFlow:
     none = torch.zeros_like(scenes.flow01)
     if not len(given):
         return SimulatedFlow(none, none, none[:, :1], none[:, :1])
-    coarse01, trust0 = _direction(scenes.flow01[given], scenes.label0[given], scenes.occluded01[given], generator)
-    coarse10, trust1 = _direction(scenes.flow10[given], scenes.label1[given], scenes.occluded10[given], generator)
+    coarse01, confidence0 = _direction(scenes.flow01[given], scenes.label0[given], scenes.occluded01[given], generator)
+    coarse10, confidence1 = _direction(scenes.flow10[given], scenes.label1[given], scenes.occluded10[given], generator)
     return SimulatedFlow(
         none.index_copy(0, given, coarse01), none.index_copy(0, given, coarse10),
-        none[:, :1].index_copy(0, given, trust0), none[:, :1].index_copy(0, given, trust1),
+        none[:, :1].index_copy(0, given, confidence0), none[:, :1].index_copy(0, given, confidence1),
     )  # fmt: skip
 
 
