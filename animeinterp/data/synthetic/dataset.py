@@ -157,7 +157,8 @@ def to_samples(scenes: Scenes, guidance: SimulatedFlow) -> Batch:
     """Scenes and what matching says of them, real or imitated, as training samples."""
     return Batch(
         frame0=scenes.frame0, frame1=scenes.frame1, t=scenes.t, truth=scenes.truth,
-        coarse01=guidance.coarse01, coarse10=guidance.coarse10, confidence0=guidance.confidence0, confidence1=guidance.confidence1,
+        coarse01=guidance.coarse01, coarse10=guidance.coarse10,
+        confidence0=guidance.confidence0, confidence1=guidance.confidence1,
         flow01=scenes.flow01 * scenes.known0, flow10=scenes.flow10 * scenes.known1,
         known0=scenes.known0, known1=scenes.known1,
     )  # fmt: skip

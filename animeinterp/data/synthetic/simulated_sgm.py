@@ -17,7 +17,14 @@ GIVEN, DROPPED, WRONG, DEFORMED = 0.5, 0.2, 0.08, 0.5  # how often: at all; a se
 
 
 class SimulatedFlow(NamedTuple):
-    """coarse01, coarse10: (N, 2, H, W) px, x first, 0 = nothing known. confidence0, confidence1: (N, 1, H, W) in [0, 1]."""
+    """Coarse flow as segment-guided matching would give it.
+
+    Attributes:
+        coarse01: (N, 2, H, W), x first, px, 0 where unknown.
+        coarse10: The reverse flow, of the same form.
+        confidence0: (N, 1, H, W), confidence of `coarse01`, in [0, 1].
+        confidence1: (N, 1, H, W), confidence of `coarse10`.
+    """
 
     coarse01: Tensor
     coarse10: Tensor
