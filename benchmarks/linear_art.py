@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from animeinterp.data.linear.record import ART_KIND
 from animeinterp.errors import AnimeInterpError, FileError
-from animeinterp.io.files import atomic_folder, file_digest, write_text
+from animeinterp.io.files import atomic_folder, file_sha256, write_text
 from animeinterp.io.images import read_image, write_image
 
 MIRROR = "https://deb.debian.org/debian"
@@ -132,8 +132,8 @@ def download(url: str, target: Path) -> Path:
 
 def unpack(deb: Path, scratch: Path) -> dict[str, bytes]:
     """The pictures that are needed of the Debian package, by their path below the maps. Raises FileError."""
-    if file_digest(deb) != DEB_SHA256:
-        raise FileError(f"{deb} has SHA-256 {file_digest(deb)}, expected {DEB_SHA256} of {Path(DEB).name}")
+    if file_sha256(deb) != DEB_SHA256:
+        raise FileError(f"{deb} has SHA-256 {file_sha256(deb)}, expected {DEB_SHA256} of {Path(DEB).name}")
     wanted = {*BACKGROUNDS, *MIDDLE, *(file for file, _ in FIGURES.values())}
     with deb.open("rb") as file:
         archive = _member(file, "data.tar.xz")

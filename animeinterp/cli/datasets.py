@@ -110,13 +110,12 @@ def crops(
     A store that is broken off goes on where it stopped: files that are there stay.
     """
     from animeinterp.data.recognition import recognize
-    from animeinterp.io.files import make_folder
+    from animeinterp.io.files import check_folder, make_folder
 
     found = recognize(source, kind)
     if backgrounds is not None and found != "vector":
         raise UsageError(f"--backgrounds goes with vector animations, but {source} holds {found}; leave it out")
-    if output.exists() and not output.is_dir():
-        raise FileError(f"{output} is not a folder; choose another name")
+    check_folder(output)
     from animeinterp.data.crops import SHARD, write_crops
     from animeinterp.data.sources import open_triplets
 

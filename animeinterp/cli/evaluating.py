@@ -209,7 +209,7 @@ def _settings(setup: Setup, lpips: LpipsMetric | None) -> dict[str, Any]:
     """What the scores depend on."""
     from animeinterp import __version__
     from animeinterp.device import choose_device
-    from animeinterp.io.files import sha256
+    from animeinterp.io.files import file_sha256
     from animeinterp.weights.locations import weight_files
 
     found = {label: (preset, weight_files(preset, weights)) for label, (preset, weights) in setup.models.items()}
@@ -220,7 +220,7 @@ def _settings(setup: Setup, lpips: LpipsMetric | None) -> dict[str, Any]:
         "predictions": list(setup.predictions),
         "device": device,
         "flows": list(setup.guided),
-        "vgg": setup.vgg and sha256(setup.vgg),
+        "vgg": setup.vgg and file_sha256(setup.vgg),
         "lpips": lpips and lpips.identity,
         "best_t": setup.best_t,
     }
@@ -228,9 +228,9 @@ def _settings(setup: Setup, lpips: LpipsMetric | None) -> dict[str, Any]:
 
 def _digest(files: dict[str, Path]) -> str | dict[str, str] | None:
     """SHA-256 of a model's weights; of each file where there are several, None where there is none."""
-    from animeinterp.io.files import sha256
+    from animeinterp.io.files import file_sha256
 
-    found = {part: sha256(path) for part, path in files.items()}
+    found = {part: file_sha256(path) for part, path in files.items()}
     return found.get("", found or None)
 
 

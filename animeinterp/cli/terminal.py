@@ -16,7 +16,6 @@ from rich.table import Table
 
 from animeinterp.cli.streams import printable
 from animeinterp.config import Options
-from animeinterp.errors import FileError, UsageError
 
 LOG_EVERY = 10.0  # s
 
@@ -56,14 +55,6 @@ MaxPixels = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
 DEFAULTS = Options()
-
-
-def check_new(path: Path, force: bool) -> None:
-    """Raise UsageError or FileError, before the long work, if a file cannot be written to `path`."""
-    if path.exists() and not force:
-        raise UsageError(f"{path} exists already; choose another name or give --force to overwrite it")
-    if not path.parent.is_dir():
-        raise FileError(f"cannot write {path}: {path.parent} is not a folder; create it or choose another")
 
 
 def show_table(table: Table) -> None:

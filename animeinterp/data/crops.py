@@ -35,7 +35,7 @@ from animeinterp.data.types import Batch, Triplet
 from animeinterp.errors import FileError, UsageError
 from animeinterp.interpolator import Interpolator, load_interpolator
 from animeinterp.io.files import check_source, lock_folder, make_folder, write_bytes
-from animeinterp.io.reading import said
+from animeinterp.io.reading import describe_error
 
 Arrays = dict[str, NDArray[Any]]
 Source = Callable[[Sequence[int]], Iterable[Triplet]]
@@ -277,7 +277,9 @@ def _open(path: Path) -> Any:
         if wrong:
             raise ValueError(f"{', '.join(wrong)} missing, empty, or of another type or shape")
     except (OSError, SafetensorError, KeyError, IndexError, ValueError, TypeError) as error:
-        raise FileError(f"expected a shard of training crops, {path} is none ({said(error)}); delete it") from error
+        raise FileError(
+            f"expected a shard of training crops, {path} is none ({describe_error(error)}); delete it"
+        ) from error
     return shard
 
 

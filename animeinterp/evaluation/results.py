@@ -32,7 +32,7 @@ from animeinterp.evaluation.masks import MASKS, PartScores
 from animeinterp.evaluation.predictions import find_prediction
 from animeinterp.evaluation.scores import AT_BEST, BestTime, Summary, TripletScores, csv_text, read_rows, write_rows
 from animeinterp.frame import Frame
-from animeinterp.io.files import make_folder, write_text
+from animeinterp.io.files import check_folder, make_folder, write_text
 from animeinterp.io.images import write_image
 from animeinterp.io.reading import MEGABYTE, read_json
 from animeinterp.metrics.scores import Scores
@@ -116,8 +116,7 @@ def open_results(
 
 def check_results_folder(folder: Path, force: bool) -> None:
     """Raise UsageError for a folder that holds other things than an evaluation, FileError for what is not a folder."""
-    if folder.exists() and not folder.is_dir():
-        raise FileError(f"{folder} is not a folder; choose another name")
+    check_folder(folder)
     if force:
         return
     if (folder / _HEADER).exists():

@@ -21,7 +21,7 @@ from animeinterp.data.difficulty import LEVELS
 from animeinterp.errors import FileError
 from animeinterp.evaluation.masks import PART_COLUMNS, PartScores, mean_parts, part_cells, parts_of
 from animeinterp.io.files import write_text
-from animeinterp.io.reading import MEGABYTE, finite_number, read_bytes, said
+from animeinterp.io.reading import MEGABYTE, describe_error, finite_number, read_bytes
 from animeinterp.metrics.scores import Scores
 
 _LARGEST = 256 * MEGABYTE  # of a CSV
@@ -163,8 +163,8 @@ def read_rows(path: Path, torn: bool = False) -> list[TripletScores]:
         return [_row(known) for known in table]
     except (KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
         raise FileError(
-            f"{path} holds no scores ({said(error)}); expected the columns model (or peer), triplet, psnr, ssim and, "
-            f"if known, {', '.join((COLUMNS[2], *COLUMNS[5:]))}"
+            f"{path} holds no scores ({describe_error(error)}); expected the columns model (or peer), triplet, psnr, "
+            f"ssim and, if known, {', '.join((COLUMNS[2], *COLUMNS[5:]))}"
         ) from error
 
 

@@ -1,1 +1,1 @@
-"""Files: read from strangers and written whole."""
+"""Read files from untrusted sources, and write files completely or not at all."""

@@ -1,13 +1,12 @@
-"""Pictures on disk: PNG, WebP, TIFF and JPEG, read into frames and written back.
+"""Read image files (PNG, WebP, TIFF, JPEG) into frames, and write frames as image files.
 
-Kept: size, mode (gray, gray + alpha, RGB, RGBA), depth (8 or 16 bits), ICC profile, resolution. Changed on
-purpose, because new drawings have new colors: palettes become RGB or RGBA, 1-bit pictures 8-bit gray, a
-transparent key color becomes alpha. A camera's EXIF orientation is applied. Refused: CMYK and other color
-models, floating point, animations and several pages (which frame is meant?).
+Kept: size, mode (gray, gray + alpha, RGB, RGBA), depth (8 or 16 bits), ICC profile and resolution. Converted, because
+new frames have new colors: palettes to RGB or RGBA, 1-bit images to 8-bit gray, a transparent key color to alpha. The
+EXIF orientation is applied. Refused: CMYK and other color models, floating point, animations and several pages.
 
-Pillow reads headers and 8-bit pixels; it cannot hold 16-bit color, so OpenCV decodes 16-bit files, and they
-are written by tifffile and by a plain PNG encoder here (OpenCV drops ICC profiles in TIFF and has no gray +
-alpha).
+Pillow reads the headers and 8-bit pixels. It has no 16-bit color, so OpenCV decodes 16-bit files; tifffile and a PNG
+encoder in this module write them, because OpenCV drops ICC profiles in TIFF and has no gray + alpha.
+docs/image-files.md compares the libraries.
 """
 
 from __future__ import annotations
@@ -28,14 +27,15 @@ from PIL import ExifTags, Image
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.frame import MAX_SIDE, Frame, Mode, channels, describe, has_alpha, mode_of, widened
 from animeinterp.io.files import check_target, write_bytes
-from animeinterp.io.image_header import FORMATS, bits_in, mode_in, opened, png_color_type, read_header
+from animeinterp.io.image_header import FORMATS, PNG_SIGNATURE, frame_mode, open_image, png_color_type, read_header
 
 _EXPANDED = {"1": "L", "PA": "RGBA", "RGBa": "RGBA", "La": "LA"}
 _TIFF_PHOTOMETRIC, _TIFF_PLANAR, _TIFF_EXTRA_SAMPLES = 262, 284, 338
 _PNG_COLOR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}  # by number of channels
-_INCH = 0.0254  # m
-_LARGEST = {"WEBP": 16_383}  # px
-_UPRIGHT: dict[int, Callable[[Frame], Frame]] = {
+_METERS_PER_INCH = 0.0254
+_MAX_SIDE_OF_FORMAT = {"WEBP": 16_383}  # px
+# EXIF orientation → the operation that turns the stored pixels upright.
+_TO_UPRIGHT: dict[int, Callable[[Frame], Frame]] = {
     2: np.fliplr,
     3: lambda a: np.rot90(a, 2),
     4: np.flipud,
@@ -48,10 +48,13 @@ _UPRIGHT: dict[int, Callable[[Frame], Frame]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedImage:
-    """A picture file's content.
+    """The content of an image file.
 
-    pixels: the frame, upright. format: `PNG`, `WEBP`, `TIFF` or `JPEG`. icc: the ICC profile's bytes.
-    dpi: resolution in pixels per inch, x and y.
+    Attributes:
+        pixels: The frame, upright, see `animeinterp.frame`.
+        format: `PNG`, `WEBP`, `TIFF` or `JPEG`.
+        icc: The ICC profile, if any.
+        dpi: Resolution in x and y, pixels per inch, if known.
     """
 
     pixels: Frame
@@ -61,27 +64,36 @@ class LoadedImage:
 
 
 def read_image(path: Path, max_pixels: int) -> LoadedImage:
-    """Read a picture file.
+    """Read an image file.
 
-    max_pixels: larger pictures are refused by their header, before any pixel is decoded.
-    Raises FileError if the file cannot be read, FrameError if its size, mode or content is not supported.
+    Args:
+        path: The file.
+        max_pixels: Larger images are refused by their header, before pixels are decoded.
+
+    Returns:
+        The frame with its metadata.
+
+    Raises:
+        FileError: The file cannot be read.
+        FrameError: Its size, mode or content is not supported.
     """
-    with opened(path, max_pixels) as (image, file):
-        mode_in(image, file, path)
-        pixels = _read_16bit(image, file, path) if bits_in(image, file) == 16 else _read_8bit(image)
+    with open_image(path, max_pixels) as (image, file):
+        deep = frame_mode(image, file, path).depth == 16
+        pixels = _read_16bit(image, file, path) if deep else _read_8bit(image)
         return LoadedImage(pixels, str(image.format), image.info.get("icc_profile") or None, _dpi(image))
 
 
 def read_pair(path0: Path, path1: Path, max_pixels: int) -> tuple[LoadedImage, LoadedImage]:
-    """Read two pictures of one size and widen both to the richest mode and depth of the two.
+    """Read two images of one size and convert both to the richer mode and depth of the two.
 
     Args:
-        path0, path1: The files.
-        max_pixels: Larger pictures are refused.
+        path0: The first file.
+        path1: The second file.
+        max_pixels: Larger images are refused.
 
     Returns:
-        Two pictures of one size, mode and depth. Where one of them was gray and became RGB, its ICC profile, which is
-        of gray, is replaced by that of the other.
+        Two images of one size, mode and depth. If one of them was gray and became RGB, its ICC profile, a profile for
+        gray, is replaced by that of the other.
 
     Raises:
         FileError: A file cannot be read.
@@ -93,21 +105,70 @@ def read_pair(path0: Path, path1: Path, max_pixels: int) -> tuple[LoadedImage, L
         raise FrameError(f"{path0} is {sizes[0]} but {path1} is {sizes[1]}; expected the same size, so make them alike")
     first, second = (read_image(path, max_pixels) for path in (path0, path1))
     mode = mode_of(first.pixels) | mode_of(second.pixels)
-    return _widened(first, mode, second), _widened(second, mode, first)
+    return _widen(first, mode, second), _widen(second, mode, first)
 
 
-def _widened(picture: LoadedImage, mode: Mode, other: LoadedImage) -> LoadedImage:
-    gray = mode.color and not mode_of(picture.pixels).color
-    icc = other.icc if gray else picture.icc
-    return replace(picture, pixels=widened(picture.pixels, mode), icc=icc)
+def check_image_target(path: Path, frame: Frame, force: bool) -> None:
+    """Check that a frame can be written to `path`; called before the long work.
+
+    Args:
+        path: The file to write; its suffix selects the format.
+        frame: A frame of the size, mode and depth to write.
+        force: Whether an existing file may be replaced.
+
+    Raises:
+        UsageError: The suffix is unknown, the format cannot hold the frame, or the file exists and not `force`.
+        FileError: The folder is missing or not writable.
+    """
+    check_target(path, force)
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS:
+        raise UsageError(f"{path} has no known image suffix; expected one of {', '.join(FORMATS)}")
+    max_side = _MAX_SIDE_OF_FORMAT.get(FORMATS[suffix], MAX_SIDE)
+    if max(frame.shape[:2]) > max_side:
+        raise UsageError(
+            f"{suffix} holds at most {max_side:,} px a side, but the frames are {describe(frame)}; write to PNG or TIFF"
+        )
+    if FORMATS[suffix] == "JPEG" and has_alpha(frame):
+        raise UsageError(f"JPEG holds no alpha, but the frames are {describe(frame)}; write to PNG, WebP or TIFF")
+    if FORMATS[suffix] in ("JPEG", "WEBP") and frame.dtype == np.uint16:
+        raise UsageError(f"{suffix} holds 8 bits, but the frames are {describe(frame)}; write to PNG or TIFF")
+
+
+def write_image(path: Path, frame: Frame, like: LoadedImage | None = None, *, force: bool = False) -> None:
+    """Write a frame completely or not at all.
+
+    PNG, TIFF and WebP are lossless. JPEG has quality 95 and full color resolution (4:4:4).
+
+    Args:
+        path: The file to write; its suffix selects the format.
+        frame: The frame, see `animeinterp.frame`.
+        like: The image whose ICC profile and resolution are written too.
+        force: Whether an existing file is replaced.
+
+    Raises:
+        UsageError: As `check_image_target`.
+        FileError: As `check_image_target`, or writing failed, for example because the disk is full.
+    """
+    check_image_target(path, frame, force)
+    icc, dpi = (like.icc, like.dpi) if like else (None, None)
+    write_bytes(path, _encode(frame, FORMATS[path.suffix.lower()], icc, dpi), force=force)
+
+
+def _widen(image: LoadedImage, mode: Mode, other: LoadedImage) -> LoadedImage:
+    """Convert an image to a richer mode."""
+    becomes_color = mode.color and not mode_of(image.pixels).color
+    return replace(image, pixels=widened(image.pixels, mode), icc=other.icc if becomes_color else image.icc)
 
 
 def _dpi(image: Image.Image) -> tuple[float, float] | None:
+    """Return the resolution of an image, None if it is missing or absurd."""
     x, y = map(float, image.info.get("dpi", (0, 0)))
     return (x, y) if 0 < x < 1e6 and 0 < y < 1e6 else None
 
 
 def _read_8bit(image: Image.Image) -> Frame:
+    """Decode an image of at most 8 bits with Pillow."""
     image.load()
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     transparent = "transparency" in image.info
@@ -117,12 +178,13 @@ def _read_8bit(image: Image.Image) -> Frame:
         image = image.convert("RGBA" if image.mode == "RGB" else "LA")
     elif image.mode in _EXPANDED:
         image = image.convert(_EXPANDED[image.mode])
-    return _upright(np.array(image), orientation)
+    return _to_upright(np.array(image), orientation)
 
 
 def _read_16bit(image: Image.Image, file: io.BufferedReader, path: Path) -> Frame:
+    """Decode a 16-bit PNG or TIFF with OpenCV."""
     if image.format == "PNG":
-        image.load()  # finds damage that OpenCV would only warn of
+        image.load()  # detects damage for which OpenCV only prints a warning
     file.seek(0)
     pixels = _decode_with_opencv(file.read())
     if pixels is None:
@@ -131,7 +193,7 @@ def _read_16bit(image: Image.Image, file: io.BufferedReader, path: Path) -> Fram
         )
     if image.format == "PNG":
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-        return _upright(_png_channels(pixels, image, file), orientation)
+        return _to_upright(_png_channels(pixels, image, file), orientation)
     tags = image.tag_v2  # type: ignore[attr-defined]
     if tags.get(_TIFF_PLANAR, 1) != 1:
         raise FrameError(f"{path} stores its channels apart (planar); expected them interleaved, so export it again")
@@ -140,11 +202,11 @@ def _read_16bit(image: Image.Image, file: io.BufferedReader, path: Path) -> Fram
     if has_alpha(pixels) and tags.get(_TIFF_EXTRA_SAMPLES) == (1,):  # premultiplied
         alpha = np.maximum(pixels[..., -1:], 1).astype(np.float64)
         pixels[..., :-1] = np.minimum(np.rint(pixels[..., :-1] / alpha * 65535), 65535)
-    return np.ascontiguousarray(pixels)  # OpenCV has set TIFFs upright already
+    return np.ascontiguousarray(pixels)  # OpenCV applies the orientation of a TIFF itself
 
 
 def _decode_with_opencv(data: bytes) -> NDArray[np.uint16] | None:
-    """The 16-bit samples, RGB order; None where there are none."""
+    """Decode 16-bit samples in RGB order; None for data of another depth or damaged data."""
     log = cv2.utils.logging
     level = log.setLogLevel(log.LOG_LEVEL_SILENT)
     try:
@@ -153,12 +215,12 @@ def _decode_with_opencv(data: bytes) -> NDArray[np.uint16] | None:
         log.setLogLevel(level)
     if pixels is None or pixels.dtype != np.uint16:
         return None
-    deep: NDArray[np.uint16] = pixels.view(np.uint16)
-    return deep if deep.ndim == 2 else deep[..., [2, 1, 0, 3][: deep.shape[2]]]
+    samples: NDArray[np.uint16] = pixels.view(np.uint16)
+    return samples if samples.ndim == 2 else samples[..., [2, 1, 0, 3][: samples.shape[2]]]
 
 
 def _png_channels(pixels: Frame, image: Image.Image, file: io.BufferedReader) -> Frame:
-    """The channels as the PNG has them: OpenCV has no gray + alpha and its own idea of key colors."""
+    """Restore the channels of the PNG: OpenCV expands gray + alpha to RGBA and does not apply key colors."""
     if png_color_type(file) == _PNG_COLOR_TYPE[2]:
         return pixels[..., [0, 3]]
     key = image.info.get("transparency")
@@ -169,46 +231,15 @@ def _png_channels(pixels: Frame, image: Image.Image, file: io.BufferedReader) ->
     return np.concatenate([color, alpha.astype(np.uint16)], axis=2)
 
 
-def _upright(pixels: Frame, orientation: int) -> Frame:
-    return np.ascontiguousarray(_UPRIGHT.get(orientation, np.asarray)(pixels))
-
-
-def check_image_target(path: Path, frame: Frame, force: bool) -> None:
-    """Raise unless such a frame can be written to `path`: ask before the long work.
-
-    Raises UsageError if the suffix is unknown, the format cannot hold the frame, or the file exists and not
-    `force`; FileError if the folder is missing or may not be written to.
-    """
-    check_target(path, force)
-    suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise UsageError(f"{path} has no known picture suffix; expected one of {', '.join(FORMATS)}")
-    most = _LARGEST.get(FORMATS[suffix], MAX_SIDE)
-    if max(frame.shape[:2]) > most:
-        raise UsageError(
-            f"{suffix} holds at most {most:,} px a side, but the frames are {describe(frame)}; write to PNG or TIFF"
-        )
-    if FORMATS[suffix] == "JPEG" and has_alpha(frame):
-        raise UsageError(f"JPEG holds no alpha, but the frames are {describe(frame)}; write to PNG, WebP or TIFF")
-    if FORMATS[suffix] in ("JPEG", "WEBP") and frame.dtype == np.uint16:
-        raise UsageError(f"{suffix} holds 8 bits, but the frames are {describe(frame)}; write to PNG or TIFF")
-
-
-def write_image(path: Path, frame: Frame, like: LoadedImage | None = None, *, force: bool = False) -> None:
-    """Write a frame in the format that the suffix names, with the ICC profile and resolution of `like`.
-
-    WebP is lossless, JPEG has quality 95 and full-size color (4:4:4). The file appears whole or not at all.
-    Raises as `check_image_target`, and FileError if writing fails, when the disk is full for one.
-    """
-    check_image_target(path, frame, force)
-    icc, dpi = (like.icc, like.dpi) if like else (None, None)
-    data = _encode(frame, FORMATS[path.suffix.lower()], icc, dpi)
-    write_bytes(path, data, force=force)
+def _to_upright(pixels: Frame, orientation: int) -> Frame:
+    """Apply an EXIF orientation."""
+    return np.ascontiguousarray(_TO_UPRIGHT.get(orientation, np.asarray)(pixels))
 
 
 def _encode(frame: Frame, format: str, icc: bytes | None, dpi: tuple[float, float] | None) -> bytes:
+    """Encode a frame in one of the formats of `FORMATS`."""
     if format == "PNG" and frame.dtype == np.uint16:
-        return _png16(frame, icc, dpi)
+        return _encode_png16(frame, icc, dpi)
     buffer = io.BytesIO()
     if format == "TIFF":
         tifffile.imwrite(
@@ -239,18 +270,19 @@ def _encode(frame: Frame, format: str, icc: bytes | None, dpi: tuple[float, floa
     return buffer.getvalue()
 
 
-def _png16(frame: Frame, icc: bytes | None, dpi: tuple[float, float] | None) -> bytes:
-    """A 16-bit PNG (ISO/IEC 15948), each row stored as its difference from the row above (filter 2, Up)."""
+def _encode_png16(frame: Frame, icc: bytes | None, dpi: tuple[float, float] | None) -> bytes:
+    """Encode a 16-bit PNG (ISO/IEC 15948) whose rows are differences from the row above (filter 2, Up)."""
     height, width = frame.shape[:2]
     rows = np.ascontiguousarray(frame).astype(">u2").reshape(height, -1).view(np.uint8)
-    above = np.vstack([np.zeros_like(rows[:1]), rows[:-1]])
-    filtered = np.hstack([np.full((height, 1), 2, np.uint8), rows - above])
+    rows_above = np.vstack([np.zeros_like(rows[:1]), rows[:-1]])
+    filtered = np.hstack([np.full((height, 1), 2, np.uint8), rows - rows_above])
     chunks = [(b"IHDR", struct.pack(">2I5B", width, height, 16, _PNG_COLOR_TYPE[channels(frame)], 0, 0, 0))]
     if icc:
         chunks.append((b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc)))
     if dpi:
-        chunks.append((b"pHYs", struct.pack(">2IB", round(dpi[0] / _INCH), round(dpi[1] / _INCH), 1)))
+        x, y = (round(value / _METERS_PER_INCH) for value in dpi)
+        chunks.append((b"pHYs", struct.pack(">2IB", x, y, 1)))
     chunks += [(b"IDAT", zlib.compress(filtered.tobytes())), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
+    return PNG_SIGNATURE + b"".join(
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
     )

@@ -1,7 +1,7 @@
-"""Read small files that strangers may have made: texts, JSON, TOML and numbers, with limits and one-line errors.
+"""Read small files from untrusted sources: text, JSON, TOML and numbers, with limits and one-line errors.
 
-Size is checked before anything is read. What Python's parsers raise on odd input (deep nesting, numbers of thousands
-of digits, NaN, lone surrogates) becomes a FileError. Pictures and films are read elsewhere.
+The size is checked before the content is read. Exceptions of Python's parsers on unusual input (deep nesting, numbers
+of thousands of digits, NaN, lone surrogates) become a FileError. This module does not read images and films.
 """
 
 from __future__ import annotations
@@ -18,19 +18,22 @@ from animeinterp.io.files import check_source
 
 MEGABYTE = 1 << 20
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-_SHOWN = 120  # characters of a message out of a parser
+_MAX_MESSAGE = 120  # characters of a parser's message
 
 
 def read_bytes(path: Path, expected: str, limit: int) -> bytes:
-    """The content of a file of at most `limit` bytes.
+    """Read a file of at most `limit` bytes.
 
     Args:
         path: The file.
-        expected: What messages ask for, such as `an annotation`.
-        limit: Most bytes.
+        expected: What was expected, for messages, such as `an annotation`.
+        limit: Maximum size, bytes.
+
+    Returns:
+        The content.
 
     Raises:
-        FileError: It cannot be read, is not an ordinary file or is larger.
+        FileError: It cannot be read, is not a regular file or is larger.
     """
     check_source(path, expected)
     try:
@@ -44,7 +47,19 @@ def read_bytes(path: Path, expected: str, limit: int) -> bytes:
 
 
 def read_text(path: Path, expected: str, limit: int = MEGABYTE) -> str:
-    """A UTF-8 text, with or without byte order mark. Raises as `read_bytes`, and FileError for other encodings."""
+    """Read UTF-8 text, with or without a byte order mark.
+
+    Args:
+        path: The file.
+        expected: What was expected, for messages.
+        limit: Maximum size, bytes.
+
+    Returns:
+        The text, without the byte order mark.
+
+    Raises:
+        FileError: As `read_bytes`, and for other encodings.
+    """
     try:
         return read_bytes(path, expected, limit).decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -52,55 +67,67 @@ def read_text(path: Path, expected: str, limit: int = MEGABYTE) -> str:
 
 
 def read_json(path: Path, expected: str, limit: int = MEGABYTE) -> Any:
-    """What a JSON file holds. Raises as `read_text`, and FileError for what is not JSON, NaN and Infinity included."""
+    """Read and parse a JSON file; arguments as `read_text`, errors as `read_text` and `parse_json`."""
     return parse_json(read_text(path, expected, limit), path, expected)
 
 
 def parse_json(text: str, origin: Path | str, expected: str) -> Any:
-    """What a JSON text holds.
+    """Parse a JSON text.
 
     Args:
         text: The text.
-        origin: Where it is from, for messages.
-        expected: What messages ask for.
+        origin: Its file, for messages.
+        expected: What was expected, for messages.
+
+    Returns:
+        The parsed value.
 
     Raises:
-        FileError: It is not JSON, is nested too deeply, or holds NaN, Infinity or broken Unicode.
+        FileError: The text is not JSON, is nested too deeply, or holds NaN, Infinity or broken Unicode.
     """
     try:
         content = json.loads(text, parse_constant=_refuse_constant)
         if _SURROGATE.search(text):
             json.dumps(content, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
-        raise FileError(f"{origin} is damaged ({said(error)}); expected {expected}") from error
+        raise FileError(f"{origin} is damaged ({describe_error(error)}); expected {expected}") from error
     return content
 
 
 def read_toml(path: Path, expected: str, limit: int = MEGABYTE) -> dict[str, Any]:
-    """What a TOML file holds. Raises as `read_text`, and FileError for what is not TOML."""
+    """Read and parse a TOML file; arguments and errors as `read_text`, and FileError if it is not TOML."""
     text = read_text(path, expected, limit)
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise FileError(f"{path} is not TOML ({said(error)}); expected {expected}") from error
+        raise FileError(f"{path} is not TOML ({describe_error(error)}); expected {expected}") from error
 
 
 def finite_number(value: object, name: str, low: float, high: float) -> float:
-    """A number within [low, high].
+    """Check that a parsed value is a number within a range.
+
+    Args:
+        value: The parsed value.
+        name: Its name, for messages.
+        low: Minimum, inclusive.
+        high: Maximum, inclusive.
+
+    Returns:
+        The number.
 
     Raises:
-        ValueError: It is not a number, not finite or outside.
+        ValueError: It is not a number, not finite or outside the range.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{name} is not a number")
-    # Compared before it is converted: an integer may be too large for a float.
+    # Compared before the conversion, because an integer may be too large for a float.
     if not low <= value <= high or not math.isfinite(value):
         raise ValueError(f"{name} is not within {low:g} to {high:g}")
     return float(value)
 
 
-def said(error: BaseException) -> str:
-    """What a parser says of odd input, short, in one line and without its advice to programmers."""
+def describe_error(error: BaseException) -> str:
+    """Return the message of a parser's exception: short, in one line, without advice to programmers."""
     if isinstance(error, RecursionError):
         return "nested too deeply"
     if isinstance(error, UnicodeError):
@@ -109,8 +136,9 @@ def said(error: BaseException) -> str:
     if "int_max_str_digits" in text:
         return "a number with too many digits"
     text = f"{type(error).__name__}: {text}" if isinstance(error, KeyError | TypeError | AttributeError) else text
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}…"
 
 
 def _refuse_constant(name: str) -> None:
+    """Refuse NaN and Infinity, which Python's parser accepts."""
     raise ValueError(f"{name} is not JSON")

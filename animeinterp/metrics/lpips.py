@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from animeinterp.errors import FileError, FrameError, MissingExtraError, WeightsError
-from animeinterp.io.files import sha256
+from animeinterp.io.files import file_sha256
 from animeinterp.io.reading import read_bytes
 from animeinterp.net.ops.normalization import IMAGENET, normalize
 from animeinterp.net.paper.vgg import VGG
@@ -103,12 +103,11 @@ class LpipsMetric:
 
 def load_lpips(path: Path) -> LpipsMetric:
     """LPIPS with weights from a file, see above. Raises FileError where it cannot be read, else WeightsError."""
-    identity = sha256(path)
     if path.suffix == ".safetensors" or zipfile.is_zipfile(path):
-        return _from_state(read_state(path), path, identity)
+        return _from_state(read_state(path), path, file_sha256(path))
     alexnet = AlexNet()
     load_into(alexnet, read_lpips_convolutions(path, "AlexNet_0", _CONVOLUTIONS), "AlexNet", path)
-    return LpipsMetric(alexnet, read_lpips_heads(path), identity)
+    return LpipsMetric(alexnet, read_lpips_heads(path), file_sha256(path))
 
 
 def installed() -> bool:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from animeinterp.errors import FileError, WeightsError
 from animeinterp.io.files import write_bytes
-from animeinterp.io.reading import said
+from animeinterp.io.reading import describe_error
 from animeinterp.training.config import TrainingConfig, from_json, to_json
 from animeinterp.weights.containers import check_container
 from animeinterp.weights.loading import load_into
@@ -62,7 +62,7 @@ def restore(state: State, path: Path) -> None:
     try:
         state.optimizer.load_state_dict(content["optimizer"])
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise WeightsError(f"{path.name} trained other parameters than this run: {said(error)}") from error
+        raise WeightsError(f"{path.name} trained other parameters than this run: {describe_error(error)}") from error
     state.step, state.seconds = content["step"], content["seconds"]
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from animeinterp.data.types import Batch
 from animeinterp.errors import FileError
-from animeinterp.io.files import write_text, writing
+from animeinterp.io.files import report_write_errors, write_text
 from animeinterp.io.images import write_image
 from animeinterp.io.reading import MEGABYTE, read_text
 from animeinterp.training.limits import LOSSES
@@ -50,7 +50,7 @@ def write_row(path: Path, progress: TrainingProgress) -> None:
     writer.writerow(f"{value:.6g}" if isinstance(value, float) else value for value in row.values())
     if not path.exists():
         write_text(path, _HEAD)
-    with writing(path), path.open("a", newline="", encoding="utf-8") as file:
+    with report_write_errors(path), path.open("a", newline="", encoding="utf-8") as file:
         file.write(text.getvalue())
 
 

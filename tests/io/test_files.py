@@ -1,4 +1,4 @@
-"""Outputs appear whole or not at all, and names from strangers lead nowhere else."""
+"""Outputs are written completely or not at all, and names from untrusted files cannot lead to other folders."""
 
 import os
 import stat
@@ -22,7 +22,7 @@ from animeinterp.io.files import (
 )
 
 
-def test_a_file_gets_its_name_when_it_is_whole(tmp_path):
+def test_a_file_gets_its_name_when_it_is_complete(tmp_path):
     target = tmp_path / "a.bin"
     with atomic_path(target) as part:
         part.write_bytes(b"whole")
@@ -33,7 +33,7 @@ def test_a_file_gets_its_name_when_it_is_whole(tmp_path):
 
 
 @pytest.mark.parametrize("stop", [ValueError, KeyboardInterrupt, SystemExit])
-def test_a_failure_leaves_nothing_and_keeps_what_was_there(tmp_path, stop):
+def test_a_failure_leaves_no_part_and_keeps_the_old_file(tmp_path, stop):
     target = tmp_path / "a.bin"
     target.write_bytes(b"old")
 
@@ -49,7 +49,7 @@ def test_a_failure_leaves_nothing_and_keeps_what_was_there(tmp_path, stop):
 
 
 @pytest.mark.parametrize("links", [True, False])
-def test_a_target_that_appears_meanwhile_is_not_replaced(tmp_path, monkeypatch, links):
+def test_a_target_created_in_the_meantime_is_not_replaced(tmp_path, monkeypatch, links):
     if not links:  # as on FAT
         monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError(1, "not permitted")))
     target = tmp_path / "a.bin"
@@ -86,7 +86,7 @@ def test_files_follow_the_umask(tmp_path):
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
 
 
-def test_a_folder_appears_whole(tmp_path):
+def test_a_folder_gets_its_name_when_it_is_complete(tmp_path):
     with atomic_folder(tmp_path / "a") as part:
         (part / "x").write_text("1")
     assert (tmp_path / "a" / "x").read_text() == "1"
@@ -97,7 +97,7 @@ def test_a_folder_appears_whole(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
-def test_what_cannot_be_written_is_a_file_error(tmp_path):
+def test_a_refused_write_is_a_file_error(tmp_path):
     with pytest.raises(FileError, match="cannot write"):
         write_bytes(tmp_path / "missing" / "a", b"")
     with pytest.raises(FileError, match="shorter name"):
@@ -134,7 +134,7 @@ def test_what_cannot_be_written_is_a_file_error(tmp_path):
         7,
     ],
 )
-def test_names_that_lead_elsewhere_are_refused(name):
+def test_names_that_lead_to_other_folders_are_refused(name):
     with pytest.raises(FileError, match="names"):
         check_name(name, "the manifest")
 
@@ -144,7 +144,7 @@ def test_plain_names_pass(name):
     assert check_name(name, "the manifest") == name
 
 
-def test_a_colon_in_a_name_is_no_protocol():
+def test_a_colon_in_a_name_is_not_a_protocol():
     assert ffmpeg_url(Path("concat:a.mkv")) == "file:concat:a.mkv"
 
 
@@ -159,7 +159,7 @@ def test_a_named_pipe_is_refused_at_once(tmp_path):
         check_source(tmp_path, "a film")
 
 
-def test_a_folder_is_held_by_one_process(tmp_path):
+def test_a_folder_is_locked_by_one_process(tmp_path):
     code = (
         "import sys; from pathlib import Path; from animeinterp.io.files import lock_folder\n"
         "with lock_folder(Path(sys.argv[1])): print('held')"
@@ -171,9 +171,9 @@ def test_a_folder_is_held_by_one_process(tmp_path):
     assert subprocess.run(other, capture_output=True, text=True).stdout == "held\n"
 
 
-def test_a_lock_leaves_nothing_behind_and_clears_what_killed_runs_left(tmp_path):
-    kept = [tmp_path / ".mine.part", tmp_path / "0123456789abcdef.part"]
-    for path in kept:
+def test_a_lock_removes_its_file_and_what_killed_runs_left(tmp_path):
+    strangers = [tmp_path / ".mine.part", tmp_path / "0123456789abcdef.part"]
+    for path in strangers:
         path.touch()
     (tmp_path / ".0123456789abcdef.part").mkdir()
     (tmp_path / ".0123456789abcdef.part" / "frame1.png").touch()
@@ -182,5 +182,5 @@ def test_a_lock_leaves_nothing_behind_and_clears_what_killed_runs_left(tmp_path)
     (tmp_path / ".fedcba9876543210.part").symlink_to(tmp_path / "elsewhere")
     with lock_folder(tmp_path):
         assert (tmp_path / "lock").exists()
-    assert sorted(tmp_path.iterdir()) == sorted([*kept, tmp_path / "elsewhere"])
+    assert sorted(tmp_path.iterdir()) == sorted([*strangers, tmp_path / "elsewhere"])
     assert (tmp_path / "elsewhere" / "precious").exists()

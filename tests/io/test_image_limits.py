@@ -1,4 +1,4 @@
-"""Pictures that claim absurd things, are too long for a format or have names that are too long: a sentence, at once."""
+"""Images with absurd declarations, sides too long for a format, or names too long: one-line errors before the work."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def png(width: int = 64, height: int = 64, extra: bytes = b"", behind: bytes = b
 
 
 def tiff(changes: dict[int, int], pages: int = 1) -> bytes:
-    """Gray 64x64; changes: values of tags, instead of the usual ones or besides."""
+    """Make a gray 64x64 TIFF with changed or additional tags."""
     tags = {256: 64, 257: 64, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 64, 279: 4096} | changes
     size = 2 + 12 * len(tags) + 4
     data = b"II*\0" + struct.pack("<I", 8 + 4096) + bytes(4096)
@@ -53,17 +53,17 @@ def webp(side: int) -> bytes:
     return bytes(data)
 
 
-CLAIMS = {
+DECLARATIONS = {
     "wide.png": (png(2_500_000, 16), "at most 32,766 px a side"),
     "tall.png": (png(16, 2_500_000), "at most 32,766 px a side"),
     "profile.png": (png(extra=chunk(b"iCCP", b"a\0\0" + BOMB)), "damaged"),
     "text.png": (png(extra=chunk(b"zTXt", b"a\0\0" + BOMB)), "damaged"),
     "behind.png": (png(behind=chunk(b"zTXt", b"Raw profile type exif\0\0" + BOMB)), "damaged"),
-    "frames.png": (png(extra=chunk(b"acTL", struct.pack(">2I", 2**31 - 1, 0))), "holds 2147483648 pictures"),
+    "frames.png": (png(extra=chunk(b"acTL", struct.pack(">2I", 2**31 - 1, 0))), "holds 2147483648 images"),
     "wide.tif": (tiff({256: 2**32 - 1}), "at most 32,766 px a side"),
     "samples.tif": (tiff({277: 65535}), "not an image that can be read"),
-    "tiles.tif": (tiff({322: 65520, 323: 65520, 324: 8, 325: 99}), "tiles of 65520x65520"),
-    "pages.tif": (tiff({}, pages=300), "holds several pictures"),
+    "tiles.tif": (tiff({322: 65520, 323: 65520, 324: 8, 325: 99}), "tiles of 65520x65520 px"),
+    "pages.tif": (tiff({}, pages=300), "holds several images"),
     "canvas.webp": (webp(16_383), "268,402,689 pixels; the limit is 40,000,000"),
     "square.webp": (webp(1 << 24), "at most 32,766 px a side"),
     "film.gif": (b"GIF89a" + struct.pack("<2H", 65535, 65535) + b"\0\0\0;", "65535x65535"),
@@ -71,27 +71,27 @@ CLAIMS = {
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
-@pytest.mark.parametrize("name", CLAIMS)
-def test_claims_are_checked_before_memory_is_taken(tmp_path, name):
-    data, said = CLAIMS[name]
+@pytest.mark.parametrize("name", DECLARATIONS)
+def test_declared_sizes_are_checked_before_memory_is_allocated(tmp_path, name):
+    data, message = DECLARATIONS[name]
     (tmp_path / name).write_bytes(data)
     resource = pytest.importorskip("resource")  # not on Windows
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for read in (read_header, read_image):
-        with pytest.raises(AnimeInterpError, match=said):
+        with pytest.raises(AnimeInterpError, match=message):
             read(tmp_path / name, LIMIT)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000, "in KiB"
 
 
-def test_the_plain_ones_are_read(tmp_path):
-    """What the claims above are changed from is in order."""
+def test_the_unchanged_files_are_read(tmp_path):
+    """The files that the declarations above are changed from are valid."""
     for name, data in (("a.png", png()), ("a.tif", tiff({}))):
         (tmp_path / name).write_bytes(data)
         assert read_image(tmp_path / name, LIMIT).pixels.shape[:2] == (64, 64)
 
 
 @pytest.mark.parametrize("size", [(MAX_SIDE, 16), (16, MAX_SIDE)])
-def test_the_longest_sides_are_worked_on(tmp_path, size):
+def test_the_longest_sides_are_supported(tmp_path, size):
     width, height = size
     for number in range(2):
         frame = np.full((height, width, 3), 200, np.uint8)
@@ -101,14 +101,14 @@ def test_the_longest_sides_are_worked_on(tmp_path, size):
 
 
 @pytest.mark.parametrize("size", [(16_384, 16), (16, 16_384)])
-def test_a_format_that_is_too_small_is_refused_before_the_work(tmp_path, size):
+def test_a_frame_too_large_for_a_format_is_refused_before_the_work(tmp_path, size):
     frame = np.zeros((size[1], size[0], 3), np.uint8)
     with pytest.raises(UsageError, match="holds at most 16,383 px a side"):
         check_image_target(tmp_path / "a.webp", frame, force=False)
     check_image_target(tmp_path / "a.png", frame, force=False)
 
 
-def test_what_an_encoder_refuses_is_a_sentence(tmp_path, monkeypatch):
+def test_an_error_of_an_encoder_is_a_one_line_error(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise ValueError("encoding error 5")
 
@@ -127,10 +127,10 @@ def test_names_that_are_too_long_are_refused_before_the_work(tmp_path, capsys, m
     before = sorted(tmp_path.iterdir())
     more = () if target is None else ("-o", target)
     assert leave("tween", "a" * 200 + ".png", "b" * 200 + ".png", "-n", count, *more, "--model", "classical") in (1, 2)
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert "too long" in said
-    assert "unexpected" not in said
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "too long" in message
+    assert "unexpected" not in message
     assert sorted(tmp_path.iterdir()) == before
 
 

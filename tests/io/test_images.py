@@ -25,7 +25,7 @@ def noise(mode: str, dtype: type = np.uint8, size: tuple[int, int] = (20, 30)) -
     return RNG.integers(0, np.iinfo(dtype).max, (*size, *TAIL[mode]), dtype, endpoint=True)
 
 
-KEPT = [
+LOSSLESS = [
     *((suffix, mode, np.uint8) for suffix in (".png", ".tif") for mode in TAIL),
     *((".webp", mode, np.uint8) for mode in ("RGB", "RGBA")),
     *((".png", mode, np.uint16) for mode in TAIL),
@@ -42,7 +42,7 @@ CODERS = [
 ]
 
 
-@pytest.mark.parametrize(("suffix", "mode", "dtype"), KEPT)
+@pytest.mark.parametrize(("suffix", "mode", "dtype"), LOSSLESS)
 def test_depth_mode_profile_and_resolution_are_kept(tmp_path, mode, suffix, dtype):
     path = tmp_path / f"a{suffix}"
     frame = noise(mode, dtype)
@@ -55,7 +55,7 @@ def test_depth_mode_profile_and_resolution_are_kept(tmp_path, mode, suffix, dtyp
         assert back.dpi == pytest.approx((150, 150), rel=1e-3)
 
 
-def test_sixteen_bit_png_is_what_other_programs_read(tmp_path):
+def test_sixteen_bit_png_is_read_by_pillow(tmp_path):
     frame = noise("RGB", np.uint16)
     write_image(tmp_path / "a.png", frame, LoadedImage(frame, "PNG", ICC))
     with Image.open(tmp_path / "a.png") as image:
@@ -64,7 +64,7 @@ def test_sixteen_bit_png_is_what_other_programs_read(tmp_path):
         assert np.array_equal(np.array(image), frame >> 8)  # Pillow keeps the high byte
 
 
-def test_sixteen_bit_gray_alpha_tiff_is_what_other_programs_read(tmp_path):
+def test_sixteen_bit_gray_alpha_tiff_is_read_by_tifffile(tmp_path):
     frame = noise("gray+alpha", np.uint16)
     write_image(tmp_path / "a.tif", frame)
     assert np.array_equal(tifffile.imread(tmp_path / "a.tif"), frame)
@@ -106,8 +106,8 @@ def test_camera_orientation_is_applied(tmp_path, orientation, suffix, deep):
         7: ("right", "bottom"),
         8: ("left", "bottom"),
     }[orientation]
-    seen = read_image(path, LIMIT).pixels
-    edge = {"top": seen[0], "bottom": seen[-1], "left": seen[:, 0], "right": seen[:, -1]}[first_row]
+    upright = read_image(path, LIMIT).pixels
+    edge = {"top": upright[0], "bottom": upright[-1], "left": upright[:, 0], "right": upright[:, -1]}[first_row]
     along = edge[::-1] if first_column in ("right", "bottom") else edge
     assert np.array_equal(along, stored[0])
 
@@ -182,7 +182,7 @@ def test_other_color_models_are_refused(tmp_path, mode):
 def test_animations_and_pages_are_refused(tmp_path, suffix):
     images = [Image.fromarray(noise("RGB")) for _ in range(3)]
     images[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=images[1:])
-    with pytest.raises(FrameError, match="holds several pictures" if suffix == ".tif" else "holds 3 pictures"):
+    with pytest.raises(FrameError, match="holds several images" if suffix == ".tif" else "holds 3 images"):
         read_image(tmp_path / f"a{suffix}", LIMIT)
 
 
@@ -205,7 +205,7 @@ def test_limit_is_read_from_the_header_and_adjustable(tmp_path, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @pytest.mark.parametrize(("suffix", "dtype"), CODERS)
-def test_every_cut_is_an_error_of_ours(tmp_path, suffix, dtype):
+def test_every_truncation_is_a_one_line_error(tmp_path, suffix, dtype):
     path = tmp_path / f"a{suffix}"
     write_image(path, noise("RGB", dtype))
     whole = path.read_bytes()
@@ -218,7 +218,7 @@ def test_every_cut_is_an_error_of_ours(tmp_path, suffix, dtype):
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @pytest.mark.parametrize(("suffix", "dtype"), CODERS)
-def test_no_damage_escapes_as_another_error(tmp_path, suffix, dtype):
+def test_damage_raises_only_our_errors(tmp_path, suffix, dtype):
     path = tmp_path / f"a{suffix}"
     write_image(path, noise("RGB", dtype))
     whole = np.frombuffer(path.read_bytes(), np.uint8)
@@ -231,7 +231,7 @@ def test_no_damage_escapes_as_another_error(tmp_path, suffix, dtype):
 
 
 @pytest.mark.parametrize(
-    ("name", "mode", "dtype", "said"),
+    ("name", "mode", "dtype", "message"),
     [
         ("a.jpg", "RGBA", np.uint8, "JPEG holds no alpha"),
         ("a.jpg", "RGB", np.uint16, "8 bits"),
@@ -240,8 +240,8 @@ def test_no_damage_escapes_as_another_error(tmp_path, suffix, dtype):
         ("a", "RGB", np.uint8, "suffix"),
     ],
 )
-def test_formats_that_cannot_hold_the_frame(tmp_path, name, mode, dtype, said):
-    with pytest.raises(UsageError, match=said):
+def test_formats_that_cannot_hold_the_frame(tmp_path, name, mode, dtype, message):
+    with pytest.raises(UsageError, match=message):
         write_image(tmp_path / name, noise(mode, dtype))
     assert not list(tmp_path.iterdir())
 
@@ -270,7 +270,7 @@ def test_full_disk_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
 
 
 def fill_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every file that is written take 100 bytes and then no more."""
+    """Make every write fail after 100 bytes."""
 
     class Full(io.FileIO):
         def write(self, data):

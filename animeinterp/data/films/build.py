@@ -37,7 +37,14 @@ from animeinterp.data.films.manifest import (
 from animeinterp.data.films.removal import plan_annotation, plan_removal, remove
 from animeinterp.data.films.select import BuildOptions, Found, select_triplets
 from animeinterp.errors import AnimeInterpError, FileError, UsageError
-from animeinterp.io.files import atomic_folder, lock_folder, make_folder, remove_parts, write_bytes, write_text
+from animeinterp.io.files import (
+    atomic_folder,
+    lock_folder,
+    make_folder,
+    remove_temporary_files,
+    write_bytes,
+    write_text,
+)
 from animeinterp.io.images import write_image
 from animeinterp.io.reading import MEGABYTE, read_text
 from animeinterp.runtime.prefetch import prefetch
@@ -104,7 +111,7 @@ def build(
     for place in (folder, annotations_of(folder)):
         make_folder(place)
     with lock_folder(folder), single_threaded():
-        remove_parts(annotations_of(folder))
+        remove_temporary_files(annotations_of(folder))
         record = open_record(folder, options, force)
         return _build(record, films, options, report)
 

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from animeinterp.data.difficulty import LEVELS
 from animeinterp.data.films.manifest import annotations_of, beside
 from animeinterp.errors import FileError
-from animeinterp.io.files import write_text, writing
-from animeinterp.io.reading import MEGABYTE, finite_number, read_bytes, read_json, said
+from animeinterp.io.files import report_write_errors, write_text
+from animeinterp.io.reading import MEGABYTE, describe_error, finite_number, read_bytes, read_json
 
 _WIDTH = 288  # px of each of the three pictures
 _QUALITY = 80
@@ -86,7 +86,7 @@ def write_sheet(folder: Path) -> list[Path]:
     for number, (path, page) in enumerate(zip(paths, pages, strict=True)):
         write_text(path, _page(folder, paths, number, page), force=True)
     number = len(paths) + 1
-    with writing(folder):
+    with report_write_errors(folder):
         while (old := beside(folder, f"_sheet_{number}.html")).exists():
             old.unlink()
             number += 1
@@ -127,7 +127,7 @@ def _card(place: Path, name: str) -> str:
     except (FileError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         return (
             f'<label><input type="checkbox" name="{escape(name)}"> {escape(name)}<br>'
-            f"<small>its annotation or strip is damaged ({escape(said(error))})</small></label>"
+            f"<small>its annotation or strip is damaged ({escape(describe_error(error))})</small></label>"
         )
     return (
         f'<label data-level="{level}"><div class="strip" style="--p:url(data:image/jpeg;base64,{picture})">'

@@ -19,8 +19,8 @@ from animeinterp import __version__
 from animeinterp.data.films.removal import plan_removal, remove
 from animeinterp.data.films.select import BuildOptions
 from animeinterp.errors import FileError, UsageError
-from animeinterp.io.files import check_name, check_source, write_text, writing
-from animeinterp.io.reading import MEGABYTE, read_json, said
+from animeinterp.io.files import check_name, check_source, report_write_errors, write_text
+from animeinterp.io.reading import MEGABYTE, describe_error, read_json
 
 _KIND = "animeinterp triplets 1"
 _ENDS = 1 << 20  # bytes of each end of a film that it is known by
@@ -95,7 +95,7 @@ def open_record(folder: Path, options: BuildOptions, force: bool) -> Record:
         return Record(folder, settings)
     record = read_record(folder)
     if force:
-        with writing(folder):
+        with report_write_errors(folder):
             _remove_all(record)
         return Record(folder, settings)
     _check_same(record, settings, force)
@@ -134,7 +134,9 @@ def read_record(folder: Path) -> Record:
         films = {check_name(label, str(path)): _film(path, film) for label, film in content["films"].items()}
         return Record(folder, dict(content["options"]), films, _names(path, content["rejected"]))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise FileError(f"{path} is damaged ({said(error)}); take it and {folder} away and build anew") from error
+        raise FileError(
+            f"{path} is damaged ({describe_error(error)}); take it and {folder} away and build anew"
+        ) from error
 
 
 def _film(path: Path, content: Any) -> FilmRecord:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from animeinterp.errors import UsageError
-from animeinterp.io.files import check_name, is_link, writing
+from animeinterp.io.files import check_name, is_link, report_write_errors
 
 # What file managers leave in every folder that they show.
 _LITTER = (r"\.DS_Store", r"Thumbs\.db", r"desktop\.ini")
@@ -57,7 +57,7 @@ def plan_annotation(folder: Path, name: str) -> Plan:
 def remove(plan: Plan) -> None:
     """Delete what was planned. Raises FileError if the system refuses."""
     for place, files in plan:
-        with writing(place):
+        with report_write_errors(place):
             for path in files:
                 path.unlink()
             if place.is_symlink():
@@ -76,7 +76,7 @@ def _contents(place: Path, patterns: tuple[str, ...]) -> Plan:
     """The folder `place` and the files to delete with it; a link is deleted without what is behind it."""
     if is_link(place):
         return [(place, [])]
-    with writing(place):
+    with report_write_errors(place):
         if not place.exists():
             return []
         entries = sorted(place.iterdir()) if place.is_dir() else [place]

@@ -33,7 +33,7 @@ from animeinterp.data.linear.record import KIND, LARGEST, annotations_of, manife
 from animeinterp.data.linear.rendering import Shot, labels, prepare, render
 from animeinterp.errors import UsageError
 from animeinterp.frame import RGBImage, check_size
-from animeinterp.io.files import atomic_folder, file_digest, lock_folder, make_folder, write_text
+from animeinterp.io.files import atomic_folder, file_sha256, lock_folder, make_folder, write_text
 from animeinterp.io.images import write_image
 from animeinterp.io.reading import read_json
 
@@ -91,7 +91,7 @@ def _manifest(art: Art, shots: list[Composition], seed: int, size: Size) -> dict
         "seed": seed,
         "size": list(size),
         "packages": art.packages,
-        "art": {name: art.sources[name] | {"sha256": file_digest(art.folder / name)} for name in used},
+        "art": {name: art.sources[name] | {"sha256": file_sha256(art.folder / name)} for name in used},
         "shots": {
             shot.name: {
                 "motion": shot.motion,

@@ -21,7 +21,7 @@ from torch import Tensor
 from animeinterp.data.synthetic.shapes import drawn_background, shape_bank
 from animeinterp.errors import FileError
 from animeinterp.io.files import check_name
-from animeinterp.io.reading import MEGABYTE, read_json, said
+from animeinterp.io.reading import MEGABYTE, describe_error, read_json
 
 SPRITE_SIDE, _MARGIN = 256, 4  # px; the margin is transparent
 DRAWN_BACKGROUNDS = 48
@@ -65,7 +65,9 @@ def _listed(folder: Path) -> list[Path]:
     try:
         files = [str(record["file"]) for record in records]
     except (TypeError, KeyError) as error:
-        raise FileError(f"{manifest} is not a list of records with `file`: {said(error)}; make it anew") from error
+        raise FileError(
+            f"{manifest} is not a list of records with `file`: {describe_error(error)}; make it anew"
+        ) from error
     # Names in the manifest have slashes on every system; an absolute one keeps its root, which is no plain name.
     parts = [PurePosixPath(file).parts or ("",) for file in files]
     return [folder.joinpath(*(check_name(part, str(manifest)) for part in names)) for names in parts]

@@ -151,7 +151,7 @@ def check_rate(rate: Fraction) -> None:
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn what FFmpeg and the system say of a file that cannot be written into a FileError."""
-    with files.writing(path):
+    with files.report_write_errors(path):
         try:
             yield
         except av.FFmpegError as error:

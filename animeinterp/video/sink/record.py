@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from animeinterp.errors import FileError
-from animeinterp.io.files import file_digest, write_text
+from animeinterp.io.files import file_sha256, write_text
 
 _KIND = "animeinterp parts 2"
 _LARGEST = 1 << 28  # bytes; a record of 2 million frames is smaller
@@ -96,7 +96,7 @@ def fault_of(path: Path, part: Part) -> str:
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             return "is not a file"
-        return "" if file_digest(path) == part.sha256 else "is damaged"
+        return "" if file_sha256(path) == part.sha256 else "is damaged"
     except FileNotFoundError:
         return "is missing"
     except OSError as error:

@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from animeinterp.errors import AnimeInterpError, FileError, UsageError
-from animeinterp.io.files import file_digest, lock_folder, place, writing
+from animeinterp.io.files import file_sha256, lock_folder, move_into_place, report_write_errors
 from animeinterp.video.sink.record import Part, Record, differences, fault_of, read_record
 
 SEGMENT = 120  # frames
@@ -95,7 +95,7 @@ class SegmentStore:
                 fault_of(self._target / part.name, part) for part in record.parts
             )
         try:
-            return self._target.is_file() and file_digest(self._target) == record.film
+            return self._target.is_file() and file_sha256(self._target) == record.film
         except OSError:
             return False
 
@@ -109,7 +109,7 @@ class SegmentStore:
         """
         self._check_place()
         with ExitStack() as stack:
-            with writing(self.folder):
+            with report_write_errors(self.folder):
                 self.folder.mkdir(exist_ok=True)
             stack.callback(self._remove_folder)
             stack.enter_context(self._locked())
@@ -124,8 +124,8 @@ class SegmentStore:
 
     def add(self, path: Path, frames: int) -> None:
         """Record a finished part, the file at `next_part`. Raises FileError."""
-        with writing(path):
-            self._record.parts.append(Part(path.name, frames, file_digest(path)))
+        with report_write_errors(path):
+            self._record.parts.append(Part(path.name, frames, file_sha256(path)))
         self.frames += frames
         self.save(now=not self._pictures)
 
@@ -160,8 +160,8 @@ class SegmentStore:
             film = self.place if self._pictures else self.folder / f"{_FILM}{self._target.suffix.lower()}"
             if not self._pictures:
                 made = make(film)
-            with writing(film):
-                self._record.film = "folder" if self._pictures else file_digest(film)
+            with report_write_errors(film):
+                self._record.film = "folder" if self._pictures else file_sha256(film)
             self.save(now=True)
             self._put_in_place(film, force)
             self.complete = True
@@ -211,7 +211,7 @@ class SegmentStore:
         self._record = Record(settings, [] if record is None else self._believed(record))
         self.frames = self._record.frames
         self._sweep(None if record is None else {part.name for part in record.parts})
-        with writing(self.place):
+        with report_write_errors(self.place):
             self.place.mkdir(exist_ok=True)
         self.save(now=True)
 
@@ -254,14 +254,9 @@ class SegmentStore:
 
     def _put_in_place(self, film: Path, force: bool) -> None:
         try:
-            if not self._pictures:
-                place(film, self._target, force=force)
-                return
-            self._move_strangers()
-            with writing(self._target):
-                if os.path.lexists(self._target):
-                    raise UsageError(f"{self._target} exists already")
-                film.rename(self._target)
+            if self._pictures:
+                self._move_strangers()
+            move_into_place(film, self._target, force=force)
         except UsageError as error:
             raise UsageError(
                 f"{self._target} has appeared meanwhile and is not replaced; all that is finished is kept in "
@@ -323,7 +318,7 @@ def _listed(folder: Path) -> list[Path]:
 
 def _clear(path: Path) -> None:
     """Remove what has a name of ours, whatever it is; links are not followed. Raises FileError."""
-    with writing(path):
+    with report_write_errors(path):
         try:
             if stat.S_ISDIR(path.lstat().st_mode):
                 shutil.rmtree(path)

@@ -19,7 +19,7 @@ from PIL import Image
 
 from animeinterp.errors import FileError
 from animeinterp.frame import check_size
-from animeinterp.io.image_header import declared_size, is_webp, one_line_errors, without_pillow_limit
+from animeinterp.io.image_header import declared_size, is_webp, report_decode_errors, without_pillow_limit
 from animeinterp.video.source.info import TimedFrame, VideoInfo
 
 _ALPHA = 0x10  # flag in VP8X
@@ -49,7 +49,7 @@ _WHOLE = tuple(map(Fraction, range(1, 121)))
 
 def is_webp_file(path: Path) -> bool:
     """Whether a file is WebP, by its first bytes. Raises FileError if it cannot be read."""
-    with one_line_errors(path), path.open("rb") as file:
+    with report_decode_errors(path), path.open("rb") as file:
         return is_webp(file.read(12))
 
 
@@ -91,7 +91,7 @@ def webp_frames(film: VideoInfo, start: Fraction, max_pixels: int, lost: Callabl
     """
     lengths = _read_chunks(film.path, max_pixels).lengths
     ends = [_regular(ms, film.rate) for ms in accumulate(lengths)]
-    with one_line_errors(film.path), film.path.open("rb") as file, without_pillow_limit():
+    with report_decode_errors(film.path), film.path.open("rb") as file, without_pillow_limit():
         image = Image.open(file, formats=["WEBP"])
     for number, (begin, end) in enumerate(zip([Fraction(0), *ends], ends, strict=False)):
         try:
@@ -107,7 +107,7 @@ def webp_frames(film: VideoInfo, start: Fraction, max_pixels: int, lost: Callabl
 
 
 def _read_chunks(path: Path, max_pixels: int) -> _Animation:
-    with one_line_errors(path), path.open("rb") as file:
+    with report_decode_errors(path), path.open("rb") as file:
         head = file.read(32)
         size = declared_size(head)
         if size is None:
