@@ -30,7 +30,7 @@ from animeinterp.io.files import file_sha256
 from animeinterp.io.reading import read_bytes
 from animeinterp.net.ops.normalization import IMAGENET, normalize
 from animeinterp.net.paper.vgg import VGG
-from animeinterp.weights.loading import load_into, read_state
+from animeinterp.weights.loading import load_into, read_state_dict
 
 MIN_SIDE = 31  # px: what AlexNet's convolutions and poolings leave something of
 _PACKAGE = "lpips"
@@ -104,7 +104,7 @@ class LpipsMetric:
 def load_lpips(path: Path) -> LpipsMetric:
     """LPIPS with weights from a file, see above. Raises FileError where it cannot be read, else WeightsError."""
     if path.suffix == ".safetensors" or zipfile.is_zipfile(path):
-        return _from_state(read_state(path), path, file_sha256(path))
+        return _from_state(read_state_dict(path), path, file_sha256(path))
     alexnet = AlexNet()
     load_into(alexnet, read_lpips_convolutions(path, "AlexNet_0", _CONVOLUTIONS), "AlexNet", path)
     return LpipsMetric(alexnet, read_lpips_heads(path), file_sha256(path))

@@ -1,6 +1,6 @@
-"""The models there are, and what is known about their weights.
+"""List the available models and describe their weights.
 
-Records are plain data, readable without torch; `animeinterp.weights.loading` reads the files.
+Records are plain data and need no torch; `animeinterp.weights.loading` reads the files.
 """
 
 from __future__ import annotations

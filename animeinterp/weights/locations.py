@@ -1,4 +1,4 @@
-"""Which files the network of a preset is filled from, and where they lie. Needs no torch."""
+"""Find the weights files of a preset on this machine. Needs no torch."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ GET_STUDIO = "animeinterp weights get studio"
 
 
 def studio_weights() -> Path:
-    """Where `studio`'s weights of this user lie, whether they are there or not."""
+    """Return the path of this user's weights of `studio`, which may not exist yet."""
     return platformdirs.user_data_path("animeinterp", appauthor=False) / "studio.safetensors"
 
 
 def installed_weights(name: str) -> Path | None:
-    """The weights of a model that are on this machine without being given: shipped or fetched; None where none are."""
+    """Return the file of a model's weights that was shipped or fetched, None if there is none."""
     if name != "studio":
         return shipped_weights(name)
     path = studio_weights()
@@ -29,18 +29,19 @@ def installed_weights(name: str) -> Path | None:
 
 
 def weight_files(name: str, given: Path | str | None = None) -> dict[str, Path]:
-    """The files of a preset's weights, by the part of the network that each fills ("" is the whole).
+    """Find the files of a preset's weights.
 
     Args:
         name: The preset.
-        given: The user's file, in place of the one that is shipped or fetched.
+        given: The user's file, instead of the one that was shipped or fetched.
 
     Returns:
-        Ordinary files, not opened yet; none for a preset without weights.
+        Regular files, not opened yet, by the part of the network that each fills; the part "" is the whole network.
+        Empty for a preset without weights.
 
     Raises:
         UsageError: A file is given for a preset without weights.
-        FileError: A file is missing or not an ordinary file.
+        FileError: A file is missing or not a regular file.
         WeightsError: No file is given, and the one on this machine is missing or damaged.
     """
     if PRESETS[name].flow == "dis":

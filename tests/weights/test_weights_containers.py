@@ -1,4 +1,4 @@
-"""Weights of strangers: bombs, lies, error pages and the many ways in which checkpoints are nested."""
+"""Weights from untrusted sources: bombs, false declarations, error pages, and nested checkpoints."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from animeinterp.errors import AnimeInterpError, FileError, UsageError, WeightsE
 from animeinterp.training.checkpoint import export
 from animeinterp.training.train import train
 from animeinterp.weights.containers import check_container
-from animeinterp.weights.loading import load_weights, read_state
+from animeinterp.weights.loading import load_weights, read_state_dict
 from support.training_stub import Squares, tiny, tiny_config
 
 
@@ -35,11 +35,11 @@ def test_the_content_decides_not_the_suffix(state, tmp_path):
     assert check_container(tmp_path / "a.safetensors") == "torch"
     assert check_container(tmp_path / "a.pth") == "safetensors"
     for name in ("a.safetensors", "a.pth"):
-        assert read_state(tmp_path / name).keys() == state.keys()
+        assert read_state_dict(tmp_path / name).keys() == state.keys()
 
 
 def repacked(source: Path, target: Path, **changes: bytes) -> None:
-    """A PyTorch file, compressed, with entries whose names end so replaced."""
+    """Compress a PyTorch file and replace the entries of these base names."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as new:
         for entry in old.infolist():
             ending = entry.filename.rpartition("/")[2].replace(".", "_")
@@ -55,10 +55,10 @@ def test_a_small_file_that_unpacks_to_much_is_refused_unread(state, tmp_path, en
         check_container(tmp_path / "bomb.pth")
 
 
-def test_weights_that_somebody_zipped_again_are_read(state, tmp_path):
+def test_weights_that_were_compressed_again_are_read(state, tmp_path):
     torch.save(state, tmp_path / "a.pth")
     repacked(tmp_path / "a.pth", tmp_path / "b.pth")
-    assert read_state(tmp_path / "b.pth").keys() == state.keys()
+    assert read_state_dict(tmp_path / "b.pth").keys() == state.keys()
 
 
 class Greedy:
@@ -67,14 +67,14 @@ class Greedy:
 
 
 @pytest.mark.parametrize("new", [True, False])
-def test_a_pickle_that_asks_for_memory_is_refused(tmp_path, new):
+def test_a_pickle_that_allocates_memory_is_refused(tmp_path, new):
     torch.save({"a": Greedy()}, tmp_path / "greedy.pth", _use_new_zipfile_serialization=new)
-    with pytest.raises(WeightsError, match=r"refused: it asks for .*bytearray"):
-        read_state(tmp_path / "greedy.pth")
+    with pytest.raises(WeightsError, match=r"refused: it calls .*bytearray"):
+        read_state_dict(tmp_path / "greedy.pth")
 
 
 def declared(header: bytes) -> bytes:
-    """A safetensors file of 8 bytes of numbers."""
+    """Make a safetensors file with this header and 8 bytes of numbers."""
     return struct.pack("<Q", 200) + header.ljust(200) + bytes(8)
 
 
@@ -98,12 +98,12 @@ def declared(header: bytes) -> bytes:
     ],
 )
 @pytest.mark.parametrize("name", ["a.safetensors", "a.pth"])
-def test_lies_and_other_files_are_one_line(tmp_path, content, name):
+def test_false_declarations_and_other_files_are_one_line_errors(tmp_path, content, name):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(WeightsError) as told:
-        read_state(tmp_path / name)
-    assert "\n" not in str(told.value)
-    assert name in str(told.value)
+    with pytest.raises(WeightsError) as caught:
+        read_state_dict(tmp_path / name)
+    assert "\n" not in str(caught.value)
+    assert name in str(caught.value)
 
 
 @pytest.mark.parametrize("byte", range(0, 400, 7))
@@ -135,11 +135,11 @@ def test_nested_checkpoints_are_unwrapped(state, tmp_path, wrap):
     assert torch.equal(target.weight, state["weight"])
 
 
-def test_what_a_strange_checkpoint_holds_is_named(tmp_path):
+def test_the_entries_of_another_checkpoint_are_listed(tmp_path):
     torch.save({"epoch": 3, "lr": [1.0], "x" * 500: {"deep": {}}}, tmp_path / "a.ckpt")
-    with pytest.raises(WeightsError, match=r"3 of its 3 entries are not tensors: epoch \(int\), lr \(list\)") as told:
-        read_state(tmp_path / "a.ckpt")
-    assert len(str(told.value)) < 500
+    with pytest.raises(WeightsError, match=r"3 of its 3 entries are not tensors: epoch \(int\), lr \(list\)") as caught:
+        read_state_dict(tmp_path / "a.ckpt")
+    assert len(str(caught.value)) < 500
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_exported_weights_follow_the_umask(checkpoint, tmp_path):
     export(checkpoint, tmp_path / "w.safetensors", force=True)
 
 
-def test_a_checkpoint_that_claims_more_than_it_holds_is_refused(checkpoint, tmp_path):
+def test_a_checkpoint_that_declares_more_than_it_holds_is_refused(checkpoint, tmp_path):
     content = torch.load(checkpoint, weights_only=True)
     content["average"]["first"] = torch.zeros(1).expand(1 << 40)
     torch.save(content, tmp_path / "huge.pt")
@@ -209,7 +209,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(checkpoint, tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_pickle_of_something_else_is_no_checkpoint(tmp_path):
+def test_a_pickle_of_something_else_is_not_a_checkpoint(tmp_path):
     (tmp_path / "a.pt").write_bytes(pickle.dumps({"format": 1}))
     with pytest.raises(WeightsError):
         export(tmp_path / "a.pt", tmp_path / "w.safetensors")

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from animeinterp.errors import FrameError, UsageError
 from animeinterp.net.ops.normalization import IMAGENET, normalize
 from animeinterp.runtime.jit import cached_njit
-from animeinterp.weights.loading import load_into, read_state
+from animeinterp.weights.loading import load_into, read_state_dict
 
 Depth = Literal[16, 19]
 
@@ -84,7 +84,7 @@ def load_vgg(path: Path | str, depth: Depth = 19, layers: tuple[str, ...] | None
     vgg = VGG(depth, layers)
     wanted = vgg.state_dict().keys()
     deepest = max(int(name.split(".")[1]) for name in wanted)
-    state = {name: tensor for name, tensor in read_state(path).items() if not _unused(name, deepest)}
+    state = {name: tensor for name, tensor in read_state_dict(path).items() if not _unused(name, deepest)}
     load_into(vgg, state, f"VGG-{depth}", path)
     return vgg.eval().requires_grad_(False)
 
