@@ -12,6 +12,28 @@ SplatMode = Literal["average", "softmax"]
 
 
 @dataclass(frozen=True, slots=True)
+class ConsistencyLimits:
+    """How forward-backward and color errors lower the importance of a pixel, exp(Z) of softmax splatting.
+
+    By hand, on development triplets; shared by the flows of `sgm/` and of the networks.
+
+    Attributes:
+        per_px: Importance falls by e per 1 / `per_px` px of forward-backward error.
+        per_level: Importance falls by e per 1 / `per_level` levels of color error, a level being 1/255 of the range.
+        max_error_px: Larger forward-backward errors count as this, px.
+        min_importance: Lower bound of the importance.
+    """
+
+    per_px: float = 0.2
+    per_level: float = 0.04
+    max_error_px: float = 10.0
+    min_importance: float = 1e-4
+
+
+CONSISTENCY = ConsistencyLimits()
+
+
+@dataclass(frozen=True, slots=True)
 class LineStyle:
     """How outlines are found (system §1a, contours).
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from animeinterp.flow import _hues, flow_to_color
+from animeinterp.flow import distinct_colors, flow_to_color
 from animeinterp.frame import Frame, RGBImage, describe, has_alpha, rgb8
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _analysis_rows(motion: Motion) -> Iterable[list[_Panel]]:
         yield [
             _Panel(f"Frame {name}", _visible(analysis.frame)),
             _Panel("Line map", _gray(segments.fillable), _took(analysis.seconds, "contours")),
-            _Panel(f"{count} segments", _fill(analysis, _hues(count)), _took(analysis.seconds, "segments")),
+            _Panel(f"{count} segments", _fill(analysis, distinct_colors(count)), _took(analysis.seconds, "segments")),
             _Panel(f"{matched} of {count} matched", _fill(analysis, colors), _took(motion.seconds, "matching")),
         ]
 
@@ -143,7 +143,7 @@ def _match_colors(motion: Motion) -> tuple[RGBImage, RGBImage]:
     grays = [150 + 60 * (np.arange(n) * 7 % 4)[:, None].repeat(3, 1) // 3 for n in (count0, count1)]
     colors0, colors1 = (gray.astype(np.uint8) for gray in grays)
     matched = np.flatnonzero(motion.match01 >= 0)
-    colors0[matched] = colors1[motion.match01[matched]] = _hues(len(matched))
+    colors0[matched] = colors1[motion.match01[matched]] = distinct_colors(len(matched))
     return colors0, colors1
 
 

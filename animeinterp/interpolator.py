@@ -47,10 +47,10 @@ from animeinterp.net.ops.splat_cpu import mark_moving_targets
 from animeinterp.net.paper.vgg import SegmentDescriptor, load_vgg
 from animeinterp.sgm import descriptors as appearance
 from animeinterp.sgm.coarse_flow import CoarseFlow
-from animeinterp.sgm.contours import line_map
-from animeinterp.sgm.flow_fusion import PairDirection, flow_importance, select_flow_per_segment
+from animeinterp.sgm.contours import compute_line_map
+from animeinterp.sgm.flow_fusion import PairDirection, compute_importance, select_flow_per_segment
 from animeinterp.sgm.periodic_pan import estimate_periodic_pan
-from animeinterp.sgm.segments import Segments, measure_segments, resolve_style, segments_between_lines
+from animeinterp.sgm.segments import Segments, measure_segments, resolve_style, segment_between_lines
 from animeinterp.weights.loading import load_weights
 from animeinterp.weights.locations import weight_files
 
@@ -205,7 +205,7 @@ class Interpolator:
                     for i in (0, 1)
                 ]
         with timed(seconds, "importance"):
-            trust = [flow_importance(directions[i], small[i], small[1 - i]) for i in (0, 1)]
+            trust = [compute_importance(directions[i], small[i], small[1 - i]) for i in (0, 1)]
         size = analysis0.frame.shape[:2]
         flows, importances = [resize_flow(flow, size) for flow in small], [resize(plane, size) for plane in trust]
         if self._network is None:
@@ -215,7 +215,7 @@ class Interpolator:
         if found.importances:
             return found._replace(second=second, state=state)
         small = [resize_flow(flow, pictures[0].shape[:2]) for flow in found.flows]
-        own = [resize(flow_importance(directions[i], small[i], small[1 - i]), size) for i in (0, 1)]
+        own = [resize(compute_importance(directions[i], small[i], small[1 - i]), size) for i in (0, 1)]
         return found._replace(importances=own)
 
     def render(self, motion: Motion[AnyFrame], t: float) -> AnyFrame:
@@ -261,9 +261,9 @@ class Interpolator:
     ) -> tuple[Segments, NDArray[np.float32]]:
         with timed(seconds, "contours"):
             style = style or resolve_style(picture, self.options.style)
-            fillable = line_map(picture, scale_style(style, self.config.sgm_pixel_fraction))
+            fillable = compute_line_map(picture, scale_style(style, self.config.sgm_pixel_fraction))
         with timed(seconds, "segments"):
-            segments = segments_between_lines(picture, fillable, style)
+            segments = segment_between_lines(picture, fillable, style)
         with timed(seconds, "descriptors"):
             if self._descriptor is None:
                 return segments, appearance.describe(picture, segments)

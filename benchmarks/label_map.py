@@ -24,10 +24,10 @@ from scipy.spatial.distance import cdist
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from animeinterp.config import JAPANESE, WESTERN
-from animeinterp.sgm.contours import choose_style, line_map
+from animeinterp.sgm.contours import choose_style, compute_line_map
 from animeinterp.sgm.merging import merge_small_segments, relabel_by_area, thin_lines
 from animeinterp.sgm.segments import segment
-from animeinterp.sgm.trapped_ball import trapped_ball_fill
+from animeinterp.sgm.trapped_ball import fill_trapped_ball
 from support import plain_segmentation as plain
 
 STAGES = ("contours", "trapped ball", "merging", "thinning, labels")
@@ -45,9 +45,9 @@ def frame_path(triplet, number):
 def timed_label_map(frame, style):
     """Label map and the CPU seconds of each stage."""
     clock = [time.process_time()]
-    fillable = line_map(frame, style)
+    fillable = compute_line_map(frame, style)
     clock.append(time.process_time())
-    fills = trapped_ball_fill(fillable)
+    fills = fill_trapped_ball(fillable)
     clock.append(time.process_time())
     merged = merge_small_segments(fills, frame)
     clock.append(time.process_time())

@@ -58,8 +58,7 @@ def test_the_core_knows_nothing_of_what_surrounds_it(folder):
         "animeinterp.config",
         f"animeinterp.{folder}",
     }
-    if folder == "net":
-        allowed.add("animeinterp.weights")
+    allowed.add("animeinterp.weights" if folder == "net" else "animeinterp.flow")
     strangers = {name(path): own_imports(path) - allowed for path in (PACKAGE / folder).rglob("*.py")}
     assert not {path: names for path, names in strangers.items() if names}
 

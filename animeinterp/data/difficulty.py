@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from animeinterp.flow import backward_warp, chain_flows, dis_flow
 from animeinterp.frame import RGBImage
 
 Level = Literal["easy", "medium", "hard"]
@@ -32,27 +33,15 @@ def changed(first: RGBImage, second: RGBImage) -> NDArray[np.bool_]:
     return np.asarray(cv2.absdiff(first, second).max(axis=2) > CHANGED)
 
 
-def _flow(first: RGBImage, second: RGBImage) -> NDArray[np.float32]:
-    dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    return np.asarray(dis.calc(*(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY) for f in (first, second)), None))
-
-
-def _seen_from(picture: Any, flow: NDArray[np.float32]) -> NDArray[Any]:
-    height, width = flow.shape[:2]
-    x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
-    return np.asarray(cv2.remap(picture, flow[..., 0] + x, flow[..., 1] + y, cv2.INTER_LINEAR))
-
-
 def displacement(frame0: RGBImage, frame1: RGBImage, scale: float = 1.0) -> tuple[float, float]:
     """Mean displacement of moving pixels, px of the full size, and the share of changed pixels that are occluded.
 
     frame0, frame1: uint8 (H, W, 3) RGB, `scale` times the full size.
     """
-    flow01, flow10 = _flow(frame0, frame1), _flow(frame1, frame0)
-    length = np.hypot(flow01[..., 0], flow01[..., 1]) / scale
+    flow01, flow10 = dis_flow(frame0, frame1), dis_flow(frame1, frame0)
+    length = np.hypot(*flow01) / scale
     moving = length > MOVING
-    back = flow01 + _seen_from(flow10, flow01)
-    wrong = np.hypot(back[..., 0], back[..., 1]) > 1 + 0.05 * length * scale
+    wrong = np.hypot(*chain_flows(flow01, flow10, border="zero")) > 1 + 0.05 * length * scale
     differs = changed(frame0, frame1)
     mean = float(length[moving].mean()) if moving.any() else 0.0
     return mean, float(wrong[differs].mean()) if differs.any() else 0.0
@@ -81,7 +70,10 @@ def lies_between(
     halves = changed(frame0, truth), changed(truth, frame1)
     if min(half.mean() for half in halves) == 0 or ends < 0.6 * max(half.mean() for half in halves):
         return False
-    errors = [cv2.absdiff(_seen_from(end, _flow(truth, end)), truth).max(axis=2) for end in (frame0, frame1)]
+    errors = [
+        cv2.absdiff(backward_warp(end, dis_flow(truth, end), border="zero"), truth).max(axis=2)
+        for end in (frame0, frame1)
+    ]
     unexplained = np.minimum(*errors) > UNEXPLAINED
     return bool(unexplained[halves[0] | halves[1]].mean() <= most_unexplained)
 
@@ -94,12 +86,12 @@ def moving_region(frames: Sequence[RGBImage]) -> tuple[int, int, int, int]:
     height, width = frames[0].shape[:2]
     moves = np.zeros((height, width))
     for first, second in pairwise(frames):
-        camera = np.median(_flow(first, second), axis=(0, 1))
+        camera = np.median(dis_flow(first, second), axis=(1, 2))
         camera = np.where(np.abs(camera) > MOVING, camera, 0).astype(np.float32)
-        everywhere = np.broadcast_to(camera, (height, width, 2))
+        everywhere = np.broadcast_to(camera[:, None, None], (2, height, width))
         x, y = np.arange(width) + camera[0], np.arange(height)[:, None] + camera[1]
         seen = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-        difference = cv2.absdiff(first, _seen_from(second, everywhere)).max(axis=2) * seen
+        difference = cv2.absdiff(first, backward_warp(second, everywhere, border="zero")).max(axis=2) * seen
         change = cv2.blur(difference.astype(np.float32), (_BLUR, _BLUR))
         moves += np.where(change > max(_DIFFERENT, _GRAIN * float(np.median(change))), change, 0)
     if not moves.any():

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from animeinterp.flow import backward_warp, chain_flows, flow_targets
 from animeinterp.interpolator import Interpolator
 from animeinterp.net.classical import compose, warp
 from animeinterp.net.ops.consistency import consistency
@@ -47,7 +48,7 @@ def _checked(
 ) -> tuple[Floats, NDArray[np.uint8]]:
     """The better of two ways, by the middle or straight on, and where it holds."""
     start, middle, end = frames
-    both = to_middle + _read(to_end.transpose(1, 2, 0), to_middle).transpose(2, 0, 1)
+    both = chain_flows(to_middle, to_end)
     flow, error = both, _error(start, middle, end, to_middle, both)
     straight = _error(start, middle, end, np.float32(t) * coarse, coarse)
     better = straight < error - _BETTER
@@ -57,25 +58,13 @@ def _checked(
 def _error(start: Any, middle: Any, end: Any, to_middle: Floats, to_end: Floats) -> Floats:
     """How far what is found on the way differs from what set out, 0 to 255, over some surroundings: (H, W)."""
     ways = (middle, to_middle), (end, to_end)
-    found = [np.abs(_read(frame.astype(np.float32), flow) - start) for frame, flow in ways]
+    found = [np.abs(backward_warp(frame.astype(np.float32), flow) - start) for frame, flow in ways]
     worst = np.maximum(*found).max(axis=2)
     around: Any = cv2.blur(cv2.dilate(worst, np.ones((3, 3))), (5, 5))
-    x, y = _ends(to_end)
+    x, y = flow_targets(to_end)
     height, width = around.shape
     around[(x < 0) | (x > width - 1) | (y < 0) | (y > height - 1)] = _NEVER
     return np.asarray(around, np.float32)
-
-
-def _read(planes: Any, flow: Floats) -> Any:
-    x, y = _ends(flow)
-    return cv2.remap(planes, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-
-
-def _ends(flow: Floats) -> tuple[Floats, Floats]:
-    height, width = flow.shape[1:]
-    x = flow[0] + np.arange(width, dtype=np.float32)
-    y = flow[1] + np.arange(height, dtype=np.float32)[:, None]
-    return x.astype(np.float32), y.astype(np.float32)
 
 
 _FIRST, _LAST, _STEP = 0.1, 0.9, 0.1

@@ -59,7 +59,7 @@ class CoarseFlow:
     confidence: NDArray[np.float32]
 
 
-def valid_matches(segments: Segments, others: Segments, match: NDArray[np.int64]) -> NDArray[np.int64]:
+def select_valid_matches(segments: Segments, others: Segments, match: NDArray[np.int64]) -> NDArray[np.int64]:
     """The matches that may give flow: neither tiny nor huge, of similar size, not too far apart; -1 elsewhere.
 
     match: int64 (K,), index into `others` or -1.
@@ -94,7 +94,7 @@ def estimate_coarse_flow(
     """
     flow = np.zeros((2, *segments.labels.shape), np.float32)
     confidence = np.zeros(len(segments), np.float32)
-    valid = valid_matches(segments, others, match)
+    valid = select_valid_matches(segments, others, match)
     if deformation is None:
         _shift(segments.labels, others.labels, segments.box, others.box, valid, flow, confidence)
         return CoarseFlow(flow, confidence)

@@ -23,20 +23,20 @@ _GRAIN = 1.75  # gray levels
 _GRAIN_MASK = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
 
-def line_map(frame: NDArray[np.uint8], style: LineStyle) -> NDArray[np.uint8]:
+def compute_line_map(frame: NDArray[np.uint8], style: LineStyle) -> NDArray[np.uint8]:
     """Where segments may lie and where lines are.
 
     frame: (H, W, 3) uint8, RGB. Returns (H, W) uint8, 255 = fillable, 0 = line.
     """
-    fillable = line_strength(frame, style) < LINE_STRENGTH
+    fillable = compute_line_strength(frame, style) < LINE_STRENGTH
     return fillable.astype(np.uint8) * np.uint8(255)
 
 
-def line_strength(frame: NDArray[np.uint8], style: LineStyle) -> NDArray[np.uint8]:
+def compute_line_strength(frame: NDArray[np.uint8], style: LineStyle) -> NDArray[np.uint8]:
     """How dark a line is drawn at each pixel.
 
     frame: (H, W, 3) uint8, RGB.
-    Returns (H, W) uint8: 0 = none, 255 = strongest; `line_map` takes 35 and above for a line.
+    Returns (H, W) uint8: 0 = none, 255 = strongest; `compute_line_map` takes 35 and above for a line.
     """
     smooth = cv2.bilateralFilter(frame, *style.bilateral)
     # The response is an integer of at most 56 * 255: exact in int16 as in the published float32.

@@ -1,141 +1,188 @@
-"""Dense flow without learned weights: each segment takes the best of a few motions.
+"""Dense flow without learned weights: each segment takes the best of a few candidate motions.
 
-Candidates are DIS optical flow (Kroeger et al. 2016), the flow of matched segments, DIS started from that, and the
-frame's dominant motion (the camera). A segment moves as one: it takes the candidate under which it looks most like the
-other frame. This stands in for the recurrent refinement of the paper (§4.2) in presets with `flow="dis"`.
+Candidates are DIS optical flow (Kroeger et al. 2016), the coarse flow of matched segments, DIS started from that, the
+frame's dominant motion (the camera) and, where a network proposes one, its flow. All pixels of a segment take the same
+candidate: the one under which the segment looks most like the target image. This stands in for the recurrent
+refinement of the paper (§4.2) in presets with `flow="dis"`.
+
+Flow is float32 (2, H, W), x first, px; images are uint8 (H, W, 3) RGB; errors are in levels, 0 to 255.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.flow import Effort, backward_warp, color_error, dis_flow
+from animeinterp.config import CONSISTENCY, ConsistencyLimits
+from animeinterp.flow import DisPreset, Flow, Image, chain_flows, compute_color_error, dis_flow, flow_targets
 from animeinterp.runtime.jit import cached_njit
 from animeinterp.sgm.coarse_flow import CoarseFlow
 from animeinterp.sgm.segments import Segments
 
-ERROR_CAP = 60.0  # of 255; beyond this a color is simply wrong
-ERROR_OUTSIDE = 30.0  # of 255; what lies outside the other frame cannot be judged
-NEAR_SLIDE = 6.0  # px; what DIS moves farther from a slide does not tell its exact length
-LINE = 8  # levels of the Laplacian; what is flat does not tell it either
-STRAYS, MAX_APART = 3.0, 50.0  # px; segments nearer than that to a slide on the mean go with it already
-AS_WELL, AS_WELL_LEVELS = 1.1, 1.0  # times the best cost, and levels beyond that, that a slide may cost
-BLUR = 1.5  # px; lets a segment's rim see its neighbors
-# Importance falls by e per 5 px of forward-backward error and per 25/255 of color error.
-PER_PIXEL_OF_INCONSISTENCY = 0.2
-PER_COLOR_STEP = 0.04
-MAX_INCONSISTENCY = 10.0  # px
-MIN_IMPORTANCE = 1e-4
+
+@dataclass(frozen=True, slots=True)
+class FusionLimits:
+    """How candidates are compared, and when a segment follows a periodic pan.
+
+    The error limits were chosen by hand on development triplets, those of the pan on the synthetic scenes of
+    docs/training-log.md ("A fence that pans by most of its period").
+
+    Attributes:
+        max_error: Larger color errors count as this, levels: beyond it a color is simply wrong.
+        outside_error: Error of pixels whose flow leaves the target image, levels.
+        blur: Standard deviation of the Gaussian blur of errors, px; it includes a segment's neighborhood.
+        pan_radius: DIS flow farther from the pan than this does not refine the pan, px.
+        min_edge: Laplacian response, levels, above which a pixel refines the pan; flat regions do not determine flow.
+        min_distance: Mean distance between a segment's flow and the pan, px, above which the segment may switch to it.
+        max_distance: Larger distances of single pixels count as this, px.
+        pan_cost_ratio: The pan may cost this many times a segment's best cost …
+        pan_cost_margin: … plus this, levels. Periodic texture fits a multiple of its period nearly as well.
+    """
+
+    max_error: float = 60.0
+    outside_error: float = 30.0
+    blur: float = 1.5
+    pan_radius: float = 6.0
+    min_edge: float = 8.0
+    min_distance: float = 3.0
+    max_distance: float = 50.0
+    pan_cost_ratio: float = 1.1
+    pan_cost_margin: float = 1.0
+
+
+FUSION = FusionLimits()
 
 
 class PairDirection(NamedTuple):
-    """What is known of one direction of a pair, from `frame` to `other`.
+    """One direction of a pair of images.
 
-    frame, other: uint8 (H, W, 3) RGB. segments: of `frame`. guidance: coarse flow of its matched segments.
+    Attributes:
+        source: uint8 (H, W, 3) RGB, the image that moves.
+        target: Same shape, the image it moves into.
+        segments: Segments of `source`.
+        coarse: Coarse flow of the matched segments, `source` to `target`.
     """
 
-    frame: NDArray[np.uint8]
-    other: NDArray[np.uint8]
+    source: Image
+    target: Image
     segments: Segments
-    guidance: CoarseFlow
+    coarse: CoarseFlow
 
 
 def select_flow_per_segment(
     direction: PairDirection,
-    slide: NDArray[np.float32] | None = None,
-    effort: Effort = "medium",
-    proposed: NDArray[np.float32] | None = None,
-) -> NDArray[np.float32]:
-    """Choose the best candidate for each segment.
+    pan: NDArray[np.float32] | None = None,
+    preset: DisPreset = "medium",
+    proposed: Flow | None = None,
+    limits: FusionLimits = FUSION,
+) -> Flow:
+    """Choose the best candidate flow for each segment.
 
     Args:
-        direction: What is known of the pair in this direction.
-        slide: float32 (2,), x first, px, how a ground that repeats itself moves (`repeats.slide_of_repeats`).
-        effort: DIS preset for unguided flow.
-        proposed: One more candidate, float32 (2, H, W), x first, px, such as a network's flow.
+        direction: The pair in this direction.
+        pan: Pan of a periodic background, float32 (2,), x first, px, see `periodic_pan.estimate_periodic_pan`.
+        preset: DIS preset for unguided flow.
+        proposed: One more candidate, float32 (2, H, W), px, such as a network's flow.
+        limits: How candidates are compared.
 
     Returns:
-        float32 (2, H, W), x first, px.
+        Flow from source to target, float32 (2, H, W), px.
     """
-    frame, other, segments, guidance = direction
+    source, target, segments, coarse = direction
     candidates = np.empty((4 if proposed is None else 5, 2, *segments.labels.shape), np.float32)
-    free, guided, tracked, camera = candidates[:4]
+    unguided, matched, guided, camera = candidates[:4]
     if proposed is not None:
         candidates[4] = proposed
-    free[:] = dis_flow(frame, other, effort=effort)
-    known = (guidance.confidence > 0)[segments.labels]
-    guided[:] = np.where(known, guidance.flow, free)
-    tracked[:] = dis_flow(frame, other, start=guided)
-    # Every fourth pixel tells the dominant motion as well as all of them.
-    camera[:] = np.median(free[:, ::2, ::2], axis=(1, 2))[:, None, None]
-    costs = _sum_per_segment(
-        segments.labels, np.stack([_cost(frame, other, flow) for flow in candidates]), len(segments)
-    )
-    # Of equals the first counts: in a segment without a match `guided` is `free`, except for its neighbors' blur.
-    flow = np.asarray(_choose(segments.labels, (costs / segments.area[:, None]).argmin(axis=1), candidates))
-    return flow if slide is None else _slid(direction, flow, slide)
+    unguided[:] = dis_flow(source, target, preset=preset)
+    matched[:] = np.where((coarse.confidence > 0)[segments.labels], coarse.flow, unguided)
+    guided[:] = dis_flow(source, target, start=matched)
+    # A quarter of the pixels is enough for the dominant motion.
+    camera[:] = np.median(unguided[:, ::2, ::2], axis=(1, 2))[:, None, None]
+    costs = np.stack([_pixel_cost(source, target, flow, limits) for flow in candidates])
+    mean_costs = _sum_per_segment(segments.labels, costs, len(segments)) / segments.area[:, None]
+    # The first of equal candidates: without a match `matched` is `unguided`, except for the blur across its rim.
+    flow = np.asarray(_take_per_segment(segments.labels, mean_costs.argmin(axis=1), candidates))
+    return flow if pan is None else _follow_pan(direction, flow, pan, limits)
 
 
-def _slid(direction: PairDirection, flow: NDArray[np.float32], slide: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The flow, in which every segment goes with a sliding ground that fits it as well: a period is no reason to
-    stay."""
-    frame, other, segments, _ = direction
+def compute_importance(
+    direction: PairDirection, flow: Flow, back: Flow, limits: ConsistencyLimits = CONSISTENCY
+) -> NDArray[np.float32]:
+    """Compute the importance of each pixel, exp(Z) of softmax splatting, from forward-backward and color errors.
+
+    Args:
+        direction: The pair in this direction.
+        flow: Flow from source to target, float32 (2, H, W), px.
+        back: Flow from target to source, same shape.
+        limits: Weights of the two errors.
+
+    Returns:
+        float32 (H, W) in (0, 1]; high where both flows agree and the colors match.
+    """
+    inconsistency = np.minimum(np.hypot(*chain_flows(flow, back)), limits.max_error_px)
+    color_error = compute_color_error(direction.source, direction.target, flow)
+    importance = np.exp(-limits.per_px * inconsistency - limits.per_level * color_error)
+    return np.asarray(np.maximum(importance, limits.min_importance), np.float32)
+
+
+def _follow_pan(direction: PairDirection, flow: Flow, pan: NDArray[np.float32], limits: FusionLimits) -> Flow:
+    """Give each segment the pan, or DIS flow started from it, where that fits nearly as well as its own flow."""
+    source, target, segments, _ = direction
     candidates = np.empty((3, *flow.shape), np.float32)
-    chosen, carried, steady = candidates
-    chosen[:] = flow
-    steady[:] = slide[:, None, None]
-    carried[:] = dis_flow(frame, other, start=steady)
-    gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-    with_it = (np.hypot(*(carried - steady)) < NEAR_SLIDE) & (np.abs(cv2.Laplacian(gray, cv2.CV_16S)) > LINE)
-    if with_it.any():
-        steady[:] = np.median(carried[:, with_it], axis=1)[:, None, None]
-    costs = np.stack([_mean_cost_inside(frame, other, segments, candidate) for candidate in candidates], 1)
-    apart = np.minimum(np.hypot(*(flow - steady)), MAX_APART)[None].astype(np.float32)
-    strays = _sum_per_segment(segments.labels, apart, len(segments))[:, 0] > STRAYS * segments.area
-    fits = costs[:, 1:].min(axis=1) <= AS_WELL * costs[:, 0] + AS_WELL_LEVELS
-    best = np.where(strays & fits, 1 + costs[:, 1:].argmin(axis=1), 0)
-    return np.asarray(_choose(segments.labels, best, candidates))
+    own, guided, panned = candidates
+    own[:] = flow
+    panned[:] = pan[:, None, None]
+    guided[:] = dis_flow(source, target, start=panned)
+    gray = cv2.cvtColor(source, cv2.COLOR_RGB2GRAY)
+    is_edge = np.abs(cv2.Laplacian(gray, cv2.CV_16S)) > limits.min_edge
+    refines = (np.hypot(*(guided - panned)) < limits.pan_radius) & is_edge
+    if refines.any():
+        panned[:] = np.median(guided[:, refines], axis=1)[:, None, None]
+    costs = np.stack([_mean_cost_inside(direction, candidate, limits) for candidate in candidates], axis=1)
+    distance = np.minimum(np.hypot(*(flow - panned)), limits.max_distance)[None].astype(np.float32)
+    is_apart = _sum_per_segment(segments.labels, distance, len(segments))[:, 0] > limits.min_distance * segments.area
+    fits = costs[:, 1:].min(axis=1) <= limits.pan_cost_ratio * costs[:, 0] + limits.pan_cost_margin
+    best = np.where(is_apart & fits, 1 + costs[:, 1:].argmin(axis=1), 0)
+    return np.asarray(_take_per_segment(segments.labels, best, candidates))
 
 
-def _mean_cost_inside(
-    frame: NDArray[np.uint8], other: NDArray[np.uint8], segments: Segments, flow: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """How badly flow fits each segment, 0..60, by those of its pixels alone that stay in the frame; 0 if none does."""
+def _mean_cost_inside(direction: PairDirection, flow: Flow, limits: FusionLimits) -> NDArray[np.float64]:
+    """Average the error of each segment over its pixels that stay in the image; 0 for segments without any."""
+    source, target, segments, _ = direction
     height, width = flow.shape[1:]
-    x = flow[0] + np.arange(width, dtype=np.float32)
-    y = flow[1] + np.arange(height, dtype=np.float32)[:, None]
+    x, y = flow_targets(flow)
     inside = ((x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)).astype(np.float32)
-    error = inside * np.minimum(color_error(frame, other, flow), ERROR_CAP)
-    planes = np.stack([inside * cv2.GaussianBlur(error, (0, 0), BLUR), inside])
+    error = inside * np.minimum(compute_color_error(source, target, flow), limits.max_error)
+    planes = np.stack([inside * cv2.GaussianBlur(error, (0, 0), limits.blur), inside])
     total, count = _sum_per_segment(segments.labels, planes, len(segments)).T
     return np.asarray(total / np.maximum(count, 1))
 
 
-def _cost(frame: NDArray[np.uint8], other: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How badly a flow fits each pixel and its surroundings, 0..60."""
-    error = color_error(frame, other, flow)
-    _limit(error, flow)
-    return np.asarray(cv2.GaussianBlur(error, (0, 0), BLUR))
+def _pixel_cost(source: Image, target: Image, flow: Flow, limits: FusionLimits) -> NDArray[np.float32]:
+    """Blur the capped color error of a flow: float32 (H, W), levels."""
+    error = compute_color_error(source, target, flow)
+    _cap_error(error, flow, limits.max_error, limits.outside_error)
+    return np.asarray(cv2.GaussianBlur(error, (0, 0), limits.blur))
 
 
 @cached_njit()
-def _limit(error, flow):  # type: ignore[no-untyped-def]
-    """Cap the error; where flow leaves the frame it cannot be judged."""
+def _cap_error(error, flow, max_error, outside_error):  # type: ignore[no-untyped-def]
+    """Cap the error in place; where flow leaves the image it is `outside_error`."""
     height, width = error.shape
     for y in range(height):
         for x in range(width):
             u, v = x + flow[0, y, x], y + flow[1, y, x]
             outside = (u < -0.5) | (u > width - 0.5) | (v < -0.5) | (v > height - 0.5)
-            error[y, x] = ERROR_OUTSIDE if outside else min(error[y, x], ERROR_CAP)
+            error[y, x] = outside_error if outside else min(error[y, x], max_error)
 
 
 @cached_njit()
 def _sum_per_segment(labels, planes, count):  # type: ignore[no-untyped-def]
-    """The sums of planes (N, H, W) over each of `count` segments: (count, N) float64."""
+    """Sum planes (N, H, W) over each of `count` segments: (count, N) float64."""
     number, height, width = planes.shape
     total = np.zeros((count, number))
     for y in range(height):
@@ -146,8 +193,8 @@ def _sum_per_segment(labels, planes, count):  # type: ignore[no-untyped-def]
 
 
 @cached_njit()
-def _choose(labels, best, candidates):  # type: ignore[no-untyped-def]
-    """For each pixel the candidate, of (N, 2, H, W), that is the best of its segment: (2, H, W)."""
+def _take_per_segment(labels, best, candidates):  # type: ignore[no-untyped-def]
+    """Copy to each pixel the candidate, of (N, 2, H, W), with its segment's index in `best`: (2, H, W)."""
     _, _, height, width = candidates.shape
     flow = np.empty((2, height, width), np.float32)
     for axis in range(2):
@@ -155,18 +202,3 @@ def _choose(labels, best, candidates):  # type: ignore[no-untyped-def]
             for x in range(width):
                 flow[axis, y, x] = candidates[best[labels[y, x]], axis, y, x]
     return flow
-
-
-def flow_importance(
-    direction: PairDirection, flow: NDArray[np.float32], back: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """How far each pixel's motion can be trusted, float32 (H, W) in (0, 1]: exp(Z) of softmax splatting.
-
-    flow: from `direction.frame` on; back: the flow the other way. High where going there and back returns to the
-    same place and the colors agree (forward-backward consistency).
-    """
-    there_and_back = flow + backward_warp(back.transpose(1, 2, 0), flow).transpose(2, 0, 1)
-    inconsistency = np.minimum(np.hypot(*there_and_back), MAX_INCONSISTENCY)
-    error = color_error(direction.frame, direction.other, flow)
-    trust = np.exp(-PER_PIXEL_OF_INCONSISTENCY * inconsistency - PER_COLOR_STEP * error)
-    return np.asarray(np.maximum(trust, MIN_IMPORTANCE), np.float32)

@@ -51,7 +51,7 @@ def _histogram_intersection(features0: NDArray[np.float32], features1: NDArray[n
     return overlap
 
 
-def affinity(features0: NDArray[np.float32], features1: NDArray[np.float32]) -> NDArray[np.float32]:
+def compute_affinity(features0: NDArray[np.float32], features1: NDArray[np.float32]) -> NDArray[np.float32]:
     """Histogram intersection `A(i, j) = sum_n min(F0(i, n), F1(j, n))` (paper eq. 1).
 
     features0, features1: float32 (K0, N) and (K1, N), non-negative, each row summing to 1.
@@ -61,21 +61,21 @@ def affinity(features0: NDArray[np.float32], features1: NDArray[np.float32]) -> 
     return np.asarray(_histogram_intersection(rows0, rows1))
 
 
-def distance_penalty(segments0: Segments, segments1: Segments) -> NDArray[np.float64]:
+def compute_distance_penalty(segments0: Segments, segments1: Segments) -> NDArray[np.float64]:
     """What segments lose for lying apart: 0.2 d where the centroid distance d, in frame diagonals, passes 0.14."""
     apart = segments0.centroid[:, :, None] - segments1.centroid[:, None, :]
     distance = np.hypot(apart[0], apart[1]) / np.hypot(*segments0.labels.shape)
     return np.where(distance > DISTANCE_FREE, DISTANCE_WEIGHT * distance, 0.0)
 
 
-def size_penalty(segments0: Segments, segments1: Segments) -> NDArray[np.float64]:
+def compute_size_penalty(segments0: Segments, segments1: Segments) -> NDArray[np.float64]:
     """What segments lose for differing in size: 0.05 q where the area ratio q >= 1 passes 3."""
     ratio = segments0.area[:, None] / segments1.area[None, :]
     ratio = np.maximum(ratio, 1 / ratio)
     return np.where(ratio > SIZE_RATIO_FREE, SIZE_WEIGHT * ratio, 0.0)
 
 
-def mutual_best(score: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def select_mutual_best(score: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pairs in which each is the other's best candidate: the pairs of rank sum 0 (paper §4.1).
 
     score: (K0, K1). Returns int64 (K0,) and (K1,) with -1 for unmatched. Of equal scores the first counts.
@@ -93,6 +93,6 @@ def match(
 
     features0, features1: float32 (K0, N) and (K1, N), the segments' descriptors, each row summing to 1.
     """
-    penalty = distance_penalty(segments0, segments1) + size_penalty(segments0, segments1)
-    score = (affinity(features0, features1) - penalty).astype(np.float32)
-    return Matching(score, *mutual_best(score))
+    penalty = compute_distance_penalty(segments0, segments1) + compute_size_penalty(segments0, segments1)
+    score = (compute_affinity(features0, features1) - penalty).astype(np.float32)
+    return Matching(score, *select_mutual_best(score))

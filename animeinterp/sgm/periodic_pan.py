@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.flow import color_error, dis_flow
+from animeinterp.flow import compute_color_error, dis_flow
 from animeinterp.sgm.segments import Segments
 
 _PIXELS = 240 * 135  # of the small pictures
@@ -189,7 +189,7 @@ def _figure(here: _Side, there: _Side, slide: Translation, other: Translation) -
     """1 in segments which a motion of their own, or rest, explains much better than both of these, going back."""
     flow = dis_flow(here.picture, there.picture)
     own = np.stack([_per_segment(here.labels, plane)[here.labels] for plane in flow]).astype(np.float32)
-    alone = color_error(here.picture, there.picture, own)
+    alone = compute_color_error(here.picture, there.picture, own)
     errors = [_error(here, there, (-x, -y)) for x, y in (slide, other, (0.0, 0.0))]
     costs = [_per_segment(here.labels, np.nan_to_num(error)) for error in [*errors, alone]]
     figure = np.minimum(costs[2], costs[3]) < _OWN * np.minimum(costs[0], costs[1])

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from animeinterp.config import JAPANESE, WESTERN, LineStyle
 from animeinterp.errors import FrameError, UsageError
 from animeinterp.runtime.jit import cached_njit
-from animeinterp.sgm.contours import choose_style, line_map
+from animeinterp.sgm.contours import choose_style, compute_line_map
 from animeinterp.sgm.merging import merge_small_segments, relabel_by_area, thin_lines
-from animeinterp.sgm.trapped_ball import trapped_ball_fill
+from animeinterp.sgm.trapped_ball import fill_trapped_ball
 
 MIN_SIDE = 16  # px; smaller frames have no segments worth matching
 
@@ -57,15 +57,15 @@ def segment(frame: NDArray[np.uint8], style: LineStyle | Literal["auto", "wester
         )
     frame = np.ascontiguousarray(frame)
     chosen = resolve_style(frame, style)
-    return segments_between_lines(frame, line_map(frame, chosen), chosen)
+    return segment_between_lines(frame, compute_line_map(frame, chosen), chosen)
 
 
-def segments_between_lines(frame: NDArray[np.uint8], fillable: NDArray[np.uint8], style: LineStyle) -> Segments:
+def segment_between_lines(frame: NDArray[np.uint8], fillable: NDArray[np.uint8], style: LineStyle) -> Segments:
     """The segments of a frame between the lines of its line map.
 
     frame: (H, W, 3) uint8, RGB. fillable: (H, W) uint8, what `line_map(frame, style)` gave.
     """
-    fills = merge_small_segments(trapped_ball_fill(fillable), frame)
+    fills = merge_small_segments(fill_trapped_ball(fillable), frame)
     return measure_segments(relabel_by_area(thin_lines(fills)), fillable, style)
 
 

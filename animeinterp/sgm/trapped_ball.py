@@ -21,7 +21,7 @@ FILLS_PER_FLOOD = 20000
 _MARGIN = 6  # px, the reach of the largest ball
 
 
-def trapped_ball_fill(fillable: NDArray[np.uint8]) -> NDArray[np.int32]:
+def fill_trapped_ball(fillable: NDArray[np.uint8]) -> NDArray[np.int32]:
     """Fill what is not line with balls of radius 3 (largest fill only), 2 and 1, and flood the rest.
 
     fillable: (H, W) uint8, 255 = fillable, 0 = line.

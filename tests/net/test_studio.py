@@ -13,9 +13,9 @@ from animeinterp.interpolator import Interpolator
 from animeinterp.net.studio.grain import is_grainy
 from animeinterp.net.studio.restoration import CLEAN, join, restore
 from animeinterp.sgm.coarse_flow import CoarseFlow
-from animeinterp.sgm.contours import line_map
+from animeinterp.sgm.contours import compute_line_map
 from animeinterp.sgm.flow_fusion import PairDirection, select_flow_per_segment
-from animeinterp.sgm.segments import resolve_style, segments_between_lines
+from animeinterp.sgm.segments import resolve_style, segment_between_lines
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_proposed_flow_is_taken_by_the_segment_that_it_fits():
         picture[30:60, left : left + 30] = 0
         picture[33:57, left + 3 : left + 27] = (200, 40, 40)
     style = resolve_style(frame, "auto")
-    segments = segments_between_lines(frame, line_map(frame, style), style)
+    segments = segment_between_lines(frame, compute_line_map(frame, style), style)
     nothing = CoarseFlow(np.zeros((2, 96, 128), np.float32), np.zeros(len(segments), np.float32))
     proposed = np.zeros((2, 96, 128), np.float32)
     proposed[0, 30:60, 8:38] = 80

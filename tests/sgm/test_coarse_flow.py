@@ -13,7 +13,7 @@ from animeinterp.sgm.coarse_flow import (
     PUBLISHED,
     QUICK,
     estimate_coarse_flow,
-    valid_matches,
+    select_valid_matches,
 )
 from animeinterp.sgm.matching import match
 from animeinterp.sgm.segments import measure_segments
@@ -105,7 +105,7 @@ def test_a_shift_is_confirmed_by_what_it_covers_of_its_match():
     segments, others = sides
     frame, same = np.zeros((200, 300, 3), np.uint8), np.arange(41)
     guidance = estimate_coarse_flow(frame, frame, segments, others, same, None)
-    valid = valid_matches(segments, others, same)
+    valid = select_valid_matches(segments, others, same)
     assert 0 < np.count_nonzero(guidance.confidence) < np.count_nonzero(valid >= 0) == 40
     for k in range(40):
         cuts = []

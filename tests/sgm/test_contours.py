@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 
 from animeinterp.config import JAPANESE, WESTERN, LineStyle, scale_style
-from animeinterp.sgm.contours import choose_style, line_map, line_strength
+from animeinterp.sgm.contours import choose_style, compute_line_map, compute_line_strength
 from support import plain_segmentation as plain
 from support.drawings import draw, drawings, golden_frames
 
@@ -19,41 +19,43 @@ def plain_line_map(frame, style):
 @golden_frames
 def test_equals_golden_line_map(golden: Path, index: int):
     with np.load(golden) as file:
-        assert np.array_equal(line_map(file[f"frame{index}"], JAPANESE), file[f"fillable{index}"])
+        assert np.array_equal(compute_line_map(file[f"frame{index}"], JAPANESE), file[f"fillable{index}"])
 
 
 @STYLES
 @settings(deadline=None, max_examples=60)
 @given(frame=drawings())
 def test_equals_plain_restatement(style, frame):
-    assert np.array_equal(line_map(frame, style), plain_line_map(frame, style))
+    assert np.array_equal(compute_line_map(frame, style), plain_line_map(frame, style))
 
 
 @settings(deadline=None, max_examples=20)
 @given(frame=drawings())
 def test_thresholds_of_a_style_are_obeyed(frame):
     for style in (LineStyle((5, 20, 5), 5, 60), LineStyle((3, 1, 1), 0, 0), LineStyle((3, 1, 1), 50, 10)):
-        assert np.array_equal(line_map(frame, style), plain_line_map(frame, style))
+        assert np.array_equal(compute_line_map(frame, style), plain_line_map(frame, style))
 
 
 @STYLES
 def test_flat_frame_has_no_lines(style):
     frame = np.full((20, 33, 3), 117, np.uint8)
-    assert not line_strength(frame, style).any()
-    assert (line_map(frame, style) == 255).all()
+    assert not compute_line_strength(frame, style).any()
+    assert (compute_line_map(frame, style) == 255).all()
 
 
 def test_black_outline_is_a_line_and_paint_is_not():
     frame = np.full((60, 60, 3), (250, 200, 120), np.uint8)
     frame[:, 29:32] = 0
-    fillable = line_map(frame, JAPANESE)
+    fillable = compute_line_map(frame, JAPANESE)
     assert (fillable[:, 29:32] == 0).all()
     assert (fillable[:, :25] == 255).all()
 
 
 def test_channel_order_does_not_matter():
     frame = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
-    assert np.array_equal(line_map(frame, JAPANESE), line_map(np.ascontiguousarray(frame[..., ::-1]), JAPANESE))
+    assert np.array_equal(
+        compute_line_map(frame, JAPANESE), compute_line_map(np.ascontiguousarray(frame[..., ::-1]), JAPANESE)
+    )
 
 
 def test_grain_chooses_the_stronger_filter():

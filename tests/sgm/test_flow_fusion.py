@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from animeinterp.flow import backward_warp, color_error, dis_flow
+from animeinterp.flow import backward_warp, compute_color_error, dis_flow
 from animeinterp.sgm.coarse_flow import CoarseFlow
-from animeinterp.sgm.flow_fusion import BLUR, PairDirection, _cost, flow_importance, select_flow_per_segment
+from animeinterp.sgm.flow_fusion import FUSION, PairDirection, _pixel_cost, compute_importance, select_flow_per_segment
 from animeinterp.sgm.segments import segment
 from conftest import draw_scene
 
@@ -16,7 +16,7 @@ def test_backward_warp_by_a_whole_shift_is_exact():
     flow = np.zeros((2, 64, 96), np.float32)
     flow[0], flow[1] = 5, -3
     np.testing.assert_array_equal(backward_warp(frame, flow)[3:, :-5], frame[:-3, 5:])
-    assert color_error(frame, frame, np.zeros_like(flow)).max() == 0
+    assert compute_color_error(frame, frame, np.zeros_like(flow)).max() == 0
 
 
 def test_color_error_is_the_mean_over_the_channels():
@@ -24,7 +24,7 @@ def test_color_error_is_the_mean_over_the_channels():
     frame, other = random.integers(0, 256, (2, 40, 50, 3), np.uint8)
     flow = random.normal(0, 9, (2, 40, 50)).astype(np.float32)
     difference = np.abs(backward_warp(other, flow).astype(int) - frame)
-    np.testing.assert_array_equal(color_error(frame, other, flow), difference.mean(axis=2, dtype=np.float32))
+    np.testing.assert_array_equal(compute_color_error(frame, other, flow), difference.mean(axis=2, dtype=np.float32))
 
 
 def test_errors_are_capped_and_what_leaves_the_frame_is_not_judged():
@@ -33,8 +33,10 @@ def test_errors_are_capped_and_what_leaves_the_frame_is_not_judged():
     flow = random.normal(0, 9, (2, 40, 50)).astype(np.float32)
     x, y = flow[0] + np.arange(50), flow[1] + np.arange(40)[:, None]
     outside = (x < -0.5) | (x > 49.5) | (y < -0.5) | (y > 39.5)
-    error = np.where(outside, 30, np.minimum(color_error(frame, other, flow), 60)).astype(np.float32)
-    np.testing.assert_allclose(_cost(frame, other, flow), cv2.GaussianBlur(error, (0, 0), BLUR), atol=1e-3)
+    error = np.where(outside, 30, np.minimum(compute_color_error(frame, other, flow), 60)).astype(np.float32)
+    np.testing.assert_allclose(
+        _pixel_cost(frame, other, flow, FUSION), cv2.GaussianBlur(error, (0, 0), FUSION.blur), atol=1e-3
+    )
 
 
 @pytest.mark.parametrize("shift", [3, 25])
@@ -51,7 +53,7 @@ def test_each_segment_takes_the_candidate_that_fits_it_best(shift):
     guided = np.where(confidence[segments.labels] > 0, guidance.flow, free)
     camera = np.broadcast_to(np.median(free[:, ::2, ::2], axis=(1, 2))[:, None, None], free.shape).astype(np.float32)
     candidates = [free, guided, dis_flow(frame, other, guided), camera]
-    errors = [_cost(frame, other, flow) for flow in candidates]
+    errors = [_pixel_cost(frame, other, flow, FUSION) for flow in candidates]
     taken = set()
     for index in range(len(segments)):
         inside = segments.labels == index
@@ -90,9 +92,9 @@ def test_importance_is_high_where_flow_returns_and_low_where_it_does_not():
         frame, frame, segments, CoarseFlow(np.zeros((2, 64, 96), np.float32), np.zeros(len(segments)))
     )
     still = np.zeros((2, 64, 96), np.float32)
-    np.testing.assert_allclose(flow_importance(direction, still, still), 1, atol=1e-3)
+    np.testing.assert_allclose(compute_importance(direction, still, still), 1, atol=1e-3)
     back = still.copy()
     back[0, :, 48:] = 20
-    trust = flow_importance(direction, still, back)
+    trust = compute_importance(direction, still, back)
     assert trust[:, :48].min() > 0.99
     assert trust[:, 48:].max() < 0.2

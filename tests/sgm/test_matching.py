@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from animeinterp.sgm import descriptors as appearance
-from animeinterp.sgm.matching import affinity, distance_penalty, match, mutual_best, size_penalty
+from animeinterp.sgm.matching import (
+    compute_affinity,
+    compute_distance_penalty,
+    compute_size_penalty,
+    match,
+    select_mutual_best,
+)
 from animeinterp.sgm.segments import measure_segments, segment
 from conftest import draw_scene
 
@@ -16,7 +22,7 @@ def test_affinity_is_histogram_intersection():
     random = np.random.default_rng(0)
     features0, features1 = random.random((5, 33), np.float32), random.random((7, 33), np.float32)
     expected = np.minimum(features0[:, None], features1[None]).sum(2)
-    np.testing.assert_allclose(affinity(features0, features1), expected, rtol=1e-5)
+    np.testing.assert_allclose(compute_affinity(features0, features1), expected, rtol=1e-5)
 
 
 def two_segments(columns: int, width: int = 100, height: int = 20):
@@ -29,17 +35,17 @@ def test_penalties_start_where_the_paper_says():
     segments0, segments1 = two_segments(10), two_segments(40)
     # centroids of the left segments: 4.5 and 19.5, 15 px apart, 0.147 diagonals
     far = 15 / np.hypot(100, 20)
-    assert distance_penalty(segments0, segments1)[0, 0] == pytest.approx(0.2 * far)
-    assert size_penalty(segments0, segments1)[0, 0] == pytest.approx(0.05 * 4)
+    assert compute_distance_penalty(segments0, segments1)[0, 0] == pytest.approx(0.2 * far)
+    assert compute_size_penalty(segments0, segments1)[0, 0] == pytest.approx(0.05 * 4)
     nearer = two_segments(36)  # 13 px apart: free; 3.6 times as large: not free
-    assert distance_penalty(segments0, nearer)[0, 0] == 0
-    assert size_penalty(two_segments(12), nearer)[0, 0] == 0
+    assert compute_distance_penalty(segments0, nearer)[0, 0] == 0
+    assert compute_size_penalty(two_segments(12), nearer)[0, 0] == 0
 
 
 @given(st.integers(0, 10**6), st.integers(1, 12), st.integers(1, 12))
 def test_a_match_is_mutual_and_has_rank_sum_zero(seed, count0, count1):
     score = np.random.default_rng(seed).random((count0, count1), np.float32)
-    match01, match10 = mutual_best(score)
+    match01, match10 = select_mutual_best(score)
     ranks0 = (-score).argsort(1).argsort(1)
     ranks1 = (-score).argsort(0).argsort(0)
     for i, j in np.ndindex(score.shape):

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from animeinterp.sgm.merging import merge_small_segments, relabel_by_area, thin_lines
-from animeinterp.sgm.trapped_ball import trapped_ball_fill
+from animeinterp.sgm.trapped_ball import fill_trapped_ball
 from support import plain_segmentation as plain
 from support.drawings import draw, draw_lines, golden_frames, painted_label_maps
 
@@ -37,7 +37,7 @@ def assert_same_labels(labels, golden):
 @given(seed=st.integers(0, 10**6))
 def test_merging_of_fills_equals_plain_restatement(seed):
     frame = draw(seed)
-    fills = trapped_ball_fill(draw_lines(seed + 3, frame.shape[:2]))
+    fills = fill_trapped_ball(draw_lines(seed + 3, frame.shape[:2]))
     assert np.array_equal(merge_small_segments(fills, frame), plain.merge_small_segments(fills, frame))
 
 

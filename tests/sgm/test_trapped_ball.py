@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 
 from animeinterp.sgm import trapped_ball
-from animeinterp.sgm.trapped_ball import trapped_ball_fill
+from animeinterp.sgm.trapped_ball import fill_trapped_ball
 from support import plain_segmentation as plain
 from support.drawings import draw_lines, golden_frames, line_maps
 
@@ -11,13 +11,13 @@ from support.drawings import draw_lines, golden_frames, line_maps
 @golden_frames
 def test_equals_golden_fills(golden, index):
     with np.load(golden) as file:
-        assert np.array_equal(trapped_ball_fill(file[f"fillable{index}"]), file[f"fills{index}"])
+        assert np.array_equal(fill_trapped_ball(file[f"fillable{index}"]), file[f"fills{index}"])
 
 
 @settings(deadline=None, max_examples=150)
 @given(fillable=line_maps())
 def test_equals_plain_restatement(fillable):
-    assert np.array_equal(trapped_ball_fill(fillable), plain.trapped_ball_fill(fillable))
+    assert np.array_equal(fill_trapped_ball(fillable), plain.trapped_ball_fill(fillable))
 
 
 @pytest.mark.parametrize(("ball_limit", "flood_limit"), [(1, 1), (2, 30), (3, 7)])
@@ -27,7 +27,7 @@ def test_limits_on_the_number_of_fills(monkeypatch, ball_limit, flood_limit):
     for seed in range(20):
         fillable = draw_lines(seed, (48, 40))
         expected = plain.trapped_ball_fill(fillable, ball_limit, flood_limit)
-        assert np.array_equal(trapped_ball_fill(fillable), expected)
+        assert np.array_equal(fill_trapped_ball(fillable), expected)
 
 
 def test_published_limits():
@@ -36,13 +36,13 @@ def test_published_limits():
     for y in range(1, 4):
         for x in range(1, 4):
             cells[y::4, x::4] = 255
-    areas = np.bincount(trapped_ball_fill(cells)[cells == 255])
+    areas = np.bincount(fill_trapped_ball(cells)[cells == 255])
     # The smallest ball fills a cross in 1000 cells and stops; the flood takes the corners and other cells.
     assert (areas[1:1001] == 5).all()
     assert np.bincount(areas[1001:]).tolist() == [0, 4000, 0, 0, 0, 0, 0, 0, 0, 600]
     dots = np.zeros((300, 300), np.uint8)
     dots[::2, ::2] = 255
-    fills = trapped_ball_fill(dots)
+    fills = fill_trapped_ball(dots)
     assert fills.max() == 20000
     assert ((fills == 0) & (dots == 255)).sum() == 2500
 
@@ -51,13 +51,13 @@ def test_ball_does_not_leak_through_a_narrow_gap():
     fillable = np.full((41, 60), 255, np.uint8)
     fillable[:, 30] = 0
     fillable[19:22, 30] = 255  # gap of 3 px: too narrow for radius 2
-    fills = trapped_ball_fill(fillable)
+    fills = fill_trapped_ball(fillable)
     assert fills[20, 10] != fills[20, 50]
     fillable[10:31, 30] = 255  # wide open
-    fills = trapped_ball_fill(fillable)
+    fills = fill_trapped_ball(fillable)
     assert fills[20, 10] == fills[20, 50]
 
 
 def test_all_line_and_no_line():
-    assert not trapped_ball_fill(np.zeros((16, 20), np.uint8)).any()
-    assert (trapped_ball_fill(np.full((16, 20), 255, np.uint8)) == 1).all()
+    assert not fill_trapped_ball(np.zeros((16, 20), np.uint8)).any()
+    assert (fill_trapped_ball(np.full((16, 20), 255, np.uint8)) == 1).all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from animeinterp.config import CONSISTENCY, ConsistencyLimits
 from animeinterp.net.ops.geometry import sample
 
 AGREEMENT = 0.2  # px²; motion that varies more than this (times 1.5) where it lands is a motion boundary
@@ -21,20 +22,9 @@ CROSS_FADE = 0.003
 LEAST = 1e-4
 
 
-# Trust falls by e per 5 px of forward-backward error and per tenth of the range of color error.
-PER_PIXEL_OF_INCONSISTENCY = 0.2
-
-
-PER_COLOR = 10.2
-
-
-MAX_INCONSISTENCY = 10.0  # px
-
-
-MIN_IMPORTANCE = 1e-4
-
-
-def consistency(frame: Tensor, other: Tensor, flow: Tensor, back: Tensor) -> Tensor:
+def consistency(
+    frame: Tensor, other: Tensor, flow: Tensor, back: Tensor, limits: ConsistencyLimits = CONSISTENCY
+) -> Tensor:
     """How far each pixel's motion can be trusted, (N, 1, H, W) in (0, 1]: exp(Z) of softmax splatting.
 
     High where going there and back returns to the same place and the colors agree. frame, other: (N, C, H, W) in
@@ -43,7 +33,7 @@ def consistency(frame: Tensor, other: Tensor, flow: Tensor, back: Tensor) -> Ten
     found = sample(torch.cat([back, other], 1), flow, "bilinear")
     there_and_back, color = found[:, :2], found[:, 2:]
     # The square root has no slope at 0.
-    inconsistency = (flow + there_and_back).square().sum(1, keepdim=True).add(1e-6).sqrt().clamp(max=MAX_INCONSISTENCY)
+    inconsistency = (flow + there_and_back).square().sum(1, keepdim=True).add(1e-6).sqrt()
     error = (color - frame).abs().mean(1, keepdim=True)
-    trust = torch.exp(-PER_PIXEL_OF_INCONSISTENCY * inconsistency - PER_COLOR * error)
-    return trust.clamp(min=MIN_IMPORTANCE)
+    trust = torch.exp(-limits.per_px * inconsistency.clamp(max=limits.max_error_px) - 255 * limits.per_level * error)
+    return trust.clamp(min=limits.min_importance)

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from animeinterp.flow import DisSettings, backward_warp, chain_flows, create_dis, flow_targets
 from animeinterp.video.cadence.signature import Floats, FrameSignature
 
 Pan = tuple[int, int]  # x, y, whole px of the coarse copy
@@ -93,19 +94,13 @@ def _near(a: FrameSignature, b: FrameSignature, pan: Pan) -> Mask:
         cv2.warpAffine(picture, back_to_a, (width, height), borderMode=cv2.BORDER_REPLICATE)
         for picture in (b.coarse, b.color)
     )
-    search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-    search.setFinestScale(0)
-    there, back = search.calc(a.coarse, coarse, None), search.calc(coarse, a.coarse, None)
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    x, y = x + there[..., 0], y + there[..., 1]
-    color, back = (
-        np.asarray(cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
-        for values in (color, back)
-    )
-    x, y, miss = x + pan[0], y + pan[1], there + back
+    estimate = create_dis(DisSettings("ultrafast", finest_scale=0))
+    forth, back = (estimate(*pair, None).transpose(2, 0, 1) for pair in ((a.coarse, coarse), (coarse, a.coarse)))
+    x, y = (at + shift for at, shift in zip(flow_targets(forth), pan, strict=True))
     seen = (x > -1) & (x < width) & (y > -1) & (y < height)
-    home = miss[..., 0] ** 2 + miss[..., 1] ** 2 < _ASTRAY**2
-    return np.asarray(_same(a.color, color, a.gradient) & home & seen)
+    miss = chain_flows(forth, back)
+    home = miss[0] ** 2 + miss[1] ** 2 < _ASTRAY**2
+    return np.asarray(_same(a.color, backward_warp(color, forth), a.gradient) & home & seen)
 
 
 def _same(a: Floats, b: Floats, gradient: Floats) -> Mask:

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from animeinterp.flow import DisSettings, create_dis
 from animeinterp.video.cadence.signature import Floats, FrameSignature, gradient, noise, per_tile
 
 Slide = tuple[float, float]
@@ -110,8 +111,7 @@ def _along(slide: Slide, ground: Slide) -> Slide:
 
 def _motions(step: _Step) -> list[Slide]:
     """The motions (x, y), px per frame, that most tiles share, the commonest first, without rest."""
-    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-    flow = np.asarray(search.calc(step.a, step.b, None), np.float32)  # type: ignore[call-overload]
+    flow = create_dis(DisSettings("ultrafast"))(step.a, step.b, None)
     # What a tile's outlines do counts, not what lies between them.
     steep = gradient(step.a) + np.float32(1e-3)
     slope = per_tile(steep)
