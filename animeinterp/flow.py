@@ -20,7 +20,7 @@ from animeinterp.runtime.jit import cached_njit
 Flow = NDArray[np.float32]
 DisPreset = Literal["ultrafast", "fast", "medium"]
 # (source, target, initial flow or None) → flow; grayscale uint8 (H, W), flow float32 (H, W, 2) px
-GrayFlowEstimator = Callable[[RGBImage, RGBImage, Flow | None], Flow]
+GrayFlowEstimator = Callable[[NDArray[Any], NDArray[Any], Flow | None], Flow]
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ def test_the_core_knows_nothing_of_what_surrounds_it(folder):
         "animeinterp.config",
         f"animeinterp.{folder}",
     }
-    allowed.add("animeinterp.weights" if folder == "net" else "animeinterp.flow")
+    allowed |= {"animeinterp.weights"} if folder == "net" else {"animeinterp.flow", "animeinterp.frame"}
     strangers = {name(path): own_imports(path) - allowed for path in (PACKAGE / folder).rglob("*.py")}
     assert not {path: names for path, names in strangers.items() if names}
 

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animeinterp.config import CONSISTENCY, ConsistencyLimits
-from animeinterp.flow import DisPreset, Flow, Image, chain_flows, compute_color_error, dis_flow, flow_targets
+from animeinterp.flow import DisPreset, Flow, chain_flows, compute_color_error, dis_flow, flow_targets
+from animeinterp.frame import RGBImage
 from animeinterp.runtime.jit import cached_njit
 from animeinterp.sgm.coarse_flow import CoarseFlow
 from animeinterp.sgm.segments import Segments
@@ -67,8 +68,8 @@ class PairDirection(NamedTuple):
         coarse: Coarse flow of the matched segments, `source` to `target`.
     """
 
-    source: Image
-    target: Image
+    source: RGBImage
+    target: RGBImage
     segments: Segments
     coarse: CoarseFlow
 
@@ -162,7 +163,7 @@ def _mean_cost_inside(direction: PairDirection, flow: Flow, limits: FusionLimits
     return np.asarray(total / np.maximum(count, 1))
 
 
-def _pixel_cost(source: Image, target: Image, flow: Flow, limits: FusionLimits) -> NDArray[np.float32]:
+def _pixel_cost(source: RGBImage, target: RGBImage, flow: Flow, limits: FusionLimits) -> NDArray[np.float32]:
     """Blur the capped color error of a flow: float32 (H, W), levels."""
     error = compute_color_error(source, target, flow)
     _cap_error(error, flow, limits.max_error, limits.outside_error)
