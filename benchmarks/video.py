@@ -31,7 +31,8 @@ from memory import peak_bytes
 from animeinterp import VideoOptions, interpolate_video, load_interpolator
 from animeinterp.video.sink.encoders import Encoding, choose_encoder
 from animeinterp.video.sink.segments import SegmentWriter
-from animeinterp.video.source.reader import Reader, probe
+from animeinterp.video.source.probe import probe
+from animeinterp.video.source.reader import Reader
 
 
 def made(target: Path, reach: float, count: int = 48) -> Path:

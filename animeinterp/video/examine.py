@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from animeinterp.errors import UsageError
 from animeinterp.frame import has_alpha
 from animeinterp.video.sink.encoders import ANIMATED, Encoding, choose_encoder, container_of
-from animeinterp.video.source.color import is_readable, is_rgb
-from animeinterp.video.source.decoding import decoded
+from animeinterp.video.source.color import has_supported_matrix, is_rgb
+from animeinterp.video.source.decoding import decode_frames
 from animeinterp.video.source.info import VideoInfo
 from animeinterp.video.source.probe import MAX_PIXELS
 from animeinterp.video.source.reader import Reader
@@ -36,7 +36,7 @@ _STRONG, _COUNT = 8, 16
 def examined(
     film: VideoInfo, target: Path, encoding: Encoding, *, begin: Fraction = Fraction(0), end: Fraction | None = None
 ) -> VideoInfo:
-    """Return the film with `alpha`, `headroom` and `sited` as its frames and the target need them.
+    """Return the film with `alpha`, `headroom` and `uses_chroma_location` as its frames and the target need them.
 
     Args:
         film: As `probe` describes it.
@@ -50,10 +50,10 @@ def examined(
         FileError: The film cannot be read.
     """
     if not target.suffix or container_of(target) in ANIMATED:
-        return film if is_readable(film) else _with_note(film)
+        return film if has_supported_matrix(film) else _with_note(film)
     opaque = replace(film, alpha=False)
     encoder = choose_encoder(target, opaque, encoding)  # refuses before the long look
-    if is_rgb(encoder.pix_fmt) and not is_readable(film):
+    if is_rgb(encoder.pix_fmt) and not has_supported_matrix(film):
         film, opaque = _with_note(film), _with_note(opaque)
     if film.alpha:
         first = _first_transparent(film, begin, end)
@@ -65,7 +65,7 @@ def examined(
     if _may_exceed_range(film) and not is_rgb(choose_encoder(target, wider, encoding).pix_fmt):
         film = wider if _exceeds_range(film, begin, end) else film
     to_yuv = _is_yuv(film) and not is_rgb(choose_encoder(target, film, encoding).pix_fmt)
-    return replace(film, sited=False) if to_yuv else film
+    return replace(film, uses_chroma_location=False) if to_yuv else film
 
 
 def _with_note(film: VideoInfo) -> VideoInfo:
@@ -120,7 +120,7 @@ def _exceeds_range(film: VideoInfo, begin: Fraction, end: Fraction | None) -> bo
 
 def _pictures(film: VideoInfo, begin: Fraction, end: Fraction | None, *, keyframes: bool = False) -> Iterator[Any]:
     """Decode a span of a film, over what is damaged."""
-    pictures = decoded(
+    pictures = decode_frames(
         film.path,
         film.clock,
         max_pixels=MAX_PIXELS,

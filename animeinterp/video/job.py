@@ -30,8 +30,9 @@ from animeinterp.video.settings import settings_of
 from animeinterp.video.sink.frame_sink import FrameSink
 from animeinterp.video.sink.store import SegmentStore
 from animeinterp.video.sink.target import check_free, plan_output
-from animeinterp.video.source.reader import Reader, probe
-from animeinterp.video.source.telecine import ADVICE
+from animeinterp.video.source.probe import probe
+from animeinterp.video.source.reader import Reader
+from animeinterp.video.source.telecine import FIELD_ADVICE
 from animeinterp.video.timeline import Holds, OutputFrame, parse_rate, schedule
 
 if TYPE_CHECKING:
@@ -162,9 +163,9 @@ class _Job:
         )
         # What was expected may have been a little wrong.
         tally.total = tally.kept + tally.drawn + tally.shown
-        fields = self._reader.fields.found()
+        fields = self._reader.fields.classify()
         if fields != "progressive":
-            tally.notes.append(f"a part of the source {ADVICE[fields]}")
+            tally.notes.append(f"a part of the source {FIELD_ADVICE[fields]}")
 
     def tell(self, maker: Inbetweener) -> None:
         """Bring the tally up to date and report it."""

@@ -17,7 +17,7 @@ from animeinterp.video.sink.encoders import Encoding, choose_encoder
 from animeinterp.video.sink.muxing import join
 from animeinterp.video.sink.segments import SegmentWriter
 from animeinterp.video.source.info import VideoInfo
-from animeinterp.video.source.reader import probe
+from animeinterp.video.source.probe import probe
 from conftest import draw_scene
 
 MS = Fraction(1, 1000)

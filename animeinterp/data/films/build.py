@@ -51,7 +51,8 @@ from animeinterp.runtime.prefetch import prefetch
 from animeinterp.runtime.threads import single_threaded
 from animeinterp.video.cadence.drawings import CadenceReport, Drawing, find_drawings
 from animeinterp.video.source.info import VideoInfo
-from animeinterp.video.source.reader import Reader, probe
+from animeinterp.video.source.probe import probe
+from animeinterp.video.source.reader import Reader
 
 _FRAMES_AHEAD = 4
 

@@ -26,7 +26,7 @@ from animeinterp.errors import UsageError
 from animeinterp.frame import RGBImage, check_size, rgb8
 from animeinterp.metrics.image import ssim
 from animeinterp.video.cadence.drawings import Drawing
-from animeinterp.video.source.geometry import upright, upright_film
+from animeinterp.video.source.geometry import describe_upright, make_upright
 from animeinterp.video.source.info import VideoInfo
 
 DIAGONAL = float(np.hypot(960, 540))  # px, of the size that motion is told at and SSIM is taken at
@@ -127,8 +127,8 @@ class _Seen:
 
     @cached_property
     def frame(self) -> RGBImage:
-        frame: Any = upright(rgb8(self.drawing.frame), self._film, square=self._size is None)
-        return fitted(frame, self._size, float(upright_film(self._film, square=False).aspect))
+        frame: Any = make_upright(rgb8(self.drawing.frame), self._film, square=self._size is None)
+        return fitted(frame, self._size, float(describe_upright(self._film, square=False).aspect))
 
     @cached_property
     def gray(self) -> RGBImage:

@@ -143,7 +143,7 @@ def _compared(frames: Iterable[TimedFrame]) -> Iterator[tuple[TimedFrame, FrameS
     """Each frame with its look and how much it differs from the frame before."""
     before: FrameSignature | None = None
     for shown in frames:
-        if shown.held and before is not None:
+        if shown.after_damage and before is not None:
             yield shown, before, FrameDifference(0, 0)
             continue
         seen = frame_signature(shown.frame)

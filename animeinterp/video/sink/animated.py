@@ -20,7 +20,7 @@ from animeinterp.frame import Frame, has_alpha
 from animeinterp.io.files import atomic_path, ffmpeg_url
 from animeinterp.io.images import write_image
 from animeinterp.video.sink.encoders import ANIMATED, container_of, writing
-from animeinterp.video.source.filters import pulled
+from animeinterp.video.source.filters import pull_frames
 
 _GIF_RATE = 50  # per second; players show what stands for less than 2/100 s ten times as long
 _LARGEST = {"gif": 65_535, "webp": 16_383, "apng": 2**31 - 1}  # px
@@ -147,6 +147,6 @@ def _filtered(pictures: Iterator[Any], words: str, second: Any = None) -> Iterat
                 graph.push(second, at=1)
                 graph.push(None, at=1)
         graph.push(picture, at=0)
-        yield from pulled(graph)
+        yield from pull_frames(graph)
     graph.push(None, at=0)
-    yield from pulled(graph)
+    yield from pull_frames(graph)

@@ -11,7 +11,7 @@ from typing import Any
 import av
 
 from animeinterp.video.sink.tracks import LAYOUTS, Span, demuxed
-from animeinterp.video.source.filters import pulled
+from animeinterp.video.source.filters import pull_frames
 
 _RATES = {"libopus": (48000,), "aac": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000)}
 _BITS = 96_000  # per second and channel, where there is loss
@@ -55,12 +55,12 @@ def encoded(container: Any, stream: Any, new: Any, span: Span) -> Iterator[Any]:
             break
         end = max(end, time + Fraction(frame.samples, frame.sample_rate))
         graph.push(frame)
-        for changed in pulled(graph):
+        for changed in pull_frames(graph):
             yield from new.encode(changed)
     if graph is not None:
         end = end if span.length is None else min(end, span.length)
         graph.push(None)
-        for changed in pulled(graph):
+        for changed in pull_frames(graph):
             kept = _until(changed, end * span.stretch)
             if kept is not None:
                 yield from new.encode(kept)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from animeinterp.video.source.color import assumed_matrix, is_of_rgb, is_rgb, matrix_of
+from animeinterp.video.source.color import assume_matrix, choose_matrix, is_rgb, is_rgb_source
 from animeinterp.video.source.info import ColorInfo, VideoInfo
 
 _LIMITED, _FULL = 1, 2
@@ -37,14 +37,14 @@ def tags_of(film: VideoInfo, name: str, pix_fmt: str) -> list[ColorInfo]:
 
 def _color(film: VideoInfo, name: str, pix_fmt: str) -> ColorInfo:
     """Return the film's tags, or what must differ for the new file to be read alike."""
-    color, matrix = film.color, matrix_of(film)
+    color, matrix = film.color, choose_matrix(film)
     if is_rgb(pix_fmt):
         return replace(color, matrix=_IDENTITY, range=_FULL)
     tag = {5: _BT601}.get(matrix, matrix)
-    if is_of_rgb(film):
+    if is_rgb_source(film):
         said = [_BT709 if code == _UNSPECIFIED else code for code in (color.primaries, color.transfer)]
         return ColorInfo(said[0], said[1], tag, _LIMITED)
-    untagged = color.matrix == _UNSPECIFIED and matrix != assumed_matrix(color, film.width, film.height)
+    untagged = color.matrix == _UNSPECIFIED and matrix != assume_matrix(color, film.width, film.height)
     if untagged or color.matrix == _IDENTITY:
         color = replace(color, matrix=tag)
     if name == "prores_ks":  # has no way to say "full"

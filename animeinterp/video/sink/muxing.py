@@ -33,7 +33,7 @@ from animeinterp.video.sink.tracks import (
     selected,
     text_stream,
 )
-from animeinterp.video.source.container import open_film, pictures_of
+from animeinterp.video.source.container import find_video_stream, open_film
 from animeinterp.video.source.info import VideoInfo
 
 _MATROSKA, _MP4 = ("matroska", "webm"), ("mp4", "mov")
@@ -120,7 +120,7 @@ def _write(
         packets = [_pictures(segments, pictures, rate, delay)]
         others: list[tuple[Track, Any]] = []
         if source is not None:
-            _tag(pictures, pictures_of(old, source))
+            _tag(pictures, find_video_stream(old, source))
             out.metadata.update(_kept(old.metadata))
             out.set_chapters(_chapters(old, film, span))
             for track in plan(old, source, encoder.container, sound, span.stretch):

@@ -57,7 +57,7 @@ class SegmentWriter:
         expected = self._film.height, self._film.width
         if frame.shape[:2] != expected:
             raise FrameError(f"a frame is {frame.shape[1]}x{frame.shape[0]}; expected {expected[1]}x{expected[0]}")
-        picture: Any = self._colors.to_picture(frame, self._encoder.pix_fmt)
+        picture: Any = self._colors.to_video_frame(frame, self._encoder.pix_fmt)
         color = self._encoder.color
         picture.color_primaries, picture.color_trc = color.primaries, color.transfer
         picture.colorspace, picture.color_range = color.matrix, color.range

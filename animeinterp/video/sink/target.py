@@ -16,8 +16,8 @@ from animeinterp.video.sink.animated import animate, check_animation
 from animeinterp.video.sink.encoders import ANIMATED, Encoder, Encoding, choose_encoder, container_of
 from animeinterp.video.sink.frame_sink import FrameSink
 from animeinterp.video.sink.muxing import check_streams, join
-from animeinterp.video.source.color import matrix_of
-from animeinterp.video.source.geometry import upright, upright_film
+from animeinterp.video.source.color import choose_matrix
+from animeinterp.video.source.geometry import describe_upright, make_upright
 from animeinterp.video.source.info import VideoInfo
 from animeinterp.video.timeline import Grid
 
@@ -46,7 +46,7 @@ class Output:
         Folders and animated pictures cannot say how they are to be turned and how wide a pixel is; and two frames side
         by side, with labels, have to be upright.
         """
-        return upright(frame, self.source, square=self.square) if self.turned else frame
+        return make_upright(frame, self.source, square=self.square) if self.turned else frame
 
     def make(self, sink: FrameSink, end: Fraction, path: Path) -> int:
         """Write the whole film to `path`, which has the target's suffix; a folder of frames is not made so.
@@ -90,10 +90,10 @@ def plan_output(
     check_no_pattern(target, "frames are numbered by themselves in a folder, so give a name without suffix, as")
     bare = not target.suffix or container_of(target) in ANIMATED
     turned = bare or source.mirrored or compare is not None
-    film = upright_film(source, square=bare) if turned else source
+    film = describe_upright(source, square=bare) if turned else source
     check_size(film.width, film.height, max_pixels, f"a frame of {target}")
     film = replace(film, width=2 * film.width) if compare == "side" else film
-    film = replace(film, matrix=matrix_of(source)) if turned else film  # another size must not change it
+    film = replace(film, matrix_override=choose_matrix(source)) if turned else film  # another size must not change it
     encoder = choose_encoder(target, film, encoding, grid.rate) if target.suffix else None
     if encoder is not None and encoder.container in ANIMATED:
         check_animation(target, film.width, film.height, grid.rate)

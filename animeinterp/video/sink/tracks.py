@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 import av
 
-from animeinterp.video.source.clock import Clock, placed
-from animeinterp.video.source.container import open_film, packets_of, pictures_of
+from animeinterp.video.source.clock import Clock, with_positions
+from animeinterp.video.source.container import demux_packets, find_video_stream, open_film
 
 Sound = Literal["copy", "stretch", "drop"]
 TrackAction = Literal["copy", "sound", "text", "attach", "cover", "drop"]
@@ -76,7 +76,7 @@ class Track:
 
 def plan(container: Any, path: Path, format: str, sound: Sound, stretch: Fraction) -> list[Track]:
     """The way of every stream of an open source but the film's, in order. format: FFmpeg's name of the target's."""
-    film = pictures_of(container, path)
+    film = find_video_stream(container, path)
     tracks = []
     for stream in container.streams:
         chapters = stream.discard == av.stream.Discard.all  # QuickTime has them as a track
@@ -246,5 +246,5 @@ def _stamp(packet: Any) -> Fraction | None:
 
 def demuxed(container: Any, stream: Any, clock: Clock | None = None) -> Iterator[Any]:
     """A stream's packets, over what is damaged, with times of the film's clock if that is given."""
-    for packet, position in placed(packets_of(container, stream)):
-        yield packet if clock is None else clock.steady(packet, position)
+    for packet, position in with_positions(demux_packets(container, stream)):
+        yield packet if clock is None else clock.shift_packet(packet, position)

@@ -85,7 +85,7 @@ class Clock:
             yield from _flushed(waiting, times, ahead + _MARGIN if ahead else 0)
         yield from _flushed(waiting, times, 0)
 
-    def steady(self, packet: Any, position: int) -> Any:
+    def shift_packet(self, packet: Any, position: int) -> Any:
         """A packet of another stream, which begins at a byte of the file, with times of this clock."""
         stamp = packet.dts if packet.pts is None else packet.pts
         if len(self.recordings) < 2 or stamp is None:
@@ -113,7 +113,7 @@ def _flushed(waiting: deque[Any], times: list[int], kept: int) -> Iterator[Any]:
         yield picture
 
 
-def placed(packets: Iterable[Any | None]) -> Iterator[tuple[Any, int]]:
+def with_positions(packets: Iterable[Any | None]) -> Iterator[tuple[Any, int]]:
     """Packets that hold data, with the byte at which they begin, or where the last one did of which that is known."""
     position = 0
     for packet in packets:

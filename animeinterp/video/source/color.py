@@ -4,12 +4,12 @@ Originals and new frames take the same way out, so that nothing flickers between
 one step and smear chroma; with exact rounding and full chroma the way there and back is off by less than
 0.1 of 255 in luma and 0.5 in chroma, which is what halving the chroma twice costs.
 
-Matrix: the tagged one; where a file names none, what players assume (`assumed_matrix`). The new file gets the old one's
+Matrix: the tagged one; where a file names none, what players assume (`assume_matrix`). The new file gets the old one's
 tags, and both are read alike. Matrices that swscale does not know (YCgCo, ICtCp) are replaced by the assumed one in
 both directions: a film stays as it is, but RGB images of it have wrong colors.
 
-Chroma siting (`Film.sited`): swscale heeds where a source's chroma lies, but takes the center on the way out, because
-PyAV cannot tell it. For YUV targets the center is taken both ways, or chroma would move by half a pixel.
+Chroma siting (`VideoInfo.uses_chroma_location`): swscale heeds where a source's chroma lies, but takes the center on
+the way out, because PyAV cannot tell it. For YUV targets the center is taken both ways, or chroma would move by half a pixel.
 
 Headroom (`Film.headroom`): luma outside the limited range (16 to 235 of 8 bits) does not fit into RGB. Films that use
 it are read and written as if they were of the full range, which leaves 16 levels below black and 20 above white. Shown
@@ -55,7 +55,7 @@ class ColorConverter:
 
     def __init__(self, film: VideoInfo) -> None:
         self._film = film
-        self._matrix = matrix_of(film)
+        self._matrix = choose_matrix(film)
         self._rgb = ("gbrap" if film.alpha else "gbrp") + ("16le" if film.depth == 16 else "")
         self._out, self._in = VideoReformatter(), VideoReformatter()
 
@@ -70,7 +70,7 @@ class ColorConverter:
             return self._of_gray(picture, expanded)
         matrix = _MATRICES.get(int(picture.colorspace), self._matrix)
         converted = self._in.reformat(
-            picture if self._film.sited else _unsited(picture),
+            picture if self._film.uses_chroma_location else _unsited(picture),
             format=self._rgb,
             interpolation=_EXACT,
             src_colorspace=matrix,
@@ -86,7 +86,7 @@ class ColorConverter:
             _keep_luma(frame, picture, matrix)
         return frame
 
-    def to_picture(self, frame: Frame, pix_fmt: str) -> av.VideoFrame:
+    def to_video_frame(self, frame: Frame, pix_fmt: str) -> av.VideoFrame:
         """Convert a frame to a picture of the given pixels. Alpha that the film does not have is left out."""
         values: Any = np.ascontiguousarray(frame[..., : 4 if self._film.alpha else 3])
         full = self._film.color.range == _FULL or pix_fmt.startswith("yuvj")
@@ -151,31 +151,31 @@ def is_rgb(pix_fmt: str) -> bool:
     return pixels.is_rgb or pixels.has_palette
 
 
-def is_of_rgb(film: VideoInfo) -> bool:
+def is_rgb_source(film: VideoInfo) -> bool:
     """Whether a film's frames have no matrix, because they are RGB, or gray images of the full range."""
     gray = film.pix_fmt.startswith(("gray", "ya", "mono")) and film.color.matrix == _IDENTITY
     return gray or is_rgb(film.pix_fmt) or film.is_folder
 
 
-def matrix_of(film: VideoInfo) -> int:
+def choose_matrix(film: VideoInfo) -> int:
     """Return the matrix, as swscale numbers it, between a film's YUV and RGB, also of YUV that is made of RGB."""
     color = film.color
-    if film.matrix:
-        return film.matrix
-    if is_of_rgb(film):
+    if film.matrix_override:
+        return film.matrix_override
+    if is_rgb_source(film):
         # Primaries say nothing here: those of sRGB are BT.709's, at any size.
         wide = color.primaries == _BT2020 or color.transfer in _TRANSFERS_2020
-        return assumed_matrix(color if wide else ColorInfo(), film.width, film.height)
-    return _MATRICES.get(color.matrix) or assumed_matrix(color, film.width, film.height)
+        return assume_matrix(color if wide else ColorInfo(), film.width, film.height)
+    return _MATRICES.get(color.matrix) or assume_matrix(color, film.width, film.height)
 
 
-def is_readable(film: VideoInfo) -> bool:
+def has_supported_matrix(film: VideoInfo) -> bool:
     """Whether RGB images of a film have its colors: not with matrices that swscale does not know, such as YCgCo."""
     readable = {_IDENTITY, _UNSPECIFIED, *_DERIVED, *_MATRICES}
-    return is_of_rgb(film) or film.color.matrix in readable or film.pix_fmt.startswith("gray")
+    return is_rgb_source(film) or film.color.matrix in readable or film.pix_fmt.startswith("gray")
 
 
-def assumed_matrix(color: ColorInfo, width: int, height: int) -> int:
+def assume_matrix(color: ColorInfo, width: int, height: int) -> int:
     """Return the matrix, as swscale numbers it, that players assume where a file names none that they know.
 
     BT.2020 or BT.709 where the primaries or the transfer say so, BT.709 from 720 lines or 1280 px on, BT.601 below.

@@ -52,7 +52,7 @@ def open_film(path: Path, max_pixels: int | None = None) -> Any:
         raise FileError(f"{path} is not a film that FFmpeg can read ({said}); give a video file") from error
 
 
-def pictures_of(container: Any, path: Path) -> Any:
+def find_video_stream(container: Any, path: Path) -> Any:
     """The video stream, cover art left aside. Raises FileError if there is none that can be decoded."""
     for stream in container.streams.video:
         if not stream.disposition & av.stream.Disposition.attached_pic:
@@ -62,7 +62,7 @@ def pictures_of(container: Any, path: Path) -> Any:
     raise FileError(f"{path} holds no moving pictures; expected a video stream, so give another file")
 
 
-def packets_of(container: Any, stream: Any) -> Iterator[Any | None]:
+def demux_packets(container: Any, stream: Any) -> Iterator[Any | None]:
     """Yield a stream's packets, None for each place that cannot be read, and a packet without data at the end."""
     for other in container.streams:
         other.discard = av.stream.Discard.default if other.index == stream.index else av.stream.Discard.all

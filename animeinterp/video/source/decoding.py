@@ -11,19 +11,19 @@ from typing import Any
 import av
 
 from animeinterp.video.source.clock import Clock
-from animeinterp.video.source.container import open_film, packets_of, pictures_of
-from animeinterp.video.source.telecine import Fields, whole_frames
+from animeinterp.video.source.container import demux_packets, find_video_stream, open_film
+from animeinterp.video.source.telecine import Fields, join_fields
 
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _MOST = 64  # pictures of one packet; a decoder that goes on would not end
 
 
-def decoding_limit(max_pixels: int) -> int:
+def decoder_pixel_limit(max_pixels: int) -> int:
     """The limit for decoders, px: above what is accepted, because they count whole blocks around a picture."""
     return max_pixels + max_pixels // 4 + 65536
 
 
-def decoded(
+def decode_frames(
     path: Path,
     clock: Clock,
     *,
@@ -42,28 +42,28 @@ def decoded(
         max_pixels: Larger pictures are not decoded.
         lost: Called for each picture that cannot be decoded.
         start: Pictures before this time of the clock, s, may be left out; None = all are wanted.
-        fields: What is made whole frames, see `telecine.whole_frames`; None = frames come as they are stored.
+        fields: What is made whole frames, see `telecine.join_fields`; None = frames come as they are stored.
         top_first: Likewise.
         keyframes: Whether all other pictures are skipped.
 
     Raises:
         FileError: The film cannot be opened.
     """
-    with open_film(path, decoding_limit(max_pixels)) as container:
-        stream = pictures_of(container, path)
-        stream.codec_context.options = {"max_pixels": str(decoding_limit(max_pixels))}
+    with open_film(path, decoder_pixel_limit(max_pixels)) as container:
+        stream = find_video_stream(container, path)
+        stream.codec_context.options = {"max_pixels": str(decoder_pixel_limit(max_pixels))}
         stream.thread_type = "AUTO"
         if keyframes:
             stream.codec_context.skip_frame = "NONKEY"
         if start is not None and clock.may_seek:
             with suppress(av.FFmpegError, OverflowError):  # not every container can seek
                 container.seek(int(start / stream.time_base), stream=stream)
-        packets = clock.timed(packets_of(container, stream))
+        packets = clock.timed(demux_packets(container, stream))
         pictures = clock.in_order(_pictures(packets, lost, _alpha_decoder(stream)), stream.codec_context)
         if fields is None:
             yield from pictures
         else:
-            yield from whole_frames(pictures, stream, clock.rate, fields, top_first=top_first)
+            yield from join_fields(pictures, stream, clock.rate, fields, top_first=top_first)
 
 
 def _alpha_decoder(stream: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import av
 
 
-def pulled(graph: Any) -> Iterator[Any]:
+def pull_frames(graph: Any) -> Iterator[Any]:
     """Yield the frames, of video or sound, that a graph of one sink has ready.
 
     Args:

@@ -17,7 +17,7 @@ from animeinterp.frame import has_alpha, mode_of, widened
 from animeinterp.io.image_header import FORMATS, Header, read_header
 from animeinterp.io.images import read_image
 from animeinterp.video.source.info import TimedFrame, VideoInfo
-from animeinterp.video.source.numbering import Numbering, number_frames, same_sequence
+from animeinterp.video.source.numbering import Numbering, in_same_sequence, number_frames
 
 FOLDER_RATE = Fraction(24)
 # Pictures that other programs write as frames and that are not read here.
@@ -67,7 +67,7 @@ def probe_folder(folder: Path, rate: Fraction | None, max_pixels: int) -> VideoI
     )
 
 
-def folder_frames(film: VideoInfo, start: Fraction, max_pixels: int) -> Iterator[TimedFrame]:
+def read_folder_frames(film: VideoInfo, start: Fraction, max_pixels: int) -> Iterator[TimedFrame]:
     """Yield the frames of a folder in order, all of one mode.
 
     Args:
@@ -106,7 +106,7 @@ def _numbering(folder: Path, rate: Fraction) -> Numbering:
             f"{folder} holds no pictures; expected frames as {', '.join(FORMATS)}{found}, so give another folder"
         )
     for path in unread:
-        if same_sequence(path, frames[0]):
+        if in_same_sequence(path, frames[0]):
             raise FileError(f"{path} cannot be read; expected frames as {', '.join(FORMATS)}, so convert it first")
     return number_frames(frames, rate)
 

@@ -19,7 +19,7 @@ from animeinterp.frame import Frame, from_planes, has_alpha, to_planes
 from animeinterp.video.source.info import VideoInfo
 
 
-def orientation_of(picture: Any) -> tuple[int, bool]:
+def read_orientation(picture: Any) -> tuple[int, bool]:
     """Read how players turn a decoded picture, from its display matrix.
 
     Args:
@@ -37,8 +37,8 @@ def orientation_of(picture: Any) -> tuple[int, bool]:
     return int(picture.rotation), False
 
 
-def upright_film(film: VideoInfo, *, square: bool = True) -> VideoInfo:
-    """Describe a film whose frames are as `upright` makes them."""
+def describe_upright(film: VideoInfo, *, square: bool = True) -> VideoInfo:
+    """Describe a film whose frames are as `make_upright` makes them."""
     sideways = round(film.rotation / 90) % 2 == 1
     width, height = (film.height, film.width) if sideways else (film.width, film.height)
     aspect = 1 / film.aspect if sideways else film.aspect
@@ -47,7 +47,7 @@ def upright_film(film: VideoInfo, *, square: bool = True) -> VideoInfo:
     return replace(film, width=width, height=height, aspect=aspect, rotation=0, mirrored=False)
 
 
-def upright(frame: Frame, film: VideoInfo, *, square: bool = True) -> Frame:
+def make_upright(frame: Frame, film: VideoInfo, *, square: bool = True) -> Frame:
     """Make a frame as players show it.
 
     Args:
@@ -56,7 +56,7 @@ def upright(frame: Frame, film: VideoInfo, *, square: bool = True) -> Frame:
         square: Whether pixels are made square: the shorter side of a pixel is stretched, so that nothing is lost.
 
     Returns:
-        A frame of the same mode and depth, of the size that `upright_film` says.
+        A frame of the same mode and depth, of the size that `describe_upright` says.
     """
     quarters = round(film.rotation / 90) % 4
     shown: Any = np.rot90(frame, quarters)

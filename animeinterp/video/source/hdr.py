@@ -16,7 +16,7 @@ _LIGHT = struct.Struct("=2I")  # AVContentLightMetadata: brightest pixel, bright
 
 def is_hdr(film: VideoInfo) -> bool:
     """Whether a film's light goes beyond that of a usual screen."""
-    return film.color.transfer in (_PQ, _HLG) or film.mastering is not None
+    return film.color.transfer in (_PQ, _HLG) or film.mastering_display is not None
 
 
 def hdr_options(encoder: str, film: VideoInfo) -> list[tuple[str, str]]:
@@ -25,12 +25,12 @@ def hdr_options(encoder: str, film: VideoInfo) -> list[tuple[str, str]]:
     if option is None:
         return []
     words = []
-    screen = None if film.mastering is None else _screen(film.mastering, whole=encoder != "libsvtav1")
+    screen = None if film.mastering_display is None else _screen(film.mastering_display, whole=encoder != "libsvtav1")
     if screen is not None:
         words.append(f"{'mastering-display' if encoder != 'libx265' else 'master-display'}={screen}")
-    if film.light is not None and len(film.light) >= _LIGHT.size:
+    if film.content_light is not None and len(film.content_light) >= _LIGHT.size:
         name = {"libx265": "max-cll", "libx264": "cll", "libsvtav1": "content-light"}[encoder]
-        words.append("{}={},{}".format(name, *_LIGHT.unpack_from(film.light)))
+        words.append("{}={},{}".format(name, *_LIGHT.unpack_from(film.content_light)))
     if encoder == "libx265" and words:
         words.append("hdr10=1")
     return [(option, ":".join(words))] if words else []

@@ -37,8 +37,8 @@ class VideoInfo:
     mirror it left to right afterwards. mastering, light: HDR10's static metadata, FFmpeg's side data as they are in
     memory. notes: what was assumed about it, as sentences. mode: of the frames of a folder. webp: whether it is an
     animated WebP. matrix: the one that is used whatever the tags and the size say, as swscale numbers it; 0 = see
-    `color.matrix_of`. headroom: whether luma outside the limited range is kept; sited: whether chroma is read from
-    where the file says that it lies; see `animeinterp.video.source.color` for both. fields, top_first: how fields were
+    `color.choose_matrix`. headroom: whether luma outside the limited range is kept; uses_chroma_location: whether
+    chroma is read from where the file says that it lies; see `animeinterp.video.source.color` for both. fields, top_first: how fields were
     joined in its frames, see `telecine`. clock: how times in the file are to be read.
     """
 
@@ -56,14 +56,14 @@ class VideoInfo:
     aspect: Fraction = Fraction(1)
     rotation: int = 0
     mirrored: bool = False
-    mastering: bytes | None = None
-    light: bytes | None = None
+    mastering_display: bytes | None = None
+    content_light: bytes | None = None
     notes: tuple[str, ...] = ()
     mode: Mode | None = None
     webp: bool = False
-    matrix: int = 0
+    matrix_override: int = 0
     headroom: bool = False
-    sited: bool = True
+    uses_chroma_location: bool = True
     fields: Fields = "progressive"
     top_first: bool = True
     clock: Clock = field(default_factory=Clock, compare=False)
@@ -90,4 +90,4 @@ class TimedFrame:
     number: int
     time: Fraction
     frame: Frame
-    held: bool = False
+    after_damage: bool = False

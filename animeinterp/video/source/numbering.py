@@ -74,7 +74,7 @@ def number_frames(paths: Sequence[Path], rate: Fraction) -> Numbering:
     return _placed(numbered, rate)
 
 
-def same_sequence(path: Path, frame: Path) -> bool:
+def in_same_sequence(path: Path, frame: Path) -> bool:
     """Whether two files are named alike but for their numbers and suffixes."""
     one, other = _parsed(path), _parsed(frame)
     return bool(one.numbers) and one.texts == other.texts

@@ -19,15 +19,15 @@ from animeinterp.config import Options
 from animeinterp.errors import FileError, UsageError
 from animeinterp.frame import check_size
 from animeinterp.video.source.clock import Clock
-from animeinterp.video.source.container import open_film, pictures_of
-from animeinterp.video.source.decoding import decoded, decoding_limit
+from animeinterp.video.source.container import find_video_stream, open_film
+from animeinterp.video.source.decoding import decode_frames, decoder_pixel_limit
 from animeinterp.video.source.folder import probe_folder
-from animeinterp.video.source.geometry import orientation_of
+from animeinterp.video.source.geometry import read_orientation
 from animeinterp.video.source.info import ColorInfo, VideoInfo
-from animeinterp.video.source.rates import rounding
+from animeinterp.video.source.rates import rounding_tolerance
 from animeinterp.video.source.scan import read_clock
-from animeinterp.video.source.telecine import ADVICE, FieldCount, film_rate
-from animeinterp.video.source.truncation import missing_length
+from animeinterp.video.source.telecine import FIELD_ADVICE, FieldCount, joined_rate
+from animeinterp.video.source.truncation import missing_duration
 from animeinterp.video.source.webp import is_webp_file, probe_webp
 
 MAX_PIXELS = Options().max_pixels
@@ -62,13 +62,13 @@ def probe(
         raise UsageError(f"{path} has a frame rate of its own; leave out the one for folders of frames")
     if path.is_file() and is_webp_file(path):
         return probe_webp(path, max_pixels)
-    with open_film(path, decoding_limit(max_pixels)) as container:
-        stream = pictures_of(container, path)
+    with open_film(path, decoder_pixel_limit(max_pixels)) as container:
+        stream = find_video_stream(container, path)
         if stream.codec_context.width and stream.codec_context.height:
             check_size(stream.codec_context.width, stream.codec_context.height, max_pixels, str(path))
         claimed = _claimed(container, stream)
         clock = read_clock(container, stream, path)
-        pictures = decoded(path, clock, max_pixels=max_pixels, lost=lambda: None)
+        pictures = decode_frames(path, clock, max_pixels=max_pixels, lost=lambda: None)
         first = list(islice(pictures, _LOOKED_AT))
         if not first:
             limit = f"of at most {max_pixels:,} pixels"
@@ -76,15 +76,15 @@ def probe(
         check_size(first[0].width, first[0].height, max_pixels, str(path))
         film = _describe(path, stream, first[0], clock, claimed)
         count = _count_fields(film, chain(first, pictures), max_pixels) if may_have_fields(film) else FieldCount()
-    fields = count.found()
+    fields = count.classify()
     if fields == "telecined" and not _TELECINE_RATE[0] < film.rate < _TELECINE_RATE[1]:
         fields = "shifted"
     if not deinterlace:
         if 2 * sum(frame.interlaced_frame for frame in first) > len(first):
             fields = "interlaced"
         if fields != "progressive":
-            raise UsageError(f"{path} {ADVICE[fields]}")
-    return replace(film, fields=fields, top_first=count.top_first, rate=film_rate(film.rate, fields))
+            raise UsageError(f"{path} {FIELD_ADVICE[fields]}")
+    return replace(film, fields=fields, top_first=count.top_first, rate=joined_rate(film.rate, fields))
 
 
 def may_have_fields(film: VideoInfo) -> bool:
@@ -99,7 +99,7 @@ def _count_fields(film: VideoInfo, pictures: Iterable[Any], max_pixels: int) -> 
     if film.clock.may_seek and film.duration > _LONG:
         for part in (1, 2, 3):
             start = film.start + film.duration * part / 4
-            later = decoded(film.path, film.clock, max_pixels=max_pixels, lost=lambda: None, start=start)
+            later = decode_frames(film.path, film.clock, max_pixels=max_pixels, lost=lambda: None, start=start)
             with closing(later):  # type: ignore[type-var]
                 count.add_run(islice(later, _MOST), _LATER)
     return count
@@ -107,7 +107,7 @@ def _count_fields(film: VideoInfo, pictures: Iterable[Any], max_pixels: int) -> 
 
 def _describe(path: Path, stream: Any, first: Any, clock: Clock, claimed: Fraction | None) -> VideoInfo:
     start = Fraction(0) if first.pts is None else Fraction(first.pts * first.time_base)
-    rotation, mirrored = orientation_of(first)
+    rotation, mirrored = read_orientation(first)
     side = {str(data.type).rsplit(".", 1)[-1]: bytes(data) for data in first.side_data}
     return VideoInfo(
         path=path,
@@ -126,8 +126,8 @@ def _describe(path: Path, stream: Any, first: Any, clock: Clock, claimed: Fracti
         aspect=Fraction(stream.sample_aspect_ratio or 1),
         rotation=rotation,
         mirrored=mirrored,
-        mastering=side.get("MASTERING_DISPLAY_METADATA"),
-        light=side.get("CONTENT_LIGHT_LEVEL"),
+        mastering_display=side.get("MASTERING_DISPLAY_METADATA"),
+        content_light=side.get("CONTENT_LIGHT_LEVEL"),
         notes=_notes(clock),
         clock=clock,
     )
@@ -143,11 +143,11 @@ def _duration(path: Path, format: str, clock: Clock, start: Fraction, claimed: F
     """How long the pictures last, s: as measured, or as claimed where the end of the file is missing."""
     measured = max(clock.end - start, 1 / clock.rate)
     regular = round(measured * clock.rate) / clock.rate
-    if abs(measured - regular) <= rounding(clock.rate, clock.tick):
+    if abs(measured - regular) <= rounding_tolerance(clock.rate, clock.tick):
         measured = regular
     if clock.recordings:
         return measured
-    missing = missing_length(path, format, measured, claimed)
+    missing = missing_duration(path, format, measured, claimed)
     return measured + missing if missing > 1 / clock.rate else measured
 
 

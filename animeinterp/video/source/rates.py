@@ -31,7 +31,9 @@ _ROUNDED = Fraction(1, 100_000)  # relative
 _MILLISECOND = Fraction(1, 1000)  # s
 
 
-def frame_rate(times: Sequence[int], tick: Fraction, hints: Iterable[Fraction], *, summed: bool = False) -> Fraction:
+def estimate_frame_rate(
+    times: Sequence[int], tick: Fraction, hints: Iterable[Fraction], *, summed: bool = False
+) -> Fraction:
     """The rate of the clock that frames stand on; their average rate if they stand on none.
 
     Args:
@@ -44,7 +46,7 @@ def frame_rate(times: Sequence[int], tick: Fraction, hints: Iterable[Fraction], 
     Returns:
         Frames per second, above 0.
     """
-    declared = [exact_rate(hint) for hint in hints if 0 < hint <= _MOST]
+    declared = [snap_rate(hint) for hint in hints if 0 < hint <= _MOST]
     intervals = [after - before for before, after in pairwise(times)]
     counts = Counter(interval for interval in intervals if interval > 0)
     if not counts:
@@ -58,7 +60,7 @@ def frame_rate(times: Sequence[int], tick: Fraction, hints: Iterable[Fraction], 
     return _average(counts, tick, declared)
 
 
-def exact_rate(rate: Fraction) -> Fraction:
+def snap_rate(rate: Fraction) -> Fraction:
     """A rate without what a container's rounding made of it: 19001/317 was 60000/1001."""
     for exact in _standard(rate):
         if abs(rate / exact - 1) < _ROUNDED:
@@ -66,7 +68,7 @@ def exact_rate(rate: Fraction) -> Fraction:
     return rate
 
 
-def rounding(rate: Fraction, tick: Fraction) -> Fraction:
+def rounding_tolerance(rate: Fraction, tick: Fraction) -> Fraction:
     """By how much, s, a file's ticks may move a frame off its clock, a millisecond of Matroska's before included."""
     return max(tick, min(_MILLISECOND, 1 / (8 * rate)))
 

@@ -14,17 +14,15 @@ from av.video.reformatter import VideoReformatter
 
 from animeinterp.errors import FileError
 from animeinterp.video.source.color import ColorConverter
-from animeinterp.video.source.container import open_film, pictures_of
-from animeinterp.video.source.decoding import decoded
-from animeinterp.video.source.folder import folder_frames
+from animeinterp.video.source.container import open_film
+from animeinterp.video.source.decoding import decode_frames
+from animeinterp.video.source.folder import read_folder_frames
 from animeinterp.video.source.info import TimedFrame, VideoInfo
-from animeinterp.video.source.probe import MAX_PIXELS, may_have_fields, probe
-from animeinterp.video.source.rates import rounding
-from animeinterp.video.source.scan import lasting
+from animeinterp.video.source.probe import MAX_PIXELS, may_have_fields
+from animeinterp.video.source.rates import rounding_tolerance
+from animeinterp.video.source.scan import last_duration
 from animeinterp.video.source.telecine import FieldCount
-from animeinterp.video.source.webp import webp_frames
-
-__all__ = ["Reader", "open_film", "pictures_of", "probe"]
+from animeinterp.video.source.webp import read_webp_frames
 
 _FIELDS_EVERY, _FIELDS_RUN = 120, 12  # frames
 _EARLIER = 1  # s before a preview at which reading begins
@@ -56,9 +54,9 @@ class Reader:
     def __iter__(self) -> Iterator[TimedFrame]:
         """Frames with rising times. Raises FileError if not one of them can be read."""
         if self.film.is_folder:
-            yield from folder_frames(self.film, self._start, self._max_pixels)
+            yield from read_folder_frames(self.film, self._start, self._max_pixels)
         elif self.film.webp:
-            yield from webp_frames(self.film, self._start, self._max_pixels, self._lose)
+            yield from read_webp_frames(self.film, self._start, self._max_pixels, self._lose)
         else:
             yield from self._of_file()
 
@@ -66,7 +64,7 @@ class Reader:
         film, path = self.film, ColorConverter(self.film)
         usual = 1 / film.rate
         last, number, lost = -usual, 0, self.damaged
-        pictures = decoded(
+        pictures = decode_frames(
             film.path,
             film.clock,
             max_pixels=self._max_pixels,
@@ -86,7 +84,9 @@ class Reader:
                 self.damaged = lost + max(1, round((time - last) * film.rate) - 1)
             yield TimedFrame(number, time, path.to_frame(_of_size(picture, film)), held)
             last, number, lost = time, number + 1, self.damaged
-            usual = lasting(Fraction(picture.duration * picture.time_base), film.rate, Fraction(picture.time_base))
+            usual = last_duration(
+                Fraction(picture.duration * picture.time_base), film.rate, Fraction(picture.time_base)
+            )
         if not number and not self._start:
             raise FileError(f"{film.path}: not one frame could be decoded; give another file")
         self.end = last + usual
@@ -115,7 +115,7 @@ def _exact(picture: Any, film: VideoInfo) -> Fraction:
     """
     time = Fraction(picture.pts * picture.time_base) - film.start
     regular = round(time * film.rate) / film.rate
-    return regular if abs(time - regular) <= rounding(film.rate, Fraction(picture.time_base)) else time
+    return regular if abs(time - regular) <= rounding_tolerance(film.rate, Fraction(picture.time_base)) else time
 
 
 def _of_size(picture: Any, film: VideoInfo) -> Any:

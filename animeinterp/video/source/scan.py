@@ -17,9 +17,9 @@ from typing import Any
 
 from av.format import Flags
 
-from animeinterp.video.source.clock import AHEAD, REORDERED, Clock, Recording, placed
-from animeinterp.video.source.container import open_film, packets_of
-from animeinterp.video.source.rates import frame_rate, rounding
+from animeinterp.video.source.clock import AHEAD, REORDERED, Clock, Recording, with_positions
+from animeinterp.video.source.container import demux_packets, open_film
+from animeinterp.video.source.rates import estimate_frame_rate, rounding_tolerance
 
 _BACK = Fraction(1, 10)  # s; a step back by more is a jump (FFmpeg's own limit)
 _FORTH = 10  # s; a step on by more is a jump where clocks may jump (FFmpeg's own limit)
@@ -51,7 +51,7 @@ def read_clock(container: Any, stream: Any, path: Path) -> Clock:
     """
     every = [
         _Packet(packet.pts, packet.dts, packet.duration or 0, position, bool(packet.is_discard))
-        for packet, position in placed(packets_of(container, stream))
+        for packet, position in with_positions(demux_packets(container, stream))
     ]
     packets = [packet for packet in every if not packet.hidden]
     context, tick = stream.codec_context, Fraction(stream.time_base or _TICK)
@@ -62,7 +62,7 @@ def read_clock(container: Any, stream: Any, path: Path) -> Clock:
         times = None  # the codec knows better
     recordings: list[Recording] = []
     if times is None:
-        rate = frame_rate([], tick, hints)
+        rate = estimate_frame_rate([], tick, hints)
         packets = [replace(packet, duration=0) for packet in packets]
         tick = tick if 2 * tick * rate < 1 else 1 / rate
         stamps = [round(number / rate / tick) for number in range(len(packets))]
@@ -72,7 +72,7 @@ def read_clock(container: Any, stream: Any, path: Path) -> Clock:
         recordings = _recordings(packets, times, starts, tick, usual)
         stamps = _spread(_closed(times, starts, recordings, tick), usual)
         # FFmpeg guesses rates of GIF.
-        rate = frame_rate(sorted(stamps), tick, () if name == "gif" else hints, summed=name == "apng")
+        rate = estimate_frame_rate(sorted(stamps), tick, () if name == "gif" else hints, summed=name == "apng")
         if name == "apng":
             stamps = _unrounded(stamps, 1 / (rate * tick))
     rises = all(before <= after for before, after in pairwise(stamps))
@@ -185,7 +185,7 @@ def _is_jump(path: Path, packets: tuple[_Packet, _Packet], times: tuple[Fraction
     resumed = False
     with open_film(path) as container:
         for stream in container.streams.audio[:1]:
-            for packet, position in placed(packets_of(container, stream)):
+            for packet, position in with_positions(demux_packets(container, stream)):
                 stamp = packet.dts if packet.pts is None else packet.pts
                 if stamp is None:
                     continue
@@ -258,12 +258,12 @@ def _end(packets: Sequence[_Packet], stamps: Sequence[int], rate: Fraction, tick
     if not packets:
         return Fraction(0)
     last = max(range(len(stamps)), key=stamps.__getitem__)
-    return stamps[last] * tick + lasting(packets[last].duration * tick, rate, tick)
+    return stamps[last] * tick + last_duration(packets[last].duration * tick, rate, tick)
 
 
-def lasting(duration: Fraction, rate: Fraction, tick: Fraction) -> Fraction:
+def last_duration(duration: Fraction, rate: Fraction, tick: Fraction) -> Fraction:
     """How long a last picture stands, s, given what its file says: an interval if that is rounded, 0 or absurd."""
-    rounded = abs(duration - 1 / rate) <= rounding(rate, tick)
+    rounded = abs(duration - 1 / rate) <= rounding_tolerance(rate, tick)
     return 1 / rate if rounded or not 0 < duration <= _FORTH_STEADY else duration
 
 

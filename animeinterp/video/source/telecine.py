@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.video.source.filters import pulled
+from animeinterp.video.source.filters import pull_frames
 
 Fields = Literal["progressive", "telecined", "shifted", "interlaced"]
 _Luma = NDArray[np.int16]
@@ -65,7 +65,7 @@ _COMBED = "bwdif", "mode=send_frame:deint=interlaced"
 _WIDTH = 480  # px, to which lines are averaged at least
 
 
-ADVICE: dict[Fields, str] = {
+FIELD_ADVICE: dict[Fields, str] = {
     "telecined": "is telecined: some frames join fields of two; give --deinterlace to get the frames of the film",
     "shifted": "joins fields of two frames in one; give --deinterlace to join those that belong together",
     "interlaced": "is interlaced; give --deinterlace to make whole frames of its fields first",
@@ -133,7 +133,7 @@ class FieldCount:
         self.top += with_bottom < with_top
         self.bottom += with_top < with_bottom
 
-    def found(self) -> Fields:
+    def classify(self) -> Fields:
         """What the film seems to be."""
         limits = self.limits
         split = sum(map(len, self.split))
@@ -149,12 +149,12 @@ class FieldCount:
         return len({number % self.limits.cycle for number in numbers}) <= self.limits.split
 
 
-def film_rate(rate: Fraction, fields: Fields) -> Fraction:
-    """The rate of the frames that `whole_frames` gives, per second."""
+def joined_rate(rate: Fraction, fields: Fields) -> Fraction:
+    """The rate of the frames that `join_fields` gives, per second."""
     return rate * 4 / 5 if fields == "telecined" else rate
 
 
-def whole_frames(
+def join_fields(
     pictures: Iterable[Any], stream: Any, rate: Fraction, fields: Fields, *, top_first: bool
 ) -> Iterator[Any]:
     """Make whole frames of fields.
@@ -182,7 +182,7 @@ def whole_frames(
     if fields != "telecined":
         yield from filtered
         return
-    step = 1 / film_rate(rate, fields)
+    step = 1 / joined_rate(rate, fields)
     for number, picture in enumerate(filtered):
         if number >= _PADDED - 1:
             time = picture.pts * picture.time_base - (_PADDED - 1) * step
@@ -205,7 +205,7 @@ def _filtered(
             first = picture.pts * picture.time_base if first is None else first
             picture.pts -= round(first / picture.time_base)
         graph.vpush(picture)
-        for made in pulled(graph):
+        for made in pull_frames(graph):
             if first:
                 time = made.pts * made.time_base + first
                 made.time_base = Fraction(1, made.time_base.denominator * first.denominator)

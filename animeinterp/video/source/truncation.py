@@ -16,7 +16,7 @@ _TAIL = 4096  # bytes; if all are 0, the file was laid out and never filled
 _UNEVEN = 8  # times as many bytes a second may the part that is there take as the whole: it begins with a key frame
 
 
-def missing_length(path: Path, format: str, measured: Fraction, claimed: Fraction | None) -> Fraction:
+def missing_duration(path: Path, format: str, measured: Fraction, claimed: Fraction | None) -> Fraction:
     """How much of a film's pictures is missing at the end of its file, s; 0 for a file that is complete.
 
     Args:

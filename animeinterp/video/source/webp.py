@@ -77,7 +77,9 @@ def probe_webp(path: Path, max_pixels: int) -> VideoInfo:
     )
 
 
-def webp_frames(film: VideoInfo, start: Fraction, max_pixels: int, lost: Callable[[int], None]) -> Iterator[TimedFrame]:
+def read_webp_frames(
+    film: VideoInfo, start: Fraction, max_pixels: int, lost: Callable[[int], None]
+) -> Iterator[TimedFrame]:
     """Yield the frames of an animated WebP, RGB or RGBA, 8 bits.
 
     Args:

@@ -26,7 +26,8 @@ from animeinterp.evaluation.evaluate import evaluate
 from animeinterp.io.images import read_image
 from animeinterp.video.cadence.drawings import Drawing, find_drawings
 from animeinterp.video.source.info import VideoInfo
-from animeinterp.video.source.reader import Reader, probe
+from animeinterp.video.source.probe import probe
+from animeinterp.video.source.reader import Reader
 from support import made_films
 from support.films import make_film
 

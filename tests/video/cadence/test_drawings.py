@@ -88,7 +88,7 @@ def test_slow_motion_does_not_pass_for_a_hold():
 
 def test_what_could_not_be_decoded_repeats_the_frame_before():
     film = shown(walk(6, 1))
-    film[3] = replace(film[3], frame=film[2].frame, held=True)
+    film[3] = replace(film[3], frame=film[2].frame, after_damage=True)
     assert numbers(film) == [0, 1, 2, 4, 5]
 
 

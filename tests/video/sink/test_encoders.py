@@ -27,7 +27,13 @@ SCREEN = struct.pack(
     *(50, 10000, 10_000_000, 10000, 1, 1),
 )
 LIGHT = struct.pack("=2I", 1000, 400)
-HDR = {"pix_fmt": "yuv420p10le", "depth": 16, "color": ColorInfo(9, 16, 9, 1), "mastering": SCREEN, "light": LIGHT}
+HDR = {
+    "pix_fmt": "yuv420p10le",
+    "depth": 16,
+    "color": ColorInfo(9, 16, 9, 1),
+    "mastering_display": SCREEN,
+    "content_light": LIGHT,
+}
 
 
 def film(**known: Any) -> VideoInfo:

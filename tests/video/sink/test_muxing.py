@@ -15,7 +15,7 @@ import pytest
 
 from animeinterp.errors import FileError, UsageError
 from animeinterp.video.sink.muxing import check_streams, join
-from animeinterp.video.source.reader import probe
+from animeinterp.video.source.probe import probe
 from support.muxed import (
     ASS,
     MS,

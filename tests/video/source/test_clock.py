@@ -13,7 +13,8 @@ from animeinterp.video.sink.encoders import Encoding, choose_encoder
 from animeinterp.video.sink.muxing import join
 from animeinterp.video.sink.segments import SegmentWriter
 from animeinterp.video.source.clock import Clock
-from animeinterp.video.source.reader import Reader, probe
+from animeinterp.video.source.probe import probe
+from animeinterp.video.source.reader import Reader
 from support.films import difference, figure, make_film, pictures
 
 B_FRAMES = {"bf": "3", "crf": "10"}

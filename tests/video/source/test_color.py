@@ -20,9 +20,10 @@ from animeinterp.video.job import interpolate_video
 from animeinterp.video.options import VideoOptions
 from animeinterp.video.sink.encoders import Encoding, choose_encoder
 from animeinterp.video.sink.target import plan_output
-from animeinterp.video.source.color import ColorConverter, is_rgb, matrix_of
+from animeinterp.video.source.color import ColorConverter, choose_matrix, is_rgb
 from animeinterp.video.source.info import ColorInfo, VideoInfo
-from animeinterp.video.source.reader import Reader, probe
+from animeinterp.video.source.probe import probe
+from animeinterp.video.source.reader import Reader
 from animeinterp.video.timeline import grid_of
 
 BT601, BT709, BT2020 = 5, 1, 9
@@ -111,7 +112,7 @@ def film(**known: Any) -> VideoInfo:
     ],
 )
 def test_the_matrix_is_the_one_that_players_take(size, tags, expected):
-    assert matrix_of(film(width=size[0], height=size[1], color=tags)) == expected
+    assert choose_matrix(film(width=size[0], height=size[1], color=tags)) == expected
 
 
 @pytest.mark.parametrize("size", [(1280, 64), (96, 720), (96, 64)])
@@ -148,7 +149,7 @@ def test_the_new_film_is_read_as_the_old_one(tmp_path, size, tags, side, expecte
     output = plan_output(Path("new.mp4"), old, grid_of(old.rate), Encoding(), "drop", compare="side" if side else None)
     assert output.encoder is not None
     assert output.encoder.color == expected
-    assert matrix_of(dataclasses.replace(output.film, color=expected, matrix=0)) == matrix_of(old)
+    assert choose_matrix(dataclasses.replace(output.film, color=expected, matrix_override=0)) == choose_matrix(old)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +160,7 @@ def test_rgb_is_tagged_with_the_matrix_that_was_used(size, expected, known):
     old = film(width=size[0], height=size[1], **known)
     color = choose_encoder(Path("a.mp4"), old, Encoding()).color
     assert (color.primaries, color.matrix, color.range) == (1, expected, 1)
-    assert matrix_of(old) == matrix_of(film(width=size[0], height=size[1], color=color))
+    assert choose_matrix(old) == choose_matrix(film(width=size[0], height=size[1], color=color))
 
 
 @pytest.mark.parametrize("pix_fmt", ["gbrp", "bgra", "rgb24", "bgr0", "0rgb", "gbrap16le", "x2rgb10le", "pal8", "bgr8"])
@@ -177,7 +178,7 @@ def test_chroma_of_the_full_range_comes_back_exactly(tags):
     levels = [(y, u, v) for y, u, v in np.random.default_rng(0).integers([90, 110, 110], [160, 146, 146], (24, 3))]
     picture = yuv_picture(flat((384, 32), *levels), color=tags)
     path = ColorConverter(film(width=384, height=32, color=tags))
-    back = path.to_picture(path.to_frame(picture), "yuv420p")
+    back = path.to_video_frame(path.to_frame(picture), "yuv420p")
     for new, old in zip(planes_of(back), planes_of(picture), strict=True):
         share = old.shape[1] // 24  # chroma is interpolated between the stripes
         middle = slice(share // 2, None, share)
@@ -189,7 +190,7 @@ def test_gray_of_the_limited_range_is_not_squeezed(tmp_path):
     old = probe(yuv_film(tmp_path / "a.mkv", [[ramp]], "gray", ColorInfo(range=1)))
     frame = next(iter(Reader(old))).frame
     assert (frame[0, 0, 0], frame[0, -1, 0]) == (0, 255)
-    luma = planes_of(ColorConverter(old).to_picture(frame, "yuv420p"))[0]
+    luma = planes_of(ColorConverter(old).to_video_frame(frame, "yuv420p"))[0]
     np.testing.assert_array_equal(luma, ramp)
     full = probe(yuv_film(tmp_path / "b.mkv", [[ramp]], "gray", ColorInfo(range=2)))
     np.testing.assert_array_equal(next(iter(Reader(full))).frame[..., 0], ramp)
@@ -208,9 +209,9 @@ def test_chroma_stays_where_it_lies(tmp_path):
         container.mux([*stream.encode(picture), *stream.encode(None)])
     old = probe(tmp_path / "old.mp4")
     read = examined(old, Path("new.mp4"), Encoding())
-    assert (old.sited, read.sited) == (True, False)
+    assert (old.uses_chroma_location, read.uses_chroma_location) == (True, False)
     assert examined(old, Path("folder"), Encoding()) == old
-    new = planes_of(ColorConverter(read).to_picture(next(iter(Reader(read))).frame, "yuv420p"))
+    new = planes_of(ColorConverter(read).to_video_frame(next(iter(Reader(read))).frame, "yuv420p"))
     for plane, kept in zip(new[1:], planes[1:], strict=True):
         shift = plane[4:-4, 4:-4].astype(float) - kept[4:-4, 4:-4]
         assert abs(shift.mean()) < 0.15  # levels; half a pixel is half of one
@@ -292,7 +293,7 @@ def test_tinted_luma_outside_the_range_survives_too(pix_fmt, level, matrix):
     color = ColorInfo(matrix=matrix, range=1)
     path = ColorConverter(film(pix_fmt=pix_fmt, color=color, headroom=True, depth=8 if scale == 1 else 16))
     picture = yuv_picture(flat((96, 64), np.array(level) * scale, kind=kind), pix_fmt, color)
-    luma, *chroma = planes_of(path.to_picture(path.to_frame(picture), pix_fmt))
+    luma, *chroma = planes_of(path.to_video_frame(path.to_frame(picture), pix_fmt))
     assert np.abs(luma.astype(int) - level[0] * scale).max() <= scale
     for plane, value in zip(chroma, level[1:], strict=True):  # less of the tint, but none of another
         assert abs(plane[10, 10] / scale - 128) <= abs(value - 128) + 1

@@ -14,7 +14,8 @@ import pytest
 
 from animeinterp.errors import FileError, FrameError
 from animeinterp.video.source.container import open_film
-from animeinterp.video.source.reader import Reader, probe
+from animeinterp.video.source.probe import probe
+from animeinterp.video.source.reader import Reader
 from support.films import figure, make_film
 
 PLAYLISTS = {

@@ -12,7 +12,7 @@ from animeinterp.errors import FileError, FrameError
 from animeinterp.frame import Mode, mode_of, widened
 from animeinterp.io.image_header import read_header
 from animeinterp.io.images import read_image, read_pair, write_image
-from animeinterp.video.source.folder import folder_frames, probe_folder
+from animeinterp.video.source.folder import probe_folder, read_folder_frames
 from animeinterp.video.source.numbering import number_frames
 from support.films import figure
 
@@ -94,12 +94,12 @@ def test_times_follow_the_numbers_and_the_rate(tmp_path):
     filled(tmp_path, _1=figure(0), _4=figure(3), _6=figure(6))
     film = probe_folder(tmp_path, Fraction(12), LIMIT)
     assert (film.frames, film.duration, film.rate) == (6, Fraction(1, 2), 12)
-    assert [(shown.number, shown.time) for shown in folder_frames(film, Fraction(0), LIMIT)] == [
+    assert [(shown.number, shown.time) for shown in read_folder_frames(film, Fraction(0), LIMIT)] == [
         (0, 0),
         (3, Fraction(1, 4)),
         (5, Fraction(5, 12)),
     ]
-    assert [shown.number for shown in folder_frames(film, Fraction(1, 3), LIMIT)] == [3, 5], "it still stands then"
+    assert [shown.number for shown in read_folder_frames(film, Fraction(1, 3), LIMIT)] == [3, 5], "it still stands then"
 
 
 def test_other_files_are_passed_over(tmp_path):
@@ -125,7 +125,7 @@ def test_mixed_modes_are_widened_to_the_richest(tmp_path, modes):
     richest = Mode(True, any(mode.alpha for mode in modes), max(mode.depth for mode in modes))
     assert film.mode == richest
     assert (film.alpha, film.depth) == (richest.alpha, richest.depth)
-    for shown, frame in zip(folder_frames(film, Fraction(0), LIMIT), frames, strict=True):
+    for shown, frame in zip(read_folder_frames(film, Fraction(0), LIMIT), frames, strict=True):
         assert mode_of(shown.frame) == richest
         np.testing.assert_array_equal(shown.frame, widened(frame, richest))
 
@@ -149,7 +149,7 @@ def test_palettes_and_bits_join_a_folder(tmp_path):
     image.save(tmp_path / "5.jpg")
     film = probe_folder(tmp_path, None, LIMIT)
     assert film.mode == CLEAR
-    assert {mode_of(shown.frame) for shown in folder_frames(film, Fraction(0), LIMIT)} == {CLEAR}
+    assert {mode_of(shown.frame) for shown in read_folder_frames(film, Fraction(0), LIMIT)} == {CLEAR}
 
 
 def test_sizes_that_differ_are_refused_before_the_work(tmp_path):

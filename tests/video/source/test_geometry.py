@@ -19,8 +19,9 @@ from animeinterp.video.job import interpolate_video
 from animeinterp.video.options import VideoOptions
 from animeinterp.video.sink.encoders import Encoding
 from animeinterp.video.sink.target import plan_output
-from animeinterp.video.source.geometry import upright, upright_film
-from animeinterp.video.source.reader import Reader, probe
+from animeinterp.video.source.geometry import describe_upright, make_upright
+from animeinterp.video.source.probe import probe
+from animeinterp.video.source.reader import Reader
 from animeinterp.video.timeline import Grid
 from support.films import difference, figure, make_film
 
@@ -83,7 +84,7 @@ def test_films_say_it_or_hold_what_players_show(tmp_path, classical, suffix, hfl
     assert (film.rotation, film.mirrored) == (rotation, False)
     assert film.aspect == (Fraction(3, 4) if hflip else Fraction(4, 3))
     shown = next(iter(Reader(film))).frame
-    assert difference(upright(shown, film, square=False), as_shown(figure(0), 1, hflip, 0)) < 3
+    assert difference(make_upright(shown, film, square=False), as_shown(figure(0), 1, hflip, 0)) < 3
 
 
 @pytest.mark.parametrize("target", ["out", "out.gif", "out.mkv"])
@@ -106,8 +107,8 @@ def test_every_mode_is_made_square(tmp_path, mode, aspect):
     film = probe(film_of(tmp_path / "in.mp4", aspect=aspect))
     gray = np.ascontiguousarray(figure(0)[..., 0])
     frame = widened(figure(0) if mode.color else gray, mode)
-    shown = upright(frame, film)
-    target = upright_film(film)
+    shown = make_upright(frame, film)
+    target = describe_upright(film)
     assert shown.shape[:2] == (target.height, target.width) == ((64, 144) if aspect > 1 else (96, 96))
     assert mode_of(shown) == mode
     if mode.alpha:
@@ -119,7 +120,7 @@ def test_colors_do_not_leak_from_under_transparency(tmp_path):
     frame = np.zeros((64, 96, 4), np.uint8)
     frame[:, :48] = (200, 0, 0, 255)
     frame[:, 48:] = (0, 255, 0, 0)
-    shown = upright(frame, film)
+    shown = make_upright(frame, film)
     assert shown[shown[..., 3] > 0][:, 1].max() == 0
 
 

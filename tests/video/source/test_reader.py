@@ -13,7 +13,8 @@ from animeinterp.errors import FileError, UsageError
 from animeinterp.io.images import write_image
 from animeinterp.video.source.color import ColorConverter
 from animeinterp.video.source.info import ColorInfo
-from animeinterp.video.source.reader import Reader, probe
+from animeinterp.video.source.probe import probe
+from animeinterp.video.source.reader import Reader
 from support.films import difference, figure, make_film
 
 NTSC = Fraction(24000, 1001)
@@ -77,7 +78,7 @@ def test_the_way_there_and_back_changes_next_to_nothing(pix_fmt, color, tmp_path
         depth=16 if "10" in pix_fmt else 8,
     )
     path = ColorConverter(film)
-    back = path.to_picture(path.to_frame(picture), pix_fmt)
+    back = path.to_video_frame(path.to_frame(picture), pix_fmt)
     kind, step = (np.uint16, 4) if "10" in pix_fmt else (np.uint8, 1)
     samples = [
         np.concatenate([np.frombuffer(p, kind).reshape(p.height, -1)[:, : p.width].ravel() for p in planes.planes])
@@ -113,7 +114,7 @@ def test_damage_in_the_middle_is_counted_and_the_rest_is_read(tmp_path):
     assert abs(reader.end - 2) <= Fraction(1, 500)
     assert shown[-1].time > Fraction(15, 8), "what lies behind the damage is there"
     assert reader.damaged == 48 - len(shown) > 0
-    assert any(frame.held for frame in shown)
+    assert any(frame.after_damage for frame in shown)
 
 
 @pytest.mark.parametrize("content", [b"", b"no film at all", bytes(5000)])

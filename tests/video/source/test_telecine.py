@@ -107,7 +107,7 @@ def difference(a, b):
 def found(frames):
     count = FieldCount()
     count.add_run(av.VideoFrame.from_ndarray(frame, format="yuv420p") for frame in frames)
-    return count.found(), count.top_first
+    return count.classify(), count.top_first
 
 
 # --- what is found
@@ -197,7 +197,7 @@ def test_telecine_that_only_reading_finds_is_said(tmp_path):
     film = probe(path)
     reader = Reader(film)
     assert len(list(reader)) == film.frames
-    assert reader.fields.found() == "telecined"
+    assert reader.fields.classify() == "telecined"
 
 
 def test_the_command_says_what_to_do_and_does_it(tmp_path, capsys):

@@ -13,7 +13,8 @@ from animeinterp.interpolator import load_interpolator
 from animeinterp.video.job import interpolate_video
 from animeinterp.video.options import VideoOptions
 from animeinterp.video.sink.animated import animate
-from animeinterp.video.source.reader import Reader, probe
+from animeinterp.video.source.probe import probe
+from animeinterp.video.source.reader import Reader
 from conftest import draw_scene
 from support.films import figure
 
