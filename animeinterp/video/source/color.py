@@ -9,7 +9,8 @@ tags, and both are read alike. Matrices that swscale does not know (YCgCo, ICtCp
 both directions: a film stays as it is, but RGB images of it have wrong colors.
 
 Chroma siting (`VideoInfo.uses_chroma_location`): swscale heeds where a source's chroma lies, but takes the center on
-the way out, because PyAV cannot tell it. For YUV targets the center is taken both ways, or chroma would move by half a pixel.
+the way out, because PyAV cannot tell it. For YUV targets the center is taken both
+ways, or chroma would move by half a pixel.
 
 Headroom (`Film.headroom`): luma outside the limited range (16 to 235 of 8 bits) does not fit into RGB. Films that use
 it are read and written as if they were of the full range, which leaves 16 levels below black and 20 above white. Shown

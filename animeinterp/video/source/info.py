@@ -38,7 +38,8 @@ class VideoInfo:
     memory. notes: what was assumed about it, as sentences. mode: of the frames of a folder. webp: whether it is an
     animated WebP. matrix: the one that is used whatever the tags and the size say, as swscale numbers it; 0 = see
     `color.choose_matrix`. headroom: whether luma outside the limited range is kept; uses_chroma_location: whether
-    chroma is read from where the file says that it lies; see `animeinterp.video.source.color` for both. fields, top_first: how fields were
+    chroma is read from where the file says that it lies; see
+    `animeinterp.video.source.color` for both. fields, top_first: how fields were
     joined in its frames, see `telecine`. clock: how times in the file are to be read.
     """
 

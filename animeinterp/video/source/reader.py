@@ -14,7 +14,6 @@ from av.video.reformatter import VideoReformatter
 
 from animeinterp.errors import FileError
 from animeinterp.video.source.color import ColorConverter
-from animeinterp.video.source.container import open_film
 from animeinterp.video.source.decoding import decode_frames
 from animeinterp.video.source.folder import read_folder_frames
 from animeinterp.video.source.info import TimedFrame, VideoInfo
