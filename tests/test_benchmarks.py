@@ -330,7 +330,7 @@ def test_programs_that_fail_are_told_and_the_others_done(peers, dataset, capsys,
         "fails: given up after 1 failures in a row; 1 triplets were not tried",
         "hangs: a: it took longer than 0.2 s",
         "idle: a: it left no output; it said: nothing",
-        "wrong size: a: output.png is 20x16, but the true frame is 96x64",
+        "wrong size: a: output.png is 20x16; expected the true frame's 96x64",
         "half: b: it left with exit code 1",
     ):
         assert told in said

@@ -319,9 +319,9 @@ def _write_pages(
 ) -> None:
     """The report, and the gallery unless it was refused."""
     from animeinterp.evaluation.evaluate import default_workers
-    from animeinterp.evaluation.gallery import CROPS, write_gallery
+    from animeinterp.evaluation.gallery import DEFAULT_CROPS, write_gallery
     from animeinterp.evaluation.predictions import find_prediction
-    from animeinterp.evaluation.report import write_report
+    from animeinterp.evaluation.report.page import write_report
 
     def drawn(model: str, triplet: str) -> Path | None:
         try:
@@ -331,7 +331,7 @@ def _write_pages(
             return None
 
     report, gallery = results.folder / "report.html", results.folder / "gallery.html"
-    count = CROPS if crops is None else crops
+    count = DEFAULT_CROPS if crops is None else crops
     if not evaluation.rows or not count:
         gallery.unlink(missing_ok=True)  # of a run before: it would show other frames
     if not evaluation.rows:

@@ -1,151 +1,173 @@
-"""A page of the crops of a data set that look worst, so that looking at a model takes a minute.
+"""Write the gallery: a page of the crops of a data set that look worst.
 
-Each row shows one crop: both frames, the truth, where the crop lies, and of each model its drawing and the error. The
-first model chooses the crops, see `animeinterp.evaluation.worst_crops`; the others are shown at the same places. One
-HTML file without references to any other and without scripts. The same frames give the same bytes.
+Each row shows one crop: both frames, the true frame, the crop's position, and each model's drawing and error. The first
+model selects the crops, see `animeinterp.evaluation.worst_crops`; the others are shown at the same positions. The page
+is one HTML file that refers to no other and has no scripts. The same frames give the same bytes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import cv2
 import numpy as np
-from jinja2 import Environment, StrictUndefined, Template
 
 from animeinterp.data.atd12k import TripletFiles, read_triplet
 from animeinterp.data.difficulty import LEVELS
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation
-from animeinterp.evaluation.predictions import read_drawn
-from animeinterp.evaluation.report_markup import FULL_ERROR, error_of, heat, plain_text, ramp, uri
-from animeinterp.evaluation.worst_crops import PER_TRIPLET, SIDE, Crop, Drawn, ErrorMap, find_crops, squared_error
+from animeinterp.evaluation.pages import (
+    FULL_ERROR,
+    color_distance,
+    error_gradient,
+    error_map,
+    page_image,
+    write_page,
+)
+from animeinterp.evaluation.predictions import FindFrame, read_drawn
+from animeinterp.evaluation.worst_crops import MAX_PER_TRIPLET, SIDE, Crop, ErrorMap, find_crops, squared_error
 from animeinterp.frame import RGBImage
-from animeinterp.io.files import check_target, write_text
+from animeinterp.io.files import check_target
 from animeinterp.metrics.lpips import LpipsMetric
 
-CROPS = 24  # that are shown by default
-_QUALITY = 95  # of WebP: frayed outlines are to be told from compression
-_LONG = 4 * SIDE  # px, longest side of a crop on the page: never made smaller
-_MARK = (255, 96, 0)  # RGB, of the frame around the crop in the whole picture
-
-
-def write_gallery(
-    target: Path,
-    evaluation: Evaluation,
-    files: Sequence[TripletFiles],
-    drawn: Drawn,
-    lpips: LpipsMetric | None = None,
-    *,
-    count: int = CROPS,
-    workers: int = 1,
-    force: bool = False,
-) -> None:
-    """Write the page to `target`, an HTML file. It appears whole or not at all.
-
-    Args:
-        target: the file.
-        evaluation: what was scored; its first model chooses the crops.
-        files: of the triplets that were evaluated.
-        drawn: model and triplet → the picture that was drawn and scored, None where it was not kept; unreadable
-            files are listed on the page.
-        lpips: what crops are ranked by; None ranks them by squared error, and the page says so.
-        count: how many crops are shown at most.
-        workers: triplets that are looked at at once.
-        force: overwrite the file.
-
-    Raises:
-        UsageError: if the file exists and not `force`, or for a count below 0.
-        FileError: if it cannot be written.
-    """
-    if count < 0:
-        raise UsageError(f"expected a number of crops from 0 on, got {count}")
-    check_target(target, force)
-    error_map: ErrorMap = lpips.map if lpips else squared_error
-    models = evaluation.models
-    scored = {row.triplet for row in evaluation.rows if models and row.model == models[0]}
-    chosen = [one for one in files if one.name in scored]
-    crops, faults = find_crops(chosen, models[0], drawn, error_map, count, workers) if chosen else ([], [])
-    levels = {row.triplet: LEVELS[row.level] for row in evaluation.rows if row.level is not None}
-    page = _template().render(
-        title=plain_text(f"Worst crops of {files[0].folder.absolute().parent.name}" if files else "Worst crops"),
-        models=[plain_text(model) for model in models],
-        triplets=len(chosen),
-        per_triplet=PER_TRIPLET,
-        lpips=lpips is not None,
-        faults=[(plain_text(fault.triplet), plain_text(fault.reason)) for fault in faults],
-        full_error=FULL_ERROR,
-        ramp=ramp(),
-        crops=[_shown(crop, models, drawn, error_map, levels.get(crop.files.name, "")) for crop in crops],
-    )
-    write_text(target, page, force=force)
+DEFAULT_CROPS = 24
+_WEBP_QUALITY = 95  # keeps frayed outlines distinct from compression artifacts
+_MAX_SIDE = 4 * SIDE  # px; larger than any crop, so crops are never downsampled
+_MARK_COLOR = (255, 96, 0)  # RGB
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawing:
-    """A model's crop. error: mean of the error map over it. picture, heat: data URIs. fault: why there are none."""
+class Drawing:
+    """A model's crop.
+
+    Attributes:
+        error: Mean of the error map over the crop; None if it is unknown.
+        image: Data URI of the drawing.
+        errors: Data URI of the color map of its error.
+        fault: Why there is no drawing; empty if there is one.
+    """
 
     error: float | None = None
-    picture: str = ""
-    heat: str = ""
+    image: str = ""
+    errors: str = ""
     fault: str = ""
 
     @property
     def psnr(self) -> str:
-        """Of the crop, where the error map is that of squared errors."""
+        """PSNR of the crop as text; for an error map of squared errors."""
         return f"{-10 * np.log10(self.error):.2f}" if self.error else "∞"
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
-    """What the page shows of a crop; pictures are data URIs."""
+class Row:
+    """A crop on the page; images are data URIs.
+
+    Attributes:
+        name: Name of the triplet.
+        level: Name of its level; empty without an annotation.
+        crop: The crop.
+        frames: Crops of frame 0 and frame 1.
+        truth: Crop of the true frame.
+        position: The whole true frame, small, with the crop marked.
+        drawings: One per model.
+    """
 
     name: str
     level: str
     crop: Crop
     frames: tuple[str, str]
     truth: str
-    where: str
-    drawings: tuple[_Drawing, ...]
+    position: str
+    drawings: tuple[Drawing, ...]
 
 
-def _shown(crop: Crop, models: Sequence[str], drawn: Drawn, error_map: ErrorMap, level: str) -> _Shown:
-    triplet = read_triplet(crop.files)
+def write_gallery(
+    target: Path,
+    evaluation: Evaluation,
+    files: Sequence[TripletFiles],
+    find_frame: FindFrame,
+    lpips: LpipsMetric | None = None,
+    *,
+    count: int = DEFAULT_CROPS,
+    workers: int = 1,
+    force: bool = False,
+) -> None:
+    """Write the page, whole or not at all.
+
+    Args:
+        target: The HTML file.
+        evaluation: The scores; its first model selects the crops.
+        files: Of the triplets that were evaluated.
+        find_frame: Returns the file of a drawn frame. The page names frames that cannot be read.
+        lpips: Ranks the crops; None ranks them by squared error, which the page states.
+        count: Maximum number of crops.
+        workers: Number of threads.
+        force: Whether an existing file is replaced.
+
+    Raises:
+        UsageError: The file exists and not `force`, or `count` is negative.
+        FileError: The file cannot be written.
+    """
+    if count < 0:
+        raise UsageError(f"expected a number of crops from 0 on, got {count}")
+    check_target(target, force)
+    errors: ErrorMap = lpips.map if lpips else squared_error
+    models = evaluation.models
+    scored = {row.triplet for row in evaluation.rows if models and row.model == models[0]}
+    selected = [one for one in files if one.name in scored]
+    crops, faults = find_crops(selected, models[0], find_frame, errors, count, workers) if selected else ([], [])
+    levels = {row.triplet: LEVELS[row.level] for row in evaluation.rows if row.level is not None}
+    content = {
+        "title": f"Worst crops of {files[0].folder.absolute().parent.name}" if files else "Worst crops",
+        "models": models,
+        "triplets": len(selected),
+        "per_triplet": MAX_PER_TRIPLET,
+        "lpips": lpips is not None,
+        "faults": faults,
+        "full_error": FULL_ERROR,
+        "gradient": error_gradient(),
+        "rows": [_row(crop, models, find_frame, errors, levels.get(crop.files.name, "")) for crop in crops],
+    }
+    write_page(target, "gallery.html", content, force=force)
+
+
+def _row(crop: Crop, models: Sequence[str], find_frame: FindFrame, errors: ErrorMap, level: str) -> Row:
+    """Encode the images of a crop."""
+    name, triplet = crop.files.name, read_triplet(crop.files)
     frame0, truth, frame1 = (
-        uri(crop.window.of(frame), _LONG, _QUALITY) for frame in (triplet.frame0, triplet.truth, triplet.frame1)
+        _encode(crop.window.of(frame)) for frame in (triplet.frame0, triplet.truth, triplet.frame1)
     )
-    drawings = (_drawing(crop, drawn(model, crop.files.name), triplet.truth, error_map) for model in models)
-    where = _where(crop, triplet.truth)
-    return _Shown(plain_text(crop.files.name), level, crop, (frame0, frame1), truth, where, tuple(drawings))
+    drawings = tuple(_drawing(crop, find_frame(model, name), triplet.truth, errors) for model in models)
+    return Row(name, level, crop, (frame0, frame1), truth, _position(crop, triplet.truth), drawings)
 
 
-def _drawing(crop: Crop, path: Path | None, truth: RGBImage, error_map: ErrorMap) -> _Drawing:
+def _drawing(crop: Crop, path: Path | None, truth: RGBImage, errors: ErrorMap) -> Drawing:
+    """Encode a model's crop and its error."""
     try:
         frame = read_drawn(path, truth.shape)
     except (FileError, FrameError) as error:
-        return _Drawing(fault=plain_text(str(error)))
-    errors = error_map(frame, truth)
-    mean = None if errors is None else float(crop.window.of(errors).mean(dtype=np.float64))
-    shown, true = crop.window.of(frame), crop.window.of(truth)
-    return _Drawing(mean, uri(shown, _LONG, _QUALITY), uri(heat(error_of(shown, true) / FULL_ERROR), _LONG, _QUALITY))
+        return Drawing(fault=str(error))
+    values = errors(frame, truth)
+    mean = None if values is None else float(crop.window.of(values).mean(dtype=np.float64))
+    drawn, true = crop.window.of(frame), crop.window.of(truth)
+    return Drawing(mean, _encode(drawn), _encode(error_map(color_distance(drawn, true))))
 
 
-def _where(crop: Crop, truth: RGBImage) -> str:
-    """The whole true frame, small, with a mark around the crop."""
+def _position(crop: Crop, truth: RGBImage) -> str:
+    """Encode the whole true frame, small, with a mark around the crop."""
     height, width = truth.shape[:2]
     scale = min(1.0, 1.5 * SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    picture = np.ascontiguousarray(cv2.resize(truth, size, interpolation=cv2.INTER_AREA))
+    image = np.ascontiguousarray(cv2.resize(truth, size, interpolation=cv2.INTER_AREA))
     box = crop.window
     first = round(box.x * scale), round(box.y * scale)
     last = round((box.x + box.width) * scale) - 1, round((box.y + box.height) * scale) - 1
-    cv2.rectangle(picture, first, last, _MARK, 2)
-    return uri(np.asarray(picture, np.uint8), _LONG, _QUALITY)
+    cv2.rectangle(image, first, last, _MARK_COLOR, 2)
+    return _encode(np.asarray(image, np.uint8))
 
 
-def _template() -> Template:
-    text = resources.files("animeinterp.evaluation").joinpath("gallery.html").read_text(encoding="utf-8")
-    return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(text)
+def _encode(image: RGBImage) -> str:
+    """Encode an image as a data URI."""
+    return page_image(image, _MAX_SIDE, _WEBP_QUALITY).uri

@@ -1,4 +1,4 @@
-"""The scores of one image."""
+"""The scores of one frame."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Of a drawn frame or a part of it, or means of such; see `animeinterp.metrics.image`.
+    """Scores of a drawn frame or a part of it, or means of such; see `animeinterp.metrics.image`.
 
-    psnr: dB. ssim: up to 1. ssim_atd: as the published figures for ATD-12K, up to 1. ie: mean error of a color,
-    0 to 441. chamfer: line Chamfer distance, share of the diagonal. lpips: LPIPS with AlexNet. What was not measured is
-    None; psnr and ssim always are.
+    Attributes:
+        psnr: PSNR, dB; infinite for equal frames.
+        ssim: SSIM, at most 1.
+        ssim_atd: SSIM as in the published figures for ATD-12K, at most 1; None if not measured.
+        ie: Interpolation error, the mean distance of two colors, 0 to 441; None if not measured.
+        chamfer: Line Chamfer distance as a fraction of the diagonal; None if not measured.
+        lpips: LPIPS with AlexNet; None if not measured.
     """
 
     psnr: float

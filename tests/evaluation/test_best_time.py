@@ -17,7 +17,7 @@ from animeinterp.data.atd12k import triplets
 from animeinterp.errors import FrameError
 from animeinterp.evaluation.best_time import best_time, drawer
 from animeinterp.evaluation.evaluate import evaluate, score
-from animeinterp.evaluation.report import write_report
+from animeinterp.evaluation.report.page import write_report
 from animeinterp.evaluation.scores import COLUMNS, BestTime, TripletScores, cells, read_rows, summarize
 from animeinterp.metrics.image import chamfer, psnr, ssim
 from animeinterp.metrics.scores import Scores

@@ -227,7 +227,11 @@ def test_predictions_that_lack_a_frame_or_have_another_size_are_faults(dataset, 
     (folder / "c.webp").write_bytes((folder / "c.png").read_bytes())
     evaluation = evaluate(dataset, {"blend": blend}, predictions={"rife": folder})
     assert [(row.model, row.triplet) for row in evaluation.rows] == [("blend", "a"), ("rife", "a")]
-    said = ("b.png is 48x32, but the true frame is 96x64", "take the other out", "no frame for d; expected NAME.png")
+    said = (
+        "b.png is 48x32; expected the true frame's",
+        "remove the other",
+        "no frame for d; expected NAME.png",
+    )
     assert [fault.triplet for fault in evaluation.faults] == ["b", "c", "d"]
     for fault, text in zip(evaluation.faults, said, strict=True):
         assert text in fault.reason

@@ -91,15 +91,15 @@ def test_the_windows_with_the_largest_means_come_first_and_do_not_overlap():
     errors[20:30, 30:40] = 1
     errors[25:35, 35:45] = 0.5  # the same place: no window of its own
     errors[150:160, 250:260] = 0.25
-    found = worst_windows(errors, side=64, most=5)
+    found = worst_windows(errors, side=64, count=5)
     assert [round(mean, 6) for mean, _ in found] == pytest.approx([125 / 64**2, 25 / 64**2], rel=1e-3)
     first, second = (window for _, window in found)
     for window, (y, x) in ((first, (20, 30)), (second, (150, 250))):
         assert (window.width, window.height) == (64, 64)
         assert window.y <= y <= window.y + 54
         assert window.x <= x <= window.x + 54
-    assert worst_windows(errors, side=64, most=1) == found[:1]
-    crowded = worst_windows(np.random.default_rng(0).random((200, 300)).astype(np.float32), side=64, most=99)
+    assert worst_windows(errors, side=64, count=1) == found[:1]
+    crowded = worst_windows(np.random.default_rng(0).random((200, 300)).astype(np.float32), side=64, count=99)
     for k, (_, one) in enumerate(crowded):
         for _, other in crowded[:k]:
             assert abs(one.x - other.x) >= 64 or abs(one.y - other.y) >= 64

