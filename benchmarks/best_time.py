@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from animeinterp.data.atd12k import TripletFiles, read_triplet, triplets
-from animeinterp.evaluation.best_time import best_time, drawer
+from animeinterp.evaluation.best_time import best_time, bind_frames
 from animeinterp.interpolator import Interpolator, load_interpolator
 from animeinterp.metrics.image import psnr
 
@@ -59,7 +59,7 @@ def main(given: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
 def compare(model: Interpolator, files: TripletFiles) -> tuple[Found, Found, Found]:
     """All searches on one triplet."""
     frame0, truth, frame1, *_ = read_triplet(files)
-    once = cache(drawer(model, frame0, frame1, {}))
+    once = cache(bind_frames(model, frame0, frame1))
 
     def value(part: int) -> float:
         return psnr(once(part / 80), truth)

@@ -22,7 +22,7 @@ from animeinterp.errors import FileError, UsageError, WeightsError
 
 if TYPE_CHECKING:
     from animeinterp.data.atd12k import TripletFiles
-    from animeinterp.evaluation.evaluate import Evaluation, Keep, Model
+    from animeinterp.evaluation.evaluate import Evaluation, Model, SaveFrame
     from animeinterp.evaluation.results import Results
     from animeinterp.evaluation.scores import TripletScores
     from animeinterp.metrics.lpips import LpipsMetric
@@ -153,11 +153,11 @@ def evaluate(
     others = read_rows(peers) if peers else []
     if folder:
         check_results_folder(folder, force)
-    keep = _keeper(save, list(setup.models), files, force) if save else None
+    save_frame = _frame_saver(save, list(setup.models), files, force) if save else None
     with _locked(folder):
         perceived = _perceived(lpips)
         results = _open(folder, files, setup, perceived, force) if folder else None
-        evaluation = _evaluate(files, setup, perceived, workers, keep, results)
+        evaluation = _evaluate(files, setup, perceived, workers, save_frame, results)
         if results:
             results.finish(evaluation)
             _write_pages(results, evaluation, files, setup, perceived, gallery, workers)
@@ -252,7 +252,7 @@ def _evaluate(
     setup: Setup,
     lpips: LpipsMetric | None,
     workers: int | None,
-    keep: Keep | None,
+    save_frame: SaveFrame | None,
     results: Results | None,
 ) -> Evaluation:
     """The scores of all triplets: those that are in the folder already, and the rest."""
@@ -263,10 +263,18 @@ def _evaluate(
     models = _load(setup) if rest else {}
     if results:
         results.begin()
-        keep = results.keep
-    done = results.append if results else None
-    others = setup.predictions
-    scored = score(rest, models, workers, keep, predictions=others, lpips=lpips, done=done, best_t=setup.best_t)
+        save_frame = results.save_frame
+    on_scored = results.append if results else None
+    scored = score(
+        rest,
+        models,
+        workers,
+        save_frame,
+        predictions=setup.predictions,
+        lpips=lpips,
+        on_scored=on_scored,
+        best_t=setup.best_t,
+    )
     try:
         found = list(progress(scored, "evaluating", len(rest)))
     except KeyboardInterrupt:
@@ -287,7 +295,7 @@ def _load(setup: Setup) -> dict[str, Model]:
     return models
 
 
-def _keeper(folder: Path, models: Sequence[str], files: Sequence[TripletFiles], force: bool) -> Keep:
+def _frame_saver(folder: Path, models: Sequence[str], files: Sequence[TripletFiles], force: bool) -> SaveFrame:
     import numpy as np
 
     from animeinterp.frame import Frame
@@ -302,10 +310,10 @@ def _keeper(folder: Path, models: Sequence[str], files: Sequence[TripletFiles], 
         for one in files:
             check_image_target(target(model, one.name), np.zeros((1, 1, 3), np.uint8), force)
 
-    def keep(model: str, triplet: str, frame: Frame) -> None:
+    def save_frame(model: str, triplet: str, frame: Frame) -> None:
         write_image(target(model, triplet), frame, force=force)
 
-    return keep
+    return save_frame
 
 
 def _write_pages(
@@ -325,7 +333,7 @@ def _write_pages(
 
     def drawn(model: str, triplet: str) -> Path | None:
         try:
-            path = results.frame(model, triplet)
+            path = results.frame_path(model, triplet)
             return find_prediction(setup.predictions[model], triplet) if model in setup.predictions else path
         except FileError:
             return None

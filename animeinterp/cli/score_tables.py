@@ -15,8 +15,7 @@ from rich.table import Table
 from animeinterp.cli.terminal import out, show_table
 
 if TYPE_CHECKING:
-    from animeinterp.evaluation.masks import PartScores
-    from animeinterp.evaluation.scores import Summary, TripletScores
+    from animeinterp.evaluation.scores import PartScores, Summary, TripletScores
     from animeinterp.metrics.scores import Scores
 
 _UNKNOWN = "–"

@@ -1,11 +1,11 @@
-"""How good models are at drawing the middle frame of triplets in ATD-12K's layout (system §5).
+"""Score models on triplets in ATD-12K's layout: each draws the middle frame, which is compared with the true one.
 
 >>> evaluation = evaluate(Path("test_2k_540p"), {"classical": load_interpolator("classical")})
 >>> evaluation.summary("classical").whole.psnr
 
-A thread draws and scores a triplet from beginning to end, while another reads the next ones, and meanwhile OpenCV and
-torch take no threads of their own: so the scores are the same whatever the number of workers, and the CPU seconds are
-a frame's. Frames are scored as they would be saved: 8 bits, at the data set's size.
+One thread draws and scores a triplet while another reads the next ones. OpenCV and torch use no threads of their own
+meanwhile, so scores do not depend on the number of workers, and the CPU seconds are those of one frame. Frames are
+scored as they would be saved: 8 bits, at the data set's size.
 """
 
 from __future__ import annotations
@@ -28,52 +28,68 @@ from numpy.typing import NDArray
 from animeinterp.data.atd12k import Annotation, TripletFiles, read_annotation, read_flows, read_triplet, triplets
 from animeinterp.data.types import Triplet
 from animeinterp.errors import AnimeInterpError, FileError, FrameError, MissingExtraError
-from animeinterp.evaluation.best_time import best_time, drawer
+from animeinterp.evaluation.best_time import best_time, bind_frames
 from animeinterp.evaluation.masks import Parts, read_masks, score_parts
 from animeinterp.evaluation.predictions import check_predictions, read_prediction
 from animeinterp.evaluation.scores import COLUMNS, BestTime, Summary, TripletScores, cells, summarize
-from animeinterp.frame import Frame
+from animeinterp.frame import Frame, RGBImage
 from animeinterp.metrics.image import Lpips, measure
 from animeinterp.runtime.prefetch import prefetch
 from animeinterp.runtime.threads import single_threaded_workers
 
-# An Interpolator, or anything that is called like one; where it has a true `accepts_coarse_flow`, with precomputed
-# flows too;
-# where it has `render`, by its steps when one triplet is drawn at several times.
+# An Interpolator, or a callable of two frames and a time. If its `accepts_coarse_flow` is true, it is also called with
+# precomputed flows; if it has `render`, motion is computed once when a triplet is drawn at several times.
 Model = Callable[..., Any]
-Keep = Callable[[str, str, Frame], None]
-Done = Callable[[tuple[TripletScores, ...]], None]
-MOST_WORKERS = 8  # by default; each holds a frame's features in memory
+SaveFrame = Callable[[str, str, Frame], None]  # model, triplet, drawn frame
+OnScored = Callable[[tuple[TripletScores, ...]], None]
+MAX_DEFAULT_WORKERS = 8  # each holds a frame's features in memory
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A triplet that was skipped, and why."""
+    """A triplet that was skipped.
+
+    Attributes:
+        triplet: Name of the triplet.
+        reason: Message of the error.
+    """
 
     triplet: str
     reason: str
 
 
+Result = tuple[TripletScores, ...] | Fault  # a row per model, or why the triplet was skipped
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """rows: every model on every triplet that could be read, in order. faults: the triplets that could not."""
+    """Scores of several models.
+
+    Attributes:
+        rows: Every model on every triplet that was scored, in order.
+        faults: The triplets that were skipped.
+    """
 
     rows: tuple[TripletScores, ...]
     faults: tuple[Fault, ...]
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The models' names, in order."""
+        """Names of the models, in order."""
         return tuple(dict.fromkeys(row.model for row in self.rows))
 
     def summary(self, model: str) -> Summary:
-        """The means of one model."""
+        """Average the scores of one model."""
         return summarize(model, [row for row in self.rows if row.model == model])
 
     def to_pandas(self) -> Any:
-        """The rows as a pandas.DataFrame with the CSV's columns, `animeinterp.evaluation.scores.COLUMNS`.
+        """Convert the rows to a pandas.DataFrame with the CSV's columns, `animeinterp.evaluation.scores.COLUMNS`.
 
-        Raises MissingExtraError if pandas is not installed.
+        Returns:
+            The DataFrame.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
         """
         try:
             pandas = importlib.import_module("pandas")
@@ -84,23 +100,29 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """A triplet that was read. predicted: other programs' frames, by name. coarse: precomputed flows, if wanted.
+    """A triplet that was read.
 
-    parts: of the true frame, for scores of their own; None without masks.
+    Attributes:
+        files: Its files.
+        triplet: Its frames.
+        annotation: None if there is none.
+        predicted: Other programs' frames, by name.
+        coarse: Precomputed flows; None if there are none or no model accepts them.
+        parts: Masks of the true frame; None if there are none.
     """
 
     files: TripletFiles
     triplet: Triplet
     annotation: Annotation | None
-    predicted: dict[str, NDArray[np.uint8]]
+    predicted: dict[str, RGBImage]
     coarse: tuple[NDArray[np.float32], NDArray[np.float32]] | None
     parts: Parts | None
 
 
 class _Drawn(NamedTuple):
-    """The frame at t = 0.5. seconds, best: as in `TripletScores`."""
+    """The frame at t = 0.5, with `seconds` and `best` as in `TripletScores`."""
 
-    frame: NDArray[np.uint8]
+    frame: RGBImage
     seconds: float | None = None
     best: BestTime | None = None
 
@@ -110,55 +132,76 @@ def evaluate(
     models: Mapping[str, Model],
     annotations: Path | None = None,
     workers: int | None = None,
-    keep: Keep | None = None,
     *,
     predictions: Mapping[str, Path] | None = None,
     lpips: Lpips | None = None,
     flows: Path | None = None,
     best_t: bool = False,
 ) -> Evaluation:
-    """Score models side by side. Raises FileError and UsageError for a folder of another layout.
+    """Score models side by side.
 
-    models: by name. annotations: by default looked for beside `dataset`, see `animeinterp.data.atd12k.triplets`.
-    flows: precomputed, looked for likewise; models that take them start from them where there are some.
-    workers: triplets worked on at once; by default one per core, at most 8. keep: called with model, triplet and drawn
-    frame, by any thread. predictions: folders of frames that other programs drew, by name, see
-    `animeinterp.evaluation.predictions`. lpips: see `animeinterp.metrics.lpips.load_lpips`. best_t: look also
-    for the time at which each model is nearest the truth, see `animeinterp.evaluation.best_time`; not for predictions.
+    Args:
+        dataset: Folder of triplets.
+        models: Models by name.
+        annotations: Folder of annotations; None uses the one beside `dataset`, see `animeinterp.data.atd12k.triplets`.
+        workers: Number of triplets at once; None uses one per core, at most `MAX_DEFAULT_WORKERS`.
+        predictions: Folders of other programs' frames by name, see `animeinterp.evaluation.predictions`.
+        lpips: Computes LPIPS, see `animeinterp.metrics.lpips.load_lpips`; None skips it.
+        flows: Folder of precomputed flows for models that accept them; None uses the one beside `dataset`.
+        best_t: Whether to search for each model's best time, see `animeinterp.evaluation.best_time`; not for
+            predictions.
+
+    Returns:
+        The scores and the triplets that were skipped.
+
+    Raises:
+        FileError: A folder does not exist.
+        UsageError: A folder has another layout.
     """
     files = triplets(dataset, annotations, flows)
     for folder in (predictions or {}).values():
         check_predictions(folder, (one.name for one in files))
-    return gather(list(score(files, models, workers, keep, predictions=predictions, lpips=lpips, best_t=best_t)))
+    return gather(list(score(files, models, workers, predictions=predictions, lpips=lpips, best_t=best_t)))
 
 
 def score(
     files: Sequence[TripletFiles],
     models: Mapping[str, Model],
     workers: int | None = None,
-    keep: Keep | None = None,
+    save_frame: SaveFrame | None = None,
     *,
     predictions: Mapping[str, Path] | None = None,
     lpips: Lpips | None = None,
-    done: Done | None = None,
+    on_scored: OnScored | None = None,
     best_t: bool = False,
-) -> Iterator[tuple[TripletScores, ...] | Fault]:
-    """The same, triplet by triplet and in their order: one row per model, or why the triplet was skipped.
+) -> Iterator[Result]:
+    """Score models triplet by triplet; further arguments as in `evaluate`.
 
-    done: called with a triplet's rows when its frames were kept, by any thread and in any order.
+    Args:
+        files: The triplets.
+        models: Models by name.
+        workers: Number of triplets at once.
+        save_frame: Called with each model, triplet and drawn frame, by any thread.
+        predictions: Folders of other programs' frames by name.
+        lpips: Computes LPIPS.
+        on_scored: Called with a triplet's rows after its frames were saved, by any thread and in any order.
+        best_t: Whether to search for each model's best time.
+
+    Yields:
+        The rows of each triplet, one per model, or why it was skipped; in the order of `files`.
     """
     workers = workers or default_workers()
-    guided = any(_takes_coarse(model) for model in models.values())
-    read = partial(_read, predictions=predictions or {}, guided=guided)
-    work = partial(_score, models=models, lpips=lpips, keep=keep, done=done, best_t=best_t)
-    waiting: deque[Future[tuple[TripletScores, ...] | Fault]] = deque()
+    needs_flows = any(_accepts_flow(model) for model in models.values())
+    read = partial(_read, predictions=predictions or {}, needs_flows=needs_flows)
+    work = partial(_score, models=models, lpips=lpips, save_frame=save_frame, on_scored=on_scored, best_t=best_t)
+    waiting: deque[Future[Result]] = deque()
     with single_threaded_workers() as initializer, closing(prefetch(map(read, files), workers)) as tasks:
         pool = ThreadPoolExecutor(workers, initializer=initializer)
         try:
             _warm_up(pool, models)
             for task in tasks:
                 waiting.append(pool.submit(work, task))
-                if len(waiting) > 2 * workers:  # one that takes long does not stop the others
+                if len(waiting) > 2 * workers:  # so that a slow triplet does not block the others
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -166,38 +209,46 @@ def score(
             pool.shutdown(cancel_futures=True)
 
 
-def gather(results: Sequence[tuple[TripletScores, ...] | Fault]) -> Evaluation:
-    """What `score` gave, as one."""
+def gather(results: Sequence[Result]) -> Evaluation:
+    """Combine the results of `score`."""
     rows = tuple(row for result in results if not isinstance(result, Fault) for row in result)
     return Evaluation(rows, tuple(result for result in results if isinstance(result, Fault)))
 
 
 def compare_with_peers(evaluation: Evaluation, peers: Sequence[TripletScores]) -> tuple[list[Summary], dict[str, int]]:
-    """The means of other programs over the triplets of an evaluation, by its annotations.
+    """Average the scores of other programs over the triplets of an evaluation, with its annotations.
 
-    Means over other triplets could not be compared: of a program that lacks some, only how many it has is told.
+    Args:
+        evaluation: Scores of our models.
+        peers: Scores of the others.
+
+    Returns:
+        The means of the programs that have all triplets, and the number of triplets of those that lack some: means
+        over other triplets are not comparable.
     """
-    known = {row.triplet: row for row in evaluation.rows}
+    own = {row.triplet: row for row in evaluation.rows}
     shared: dict[str, dict[str, TripletScores]] = {}
     for row in peers:
-        if own := known.get(row.triplet):
-            noted = replace(row, level=own.level, motion_types=own.motion_types, behaviors=own.behaviors)
-            shared.setdefault(row.model, {})[row.triplet] = noted
-    whole = [summarize(peer, list(rows.values())) for peer, rows in shared.items() if len(rows) == len(known)]
-    return whole, {peer: len(rows) for peer, rows in shared.items() if len(rows) < len(known)}
+        if known := own.get(row.triplet):
+            annotated = replace(row, level=known.level, motion_types=known.motion_types, behaviors=known.behaviors)
+            shared.setdefault(row.model, {})[row.triplet] = annotated
+    complete = [summarize(peer, list(rows.values())) for peer, rows in shared.items() if len(rows) == len(own)]
+    return complete, {peer: len(rows) for peer, rows in shared.items() if len(rows) < len(own)}
 
 
-def _takes_coarse(model: Model) -> bool:
+def _accepts_flow(model: Model) -> bool:
+    """Return whether a model is called with precomputed flows."""
     return bool(getattr(model, "accepts_coarse_flow", False))
 
 
-def _read(files: TripletFiles, predictions: Mapping[str, Path], guided: bool) -> _Task | Fault:
+def _read(files: TripletFiles, predictions: Mapping[str, Path], needs_flows: bool) -> _Task | Fault:
+    """Read a triplet and everything that belongs to it."""
     try:
         triplet = read_triplet(files)
         annotation = read_annotation(files.annotation) if files.annotation else None
         size = triplet.truth.shape
         predicted = {name: read_prediction(folder, files.name, size) for name, folder in predictions.items()}
-        coarse = read_flows(files.flows) if guided and files.flows else None
+        coarse = read_flows(files.flows) if needs_flows and files.flows else None
         parts = read_masks(files.masks, size) if files.masks else None
         if annotation:
             annotation.roi(size[1], size[0])
@@ -212,10 +263,11 @@ def _score(
     task: _Task | Fault,
     models: Mapping[str, Model],
     lpips: Lpips | None,
-    keep: Keep | None,
-    done: Done | None,
+    save_frame: SaveFrame | None,
+    on_scored: OnScored | None,
     best_t: bool,
-) -> tuple[TripletScores, ...] | Fault:
+) -> Result:
+    """Draw and score a triplet with every model."""
     if isinstance(task, Fault):
         return task
     name = task.files.name
@@ -225,39 +277,51 @@ def _score(
         rows = tuple(_row(label, task, one, lpips) for label, one in drawn.items())
     except (FileError, FrameError) as error:
         return Fault(name, str(error))
-    if keep:
+    if save_frame:
         for label in models:
-            keep(label, name, drawn[label].frame)
-    if done:
-        done(rows)
+            save_frame(label, name, drawn[label].frame)
+    if on_scored:
+        on_scored(rows)
     return rows
 
 
 def _draw(model: Model, task: _Task, best_t: bool, lpips: Lpips | None) -> _Drawn:
-    frames = task.triplet.frame0, task.triplet.frame1
-    known = {"coarse": task.coarse} if task.coarse and _takes_coarse(model) else {}
+    """Draw the middle frame, and search for the best time if requested."""
+    frame0, frame1, truth = task.triplet.frame0, task.triplet.frame1, task.triplet.truth
+    coarse = task.coarse if _accepts_flow(model) else None
     begin = time.thread_time()
-    draw = drawer(model, *frames, known) if best_t else partial(model, *frames, **known)
+    draw = bind_frames(model, frame0, frame1, coarse, share_motion=best_t)
     frame = draw(0.5)
     seconds = time.thread_time() - begin
-    return _Drawn(frame, seconds, best_time(draw, frame, task.triplet.truth, lpips) if best_t else None)
+    return _Drawn(frame, seconds, best_time(draw, frame, truth, lpips) if best_t else None)
 
 
 def _row(label: str, task: _Task, drawn: _Drawn, lpips: Lpips | None) -> TripletScores:
-    frame, seconds, best = drawn
-    name, truth, annotation = task.files.name, task.triplet.truth, task.annotation
-    whole = measure(frame, truth, lpips)
-    parts = score_parts(frame, truth, task.parts, lpips) if task.parts else {}
+    """Score a drawn frame."""
+    frame, truth, annotation = drawn.frame, task.triplet.truth, task.annotation
+    row = TripletScores(
+        model=label,
+        triplet=task.files.name,
+        level=None,
+        whole=measure(frame, truth, lpips),
+        seconds=drawn.seconds,
+        best=drawn.best,
+        parts=score_parts(frame, truth, task.parts, lpips) if task.parts else {},
+    )
     if annotation is None:
-        return TripletScores(label, name, None, whole, None, seconds, best=best, parts=parts)
+        return row
     roi = annotation.roi(truth.shape[1], truth.shape[0])
-    inside = measure(roi.of(frame), roi.of(truth), lpips)
-    words = annotation.motion_types, annotation.behaviors
-    return TripletScores(label, name, annotation.level, whole, inside, seconds, *words, best, parts)
+    return replace(
+        row,
+        level=annotation.level,
+        roi=measure(roi.of(frame), roi.of(truth), lpips),
+        motion_types=annotation.motion_types,
+        behaviors=annotation.behaviors,
+    )
 
 
 def _warm_up(pool: ThreadPoolExecutor, models: Mapping[str, Model]) -> None:
-    """Let each model draw once: what is compiled on first use would count as time of the first frame."""
+    """Let each model draw once, so that compilation does not count as time of the first frame."""
     frame = np.zeros((64, 64, 3), np.uint8)
     frame[16:48, 16:48] = 255
     for model in models.values():
@@ -265,9 +329,6 @@ def _warm_up(pool: ThreadPoolExecutor, models: Mapping[str, Model]) -> None:
 
 
 def default_workers() -> int:
-    """How many triplets are worked on at once: one per core, at most `MOST_WORKERS`."""
-    return min(_cores(), MOST_WORKERS)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the default number of triplets at once: one per core, at most `MAX_DEFAULT_WORKERS`."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MAX_DEFAULT_WORKERS)

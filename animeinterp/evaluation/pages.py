@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,7 +39,7 @@ class PageImage(NamedTuple):
     height: int
 
 
-def write_page(target: Path, template: str, content: dict[str, object], *, force: bool) -> None:
+def write_page(target: Path, template: str, content: Mapping[str, object], *, force: bool) -> None:
     """Render a template and write the page, whole or not at all.
 
     Args:

@@ -1,9 +1,8 @@
 """Scores of models on triplets, their means, and the CSV that holds them.
 
-The CSV has one row per model and triplet, with the columns `COLUMNS`. `level` is 0 easy, 1 medium, 2 hard; motion
-types and behaviors are joined by `;`; what is not known is empty, as `best_t` and what is measured at it if nobody
-asked. Other programs' scores are read from the same columns, of which only model, triplet, psnr and ssim must be there;
-`model` may be called `peer`.
+The CSV has one row per model and triplet, with the columns `COLUMNS`. `level` is 0 easy, 1 medium, 2 hard; motion types
+and behaviors are joined by `;`; unknown values are empty. Scores of other programs are read from the same columns, of
+which only model, triplet, psnr and ssim are required; `model` may be called `peer`.
 """
 
 from __future__ import annotations
@@ -19,34 +18,37 @@ import numpy as np
 
 from animeinterp.data.difficulty import LEVELS
 from animeinterp.errors import FileError
-from animeinterp.evaluation.masks import PART_COLUMNS, PartScores, mean_parts, part_cells, parts_of
 from animeinterp.io.files import write_text
 from animeinterp.io.reading import MEGABYTE, describe_error, finite_number, read_bytes
 from animeinterp.metrics.scores import Scores
 
-_LARGEST = 256 * MEGABYTE  # of a CSV
-_FAR = 1e9  # beyond every measure
 Cell = str | float | None
 
-
 MEASURES = tuple(one.name for one in fields(Scores))
-_LATER = MEASURES[2:]
+TIMED_MEASURES = ("psnr", "ssim", "chamfer", "lpips")  # also measured at the best time
+PARTS = ("seen2", "seen1", "seen0", "borders")  # prefixes of columns
+PART_COLUMNS = tuple(f"{part}_{measure}" for part in PARTS for measure in ("psnr", "lpips"))
+_OPTIONAL = MEASURES[2:]
 COLUMNS = (
     *("model", "triplet", "level", "psnr", "ssim", "roi_psnr", "roi_ssim", "cpu_seconds"),
-    *_LATER,
-    *(f"roi_{measure}" for measure in _LATER),
+    *_OPTIONAL,
+    *(f"roi_{measure}" for measure in _OPTIONAL),
     *("motion_types", "behaviors"),
-    *("best_t", "best_t_psnr", "best_t_ssim", "best_t_chamfer", "best_t_lpips"),
+    *("best_t", *(f"best_t_{measure}" for measure in TIMED_MEASURES)),
     *PART_COLUMNS,
 )
-AT_BEST = ("psnr", "ssim", "chamfer", "lpips")  # what is measured at the best time
+_MAX_BYTES = 256 * MEGABYTE
+_MAX_VALUE = 1e9  # larger than any score
 
 
 @dataclass(frozen=True, slots=True)
 class BestTime:
-    """When a model's drawing is nearest the truth, or means of such; see `animeinterp.evaluation.best_time`.
+    """The time at which a model is nearest the true frame, or means of such; see `animeinterp.evaluation.best_time`.
 
-    t: 0.1 to 0.9. offset: |t - 0.5|. scores: `AT_BEST` of the whole frame at t.
+    Attributes:
+        t: 0.1 to 0.9.
+        offset: |t - 0.5|.
+        scores: `TIMED_MEASURES` of the whole frame at t.
     """
 
     t: float
@@ -55,18 +57,38 @@ class BestTime:
 
     @classmethod
     def at(cls, t: float, scores: Scores) -> BestTime:
-        """Of one triplet."""
+        """Create the best time of one triplet."""
         return cls(t, abs(t - 0.5), scores)
+
+
+@dataclass(frozen=True, slots=True)
+class PartScores:
+    """Scores of the pixels of a part, or means of such.
+
+    Attributes:
+        psnr: dB.
+        lpips: None if not measured.
+    """
+
+    psnr: float
+    lpips: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TripletScores:
     """One model on one triplet.
 
-    level: 0 easy, 1 medium, 2 hard, None without an annotation. whole: of the whole frame. roi: of the motion
-    RoI, None where there is none. seconds: CPU time of drawing the frame, None where it is not known. motion_types,
-    behaviors: the annotation's words, see `animeinterp.data.atd12k.Annotation`. best: None if it was not looked for.
-    parts: of the parts that masks of the data set tell, by name, see `animeinterp.evaluation.masks`.
+    Attributes:
+        model: Name of the model.
+        triplet: Name of the triplet.
+        level: 0 easy, 1 medium, 2 hard; None without an annotation.
+        whole: Scores of the whole frame.
+        roi: Scores of the motion RoI; None if there is none.
+        seconds: CPU time of drawing the frame; None if unknown.
+        motion_types: The annotation's words, see `animeinterp.data.atd12k.Annotation`.
+        behaviors: Likewise.
+        best: None if the best time was not searched for.
+        parts: By name, see `animeinterp.evaluation.masks`; empty without masks.
     """
 
     model: str
@@ -83,12 +105,20 @@ class TripletScores:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Means of one model over `count` triplets; a mean of a measure is over the triplets where it is known.
+    """Means of one model; the mean of a measure is over the triplets where it is known.
 
-    whole: of whole frames. levels: of whole frames, easy, medium, hard. roi: over the motion RoIs. seconds: CPU seconds
-    per frame. motion_types, behaviors: of whole frames, by word in alphabetical order; a triplet counts for each of its
-    words. None, or no entry, where there is nothing to average. best: known only if it is for all triplets, so that it
-    can be set beside `whole`; best_levels: likewise, easy, medium, hard. parts: by name, as in `TripletScores`.
+    Attributes:
+        model: Name of the model.
+        count: Number of triplets.
+        whole: Of whole frames.
+        levels: Of whole frames, easy, medium, hard; None for a level without triplets.
+        roi: Of the motion RoIs; None if there are none.
+        seconds: CPU seconds per frame; None if unknown.
+        motion_types: Of whole frames, by word in alphabetical order; a triplet counts for each of its words.
+        behaviors: Likewise.
+        best: Only if all triplets have one, so that it is comparable with `whole`.
+        best_levels: Likewise, easy, medium, hard.
+        parts: By name, as in `TripletScores`.
     """
 
     model: str
@@ -104,38 +134,59 @@ class Summary:
     parts: Mapping[str, PartScores] = field(default_factory=dict)
 
     def timings(self) -> list[tuple[str, Scores, BestTime]]:
-        """Of all triplets and of each level: its name, means at t = 0.5 and at the best t; empty if not looked for."""
-        names, plain, best = ("all", *LEVELS), (self.whole, *self.levels), (self.best, *self.best_levels)
-        return [(name, p, b) for name, p, b in zip(names, plain, best, strict=True) if p and b]
+        """Compare t = 0.5 with the best time, over all triplets and by level.
+
+        Returns:
+            `all` or the level's name, the means at t = 0.5 and at the best time; empty if it was not searched for.
+        """
+        names, middle, best = ("all", *LEVELS), (self.whole, *self.levels), (self.best, *self.best_levels)
+        return [(name, m, b) for name, m, b in zip(names, middle, best, strict=True) if m and b]
 
 
 def summarize(model: str, rows: Sequence[TripletScores]) -> Summary:
-    """The means of the rows of one model; at least one row."""
+    """Average the rows of one model; at least one row."""
     whole = _mean([row.whole for row in rows])
     assert whole is not None
     by_level = [[row for row in rows if row.level == level] for level in range(len(LEVELS))]
-    levels = tuple(_mean([row.whole for row in some]) for some in by_level)
-    roi = _mean([row.roi for row in rows if row.roi is not None])
-    seconds = _average([row.seconds for row in rows])
-    motion_types, behaviors = _by_word(rows, lambda row: row.motion_types), _by_word(rows, lambda row: row.behaviors)
-    best, *best_levels = map(_mean_best, (rows, *by_level))
-    words, parts = (motion_types, behaviors), mean_parts([row.parts for row in rows])
-    return Summary(model, len(rows), whole, levels, roi, seconds, *words, best, tuple(best_levels), parts)
+    return Summary(
+        model=model,
+        count=len(rows),
+        whole=whole,
+        levels=tuple(_mean([row.whole for row in level]) for level in by_level),
+        roi=_mean([row.roi for row in rows if row.roi is not None]),
+        seconds=_average([row.seconds for row in rows]),
+        motion_types=_by_word(rows, lambda row: row.motion_types),
+        behaviors=_by_word(rows, lambda row: row.behaviors),
+        best=_mean_best(rows),
+        best_levels=tuple(map(_mean_best, by_level)),
+        parts=mean_parts([row.parts for row in rows]),
+    )
+
+
+def mean_parts(scores: Sequence[Mapping[str, PartScores]]) -> dict[str, PartScores]:
+    """Average the parts over triplets, each over those that have it; PSNR is a mean of dB."""
+    means = {}
+    for part in PARTS:
+        known = [by_name[part] for by_name in scores if part in by_name]
+        psnr = _average([one.psnr for one in known])
+        if psnr is not None:
+            means[part] = PartScores(psnr, _average([one.lpips for one in known]))
+    return means
 
 
 def cells(row: TripletScores) -> tuple[Cell, ...]:
-    """A row of the CSV: the values of `COLUMNS`, None for what is not known."""
+    """Return a row of the CSV: the values of `COLUMNS`, None for unknown ones."""
     whole, roi = astuple(row.whole), astuple(row.roi) if row.roi else (None,) * len(MEASURES)
     words = [";".join(some) or None for some in (row.motion_types, row.behaviors)]
-    best: Sequence[Cell] = (None,) * (1 + len(AT_BEST))
-    if row.best:
-        best = row.best.t, *(getattr(row.best.scores, measure) for measure in AT_BEST)
+    best = row.best and row.best.scores
+    timed = (getattr(best, measure, None) for measure in TIMED_MEASURES)
+    parts = (getattr(row.parts.get(part), measure, None) for part in PARTS for measure in ("psnr", "lpips"))
     first = row.model, row.triplet, row.level, *whole[:2], *roi[:2], row.seconds, *whole[2:], *roi[2:]
-    return *first, *words, *best, *part_cells(row.parts)
+    return *first, *words, row.best and row.best.t, *timed, *parts
 
 
 def csv_text(rows: Iterable[TripletScores], heading: bool = True) -> str:
-    """The CSV's text, or that of some of its rows."""
+    """Format rows as CSV, with or without the heading."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     if heading:
@@ -145,22 +196,32 @@ def csv_text(rows: Iterable[TripletScores], heading: bool = True) -> str:
 
 
 def write_rows(path: Path, rows: Iterable[TripletScores], *, force: bool = True) -> None:
-    """Write the CSV. It appears whole or not at all. Raises FileError, and UsageError if it exists and not `force`."""
+    """Write the CSV, whole or not at all. Raises FileError, and UsageError if it exists and not `force`."""
     write_text(path, csv_text(rows), force=force)
 
 
-def read_rows(path: Path, torn: bool = False) -> list[TripletScores]:
-    """Read such a CSV. torn: leave out a last line that has no end, where a run was broken off. Raises FileError."""
-    expected = "a CSV of scores"
-    data = read_bytes(path, expected, _LARGEST)
-    if torn:
+def read_rows(path: Path, drop_torn_line: bool = False) -> list[TripletScores]:
+    """Read the CSV.
+
+    Args:
+        path: The file.
+        drop_torn_line: Whether to ignore a last line without its end, as an interrupted run leaves it.
+
+    Returns:
+        The rows.
+
+    Raises:
+        FileError: The file cannot be read, lacks columns or has invalid values.
+    """
+    data = read_bytes(path, "a CSV of scores", _MAX_BYTES)
+    if drop_torn_line:
         data = data[: data.rfind(b"\n") + 1]
     try:
         table = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""))
-        lacking = {"triplet", "psnr", "ssim"} - set(table.fieldnames or ())
-        if data and lacking:
-            raise ValueError(f"no column {', '.join(sorted(lacking))}")
-        return [_row(known) for known in table]
+        missing = {"triplet", "psnr", "ssim"} - set(table.fieldnames or ())
+        if data and missing:
+            raise ValueError(f"no column {', '.join(sorted(missing))}")
+        return [_parse_row({key: text for key, text in row.items() if text}) for row in table]
     except (KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
         raise FileError(
             f"{path} holds no scores ({describe_error(error)}); expected the columns model (or peer), triplet, psnr, "
@@ -168,67 +229,74 @@ def read_rows(path: Path, torn: bool = False) -> list[TripletScores]:
         ) from error
 
 
-def _row(content: Mapping[str, str]) -> TripletScores:
-    known = {key: value for key, value in content.items() if value}
-    level, seconds = known.get("level"), known.get("cpu_seconds")
-    return TripletScores(
-        known["peer"] if "peer" in known else known["model"],
-        known["triplet"],
-        None if level is None else int(_number(level, "level", 0, len(LEVELS) - 1)),
-        _scores(known, ""),
-        _scores(known, "roi_") if "roi_psnr" in known else None,
-        None if seconds is None else _number(seconds, "cpu_seconds", 0, 1e9),
-        *_words(known),
-        BestTime.at(_number(known["best_t"], "best_t", 0, 1), _scores(known, "best_t_")) if "best_t" in known else None,
-        parts_of(known),
-    )
-
-
-def _words(known: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _parse_row(known: Mapping[str, str]) -> TripletScores:
+    """Parse the cells of a row that are not empty."""
+    level, seconds, t = (known.get(name) for name in ("level", "cpu_seconds", "best_t"))
     motion_types, behaviors = (
-        tuple(known[key].split(";")) if key in known else () for key in ("motion_types", "behaviors")
+        tuple(known[name].split(";")) if name in known else () for name in ("motion_types", "behaviors")
     )
-    return motion_types, behaviors
+    return TripletScores(
+        model=known["peer"] if "peer" in known else known["model"],
+        triplet=known["triplet"],
+        level=None if level is None else int(_parse_number(level, "level", 0, len(LEVELS) - 1)),
+        whole=_parse_scores(known, ""),
+        roi=_parse_scores(known, "roi_") if "roi_psnr" in known else None,
+        seconds=None if seconds is None else _parse_number(seconds, "cpu_seconds", 0),
+        motion_types=motion_types,
+        behaviors=behaviors,
+        best=None if t is None else BestTime.at(_parse_number(t, "best_t", 0, 1), _parse_scores(known, "best_t_")),
+        parts={part: _parse_part(known, part) for part in PARTS if f"{part}_psnr" in known},
+    )
 
 
-def _scores(known: Mapping[str, str], prefix: str) -> Scores:
-    later = ((measure, known.get(prefix + measure)) for measure in _LATER)
-    values = (None if value is None else _number(value, measure, -_FAR, _FAR) for measure, value in later)
-    psnr = float(known[f"{prefix}psnr"])
-    if psnr != math.inf:  # of equal frames
-        psnr = finite_number(psnr, "psnr", -_FAR, _FAR)
-    return Scores(psnr, _number(known[f"{prefix}ssim"], "ssim", -1, 1), *values)
+def _parse_scores(known: Mapping[str, str], prefix: str) -> Scores:
+    """Parse the columns of a prefix."""
+    texts = ((measure, known.get(prefix + measure)) for measure in _OPTIONAL)
+    values = (None if text is None else _parse_number(text, measure) for measure, text in texts)
+    psnr, ssim = known[f"{prefix}psnr"], known[f"{prefix}ssim"]
+    return Scores(_parse_psnr(psnr), _parse_number(ssim, "ssim", -1, 1), *values)
 
 
-def _number(text: str, name: str, low: float, high: float) -> float:
+def _parse_part(known: Mapping[str, str], part: str) -> PartScores:
+    """Parse the columns of a part."""
+    lpips = known.get(f"{part}_lpips")
+    return PartScores(_parse_psnr(known[f"{part}_psnr"]), None if lpips is None else _parse_number(lpips, "lpips", 0))
+
+
+def _parse_psnr(text: str) -> float:
+    """Parse a PSNR, which is infinite for equal pixels."""
+    return math.inf if float(text) == math.inf else _parse_number(text, "psnr")
+
+
+def _parse_number(text: str, name: str, low: float = -_MAX_VALUE, high: float = _MAX_VALUE) -> float:
+    """Parse a finite number within a range. Raises ValueError."""
     return finite_number(float(text), name, low, high)
 
 
 def _by_word(rows: Sequence[TripletScores], words: Callable[[TripletScores], tuple[str, ...]]) -> dict[str, Scores]:
-    found = sorted({word for row in rows for word in words(row)})
-    means = {word: _mean([row.whole for row in rows if word in words(row)]) for word in found}
+    """Average whole frames by word, in alphabetical order."""
+    every = sorted({word for row in rows for word in words(row)})
+    means = {word: _mean([row.whole for row in rows if word in words(row)]) for word in every}
     return {word: mean for word, mean in means.items() if mean is not None}
 
 
 def _mean_best(rows: Sequence[TripletScores]) -> BestTime | None:
-    known = [row.best for row in rows if row.best]
-    if not known or len(known) < len(rows):
+    """Average the best times; None unless every row has one."""
+    best = [row.best for row in rows if row.best]
+    scores = _mean([one.scores for one in best])
+    if scores is None or len(best) < len(rows):
         return None
-    t, offset = (float(np.mean([getattr(best, key) for best in known])) for key in ("t", "offset"))
-    scores = _mean([best.scores for best in known])
-    assert scores is not None
+    t, offset = (float(np.mean(values)) for values in zip(*((one.t, one.offset) for one in best), strict=True))
     return BestTime(t, offset, scores)
 
 
 def _mean(scores: Sequence[Scores]) -> Scores | None:
-    if not scores:
-        return None
-    psnr, ssim, *later = (_average([getattr(s, measure) for s in scores]) for measure in MEASURES)
-    assert psnr is not None
-    assert ssim is not None
-    return Scores(psnr, ssim, *later)
+    """Average each measure over the scores that have it; None without scores."""
+    psnr, ssim, *optional = (_average([getattr(one, measure) for one in scores]) for measure in MEASURES)
+    return None if psnr is None or ssim is None else Scores(psnr, ssim, *optional)
 
 
 def _average(values: Sequence[float | None]) -> float | None:
+    """Average the known values; None if there are none."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None

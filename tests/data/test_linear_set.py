@@ -26,9 +26,9 @@ from animeinterp.data.recognition import recognize
 from animeinterp.data.sources import open_triplets
 from animeinterp.errors import AnimeInterpError, FileError, UsageError
 from animeinterp.evaluation.evaluate import evaluate
-from animeinterp.evaluation.masks import PartScores, mean_parts, read_masks, score_parts
+from animeinterp.evaluation.masks import read_masks, score_parts
 from animeinterp.evaluation.results import describe
-from animeinterp.evaluation.scores import read_rows, write_rows
+from animeinterp.evaluation.scores import PartScores, mean_parts, read_rows, write_rows
 from animeinterp.io.images import read_image, write_image
 from animeinterp.training.build import build_sources
 from animeinterp.training.config import SourceConfig, TrainingConfig

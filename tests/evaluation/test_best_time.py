@@ -15,7 +15,7 @@ import pytest
 from animeinterp.cli import main
 from animeinterp.data.atd12k import triplets
 from animeinterp.errors import FrameError
-from animeinterp.evaluation.best_time import best_time, drawer
+from animeinterp.evaluation.best_time import best_time, bind_frames
 from animeinterp.evaluation.evaluate import evaluate, score
 from animeinterp.evaluation.report.page import write_report
 from animeinterp.evaluation.scores import COLUMNS, BestTime, TripletScores, cells, read_rows, summarize
@@ -235,14 +235,14 @@ def test_motion_is_found_once_and_flows_are_taken(dataset):
     list(score(triplets(dataset), {"steps": model}))
     assert len(model.times) == before, "nobody asked"
     guided = Steps()
-    draw = drawer(guided, draw_scene(0), draw_scene(WAY), {"coarse": "flows"})
+    draw = bind_frames(guided, draw_scene(0), draw_scene(WAY), "flows")
     assert np.array_equal(draw(0.25), draw_scene(5))
     assert guided.seen == ["analyze False", "analyze False", "motion by flows"]
 
 
 def test_equal_frames_and_models_without_steps_are_only_called(dataset):
     model = Steps()
-    drawer(model, draw_scene(0), draw_scene(0), {})(0.5)
+    bind_frames(model, draw_scene(0), draw_scene(0))(0.5)
     assert model.seen == []
     whole, steps = evaluate(dataset, {"glide": glide, "steps": model}, best_t=True).rows[:2]
     assert whole.best == steps.best

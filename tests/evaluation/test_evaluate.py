@@ -504,7 +504,7 @@ def test_results_of_something_else_are_refused(dataset, core, tmp_path, capsys):
     note = dataset.parent / "set_annotations" / "b" / "b.json"
     note.write_text(note.read_text().replace('"level": 1', '"level": 2'))
     assert run(*command) == 2
-    assert "not the same any more, 1 of them, such as b" in capsys.readouterr().err
+    assert "have changed, 1 of them, such as b" in capsys.readouterr().err
     assert (read_all(folder), len(core)) == (before, loads)
     assert run(*command, "--force") == 0
     assert read_all(folder)[0][1].level == 2
