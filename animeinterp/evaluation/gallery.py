@@ -18,14 +18,7 @@ from animeinterp.data.atd12k import TripletFiles, read_triplet
 from animeinterp.data.difficulty import LEVELS
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation
-from animeinterp.evaluation.pages import (
-    FULL_ERROR,
-    color_distance,
-    error_gradient,
-    error_map,
-    page_image,
-    write_page,
-)
+from animeinterp.evaluation.pages import color_distance, error_map, page_image, write_page
 from animeinterp.evaluation.predictions import FindFrame, read_drawn
 from animeinterp.evaluation.worst_crops import MAX_PER_TRIPLET, SIDE, Crop, ErrorMap, find_crops, squared_error
 from animeinterp.frame import RGBImage
@@ -126,8 +119,6 @@ def write_gallery(
         "per_triplet": MAX_PER_TRIPLET,
         "lpips": lpips is not None,
         "faults": faults,
-        "full_error": FULL_ERROR,
-        "gradient": error_gradient(),
         "rows": [_row(crop, models, find_frame, errors, levels.get(crop.files.name, "")) for crop in crops],
     }
     write_page(target, "gallery.html", content, force=force)

@@ -45,7 +45,7 @@ def write_page(target: Path, template: str, content: Mapping[str, object], *, fo
     Args:
         target: The HTML file.
         template: Path of the template below `templates/`.
-        content: The template's variables.
+        content: The template's variables; `full_error` and `gradient`, the key of the error map, are added.
         force: Whether an existing file is replaced.
 
     Raises:
@@ -60,6 +60,7 @@ def write_page(target: Path, template: str, content: Mapping[str, object], *, fo
         lstrip_blocks=True,
     )
     environment.filters["shorten"] = shorten
+    environment.globals |= {"full_error": FULL_ERROR, "gradient": _error_gradient()}
     page = environment.get_template(template).render(content)
     # File names may hold lone surrogates, which UTF-8 cannot encode.
     write_bytes(target, page.encode("utf-8", "replace"), force=force)
@@ -88,7 +89,7 @@ def error_map(error: NDArray[np.floating]) -> RGBImage:
     return np.asarray(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)[..., ::-1], np.uint8)
 
 
-def error_gradient() -> str:
+def _error_gradient() -> str:
     """Return the colors of `error_map` as stops of a CSS gradient."""
     stops = error_map(np.linspace(0, FULL_ERROR, 9)[None])[0]
     return ", ".join("#" + bytes(stop.tolist()).hex() for stop in stops)

@@ -81,12 +81,7 @@ def worst_windows(
 
 
 def find_crops(
-    files: Sequence[TripletFiles],
-    model: str,
-    find_frame: FindFrame,
-    error_map: ErrorMap,
-    count: int,
-    workers: int = 1,
+    files: Sequence[TripletFiles], model: str, find_frame: FindFrame, error_map: ErrorMap, count: int, workers: int = 1
 ) -> tuple[list[Crop], list[Fault]]:
     """Find the worst crops of a model over a data set.
 

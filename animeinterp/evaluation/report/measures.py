@@ -19,17 +19,12 @@ class ScorePair:
     """Scores of one triplet, or means of several.
 
     Attributes:
-        middle: At t = 0.5.
+        middle: At t = 0.5; None if there are none.
         best: At the best time; None if it was not searched for.
     """
 
-    middle: Scores
-    best: Scores | None = None
-
-    @classmethod
-    def of(cls, middle: Scores | None, best: BestTime | None = None) -> ScorePair | None:
-        """Combine fields of a row or a summary; None without scores at t = 0.5."""
-        return cls(middle, best.scores if best else None) if middle else None
+    middle: Scores | None
+    best: BestTime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +55,8 @@ class Measure:
 
     def value(self, scores: ScorePair | Scores | None) -> float | None:
         """Return the value; None if it was not measured."""
-        middle, best = (scores.middle, scores.best) if isinstance(scores, ScorePair) else (scores, None)
-        value: float | None = getattr(best if self.at_best else middle, self.field, None)
+        pair = scores if isinstance(scores, ScorePair) else ScorePair(scores)
+        value: float | None = getattr(pair.best and pair.best.scores if self.at_best else pair.middle, self.field, None)
         return value
 
     def format(self, value: float | None) -> str:
@@ -74,7 +69,7 @@ class Measure:
         """Format the value of some scores without its unit."""
         return self.format(self.value(scores))
 
-    def best(self, means: Sequence[ScorePair | None]) -> set[int]:
+    def best(self, means: Sequence[ScorePair]) -> set[int]:
         """Return the indices of the best means, compared as they are shown; empty if all are equal."""
         texts = {n: self.text(scores) for n, scores in enumerate(means)}
         values = {n: float(text.replace("∞", "inf")) for n, text in texts.items() if text != "–"}
@@ -83,7 +78,7 @@ class Measure:
         best = max(values.values()) if self.higher_is_better else min(values.values())
         return {n for n, value in values.items() if value == best}
 
-    def bar(self, scores: ScorePair | None) -> float:
+    def bar(self, scores: ScorePair) -> float:
         """Return the length of a bar in the measure's own unit; 0 if the value is unknown."""
         value = self.value(scores)
         if value is None:

@@ -17,21 +17,11 @@ from animeinterp.data.atd12k import TripletFiles
 from animeinterp.data.difficulty import LEVELS
 from animeinterp.errors import UsageError
 from animeinterp.evaluation.evaluate import Evaluation
-from animeinterp.evaluation.pages import FULL_ERROR, error_gradient, page_image, write_page
+from animeinterp.evaluation.pages import page_image, write_page
 from animeinterp.evaluation.predictions import FindFrame
+from animeinterp.evaluation.report import tables
 from animeinterp.evaluation.report.cases import Case, select_cases
 from animeinterp.evaluation.report.scatter import Scatter, scatter
-from animeinterp.evaluation.report.tables import (
-    BarPanel,
-    Table,
-    TimingTable,
-    bar_panels,
-    by_level,
-    by_word,
-    means_table,
-    overall,
-    timing_table,
-)
 from animeinterp.flow import flow_to_color
 from animeinterp.io.files import check_target
 
@@ -54,9 +44,9 @@ class Section:
     id: str
     title: str
     note: str = ""
-    table: Table | None = None
-    bars: Sequence[BarPanel] = ()
-    timing: TimingTable | None = None
+    table: tables.Table | None = None
+    bars: Sequence[tables.BarPanel] = ()
+    timing: tables.TimingTable | None = None
     scatter: Scatter | None = None
     cases: Sequence[tuple[str, Sequence[Case]]] = ()
 
@@ -97,8 +87,6 @@ def write_report(
         "faults": evaluation.faults,
         "sections": [*_score_sections(evaluation), *case_sections],
         "gallery": gallery,
-        "full_error": FULL_ERROR,
-        "gradient": error_gradient(),
         "wheel": _color_wheel(),
     }
     write_page(target, "report/report.html", content, force=force)
@@ -124,23 +112,23 @@ def _score_sections(evaluation: Evaluation) -> Iterator[Section]:
         return
     models = evaluation.models
     summaries = [evaluation.summary(model) for model in models]
-    whole, levels = overall(evaluation, summaries), by_level(evaluation, summaries)
-    timing = timing_table(summaries)
+    whole, levels = tables.overall(evaluation, summaries), tables.by_level(evaluation, summaries)
+    timing = tables.timing_table(summaries)
     note = "↑ more is better, ↓ less is better."
     if len(models) > 1:
         note += " The best mean of each column is bold."
     if any(summary.best for summary in summaries):
         note += " At best t: at the time nearest the truth, which chooses it; everything else at t = 0.5."
-    bars = bar_panels(models, [replace(whole[0], name="all"), *levels])
-    yield Section("means", "Means", note, means_table("Means", models, whole), () if levels else bars)
+    bars = tables.bar_panels(models, [replace(whole[0], name="all"), *levels])
+    yield Section("means", "Means", note, tables.means_table("Means", models, whole), () if levels else bars)
     if levels:
-        yield Section("levels", "By level", table=means_table("Means by level", models, levels), bars=bars)
-    types = by_word(evaluation, lambda row: row.motion_types, [s.motion_types for s in summaries])
-    behaviors = by_word(evaluation, lambda row: row.behaviors, [s.behaviors for s in summaries])
+        yield Section("levels", "By level", table=tables.means_table("Means by level", models, levels), bars=bars)
+    types = tables.by_word(evaluation, lambda row: row.motion_types, [s.motion_types for s in summaries])
+    behaviors = tables.by_word(evaluation, lambda row: row.behaviors, [s.behaviors for s in summaries])
     if types:
-        yield Section("motion", "By motion type", table=means_table("Means by motion type", models, types))
+        yield Section("motion", "By motion type", table=tables.means_table("Means by motion type", models, types))
     if behaviors:
-        yield Section("behavior", "By behavior", table=means_table("Means by behavior", models, behaviors))
+        yield Section("behavior", "By behavior", table=tables.means_table("Means by behavior", models, behaviors))
     if timing:
         note = "When each model's drawing is nearest the truth. The truth chooses it, so this is no score of a model."
         yield Section("timing", "At the best time", note, timing=timing)

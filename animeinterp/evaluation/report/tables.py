@@ -26,12 +26,12 @@ class Group:
     Attributes:
         name: Of the group, such as a level.
         count: Number of triplets.
-        means: One entry per model; None if the model has no scores in the group.
+        means: One entry per model.
     """
 
     name: str
     count: int
-    means: tuple[ScorePair | None, ...]
+    means: tuple[ScorePair, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +97,14 @@ def overall(evaluation: Evaluation, summaries: Sequence[Summary]) -> list[Group]
     """Group the means over whole frames, and over the motion RoIs if there are any."""
     annotated = [row for row in evaluation.rows if row.roi is not None]
     counts = (len({row.triplet for row in rows}) for rows in (evaluation.rows, annotated))
-    means = tuple(ScorePair.of(s.whole, s.best) for s in summaries), tuple(ScorePair.of(s.roi) for s in summaries)
+    means = tuple(ScorePair(s.whole, s.best) for s in summaries), tuple(ScorePair(s.roi) for s in summaries)
     return [group for group in map(Group, ("whole frame", "motion RoI"), counts, means) if group.count]
 
 
 def by_level(evaluation: Evaluation, summaries: Sequence[Summary]) -> list[Group]:
     """Group the means by level, without levels that no triplet has."""
     counts = [len({row.triplet for row in evaluation.rows if row.level == level}) for level in range(len(LEVELS))]
-    means = (tuple(ScorePair.of(s.levels[k], s.best_levels[k]) for s in summaries) for k in range(len(LEVELS)))
+    means = (tuple(ScorePair(s.levels[k], s.best_levels[k]) for s in summaries) for k in range(len(LEVELS)))
     return [group for group in map(Group, LEVELS, counts, means) if group.count]
 
 
@@ -122,7 +122,7 @@ def by_word(
         A group per word.
     """
     counts = Counter(word for _, word in {(row.triplet, word) for row in evaluation.rows for word in words(row)})
-    return [Group(word, counts[word], tuple(ScorePair.of(one.get(word)) for one in means)) for word in sorted(counts)]
+    return [Group(word, counts[word], tuple(ScorePair(one.get(word)) for one in means)) for word in sorted(counts)]
 
 
 def means_table(label: str, models: Sequence[str], groups: Sequence[Group]) -> Table:
