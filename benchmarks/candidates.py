@@ -1,12 +1,12 @@
-"""Scores every candidate of `studio` beside what it makes of them, drawn in one pass over a data set.
+"""Score every candidate of the preset `studio` beside its result, in one pass over a data set.
 
     python benchmarks/candidates.py DATASET [--lpips FILE] [--best-t] [--fp32] --out FOLDER [--first I --every N]
                                    [--model NAME …]
 
 `GMFSS union` and `RIFE 4.6` are the public networks as this package runs them (equal to the originals within rounding,
-tests/test_studio_network.py), whole frames, nothing copied from the inputs. `cel` is the project's own network alone.
+tests/net/test_studio_network.py), on whole frames, with nothing copied from the inputs. `cel` is the project's own network alone.
 FOLDER gets scores.csv, which `animeinterp evaluate --peers` and benchmarks/tables.py read, and the frames at t = 0.5 as
-MODEL/TRIPLET.png. The same command goes on where it was broken off. One triplet at a time, one thread.
+MODEL/TRIPLET.png. The same command resumes an interrupted run. One triplet at a time, one thread.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from animeinterp.metrics.lpips import load_lpips
 from animeinterp.net.studio.adapter import StudioNetwork
 from animeinterp.net.studio.restoration import restore
 
-NAMES = ("cel", "RIFE 4.6", "GMFSS union")  # the candidates, in their order
+NAMES = ("cel", "RIFE 4.6", "GMFSS union")  # in the order of `StudioNetwork.candidates`
 
 
 class _Recorder(StudioNetwork):
-    """Keeps the candidates of the frame that was drawn last."""
+    """A network that keeps the candidates of the last frame."""
 
     drawn: tuple[torch.Tensor, ...]
 
@@ -46,7 +46,7 @@ class _Recorder(StudioNetwork):
 
 
 class _Shared:
-    """Draws all models of one pair together, and keeps what was drawn until the next pair comes."""
+    """Draws all models of a pair together, and caches the frames until the next pair."""
 
     def __init__(self, options: Options) -> None:
         self._interpolator = load_interpolator("studio", "cpu", options=options)
@@ -55,22 +55,22 @@ class _Shared:
         self._network = _Recorder(networks)
         self._interpolator._network = self._network
         self._pair: tuple[RGBImage, RGBImage] | None = None
-        self._found: dict[float, dict[str, RGBImage]] = {}
+        self._frames: dict[float, dict[str, RGBImage]] = {}
 
     def model(self, name: str) -> Callable[..., RGBImage]:
-        """A model by name."""
+        """Return a model by name."""
         return lambda frame0, frame1, t=0.5: self._draw(frame0, frame1, t)[name]
 
     def _draw(self, frame0: RGBImage, frame1: RGBImage, t: float) -> dict[str, RGBImage]:
         if self._pair is None or self._pair[0] is not frame0 or self._pair[1] is not frame1:
-            analyzes = [self._interpolator.analyze(frame) for frame in (frame0, frame1)]
-            self._motion, self._pair, self._found = self._interpolator.motion(*analyzes), (frame0, frame1), {}
-        if t not in self._found:
+            analyses = [self._interpolator.analyze(frame) for frame in (frame0, frame1)]
+            self._motion, self._pair, self._frames = self._interpolator.motion(*analyses), (frame0, frame1), {}
+        if t not in self._frames:
             frames = {"studio": self._interpolator.render(self._motion, t)}
             for name, planes in zip(NAMES, self._network.drawn, strict=True):
                 frames[name] = from_planes(planes[0].numpy().clip(0, 1), frame0)
-            self._found[t] = frames
-        return self._found[t]
+            self._frames[t] = frames
+        return self._frames[t]
 
 
 def main() -> None:
@@ -78,9 +78,9 @@ def main() -> None:
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--lpips", type=Path)
     parser.add_argument("--best-t", action="store_true")
-    parser.add_argument("--fp32", action="store_true", help="also where the CPU has bf16")
+    parser.add_argument("--fp32", action="store_true", help="even if the CPU has bf16")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--first", type=int, default=0, help="of the triplets, by name")
+    parser.add_argument("--first", type=int, default=0, help="index of the first triplet, by name")
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--model", nargs="+", choices=("studio", *NAMES), default=("studio", *NAMES), metavar="NAME")
     args = parser.parse_args()
@@ -95,12 +95,12 @@ def main() -> None:
     models = {name: shared.model(name) for name in args.model}
     lpips = load_lpips(args.lpips) if args.lpips else None
 
-    def keep(model: str, triplet: str, frame: Any) -> None:
+    def save_frame(model: str, triplet: str, frame: Any) -> None:
         make_folder(args.out / model)
         write_image(args.out / model / f"{triplet}.png", frame, force=True)
 
-    for one in files:  # one by one, so that a matte or a fault in one does not disturb the others
-        for result in score([one], models, 1, keep, lpips=lpips, best_t=args.best_t):
+    for one in files:  # one at a time, so that a matte or a fault in one does not affect the others
+        for result in score([one], models, 1, save_frame, lpips=lpips, best_t=args.best_t):
             if isinstance(result, Fault):
                 print(f"skipped {result.triplet}: {result.reason}", file=sys.stderr)
                 continue

@@ -1,4 +1,4 @@
-"""Composes the README's picture out of what `animeinterp demo` drew.
+"""Compose the README's image from the frames of `animeinterp demo`.
 
 animeinterp demo -o cel
 animeinterp demo -o studio --model studio
@@ -29,8 +29,8 @@ def main() -> None:
     )
     sheet = Image.new("RGB", (len(panels) * (WIDTH + GAP) - GAP, TITLE + HEIGHT), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(20)
-    for place, (title, path) in enumerate(panels):
-        left = place * (WIDTH + GAP)
+    for index, (title, path) in enumerate(panels):
+        left = index * (WIDTH + GAP)
         pen.text((left, 4), title, fill="black", font=font)
         with Image.open(path) as panel:
             sheet.paste(panel.convert("RGB").resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS), (left, TITLE))

@@ -1,14 +1,14 @@
-"""The project's own tables: measured, and written into docs/results.md and docs/performance.md.
+"""Measure the project's tables, and write them into docs/results.md and docs/performance.md.
 
     python benchmarks/tables.py DATASET [--model NAME[=WEIGHTS] …] [--predictions NAME=DIR …] [--peers CSV]
                                 [--lpips FILE] [--best-t] [--out FOLDER]
                                 [--quality | --speed | --only NAME …] [--film FILM] [--assets FOLDER] [--force]
 
-Quality is what `animeinterp evaluate` measures on DATASET; with --out it goes on where it was broken off. Speed is what
-the other programs in this folder measure, each in a process of its own. A table is written as soon as it is there, and
-only between the lines `<!-- tables: NAME -->` and `<!-- end -->`; what cannot be measured is told at the end and leaves
-its table as it was. Nothing else should run on the machine meanwhile. --quick tries the command on small inputs, for
-figures of no worth, which go into copies: --docs FOLDER.
+Quality is measured by `animeinterp evaluate` on DATASET; with --out an interrupted run resumes. Speed is measured by
+the other programs in this folder, each in a process of its own. A table is written as soon as it is measured, between
+the lines `<!-- tables: NAME -->` and `<!-- end -->`. Tables that cannot be measured are listed at the end and stay as
+they were. Nothing else should run on the machine meanwhile. --quick tries the command on small inputs; its figures are
+meaningless and go into copies: --docs FOLDER.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ DOCS = Path(__file__).parents[1] / "docs"
 END = "<!-- end -->"
 QUALITY = "quality"
 UNKNOWN = "–"
-# What each program is given, and for --quick; words in capitals stand for this run's inputs and go if there is none.
+# Arguments of each program, in full and for --quick. Words in capitals are inputs of this run, and are removed together
+# with their option if the run has no such input.
 SPEED: Mapping[str, tuple[str, str]] = {
     "label_map": ("DATASET --plain 4", "DATASET"),
     "sgm": ("DATASET", "DATASET"),
@@ -54,23 +55,23 @@ SPEED: Mapping[str, tuple[str, str]] = {
 Row = tuple[str, str, str]
 
 
-def main(given: Sequence[str] | None = None) -> int:
-    """Measure and write; the exit code."""
-    asked = parse(given)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure and write; return the exit code."""
+    args = parse(argv)
     try:
-        failed = write_tables(asked)
+        problems = write_tables(args)
     except AnimeInterpError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("stopped; the tables that were done are written", file=sys.stderr)
+        print("stopped; finished tables are written", file=sys.stderr)
         return 130
-    for name, reason in failed.items():
-        print(f"{name}: {reason}", file=sys.stderr)
-    return 1 if failed else 0
+    for name, problem in problems.items():
+        print(f"{name}: {problem}", file=sys.stderr)
+    return 1 if problems else 0
 
 
-def parse(given: Sequence[str] | None) -> argparse.Namespace:
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", type=Path, help="in ATD-12K's layout")
     parser.add_argument(
@@ -81,52 +82,52 @@ def parse(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--best-t", action="store_true", help="measure also at each model's best time")
     parser.add_argument("--peers", type=Path, metavar="CSV", help="scores of others, such as peers.csv by peers.py")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="keep the quality table's scores, frames and report")
-    parser.add_argument("--force", action="store_true", help="begin the quality table anew")
+    parser.add_argument("--force", action="store_true", help="start the quality table over")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--quality", action="store_true", help="the quality table alone")
-    which.add_argument("--speed", action="store_true", help="the speed tables alone")
+    which.add_argument("--quality", action="store_true", help="only the quality table")
+    which.add_argument("--speed", action="store_true", help="only the speed tables")
     which.add_argument(
         "--only", nargs="+", choices=[QUALITY, *SPEED], metavar="NAME", help=", ".join([QUALITY, *SPEED])
     )
     parser.add_argument("--film", type=Path, help="for video; default: films it makes")
-    parser.add_argument("--assets", type=Path, help="for training; default: shapes alone")
+    parser.add_argument("--assets", type=Path, help="for training; default: only shapes")
     parser.add_argument("--docs", type=Path, default=DOCS, metavar="FOLDER", help="of results.md and performance.md")
     parser.add_argument("--quick", action="store_true", help="small inputs, to try the command")
-    return parser.parse_args(given)
+    return parser.parse_args(argv)
 
 
-def write_tables(asked: argparse.Namespace) -> dict[str, str]:
-    """Measure and write every table that is asked for; why some could not be, or not on all triplets."""
-    if asked.quick and asked.docs.resolve() == DOCS.resolve():
-        raise UsageError("figures of --quick are of no worth: give copies of the documents, --docs FOLDER")
-    names = asked.only or [QUALITY] * (not asked.speed) + list(SPEED) * (not asked.quality)
+def write_tables(args: argparse.Namespace) -> dict[str, str]:
+    """Measure and write the requested tables; return the problems by table."""
+    if args.quick and args.docs.resolve() == DOCS.resolve():
+        raise UsageError("figures of --quick are meaningless: give copies of the documents, --docs FOLDER")
+    names = args.only or [QUALITY] * (not args.speed) + list(SPEED) * (not args.quality)
     for name in names:
-        place(asked.docs, name, "")  # before the long work
-    inputs = found_inputs(asked)
-    failed = {}
+        insert(args.docs, name, "")  # checks the documents before the long work
+    inputs = find_inputs(args)
+    problems = {}
     for name in names:
         print(f"--- {name}", flush=True)
         try:
             if name == QUALITY:
-                block, missing = quality(asked)
+                block, problem = quality(args)
             else:
-                block, missing = speed(name, SPEED[name][asked.quick], inputs), ""
-            file, text = place(asked.docs, name, block)
+                block, problem = speed(name, SPEED[name][args.quick], inputs), ""
+            file, text = insert(args.docs, name, block)
             write_text(file, text, force=True)
         except (Exception, SystemExit) as error:  # one that fails does not stop the others
-            missing = f"left out: {type(error).__name__}: {error}"
-        if missing:
-            failed[name] = missing
-    return failed
+            problem = f"left out: {type(error).__name__}: {error}"
+        if problem:
+            problems[name] = problem
+    return problems
 
 
-def found_inputs(asked: argparse.Namespace) -> dict[str, Path | None]:
-    """What the words in capitals stand for. Raises FileError and UsageError."""
-    for path in (asked.film, asked.assets, asked.peers):
+def find_inputs(args: argparse.Namespace) -> dict[str, Path | None]:
+    """Return the inputs by their words in capitals. Raises FileError and UsageError."""
+    for path in (args.film, args.assets, args.peers):
         if path and not path.exists():
             raise FileError(f"{path} does not exist; name one that does or leave the option out")
-    inputs = {"DATASET": asked.dataset, "FILM": asked.film, "ASSETS": asked.assets}
-    for one in triplets(asked.dataset):
+    inputs = {"DATASET": args.dataset, "FILM": args.film, "ASSETS": args.assets}
+    for one in triplets(args.dataset):
         frames = [next(iter(sorted(one.folder.glob(f"frame{number}.*"))), None) for number in (1, 3)]
         if all(frames):
             return inputs | dict(zip(("FRAME1", "FRAME3"), frames, strict=True))
@@ -136,8 +137,8 @@ def found_inputs(asked: argparse.Namespace) -> dict[str, Path | None]:
 # --- documents
 
 
-def place(docs: Path, name: str, block: str) -> tuple[Path, str]:
-    """The document of a table, and its text with `block` between the table's markers. Raises FileError, UsageError."""
+def insert(docs: Path, name: str, block: str) -> tuple[Path, str]:
+    """Insert a table between its markers; return the document's path and new text. Raises FileError, UsageError."""
     file = docs / ("results.md" if name == QUALITY else "performance.md")
     try:
         text = file.read_text(encoding="utf-8")
@@ -145,34 +146,33 @@ def place(docs: Path, name: str, block: str) -> tuple[Path, str]:
         raise FileError(f"cannot read {file}: {error.strerror}; expected the document of the table {name}") from error
     begin = f"<!-- tables: {name} -->\n"
     before, _, rest = text.partition(begin)
-    inside, end, after = rest.partition(END)
-    if text.count(begin) != 1 or not end or "<!-- tables: " in inside:
-        raise UsageError(
-            f"{file} has no one place for {name}: put the lines {begin.strip()} and {END} where it belongs"
-        )
+    old, end, after = rest.partition(END)
+    if text.count(begin) != 1 or not end or "<!-- tables: " in old:
+        raise UsageError(f"{file}: expected the lines {begin.strip()} and {END} once, where the table belongs")
     return file, f"{before}{begin}\n{block}\n{end}{after}"
 
 
-def block_of(command: str, note: str, table: str) -> str:
-    """A table under what it was measured by, on which machine and when."""
-    return f"`{command}`; {note}{machine()}; {datetime.date.today().isoformat()}\n\n{table}"
+def format_block(command: str, note: str, table: str) -> str:
+    """Format a table below its command, the machine and the date."""
+    return f"`{command}`; {note}{describe_machine()}; {datetime.date.today().isoformat()}\n\n{table}"
 
 
 def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Format a table in Markdown."""
     lines = (heads, ["---"] * len(heads), *rows)
     texts = (f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
     return "".join(text.replace("|  |", "| |") for text in texts)
 
 
-def machine() -> str:
-    """Processor, cores, GPU if any, and versions; nothing that names the machine itself."""
+def describe_machine() -> str:
+    """Name processor, cores, GPU if any, and versions, but not the machine itself."""
     import torch
 
     processor = platform.processor() or platform.machine()
-    listed = Path("/proc/cpuinfo")
-    if listed.exists():
-        known = dict(line.split(":", 1) for line in listed.read_text(encoding="utf-8").splitlines() if ":" in line)
-        processor = next((text.strip() for key, text in known.items() if key.strip() == "model name"), processor)
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        entries = dict(line.split(":", 1) for line in cpuinfo.read_text(encoding="utf-8").splitlines() if ":" in line)
+        processor = next((text.strip() for key, text in entries.items() if key.strip() == "model name"), processor)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return f"{processor}, {cores} cores{gpu}; Python {platform.python_version()}, PyTorch {torch.__version__}"
@@ -181,67 +181,76 @@ def machine() -> str:
 # --- quality
 
 
-def quality(asked: argparse.Namespace) -> tuple[str, str]:
-    """The table's block, and how many triplets are not in it."""
-    models = asked.model or ["cel", "classical"]
-    others = asked.predictions or []
-    named = [("--model", model) for model in models] + [("--predictions", folder) for folder in others]
-    named += [("--lpips", str(asked.lpips))] if asked.lpips else []
-    flags = ["--best-t"] if asked.best_t else []
-    arguments = [str(asked.dataset), *(word for pair in named for word in pair), *flags]
+def quality(args: argparse.Namespace) -> tuple[str, str]:
+    """Return the table's block, and a note if triplets were skipped."""
+    named = [("--model", model) for model in args.model or ["cel", "classical"]]
+    named += [("--predictions", folder) for folder in args.predictions or []]
+    named += [("--lpips", str(args.lpips))] if args.lpips else []
+    flags = ["--best-t"] if args.best_t else []
+    arguments = [str(args.dataset), *(word for pair in named for word in pair), *flags]
     shown = ["DATASET", *(word for option, text in named for word in (option, without_folder(text))), *flags]
-    kept = ["--out", str(asked.out), *(["--force"] if asked.force else [])] if asked.out else []
-    if asked.peers:
-        shown += ["--peers", asked.peers.name]
-    rows, skipped = evaluated([*arguments, *kept])
+    kept = ["--out", str(args.out), *(["--force"] if args.force else [])] if args.out else []
+    if args.peers:
+        shown += ["--peers", args.peers.name]
+    rows, skipped = run_evaluate([*arguments, *kept])
     evaluation = Evaluation(tuple(rows), ())
-    peers = [row for row in read_rows(asked.peers) if row.model not in evaluation.models] if asked.peers else []
+    peers = [row for row in read_rows(args.peers) if row.model not in evaluation.models] if args.peers else []
     summaries, incomplete = compare_with_peers(evaluation, peers)
     ours = [evaluation.summary(model) for model in evaluation.models]
     for peer, count in incomplete.items():
         print(f"{peer} is left out: it has {count} of these {ours[0].count} triplets")
     table = quality_table([*ours, *summaries])
     note = f"means over {ours[0].count} triplets; "
-    return block_of(f"animeinterp evaluate {' '.join(shown)}", note, table), skipped
+    return format_block(f"animeinterp evaluate {' '.join(shown)}", note, table), skipped
 
 
 def without_folder(text: str) -> str:
-    """NAME=PATH, or a path alone, without the folders before the path's last part."""
+    """Remove the folders from NAME=PATH, or from a path."""
     name, equals, path = text.partition("=")
     return f"{name}={Path(path).name}" if equals else Path(text).name
 
 
-def evaluated(arguments: Sequence[str], quiet: bool = False) -> tuple[list[TripletScores], str]:
-    """The rows of `animeinterp evaluate`, and what it said if triplets had to be skipped.
+def run_evaluate(arguments: Sequence[str], quiet: bool = False) -> tuple[list[TripletScores], str]:
+    """Run `animeinterp evaluate`; return its rows, and a note if triplets were skipped.
 
-    quiet: print nothing. Raises FileError if there are no rows.
+    Args:
+        arguments: Of the command.
+        quiet: Whether to print nothing.
+
+    Returns:
+        The rows and the note.
+
+    Raises:
+        FileError: The command wrote no scores.
     """
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder, "scores.csv")
         command = [sys.executable, "-m", "animeinterp", "evaluate", *arguments, "--csv", str(table)]
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} if quiet else {}
-        done = subprocess.run(command, encoding="utf-8", **streams)
+        process = subprocess.run(command, encoding="utf-8", **streams)
         if not table.exists():
-            raise FileError(f"`animeinterp evaluate` gave no scores; {(done.stderr or 'see above').strip()}")
-        skipped = "some triplets were skipped; see what evaluate said" if done.returncode else ""
-        return read_rows(table), skipped
+            raise FileError(f"`animeinterp evaluate` wrote no scores; {(process.stderr or 'see above').strip()}")
+        return read_rows(table), "some triplets were skipped; see the output of evaluate" if process.returncode else ""
 
 
 def quality_table(summaries: Iterable[Summary]) -> str:
-    """Two tables with a row per model: means of whole frames and of the motion RoI, and means by level.
+    """Format two tables with a row per model: means of whole frames and of the motion RoI, and means by level.
 
-    LPIPS leads, then PSNR and SSIM at the best time, then those at t = 0.5. A column that no model has is left out.
+    LPIPS comes first, then PSNR and SSIM at the best time, then those at t = 0.5. A column that no model has is
+    omitted.
     """
-    given = list(summaries)
-    return "\n".join(_table([cells(summary) for summary in given]) for cells in (_means, _by_level))
+    summaries = list(summaries)
+    return "\n".join(_table([cells(summary) for summary in summaries]) for cells in (_means, _by_level))
 
 
 def _table(rows: Sequence[Mapping[str, str]]) -> str:
+    """Format rows without the columns that are unknown for all."""
     heads = [head for head in rows[0] if any(row[head] != UNKNOWN for row in rows)] if rows else []
     return markdown(["", *heads[1:]], [[row[head] for head in heads] for row in rows])
 
 
 def _means(summary: Summary) -> dict[str, str]:
+    """Format the overall means of a model, by heading."""
     best = summary.best.scores if summary.best else None
     return {
         "model": _name(summary),
@@ -254,7 +263,8 @@ def _means(summary: Summary) -> dict[str, str]:
 
 
 def _by_level(summary: Summary) -> dict[str, str]:
-    best = [found.scores if found else None for found in summary.best_levels]
+    """Format the means of a model by level, by heading."""
+    best = [one.scores if one else None for one in summary.best_levels]
     columns = (
         *(("LPIPS", "lpips", summary.levels), ("best-t PSNR", "psnr", best)),
         *(("PSNR", "psnr", summary.levels), ("SSIM", "ssim", summary.levels)),
@@ -268,10 +278,12 @@ def _by_level(summary: Summary) -> dict[str, str]:
 
 
 def _name(summary: Summary) -> str:
+    """Format the name of a model; those drawn here, which have a time, as code."""
     return f"`{summary.model}`" if summary.seconds is not None else summary.model
 
 
 def _text(scores: Scores | None, measure: str) -> str:
+    """Format one score."""
     value = getattr(scores, measure, None)
     return UNKNOWN if value is None else f"{value:.{2 if measure == 'psnr' else 4}f}"
 
@@ -280,17 +292,18 @@ def _text(scores: Scores | None, measure: str) -> str:
 
 
 def speed(name: str, words: str, inputs: Mapping[str, Path | None]) -> str:
-    """The block of a program's table."""
-    shown = with_inputs(words, inputs)
+    """Measure the table of a program; return its block."""
+    shown = drop_missing_inputs(words, inputs)
     arguments = [str(inputs.get(word) or word) for word in shown]
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:  # memory, threads and caches apart
-        rows = process.submit(_rows_of, name, arguments).result()
+    # A process of its own: memory, threads and caches of the programs do not mix.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        rows = process.submit(_run, name, arguments).result()
     command = " ".join(["python", f"benchmarks/{name}.py", *shown])
-    return block_of(command, "", markdown(("what", "figure", "against"), rows))
+    return format_block(command, "", markdown(("what", "figure", "against"), rows))
 
 
-def with_inputs(words: str, inputs: Mapping[str, Path | None]) -> list[str]:
-    """The words without those that stand for an input that there is not, nor the option before such."""
+def drop_missing_inputs(words: str, inputs: Mapping[str, Path | None]) -> list[str]:
+    """Split the words, without inputs that this run does not have and the options before them."""
     kept: list[str] = []
     for word in words.split():
         if not word.isupper() or inputs.get(word):
@@ -300,7 +313,8 @@ def with_inputs(words: str, inputs: Mapping[str, Path | None]) -> list[str]:
     return kept
 
 
-def _rows_of(name: str, arguments: Sequence[str]) -> list[Row]:
+def _run(name: str, arguments: Sequence[str]) -> list[Row]:
+    """Run a program of this folder; return its rows."""
     rows: list[Row] = importlib.import_module(name).main(arguments)
     return rows
 

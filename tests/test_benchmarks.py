@@ -59,7 +59,7 @@ def tables(monkeypatch):
 def peers(tables, monkeypatch):
     """peers.py, with a quick model of ours that stands still, and `evaluate` in this process."""
     module = importlib.import_module("peers")
-    monkeypatch.setattr(module, "evaluated", evaluate_here)
+    monkeypatch.setattr(module, "run_evaluate", evaluate_here)
     return module
 
 
@@ -87,10 +87,10 @@ def docs(tmp_path, tables):
 
 
 def test_only_what_lies_between_the_markers_is_replaced(tables, docs):
-    file, once = tables.place(docs, "quality", "| new |\n")
+    file, once = tables.insert(docs, "quality", "| new |\n")
     assert once == "# R\n\n<!-- tables: quality -->\n\n| new |\n\n<!-- end -->\n\nProse.\n"
     file.write_text(once)
-    assert tables.place(docs, "quality", "| new |\n") == (file, once)
+    assert tables.insert(docs, "quality", "| new |\n") == (file, once)
 
 
 @pytest.mark.parametrize(
@@ -103,16 +103,16 @@ def test_only_what_lies_between_the_markers_is_replaced(tables, docs):
     ],
 )
 def test_a_document_without_one_place_is_refused_before_the_work(tables, docs, dataset, text, capsys, monkeypatch):
-    monkeypatch.setattr(tables, "evaluated", lambda *_: pytest.fail("worked"))
+    monkeypatch.setattr(tables, "run_evaluate", lambda *_: pytest.fail("worked"))
     (docs / "results.md").write_text(text)
     assert tables.main([str(dataset), "--quality", "--docs", str(docs)]) == 2
-    assert "results.md has no one place for quality" in capsys.readouterr().err
+    assert "results.md: expected the lines <!-- tables: quality -->" in capsys.readouterr().err
     assert (docs / "results.md").read_text() == text
 
 
 def test_the_documents_have_a_place_for_every_table(tables):
     for name in (tables.QUALITY, *tables.SPEED):
-        tables.place(tables.DOCS, name, "")
+        tables.insert(tables.DOCS, name, "")
 
 
 def test_a_benchmark_that_fails_is_told_and_the_others_are_written(tables, docs, dataset, capsys, monkeypatch):
@@ -129,13 +129,18 @@ def test_a_benchmark_that_fails_is_told_and_the_others_are_written(tables, docs,
     after = (docs / "performance.md").read_text()
     table = after.partition("<!-- tables: works -->\n")[2].partition("<!-- end -->")[0]
     assert "| speed | --threads 1 | 2 / 3 times |\n" in table
-    assert table.startswith(f"\n`python benchmarks/works.py --threads 1`; {tables.machine()}; 20")
+    assert table.startswith(f"\n`python benchmarks/works.py --threads 1`; {tables.describe_machine()}; 20")
     assert after.replace(table, "") == before
 
 
-def test_inputs_that_there_are_not_go_with_their_options(tables):
-    found = {"DATASET": Path("x"), "FILM": None, "ASSETS": None}
-    assert tables.with_inputs("DATASET --seconds 1 --assets ASSETS FILM", found) == ["DATASET", "--seconds", "1"]
+def test_missing_inputs_are_dropped_with_their_options(tables):
+    inputs = {"DATASET": Path("x"), "FILM": None, "ASSETS": None}
+    words = tables.drop_missing_inputs("DATASET --seconds 1 --assets ASSETS FILM", inputs)
+    assert words == [
+        "DATASET",
+        "--seconds",
+        "1",
+    ]
 
 
 def test_the_quality_table_has_the_means_and_no_paths(tables, docs, dataset, tmp_path, capsys, monkeypatch):
@@ -144,7 +149,7 @@ def test_the_quality_table_has_the_means_and_no_paths(tables, docs, dataset, tmp
         for level, name in enumerate(NAMES)
     ]
     given = []
-    monkeypatch.setattr(tables, "evaluated", lambda arguments: given.append(arguments) or (ours, "one was skipped"))
+    monkeypatch.setattr(tables, "run_evaluate", lambda arguments: given.append(arguments) or (ours, "one was skipped"))
     others = [TripletScores("RIFE", name, None, Scores(30.0, 0.75)) for name in NAMES]
     write_rows(tmp_path / "peers.csv", [*others, TripletScores("half", "a", None, Scores(31.0, 0.75))])
     asked = [str(dataset), "--quality", "--docs", str(docs), "--peers", str(tmp_path / "peers.csv")]
@@ -175,7 +180,7 @@ def test_the_quality_table_leads_with_lpips_and_the_best_time(tables, docs, data
     ]
     theirs = [TripletScores("RIFE", name, 0, Scores(19.0, 0.25, lpips=0.25)) for name in NAMES]
     given = []
-    monkeypatch.setattr(tables, "evaluated", lambda arguments: given.append(arguments) or (ours + theirs, ""))
+    monkeypatch.setattr(tables, "run_evaluate", lambda arguments: given.append(arguments) or (ours + theirs, ""))
     asked = [str(dataset), "--quality", "--docs", str(docs), "--model", "classical", "--best-t"]
     assert tables.main([*asked, "--lpips", "somewhere/alex.ckpt", "--predictions", "RIFE=somewhere/rife"]) == 0
     words = ["--model", "classical", "--predictions", "RIFE=somewhere/rife", "--lpips", "somewhere/alex.ckpt"]
@@ -207,17 +212,17 @@ def test_scores_come_from_the_command_line_program(tables, dataset, tmp_path, mo
     for name in NAMES:
         os.link(dataset / name / "frame1.png", tmp_path / "drawn" / f"{name}.png")
     asked = [str(dataset), "--predictions", f"still={tmp_path / 'drawn'}"]
-    rows, skipped = tables.evaluated(asked, quiet=True)
+    rows, skipped = tables.run_evaluate(asked, quiet=True)
     assert [(row.model, row.triplet, row.whole.psnr) for row in rows] == [
         ("still", name, measure(draw_scene(k), draw_scene(2 * k)).psnr) for k, name in enumerate(NAMES, 1)
     ]
     assert not skipped
     (tmp_path / "drawn" / "b.png").unlink()
-    rows, skipped = tables.evaluated(asked)
+    rows, skipped = tables.run_evaluate(asked)
     assert [row.triplet for row in rows] == ["a"]
     assert "some triplets were skipped" in skipped
-    with pytest.raises(FileError, match="gave no scores"):
-        tables.evaluated([str(tmp_path / "nothing")])
+    with pytest.raises(FileError, match="wrote no scores"):
+        tables.run_evaluate([str(tmp_path / "nothing")])
 
 
 def test_the_search_for_the_best_time_is_compared_with_all_times(tables, dataset, monkeypatch):
@@ -290,12 +295,12 @@ def test_a_program_is_scored_beside_our_models(peers, dataset):
 def test_lpips_is_measured_of_all_alike(peers, dataset, monkeypatch):
     given = []
 
-    def evaluated(arguments, quiet=False):
+    def run_evaluate(arguments, quiet=False):
         given.append(arguments)
         model = "copies" if "--predictions" in arguments else "classical"
         return [TripletScores(model, name, None, Scores(20.0, 0.5, lpips=0.125)) for name in NAMES], ""
 
-    monkeypatch.setattr(peers, "evaluated", evaluated)
+    monkeypatch.setattr(peers, "run_evaluate", run_evaluate)
     folder = dataset.parent
     (folder / "peers.toml").write_text(program("copies", "sh -c 'cp $0 $2' {frame0} {frame1} {output}"))
     asked = [str(dataset), "--config", str(folder / "peers.toml"), "--out", str(folder / "out")]
@@ -309,7 +314,7 @@ def test_lpips_is_measured_of_all_alike(peers, dataset, monkeypatch):
 
 
 def test_programs_that_fail_are_told_and_the_others_done(peers, dataset, capsys, monkeypatch):
-    monkeypatch.setattr(peers, "IN_A_ROW", 1)
+    monkeypatch.setattr(peers, "MAX_FAILURES", 1)
     cv2.imwrite(str(dataset.parent / "small.png"), np.zeros((16, 20, 3), np.uint8))
     code = compared(
         peers,
@@ -325,13 +330,13 @@ def test_programs_that_fail_are_told_and_the_others_done(peers, dataset, capsys,
     said = capsys.readouterr().err
     assert code == 1
     for told in (
-        "missing: no-such-program is not to be found; install it",
-        "fails: a: it left with exit code 3; it said: no GPU\n",
+        "missing: cannot find no-such-program; install it",
+        "fails: a: it ended with exit code 3; its last line: no GPU\n",
         "fails: given up after 1 failures in a row; 1 triplets were not tried",
         "hangs: a: it took longer than 0.2 s",
-        "idle: a: it left no output; it said: nothing",
+        "idle: a: it wrote no output; its last line: (none)",
         "wrong size: a: output.png is 20x16; expected the true frame's 96x64",
-        "half: b: it left with exit code 1",
+        "half: b: it ended with exit code 1",
     ):
         assert told in said
     found = [(row["model"], row["triplet"]) for row in scores_of(dataset) if row["model"] != "classical"]
@@ -361,7 +366,7 @@ def test_frames_of_another_command_are_not_taken_over(peers, dataset, capsys):
     compared(peers, dataset, BLENDS)
     other = program("blends", "sh -c 'cp $0 $2' {frame0} {frame1} {output}")
     assert compared(peers, dataset, other) == 1
-    assert "holds what another command drew; choose another" in capsys.readouterr().err
+    assert "holds frames of another command; choose another" in capsys.readouterr().err
     assert compared(peers, dataset, other, force=True) == 0
     drawn = cv2.imread(str(dataset.parent / "out/peers/blends/frames/a.png"))
     assert np.array_equal(drawn[..., ::-1], draw_scene(1))
@@ -399,8 +404,8 @@ def test_no_shell_reads_the_command(peers):
         (program("x", "p {frame0} {frame1} {output} {model}"), "no other word in braces"),
         (program("x", "p ' {frame0} {frame1} {output}"), "cannot be split"),
         (program("../x", "p {frame0} {frame1} {output}"), "expected a name of letters"),
-        (program("classical", "p {frame0} {frame1} {output}"), "names that nothing else here has"),
-        (BLENDS + BLENDS, "names that nothing else here has, got blends"),
+        (program("classical", "p {frame0} {frame1} {output}"), "expected unique names, also among our models"),
+        (BLENDS + BLENDS, "expected unique names, also among our models, got blends"),
         (BLENDS, "holds blends, not other"),
     ],
 )
