@@ -3,10 +3,10 @@
     python benchmarks/candidates.py DATASET [--lpips FILE] [--best-t] [--fp32] --out FOLDER [--first I --every N]
                                    [--model NAME …]
 
-`GMFSS union` and `RIFE 4.6` are the public networks as this package runs them (equal to the originals within rounding,
-tests/net/test_studio_network.py), on whole frames, with nothing copied from the inputs. `cel` is the project's own network alone.
-FOLDER gets scores.csv, which `animeinterp evaluate --peers` and benchmarks/tables.py read, and the frames at t = 0.5 as
-MODEL/TRIPLET.png. The same command resumes an interrupted run. One triplet at a time, one thread.
+`GMFSS union` and `RIFE 4.6` are the public networks as this package runs them, on whole frames, with nothing copied
+from the inputs; they equal the originals within rounding (tests/net/test_studio_network.py). `cel` is the project's own
+network alone. FOLDER gets scores.csv, which `animeinterp evaluate --peers` and benchmarks/tables.py read, and the
+frames at t = 0.5 as MODEL/TRIPLET.png. The same command resumes an interrupted run. One triplet at a time, one thread.
 """
 
 from __future__ import annotations
