@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 from collections.abc import Iterator
@@ -47,7 +46,7 @@ def train(
 
     run = read_config(config)
     if folder is not None:
-        run = dataclasses.replace(run, folder=str(folder))
+        run = run.model_copy(update={"folder": str(folder)})
     _check_run(run, resume, minutes, force)
     from animeinterp.training.train import train as train_network
 

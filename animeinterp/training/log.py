@@ -17,7 +17,7 @@ from animeinterp.errors import FileError
 from animeinterp.io.files import report_write_errors, write_text
 from animeinterp.io.images import write_image
 from animeinterp.io.reading import MEGABYTE, read_text
-from animeinterp.training.limits import LOSSES
+from animeinterp.training.config import LOSSES
 
 _ROWS = 4
 _FIRST = ("step", "loss", "learning_rate", "samples_per_second", "seconds", "gradient")

@@ -29,8 +29,7 @@ from animeinterp.training import losses
 from animeinterp.training.augment import augment_guidance
 from animeinterp.training.build import build_lpips, build_network, build_sources
 from animeinterp.training.checkpoint import State, restore, save
-from animeinterp.training.config import CHECKPOINT, LossConfig, TrainingConfig, check_new_run
-from animeinterp.training.limits import FRAME_LOSSES
+from animeinterp.training.config import CHECKPOINT, FRAME_LOSSES, LossConfig, TrainingConfig, check_new_run
 from animeinterp.training.loader import Ahead, Source
 from animeinterp.training.log import TrainingProgress, cut_log, write_row, write_sheet
 from animeinterp.weights.loading import load_weights

@@ -274,9 +274,9 @@ def test_the_command_line_refuses_to_train_on_it(linear, tmp_path, capsys):
 
 
 def test_a_run_refuses_it_as_a_source(linear):
-    source = SourceConfig("scenes", str(linear), 1.0)
+    source = SourceConfig(kind="scenes", path=str(linear))
     with pytest.raises(UsageError, match="evaluation only"):
-        build_sources(TrainingConfig("run", "run", source=(source,)), torch.device("cpu"))
+        build_sources(TrainingConfig(name="run", folder="run", source=(source,)), torch.device("cpu"))
 
 
 def test_a_run_of_the_command_line_refuses_it_before_it_begins(linear, tmp_path, capsys):

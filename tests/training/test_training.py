@@ -248,21 +248,28 @@ def test_a_config_is_read_and_kept(tmp_path):
     assert from_json(to_json(config)) == config
 
 
+def test_former_names_of_settings_are_read():
+    config = tiny_config(Path(), model={"seen_share": 0.25, "seen_pixels": [0, 9]})
+    assert config == tiny_config(Path(), model={"network_pixel_fraction": 0.25, "network_pixel_range": [0, 9]})
+    assert model_config(config).network_pixel_range == (0, 9)
+    assert "seen" not in to_json(config)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"setps": 3}, "has no setps"),
-        ({"steps": "3"}, "expected int for steps"),
-        ({"steps": 0}, "steps from 1 to"),
-        ({"size": 100}, "multiple of 16"),
-        ({"precision": "fp8"}, "expected one of auto, fp32, bf16"),
+        ({"setps": 3}, "setps is not a setting; expected name, folder"),
+        ({"steps": "3"}, "expected steps to be a valid integer, got '3'"),
+        ({"steps": 0}, "expected steps to be greater than or equal to 1, got 0"),
+        ({"size": 100}, "expected size to be a multiple of 16"),
+        ({"precision": "fp8"}, "expected precision to be 'auto', 'fp32' or 'bf16'"),
         ({"source": []}, "at least one"),
-        ({"source": [{"kind": "crops"}]}, "source lacks something"),
+        ({"source": [{"kind": "crops"}]}, "expected source.0.path to be present"),
         ({"loss": {"lpips": 1}}, "loss.vgg"),
-        ({"loss": {"line": -1}}, "loss.line from 0"),
+        ({"loss": {"line": -1}}, "expected loss.line to be greater than or equal to 0"),
         ({"loss": {"flow": 0, "frames_from": 10}}, "nothing is learned"),
-        ({"guidance": {"given": 2}}, "guidance.given from 0 to 1"),
-        ({"loss": 3}, "expected a table for loss"),
+        ({"guidance": {"given": 2}}, "expected guidance.given to be less than or equal to 1"),
+        ({"loss": 3}, "expected loss to be a table"),
     ],
 )
 def test_a_wrong_config_is_refused(changes, message, tmp_path):

@@ -518,11 +518,11 @@ def test_a_film_is_resumed_only_with_the_same_weights_of_both_networks():
     assert len(settings) == 3
 
 
-def test_studio_is_not_trained():
-    from animeinterp.training.limits import _check_model
+def test_studio_is_not_trained(tmp_path):
+    from support.training_stub import tiny_config
 
-    with pytest.raises(UsageError, match="no preset 'studio' to train; expected one of cel, cel-fast"):
-        _check_model("studio", {})
+    with pytest.raises(UsageError, match="expected preset to be one of cel, cel-fast, got 'studio'"):
+        tiny_config(tmp_path, preset="studio")
 
 
 def test_the_written_weights_load_into_the_network(made, tmp_path, data_folder):
