@@ -1,8 +1,8 @@
-"""How fast samples are made and how fast the network learns from them: samples per second, one beside the other.
+"""Measure the speed of making samples and of training on them, in samples per second.
 
     python benchmarks/training.py [--assets FOLDER] [--size 256] [--batch 8] [--device cpu] [--seconds 20]
 
-The scenes must not be what training waits for.
+The scenes must be made faster than the network trains on them.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import torch
 from animeinterp.data.synthetic.dataset import SceneSource
 from animeinterp.net.cel.model import Cel
 from animeinterp.training.config import LossConfig
-from animeinterp.training.train import compute_losses
+from animeinterp.training.train import compute_losses, run_network
 
 
 def main(given: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
-    """Print the table; its rows, what, figure and against what, are for benchmarks/tables.py."""
+    """Print the table and return its rows (subject, figure, comparison), for benchmarks/tables.py."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--assets", type=Path, help="default: shapes alone")
+    parser.add_argument("--assets", type=Path, help="default: generated shapes only")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--device", default="cpu")
@@ -38,51 +38,50 @@ def main(given: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
     weights = LossConfig()
     numbers = itertools.count(1)
 
-    def learn(flow_only: bool) -> None:
+    def train(flow_only: bool) -> None:
         with torch.autocast(device.type, torch.bfloat16):
-            output = network(samples.frame0, samples.frame1, *samples[4:8], None if flow_only else samples.t)
-        step = -1 if flow_only else 0
-        loss, _ = compute_losses(weights, output, samples, step)
+            output = run_network(network, samples, flow_only)
+        loss, _ = compute_losses(weights, output, samples)
         network.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
 
-    works = {
+    functions = {
         "scenes": lambda: source.samples(batch, 0, batch * next(numbers)),
-        "network, flow alone, bf16": lambda: learn(True),
-        "network, flow and frames, bf16": lambda: learn(False),
+        "network, flow alone, bf16": lambda: train(True),
+        "network, flow and frames, bf16": lambda: train(False),
     }
     print(
         f"{device}, {torch.get_num_threads()} threads, {batch} samples of {arguments.size}x{arguments.size} at a time"
     )
     rates = {}
-    for name, work in works.items():
-        rates[name] = batch * rate(work, arguments.seconds, device)
+    for name, function in functions.items():
+        rates[name] = batch * rate(function, arguments.seconds, device)
         print(f"{name:32} {rates[name]:8.1f} samples/s")
     return [
         (
             name,
-            f"{found:.1f} samples/s",
-            "1" if name == "scenes" else f"scenes come {rates['scenes'] / found:.1f} times as fast",
+            f"{speed:.1f} samples/s",
+            "1" if name == "scenes" else f"scenes come {rates['scenes'] / speed:.1f} times as fast",
         )
-        for name, found in rates.items()
+        for name, speed in rates.items()
     ]
 
 
-def rate(work: Callable[[], object], seconds: float, device: torch.device) -> float:
-    """Calls per second, after two to warm up."""
+def rate(function: Callable[[], object], seconds: float, device: torch.device) -> float:
+    """Measure calls per second, after two calls to warm up."""
     for _ in range(2):
-        work()
-    wait(device)
-    begin, calls = time.perf_counter(), 0
-    while time.perf_counter() - begin < seconds:
-        work()
+        function()
+    synchronize(device)
+    start, calls = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        function()
         calls += 1
-        wait(device)
-    return calls / (time.perf_counter() - begin)
+        synchronize(device)
+    return calls / (time.perf_counter() - start)
 
 
-def wait(device: torch.device) -> None:
-    """Until the device has done what it was given."""
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 

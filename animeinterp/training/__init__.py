@@ -1,1 +1,1 @@
-"""Training: losses, and one loop that reads top to bottom."""
+"""Training of `cel`: settings, loop, losses, sources, log and checkpoints."""

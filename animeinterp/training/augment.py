@@ -1,4 +1,4 @@
-"""Segment-guided matching kept from the network or spoilt, so that it neither ignores nor trusts it blindly."""
+"""Augmentation of the coarse flow: drop or corrupt it, so that the network neither ignores nor blindly uses it."""
 
 from __future__ import annotations
 
@@ -9,51 +9,57 @@ from torch import Generator, Tensor
 from animeinterp.data.types import Batch
 from animeinterp.training.config import GuidanceConfig
 
-_REGIONS = 6  # about how many random regions lie across a sample
-_SHIFT = 0.06  # of the side: standard deviation of a wrong shift
-_TREMBLE = 2.0  # px
+_GRID = 6  # cells per side of the noise that random regions are thresholds of
+_SHIFT_DEVIATION = 0.06  # of the sample's side
+_NOISE_DEVIATION = 2.0  # px
+_NOISE_TILE = 8  # px
 
 
-def augment_guidance(samples: Batch, generator: Generator, config: GuidanceConfig) -> Batch:
-    """Spoil `coarse01`, `coarse10` and, where something is dropped, their trust; nothing else changes.
+def augment_guidance(batch: Batch, generator: Generator, config: GuidanceConfig) -> Batch:
+    """Drop or corrupt `coarse01` and `coarse10`; where they are dropped, their confidence becomes 0.
 
-    generator: on the CPU, so that a run is the same on every device. What is shifted, foreign or noisy keeps its
-    trust: the network has to find out.
+    Shifted, foreign or noisy flow keeps its confidence: the network has to detect it.
+
+    Args:
+        batch: Samples; everything else of them stays unchanged.
+        generator: Random numbers on the CPU, so that a run is the same on every device.
+        config: Probabilities.
     """
     if config == GuidanceConfig():
-        return samples
-    frames = samples.frame0
-    coarse = torch.cat([samples.coarse01, samples.coarse10], 1)
-    trust = torch.cat([samples.confidence0, samples.confidence1], 1)
-    other = coarse.roll(1, 0)
+        return batch
+    frame = batch.frame0
+    coarse = torch.cat([batch.coarse01, batch.coarse10], 1)
+    confidence = torch.cat([batch.confidence0, batch.confidence1], 1)
+    foreign = coarse.roll(1, 0)
 
-    where = _regions(frames, generator, config.shifted)
-    shift = torch.randn(len(frames), 4, 1, 1, generator=generator).to(frames.device) * _SHIFT * frames.shape[-1]
-    coarse = coarse + where * shift
-    where = _regions(frames, generator, config.foreign)
-    coarse = torch.where(where > 0, other, coarse)
-    noise = torch.randn(len(frames), 4, frames.shape[-2] // 8, frames.shape[-1] // 8, generator=generator)
-    noise = noise * _TREMBLE * _chosen(frames, generator, config.noisy).cpu()
-    coarse = coarse + F.interpolate(noise.to(frames.device), size=frames.shape[-2:], mode="nearest")
+    regions = _random_regions(frame, generator, config.shifted)
+    shift = torch.randn(len(frame), 4, 1, 1, generator=generator).to(frame.device) * _SHIFT_DEVIATION * frame.shape[-1]
+    coarse = coarse + regions * shift
+    regions = _random_regions(frame, generator, config.foreign)
+    coarse = torch.where(regions > 0, foreign, coarse)
+    size = frame.shape[-2] // _NOISE_TILE, frame.shape[-1] // _NOISE_TILE
+    noise = torch.randn(len(frame), 4, *size, generator=generator)
+    noise = noise * _NOISE_DEVIATION * _random_samples(frame, generator, config.noisy).cpu()
+    coarse = coarse + F.interpolate(noise.to(frame.device), size=frame.shape[-2:], mode="nearest")
 
-    kept = (1 - _regions(frames, generator, config.holes)) * _chosen(frames, generator, config.given)
-    trust = trust * kept
-    # Where matching says nothing, it goes on saying nothing: 0.
-    coarse = coarse * (trust > 0).to(coarse.dtype).repeat_interleave(2, 1)
+    kept = (1 - _random_regions(frame, generator, config.holes)) * _random_samples(frame, generator, config.given)
+    confidence = confidence * kept
+    # Pixels without coarse flow have flow 0.
+    coarse = coarse * (confidence > 0).to(coarse.dtype).repeat_interleave(2, 1)
     coarse01, coarse10 = coarse.chunk(2, 1)
-    confidence0, confidence1 = trust.chunk(2, 1)
-    return samples._replace(coarse01=coarse01, coarse10=coarse10, confidence0=confidence0, confidence1=confidence1)
+    confidence0, confidence1 = confidence.chunk(2, 1)
+    return batch._replace(coarse01=coarse01, coarse10=coarse10, confidence0=confidence0, confidence1=confidence1)
 
 
-def _chosen(frames: Tensor, generator: Generator, probability: float) -> Tensor:
-    """(N, 1, 1, 1): 1 with the probability, else 0."""
-    drawn = torch.rand(len(frames), 1, 1, 1, generator=generator) < probability
-    return drawn.to(frames)
+def _random_samples(frame: Tensor, generator: Generator, probability: float) -> Tensor:
+    """Draw 1 with the probability, else 0, for each sample: (N, 1, 1, 1)."""
+    drawn = torch.rand(len(frame), 1, 1, 1, generator=generator) < probability
+    return drawn.to(frame)
 
 
-def _regions(frames: Tensor, generator: Generator, probability: float) -> Tensor:
-    """(N, 1, H, W): with the probability 1 in random blobs, over a random share of the sample; else 0."""
-    heights = torch.rand(len(frames), 1, _REGIONS, _REGIONS, generator=generator)
-    level = torch.rand(len(frames), 1, 1, 1, generator=generator)
-    blobs = F.interpolate(heights.to(frames.device), size=frames.shape[-2:], mode="bicubic") > level.to(frames.device)
-    return blobs.to(frames.dtype) * _chosen(frames, generator, probability)
+def _random_regions(frame: Tensor, generator: Generator, probability: float) -> Tensor:
+    """Draw random blobs for some samples, over a random fraction of each: (N, 1, H, W), 1 inside, else 0."""
+    noise = torch.rand(len(frame), 1, _GRID, _GRID, generator=generator)
+    level = torch.rand(len(frame), 1, 1, 1, generator=generator)
+    blobs = F.interpolate(noise.to(frame.device), size=frame.shape[-2:], mode="bicubic") > level.to(frame.device)
+    return blobs.to(frame.dtype) * _random_samples(frame, generator, probability)

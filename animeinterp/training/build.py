@@ -1,4 +1,4 @@
-"""The parts of a run that a config names: the network and the sources. The only place that knows them all."""
+"""Build the parts of a training run from its settings: network, LPIPS and sources."""
 
 from __future__ import annotations
 
@@ -20,14 +20,19 @@ def model_config(config: TrainingConfig) -> ModelConfig:
 
 
 def build_network(config: TrainingConfig) -> nn.Module:
-    """The untrained network. Raises UsageError."""
+    """Build the network, with initial weights."""
     from animeinterp.net.cel.model import Cel
 
     return Cel(model_config(config))
 
 
 def build_lpips(config: TrainingConfig, device: torch.device) -> nn.Module | None:
-    """The perceptual loss, where it has a weight. Raises FileError or WeightsError."""
+    """Load the LPIPS loss if its weight is above 0, else return None.
+
+    Raises:
+        FileError: The weights cannot be read.
+        WeightsError: They are not those of LPIPS.
+    """
     if config.loss.lpips <= 0:
         return None
     from animeinterp.metrics.lpips import load_vgg_lpips
@@ -36,11 +41,21 @@ def build_lpips(config: TrainingConfig, device: torch.device) -> nn.Module | Non
 
 
 def build_sources(config: TrainingConfig, device: torch.device) -> list[tuple[Source, float]]:
-    """The sources with their weights. Raises UsageError or FileError."""
-    return [(_source(source, config.size, device), source.weight) for source in config.source if source.weight > 0]
+    """Open the sources whose weight is above 0.
+
+    Returns:
+        Sources with their weights.
+
+    Raises:
+        UsageError: A source is for evaluation only.
+        FileError: A source cannot be read.
+    """
+    return [
+        (_build_source(source, config.size, device), source.weight) for source in config.source if source.weight > 0
+    ]
 
 
-def _source(config: SourceConfig, size: int, device: torch.device) -> Source:
+def _build_source(config: SourceConfig, size: int, device: torch.device) -> Source:
     if config.path:
         check_trainable(Path(config.path))
     if config.kind == "crops":

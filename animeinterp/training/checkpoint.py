@@ -1,6 +1,6 @@
-"""A training run on disk: everything to go on with it exactly, in one file; and the weights alone, to ship.
+"""Checkpoint of a training run: one file with everything needed to resume it exactly; and export of the weights.
 
-Nothing random is kept: all of it follows from the seed and the step.
+It holds no random state: everything random follows from the seed and the step.
 """
 
 from __future__ import annotations
@@ -28,7 +28,15 @@ _FORMAT = "animeinterp checkpoint 1"
 
 @dataclass
 class State:
-    """What a run changes: the network, the average of its weights (EMA), the optimizer, steps done, seconds spent."""
+    """Everything that a training step changes.
+
+    Attributes:
+        network: Network in training.
+        average: The same network with averaged weights (EMA).
+        optimizer: Optimizer of `network`.
+        step: Steps done.
+        seconds: Training time, pauses excluded.
+    """
 
     network: nn.Module
     average: nn.Module
@@ -38,7 +46,11 @@ class State:
 
 
 def save(state: State, config: TrainingConfig, path: Path) -> None:
-    """Write a checkpoint; it appears whole or not at all. Raises FileError."""
+    """Write a checkpoint atomically, in place of an existing one.
+
+    Raises:
+        FileError: The file cannot be written.
+    """
     content = {
         "format": _FORMAT,
         "config": to_json(config),
@@ -48,14 +60,19 @@ def save(state: State, config: TrainingConfig, path: Path) -> None:
         "average": state.average.state_dict(),
         "optimizer": state.optimizer.state_dict(),
     }
-    # In memory first: torch reports a full disk as an error of its own that has no cause.
+    # Into memory first: for a full disk torch raises an error of its own that hides the cause.
     buffer = io.BytesIO()
     torch.save(content, buffer)
     write_bytes(path, buffer.getbuffer(), force=True)
 
 
 def restore(state: State, path: Path) -> None:
-    """Go on where a checkpoint stopped. Raises FileError, and WeightsError where it is not a checkpoint of this run."""
+    """Load a checkpoint into the state of a run.
+
+    Raises:
+        FileError: The file cannot be read.
+        WeightsError: It is not a checkpoint of this run.
+    """
     content = _read(path)
     load_into(state.network, content["network"], "the network", path)
     load_into(state.average, content["average"], "the network", path)
@@ -70,18 +87,18 @@ def export(checkpoint: Path, out: Path, half: bool = True, *, force: bool = Fals
     """Write a checkpoint's averaged weights as safetensors.
 
     Args:
-        checkpoint: Of a training run.
-        out: The weights' file.
-        half: Whether they are stored in half precision, not in float32.
+        checkpoint: Checkpoint of a training run.
+        out: File for the weights.
+        half: Whether they are stored in half precision instead of float32.
         force: Whether an existing file is replaced.
 
     Returns:
-        The metadata of the file.
+        Metadata of the file.
 
     Raises:
         FileError: A file cannot be read or written.
-        UsageError: `out` exists and not `force`.
-        WeightsError: It is not a checkpoint, or the file would be above `MAX_WEIGHTS`.
+        UsageError: `out` exists and `force` is not set.
+        WeightsError: It is not a checkpoint, or the weights are larger than `MAX_WEIGHTS`.
     """
     content = _read(checkpoint)
     config = from_json(content["config"])
@@ -91,36 +108,38 @@ def export(checkpoint: Path, out: Path, half: bool = True, *, force: bool = Fals
         "steps": str(content["step"]),
         "config_sha256": hashlib.sha256(content["config"].encode()).hexdigest(),
     }
-    # Before anything is copied: a tensor may claim more elements than the file has.
+    # Before any copy: a damaged tensor may claim more elements than the file has.
     size = sum(value.numel() * (2 if half else 4) for value in content["average"].values())
     if size > MAX_WEIGHTS:
         raise WeightsError(f"{checkpoint.name} holds {size:,} bytes of weights; expected {MAX_WEIGHTS:,} or less")
-    weights = {key: _stored(value, half) for key, value in content["average"].items()}
+    weights = {key: _convert(value, half) for key, value in content["average"].items()}
     write_bytes(out, safetensors.torch.save(weights, metadata), force=force)
     return metadata
 
 
-def _stored(value: Tensor, half: bool) -> Tensor:
-    # A copy: tensors that share memory cannot be written.
+def _convert(value: Tensor, half: bool) -> Tensor:
+    # A copy: safetensors does not write tensors that share memory.
     return (value.half() if half and value.is_floating_point() else value).contiguous().clone()
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """Read and check the content of a checkpoint, as `save` writes it."""
     if check_container(path) != "torch":
         raise WeightsError(f"{path.name} holds weights alone; expected the checkpoint of a training run, last.pt")
     try:
-        with path.open("rb") as file:  # given a name, torch goes by its suffix
+        with path.open("rb") as file:  # given a path, torch chooses the format by the file's suffix
             content = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
     except Exception as error:
-        # Which kind it is depends on where the bytes are damaged: torch checks little.
-        raise WeightsError(f"{path.name} is damaged or no checkpoint; go on from another") from error
+        # The type depends on where the bytes are damaged; torch checks little.
+        raise WeightsError(f"{path.name} is damaged or not a checkpoint; resume from another") from error
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise WeightsError(f"{path.name} is not a checkpoint of a training run; weights go into `init_from`")
-    kinds = {"config": str, "step": int, "seconds": float, "network": dict, "average": dict, "optimizer": dict}
-    wrong = [key for key, kind in kinds.items() if not isinstance(content.get(key), kind)]
+    types = {"config": str, "step": int, "seconds": float, "network": dict, "average": dict, "optimizer": dict}
+    wrong = [key for key, kind in types.items() if not isinstance(content.get(key), kind)]
     tensors = [value for key in ("network", "average") if key not in wrong for value in content[key].values()]
     if wrong or content["step"] < 0 or not all(isinstance(value, Tensor) for value in tensors):
-        raise WeightsError(f"{path.name} is a damaged checkpoint ({', '.join(wrong) or 'odd entries'}); use another")
+        names = ", ".join(wrong) or "unexpected entries"
+        raise WeightsError(f"{path.name} is a damaged checkpoint ({names}); use another")
     return content

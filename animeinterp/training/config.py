@@ -84,10 +84,10 @@ class ModelSettings(_Table):
     widths: Annotated[tuple[Channels, Channels, Channels], Strict(False)] | None = None
     synthesis_widths: Annotated[tuple[Channels, Channels, Channels, Channels], Strict(False)] | None = None
     network_pixel_fraction: PixelFraction | None = Field(
-        None, validation_alias=AliasChoices("network_pixel_fraction", "seen_share")
+        default=None, validation_alias=AliasChoices("network_pixel_fraction", "seen_share")
     )
     network_pixel_range: Annotated[tuple[Pixels, Pixels], Strict(False)] | None = Field(
-        None, validation_alias=AliasChoices("network_pixel_range", "seen_pixels")
+        default=None, validation_alias=AliasChoices("network_pixel_range", "seen_pixels")
     )
 
 
@@ -283,7 +283,12 @@ _EXPECTED = {
     "string_pattern_mismatch": "a device such as auto, cpu or cuda:0",
     "too_long": "shorter",
 }
-_TABLES = {"source": SourceConfig, "model": ModelSettings, "loss": LossConfig, "guidance": GuidanceConfig}
+_TABLES: Mapping[str, type[_Table]] = {
+    "source": SourceConfig,
+    "model": ModelSettings,
+    "loss": LossConfig,
+    "guidance": GuidanceConfig,
+}
 
 
 def _describe(problems: list[ErrorDetails]) -> str:
@@ -293,7 +298,7 @@ def _describe(problems: list[ErrorDetails]) -> str:
     location = problem["loc"]
     key = ".".join(map(str, location))[:120] or "the training run"
     if problem["type"] == "extra_forbidden":
-        table: type[_Table] = _TABLES[str(location[0])] if len(location) > 1 else TrainingConfig
+        table = _TABLES[str(location[0])] if len(location) > 1 else TrainingConfig
         return f"{key} is not a setting; expected {', '.join(table.model_fields)}"
     text = problem["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     if not location and problem["type"] == "value_error":

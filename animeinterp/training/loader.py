@@ -1,4 +1,4 @@
-"""Batches out of several sources, fetched ahead by threads, and always the same for the same seed and step."""
+"""Batches from several sources, prefetched by threads; the same batches for the same seed and step."""
 
 from __future__ import annotations
 
@@ -10,38 +10,49 @@ import numpy as np
 from animeinterp.data.types import Batch
 from animeinterp.runtime.prefetch import start_fetching
 
-_AHEAD = 2  # batches per thread
+_PREFETCHED = 2  # batches per thread
 
 
 class Source(Protocol):
-    """Anything that gives training samples."""
+    """A source of training samples."""
 
     def batches(self, batch_size: int, size: int, seed: int, *, start: int, rank: int, world: int) -> Iterator[Batch]:
-        """Endless batches of `batch_size` samples of `size` x `size` px, beginning with batch number `start`.
+        """Iterate over batches, endlessly. They depend on the arguments only.
 
-        What comes depends on the arguments only; the `world` ranks get different samples.
+        Args:
+            batch_size: Samples per batch.
+            size: Side of a sample, px.
+            seed: Seed of everything random.
+            start: Number of the first batch.
+            rank: Number of this process; each gets different samples.
+            world: Number of processes.
         """
         ...
 
 
-def mixed(
+def mix_batches(
     sources: Sequence[tuple[Source, float]], batch_size: int, size: int, seed: int, start: int, rank: int, world: int
 ) -> Iterator[Batch]:
-    """Endless batches, each from one source, drawn by weight. Arguments as in `Source.batches`."""
-    random = np.random.default_rng([seed, rank])
+    """Iterate over batches, endlessly, each from one source drawn by weight.
+
+    Args:
+        sources: Sources with their weights.
+        batch_size: As the other arguments, see `Source.batches`.
+    """
+    rng = np.random.default_rng([seed, rank])
     ends = np.cumsum([weight for _, weight in sources])
     edges = ends[:-1] / ends[-1]
-    past = np.searchsorted(edges, random.random(start), side="right")
+    past = np.searchsorted(edges, rng.random(start), side="right")
     streams = [
         source.batches(batch_size, size, seed, start=int((past == index).sum()), rank=rank, world=world)
         for index, (source, _) in enumerate(sources)
     ]
     while True:
-        yield next(streams[int(np.searchsorted(edges, random.random(), side="right"))])
+        yield next(streams[int(np.searchsorted(edges, rng.random(), side="right"))])
 
 
-class Ahead:
-    """An endless iterator over the batches of `mixed`, fetched in advance by background threads.
+class Prefetcher:
+    """An endless iterator over the batches of `mix_batches`, fetched in advance by background threads.
 
     Thread k of W acts as rank (rank · W + k) of (world · W) and the threads take turns, so the order of the batches
     depends on the arguments only. An error in a thread is raised by `next`. End it by `close`.
@@ -58,16 +69,18 @@ class Ahead:
         world: int = 1,
         workers: int = 1,
     ) -> None:
-        """Start fetching. Arguments as in `mixed`; `workers` threads, 0 to fetch in the calling thread."""
+        """Start fetching. Arguments as in `mix_batches`; `workers` threads, 0 to fetch in the calling thread."""
         count = max(workers, 1)
         self._turn = start % count
         # Thread k fetches the batches k, k + W, …; (start - k + W - 1) // W of them precede `start`.
-        batches = [
-            mixed(sources, batch_size, size, seed, (start - k + count - 1) // count, rank * count + k, world * count)
+        streams = [
+            mix_batches(
+                sources, batch_size, size, seed, (start - k + count - 1) // count, rank * count + k, world * count
+            )
             for k in range(count)
         ]
-        self._workers = [start_fetching(stream, _AHEAD) for stream in batches[:workers]]
-        self._streams = self._workers or batches
+        self._workers = [start_fetching(stream, _PREFETCHED) for stream in streams[:workers]]
+        self._streams = self._workers or streams
 
     def __next__(self) -> Batch:
         """Return the next batch."""

@@ -1,4 +1,4 @@
-"""What a run leaves to look at: a row of log.csv and a sheet of pictures every so often."""
+"""Log of a training run: a row of log.csv every `log_every` steps, a sheet of images every `sheet_every` steps."""
 
 from __future__ import annotations
 
@@ -19,17 +19,24 @@ from animeinterp.io.images import write_image
 from animeinterp.io.reading import MEGABYTE, read_text
 from animeinterp.training.config import LOSSES
 
-_ROWS = 4
-_FIRST = ("step", "loss", "learning_rate", "samples_per_second", "seconds", "gradient")
-_HEAD = ",".join((*_FIRST, *LOSSES)) + "\n"
+_COLUMNS = ("step", "loss", "learning_rate", "samples_per_second", "seconds", "gradient")
+_HEADER = ",".join((*_COLUMNS, *LOSSES)) + "\n"
 _EXPECTED = "the log of a training run"
+_MAX_DIGITS = 11  # of a step
 
 
 class TrainingProgress(NamedTuple):
-    """Where a run stands; losses and gradient are means since the last report.
+    """Progress of a run; losses and gradient are means since the last report.
 
-    losses: unweighted, by name. loss: their weighted sum. gradient: length before clipping. seconds: since the run
-    began, pauses not counted. samples_per_second: of all processes together.
+    Attributes:
+        step: Steps done.
+        steps: Steps in total.
+        loss: Weighted sum of the losses.
+        losses: Unweighted losses by name.
+        learning_rate: Current learning rate.
+        gradient: Norm before clipping.
+        samples_per_second: Of all processes together.
+        seconds: Training time since the run began, pauses excluded.
     """
 
     step: int
@@ -43,34 +50,53 @@ class TrainingProgress(NamedTuple):
 
 
 def write_row(path: Path, progress: TrainingProgress) -> None:
-    """Add a row to the log, which is made if absent; losses that were not measured are empty. Raises FileError."""
-    row = {key: getattr(progress, key) for key in _FIRST} | {name: progress.losses.get(name, "") for name in LOSSES}
+    """Append a row to the log, which is created if absent; losses that were not computed are empty.
+
+    Raises:
+        FileError: The log cannot be written.
+    """
+    row = [getattr(progress, name) for name in _COLUMNS] + [progress.losses.get(name, "") for name in LOSSES]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(f"{value:.6g}" if isinstance(value, float) else value for value in row.values())
+    writer.writerow(f"{value:.6g}" if isinstance(value, float) else value for value in row)
     if not path.exists():
-        write_text(path, _HEAD)
+        write_text(path, _HEADER)
     with report_write_errors(path), path.open("a", newline="", encoding="utf-8") as file:
         file.write(text.getvalue())
 
 
-def cut_log(path: Path, step: int) -> None:
-    """Drop the rows after `step`: a run that goes on writes them again. Raises FileError for what is no such log."""
+def truncate_log(path: Path, step: int) -> None:
+    """Remove the rows after `step`, which a resumed run writes again.
+
+    Raises:
+        FileError: The file is not a log, or cannot be read or written.
+    """
     if not path.exists():
         return
-    head, *rows = read_text(path, _EXPECTED, 256 * MEGABYTE).splitlines() or [""]
-    if head != _HEAD.strip():
-        raise FileError(f"{path} is not {_EXPECTED}; move it away, or name another folder with --out")
-    # A run that was killed may have left half a row.
-    numbers = [row.partition(",")[0] for row in rows]
-    kept = [row for row, n in zip(rows, numbers, strict=True) if n.isdecimal() and len(n) < 12 and int(n) <= step]
-    write_text(path, "\n".join([head, *kept]) + "\n", force=True)
+    header, *rows = read_text(path, _EXPECTED, 256 * MEGABYTE).splitlines() or [""]
+    if header != _HEADER.strip():
+        raise FileError(f"{path} is not {_EXPECTED}; move it away, or choose another folder with --out")
+    # A run that was killed may have left an incomplete row.
+    steps = [row.partition(",")[0] for row in rows]
+    kept = [
+        row for row, n in zip(rows, steps, strict=True) if n.isdecimal() and len(n) <= _MAX_DIGITS and int(n) <= step
+    ]
+    write_text(path, "\n".join([header, *kept]) + "\n", force=True)
 
 
-def write_sheet(path: Path, samples: Batch, drawn: Tensor) -> None:
-    """A picture of some samples, one per row: frame 0, drawn, truth, frame 1, error (4 times, on black)."""
-    error = 4 * (drawn - samples.truth).abs()
-    columns = [samples.frame0, drawn, samples.truth, samples.frame1, error]
-    rows = torch.cat([torch.cat([*(column[row] for column in columns)], 2) for row in range(min(_ROWS, len(drawn)))], 1)
+def write_sheet(path: Path, batch: Batch, prediction: Tensor) -> None:
+    """Write an image of a batch, one row per sample: frame 0, prediction, truth, frame 1, error (times 4, on black).
+
+    Args:
+        path: The image's file, replaced if it exists.
+        batch: Samples.
+        prediction: Frames at time t, (N, 3, H, W) RGB in [0, 1].
+
+    Raises:
+        FileError: The image cannot be written.
+    """
+    error = 4 * (prediction - batch.truth).abs()
+    columns = [batch.frame0, prediction, batch.truth, batch.frame1, error]
+    rows = torch.cat([torch.cat([*(column[row] for column in columns)], 2) for row in range(len(prediction))], 1)
     pixels = (rows.float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
     write_image(path, np.ascontiguousarray(pixels), force=True)

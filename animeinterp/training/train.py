@@ -1,8 +1,7 @@
-"""The training loop: read samples, draw, measure what is wrong, correct the weights.
+"""The training loop: read a batch, run the network, compute the losses, step the optimizer.
 
-A run is decided by its config: what is random follows from (seed, step, rank), so that a run which stops and goes on
-equals one that does not, bit for bit on the CPU. Started by torchrun, each process takes its own samples and gradients
-are averaged; rank 0 writes.
+Everything random follows from (seed, step, rank), so a resumed run equals an uninterrupted one, bit for bit on the CPU.
+Under torchrun each process reads its own batches, gradients are averaged over the processes, and rank 0 writes files.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -30,13 +29,16 @@ from animeinterp.training.augment import augment_guidance
 from animeinterp.training.build import build_lpips, build_network, build_sources
 from animeinterp.training.checkpoint import State, restore, save
 from animeinterp.training.config import CHECKPOINT, FRAME_LOSSES, LossConfig, TrainingConfig, check_new_run
-from animeinterp.training.loader import Ahead, Source
-from animeinterp.training.log import TrainingProgress, cut_log, write_row, write_sheet
+from animeinterp.training.loader import Prefetcher, Source
+from animeinterp.training.log import TrainingProgress, truncate_log, write_row, write_sheet
 from animeinterp.weights.loading import load_weights
 
+if TYPE_CHECKING:
+    from animeinterp.net.cel.model import Output
+
 LOG = "log.csv"
-_PATIENCE = 20  # steps in a row without finite gradients
-_SHOWN = 4  # samples on a sheet
+_MAX_FAILURES = 20  # steps in a row without finite gradients
+_SHEET_ROWS = 4
 
 
 def train(
@@ -49,53 +51,56 @@ def train(
     sources: Sequence[tuple[Source, float]] | None = None,
     force: bool = False,
 ) -> Path:
-    """Train until `config.steps`, or for about so many minutes.
+    """Train until `config.steps`, or for about `minutes`.
 
     Args:
-        config: The run.
-        resume: A checkpoint to go on from.
-        minutes: When to stop, with a checkpoint.
+        config: Settings of the run.
+        resume: Checkpoint to resume from.
+        minutes: Time limit; the run stops with a checkpoint. None for no limit.
         report: Called every `log_every` steps.
-        network: In place of the one that `config` describes.
-        sources: In place of those that `config` describes.
-        force: Begin anew in a folder that holds a run already.
+        network: Replaces the network that `config` describes.
+        sources: Sources with their weights; replace those that `config` describes.
+        force: Whether a run in the folder is replaced.
 
     Returns:
-        The checkpoint, from which `resume` goes on.
+        Path of the checkpoint.
 
     Raises:
-        UsageError, FileError, WeightsError: The run cannot begin, or the folder holds another run.
-        AnimeInterpError: It diverges.
+        UsageError: A setting is invalid, or the folder holds another run.
+        FileError: A file cannot be read or written.
+        WeightsError: The checkpoint or the initial weights do not fit.
+        AnimeInterpError: The run diverges.
     """
-    began = time.monotonic()
+    started = time.monotonic()
     folder = Path(config.folder)
-    _device(config.device)  # a device that cannot be had leaves no folder behind
+    _select_device(config.device)  # before the folder is made: an unavailable device leaves nothing behind
     if resume is None and not force:
         check_new_run(folder)
     make_folder(folder)
-    with _processes() as (rank, world), lock_folder(folder) if rank == 0 else nullcontext():
-        device = _device(config.device)
+    with _process_group() as (rank, world), lock_folder(folder) if rank == 0 else nullcontext():
+        device = _select_device(config.device)
         torch.manual_seed(config.seed)
-        state = _begin(config, build_network(config) if network is None else network, resume, device)
+        state = _initial_state(config, build_network(config) if network is None else network, resume, device)
         loop = _Loop(config, state, device, rank, world, report if rank == 0 else None)
-        taken = build_sources(config, device) if sources is None else sources
+        if sources is None:
+            sources = build_sources(config, device)
         if rank == 0:
-            cut_log(folder / LOG, state.step)
-        data = Ahead(taken, config.batch, config.size, config.seed, state.step, rank, world, config.workers)
+            truncate_log(folder / LOG, state.step)
+        batches = Prefetcher(sources, config.batch, config.size, config.seed, state.step, rank, world, config.workers)
         try:
-            while state.step < config.steps and not _time_is_up(began, minutes, device):
-                loop.step(next(data))
+            while state.step < config.steps and not _is_time_up(started, minutes, device):
+                loop.step(next(batches))
                 if rank == 0 and state.step % config.save_every == 0:
                     save(state, config, folder / CHECKPOINT)
         finally:
-            data.close()
+            batches.close()
         if rank == 0:
             save(state, config, folder / CHECKPOINT)
     return folder / CHECKPOINT
 
 
 class _Loop:
-    """What stays the same from step to step, and the means since the last report."""
+    """Everything that stays the same from step to step, and the values logged since the last report."""
 
     def __init__(
         self,
@@ -112,115 +117,136 @@ class _Loop:
         self.lpips = build_lpips(config, device)
         self.bf16 = config.precision == "bf16" or (config.precision == "auto" and device.type == "cuda")
         self.failures = 0
-        self.noted: dict[str, list[Tensor]] = {}
-        self.since = time.monotonic()
+        self.values: dict[str, list[Tensor]] = {}
+        self.reported = time.monotonic()
 
-    def step(self, samples: Batch) -> None:
-        """One step: the state's network, average and count change."""
+    def step(self, batch: Batch) -> None:
+        """Train on one batch: updates the state's network, averaged weights and step."""
         config, state = self.config, self.state
-        generator = torch.Generator().manual_seed(_mixed_seed(config.seed, state.step, self.rank))
-        torch.manual_seed(_mixed_seed(config.seed, state.step, self.rank) ^ 1)
-        samples = augment_guidance(Batch(*(_moved(p, self.device) for p in samples)), generator, config.guidance)
+        seed = _derive_seed(config.seed, state.step, self.rank)
+        generator = torch.Generator().manual_seed(seed)
+        torch.manual_seed(seed ^ 1)
+        batch = Batch._make(_to_device(tensor, self.device) for tensor in batch)
+        batch = augment_guidance(batch, generator, config.guidance)
         rate = learning_rate(config, state.step)
         for group in state.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
 
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            t = samples.t if state.step >= config.loss.frames_from else None
-            output = state.network(samples.frame0, samples.frame1, *samples[4:8], t)
-            perceived = self._perceived(output, samples)
-        loss, parts = compute_losses(config.loss, output, samples, state.step, perceived)
+            output = run_network(state.network, batch, flow_only=state.step < config.loss.frames_from)
+            lpips = self._lpips_loss(output.frame, batch.truth)
+        loss, parts = compute_losses(config.loss, output, batch, lpips)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         average_gradients(self.parameters, self.world)
-        length = nn.utils.clip_grad_norm_(self.parameters, config.clip)
-        if self._usable(length):
+        norm = nn.utils.clip_grad_norm_(self.parameters, config.clip)
+        if self._is_usable(norm):
             state.optimizer.step()
             update_ema(state.average, state.network, min(config.ema, (1 + state.step) / (10 + state.step)))
         state.step += 1
-        self._note(rate, {"loss": loss.detach(), "gradient": length, **parts})
+        self._log(rate, {"loss": loss.detach(), "gradient": norm, **parts})
         if self.rank == 0 and state.step % config.sheet_every == 0:
-            self._draw_sheet(samples)
+            self._write_sheet(batch)
 
-    def _perceived(self, output: Any, samples: Batch) -> Tensor | None:
-        if self.lpips is None or self.state.step < self.config.loss.frames_from:
+    def _lpips_loss(self, prediction: Tensor | None, target: Tensor) -> Tensor | None:
+        """LPIPS of a random square of each sample."""
+        if self.lpips is None or prediction is None:
             return None
-        drawn, truth = output.frame.float().clamp(0, 1), samples.truth
-        side = min(self.config.loss.lpips_size or truth.shape[-1], truth.shape[-1])
-        y, x = (int(torch.randint(size - side + 1, ())) for size in truth.shape[-2:])
-        distance: Tensor = self.lpips(*(frame[..., y : y + side, x : x + side] for frame in (drawn, truth)))
+        side = min(self.config.loss.lpips_size or target.shape[-1], target.shape[-1])
+        y, x = (int(torch.randint(size - side + 1, ())) for size in target.shape[-2:])
+        frames = prediction.float().clamp(0, 1), target
+        distance: Tensor = self.lpips(*(frame[..., y : y + side, x : x + side] for frame in frames))
         return distance
 
-    def _usable(self, length: Tensor) -> bool:
-        """Whether the gradients are finite; a bad batch is skipped, many in a row end the run."""
-        if bool(torch.isfinite(length)):
+    def _is_usable(self, norm: Tensor) -> bool:
+        """Whether the gradient is finite; one bad batch is skipped, many in a row end the run."""
+        if bool(torch.isfinite(norm)):
             self.failures = 0
             return True
         self.failures += 1
-        if self.failures >= _PATIENCE:
+        if self.failures >= _MAX_FAILURES:
             raise AnimeInterpError(
-                f"gradients have not been finite for {_PATIENCE} steps up to step {self.state.step}; go on from the "
-                "last checkpoint with a lower learning_rate"
+                f"gradients have not been finite for {_MAX_FAILURES} steps up to step {self.state.step}; resume from "
+                "the last checkpoint with a lower learning_rate"
             )
         return False
 
-    def _note(self, rate: float, values: dict[str, Tensor]) -> None:
+    def _log(self, rate: float, values: dict[str, Tensor]) -> None:
+        """Collect the values of a step; every `log_every` steps write and report their means."""
         for name, value in values.items():
-            self.noted.setdefault(name, []).append(value.detach())
+            self.values.setdefault(name, []).append(value.detach())
         config, state = self.config, self.state
         if state.step % config.log_every and state.step != config.steps:
             return
-        means = {name: float(torch.stack(values).mean()) for name, values in self.noted.items()}
+        means = {name: float(torch.stack(values).mean()) for name, values in self.values.items()}
         now = time.monotonic()
-        state.seconds += now - self.since
-        speed = len(self.noted["loss"]) * config.batch * self.world / max(now - self.since, 1e-9)
+        state.seconds += now - self.reported
+        speed = len(self.values["loss"]) * config.batch * self.world / max(now - self.reported, 1e-9)
         loss, gradient = means.pop("loss"), means.pop("gradient")
         progress = TrainingProgress(state.step, config.steps, loss, means, rate, gradient, speed, state.seconds)
         if self.rank == 0:
             write_row(Path(config.folder) / LOG, progress)
         if self.report is not None:
             self.report(progress)
-        self.noted, self.since = {}, now
+        self.values, self.reported = {}, now
 
-    def _draw_sheet(self, samples: Batch) -> None:
-        few = Batch(*(plane[:_SHOWN] for plane in samples))
-        network = self.state.average
+    def _write_sheet(self, batch: Batch) -> None:
+        """Draw the first samples of a batch with the averaged weights."""
+        batch = Batch._make(tensor[:_SHEET_ROWS] for tensor in batch)
         with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            drawn = network(few.frame0, few.frame1, *few[4:8], few.t).frame
-        write_sheet(Path(self.config.folder) / f"sheet-{self.state.step:07d}.png", few, drawn)
+            frame = run_network(self.state.average, batch).frame
+        assert frame is not None
+        write_sheet(Path(self.config.folder) / f"sheet-{self.state.step:07d}.png", batch, frame)
+
+
+def run_network(network: nn.Module, batch: Batch, flow_only: bool = False) -> Output:
+    """Predict the flows and, unless `flow_only`, the frames of a batch."""
+    output: Output = network(
+        frame0=batch.frame0,
+        frame1=batch.frame1,
+        coarse01=batch.coarse01,
+        coarse10=batch.coarse10,
+        trust0=batch.confidence0,
+        trust1=batch.confidence1,
+        t=None if flow_only else batch.t,
+    )
+    return output
 
 
 def compute_losses(
-    weights: LossConfig, output: Any, samples: Batch, step: int, perceived: Tensor | None = None
+    weights: LossConfig, output: Output, batch: Batch, lpips: Tensor | None = None
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The weighted sum of all losses, and each by name, of what the network made of the samples.
+    """Compute the losses of a batch.
 
-    perceived: the LPIPS loss, which needs a network of its own.
+    Args:
+        weights: Weight of each loss.
+        output: Output of the network.
+        batch: Input and targets.
+        lpips: The LPIPS loss, scalar; it needs a network of its own.
+
+    Returns:
+        The weighted sum, and each unweighted loss by name. Losses of the frame are absent if no frame was predicted.
     """
-    flows, truth = output.flows, samples.truth
+    flows = output.flows
     parts: dict[str, Tensor] = {}
     if weights.flow:
-        forth, back = [*flows.steps01, flows.flow01], [*flows.steps10, flows.flow10]
-        known0, known1 = (
-            known * losses.evidence(frame) * losses.staying(flow)
-            for known, frame, flow in (
-                (samples.known0, samples.frame0, samples.flow01),
-                (samples.known1, samples.frame1, samples.flow10),
-            )
-        )
-        parts["flow"] = losses.sequence_loss(forth, samples.flow01, known0, weights.flow_decay)
-        parts["flow"] = parts["flow"] + losses.sequence_loss(back, samples.flow10, known1, weights.flow_decay)
-    for name in FRAME_LOSSES:
-        if step >= weights.frames_from and getattr(weights, name):
-            parts[name] = getattr(losses, name)(output.frame.float(), truth)
-    if perceived is not None:
-        parts["lpips"] = perceived
+        weight0 = batch.known0 * losses.edge_weight(batch.frame0) * losses.inside_weight(batch.flow01)
+        weight1 = batch.known1 * losses.edge_weight(batch.frame1) * losses.inside_weight(batch.flow10)
+        steps01, steps10 = [*flows.steps01, flows.flow01], [*flows.steps10, flows.flow10]
+        parts["flow"] = losses.sequence_loss(steps01, batch.flow01, weight0, weights.flow_decay)
+        parts["flow"] = parts["flow"] + losses.sequence_loss(steps10, batch.flow10, weight1, weights.flow_decay)
+    if output.frame is not None:
+        for name in FRAME_LOSSES:
+            if getattr(weights, name):
+                parts[name] = getattr(losses, name)(output.frame.float(), batch.truth)
+    if lpips is not None:
+        parts["lpips"] = lpips
     total = sum(getattr(weights, name) * value for name, value in parts.items())
     return torch.as_tensor(total), parts
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
-    """Linear warm-up, then half a cosine down to `last` of the highest rate."""
+    """Return the learning rate of a step: linear warm-up, then half a cosine down to `last` of the highest rate."""
     if step < config.warm_up:
         return config.learning_rate * (step + 1) / config.warm_up
     done = (step - config.warm_up) / max(config.steps - config.warm_up, 1)
@@ -228,16 +254,16 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
 
 
 def update_ema(average: nn.Module, network: nn.Module, decay: float) -> None:
-    """Move the averaged weights a little towards the network's (exponential moving average)."""
+    """Update the averaged weights (exponential moving average) in place."""
     with torch.no_grad():
         torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
 
 
 def average_gradients(parameters: Sequence[nn.Parameter], world: int) -> None:
-    """Make every process's gradients the mean of all.
+    """Replace the gradients by their means over all `world` processes, in place.
 
-    As DistributedDataParallel does, but the network stays itself. What a step did not use, which is the same in every
-    process, has no gradient and stays without: a gradient of 0 would let the optimizer's momentum move it on.
+    As DistributedDataParallel does, without wrapping the network. Parameters that a step did not use, the same in every
+    process, keep no gradient: with a gradient of 0 the optimizer's momentum would still change them.
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if world == 1 or not gradients:
@@ -245,12 +271,16 @@ def average_gradients(parameters: Sequence[nn.Parameter], world: int) -> None:
     flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
     dist.all_reduce(flat)
     flat /= world
-    for gradient, part in zip(gradients, flat.split_with_sizes([g.numel() for g in gradients]), strict=True):
-        gradient.copy_(part.view_as(gradient))
+    for gradient, mean in zip(gradients, flat.split_with_sizes([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
 
 
-def optimizer_of(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    """AdamW over the parameters to train; biases and scales do not decay. Raises UsageError for unknown prefixes."""
+def make_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    """Make AdamW over the parameters to train; the others are frozen. Biases and scales have no weight decay.
+
+    Raises:
+        UsageError: No parameter has a prefix of `train_only` or `learning_rates`.
+    """
     named = list(network.named_parameters())
     for prefix in (*config.train_only, *config.learning_rates):
         if not any(name.startswith(prefix) for name, _ in named):
@@ -271,52 +301,55 @@ def optimizer_of(network: nn.Module, config: TrainingConfig) -> torch.optim.Opti
     )
 
 
-def _begin(config: TrainingConfig, network: nn.Module, resume: Path | None, device: torch.device) -> State:
+def _initial_state(config: TrainingConfig, network: nn.Module, resume: Path | None, device: torch.device) -> State:
+    """Make the state of a new run, or restore that of a checkpoint."""
     network = network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     if config.init_from and resume is None:
         load_weights(network, config.init_from, config.preset)
-    optimizer = optimizer_of(network, config)
+    optimizer = make_optimizer(network, config)
     state = State(network, copy.deepcopy(network).eval().requires_grad_(False), optimizer)
     if resume is not None:
         restore(state, resume)
     return state
 
 
-def _mixed_seed(*numbers: int) -> int:
+def _derive_seed(*numbers: int) -> int:
+    """Hash numbers into a seed of 63 bits."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def _moved(plane: Tensor, device: torch.device) -> Tensor:
-    plane = plane.to(device, non_blocking=True)
-    return plane.contiguous(memory_format=torch.channels_last) if plane.ndim == 4 else plane
+def _to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    tensor = tensor.to(device, non_blocking=True)
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
 
-def _device(name: str) -> torch.device:
+def _select_device(name: str) -> torch.device:
+    """Choose this process's device, and make it the current one if it is a GPU."""
     if name == "auto" and not torch.cuda.is_available():
-        name = "cpu"  # training on Apple's GPU is not tried out
+        name = "cpu"  # training on Apple's GPU is untested
     device = torch.device(choose_device(name))
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", device.index or 0)))
         torch.cuda.set_device(device)
-        torch.backends.cudnn.benchmark = True  # samples have one size
+        torch.backends.cudnn.benchmark = True  # all samples have the same size
     return device
 
 
-def _time_is_up(began: float, minutes: float | None, device: torch.device) -> bool:
+def _is_time_up(started: float, minutes: float | None, device: torch.device) -> bool:
     if minutes is None:
         return False
-    up = time.monotonic() - began > 60 * minutes
+    is_up = time.monotonic() - started > 60 * minutes
     if not dist.is_initialized():
-        return up
-    # Clocks differ: all stop at the same step, or one would wait for ever.
-    any_up = torch.tensor(float(up), device=device)
+        return is_up
+    # Clocks differ between processes: unless all stop at the same step, the others would wait forever.
+    any_up = torch.tensor(float(is_up), device=device)
     dist.all_reduce(any_up, dist.ReduceOp.MAX)
     return bool(any_up)
 
 
 @contextmanager
-def _processes() -> Iterator[tuple[int, int]]:
-    """This process's rank and how many there are, as torchrun says."""
+def _process_group() -> Iterator[tuple[int, int]]:
+    """Join the processes that torchrun started; yield this process's rank and their number."""
     world = int(os.environ.get("WORLD_SIZE", 1))
     if world == 1:
         yield 0, 1

