@@ -8,7 +8,7 @@ import json
 import pytest
 import torch
 
-from animeinterp.data.synthetic.assets import load_art
+from animeinterp.data.synthetic.assets import load_assets
 from animeinterp.data.vector import open_animation
 from animeinterp.errors import FileError
 
@@ -17,14 +17,14 @@ from animeinterp.errors import FileError
 def test_assets_that_lie_elsewhere_are_refused(tmp_path, name):
     (tmp_path / "manifest.json").write_text(json.dumps([{"file": name}]))
     with pytest.raises(FileError, match="expected plain names"):
-        load_art(tmp_path, 64, 1, 0, torch.device("cpu"))
+        load_assets(tmp_path, 64, 1, 0, torch.device("cpu"))
 
 
 @pytest.mark.parametrize("text", ["[5]", "5", "[" * 100_000, '[{"files": 1}]', "null"])
 def test_a_manifest_that_is_none_is_one_line(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(FileError, match="list of records"):
-        load_art(tmp_path, 64, 1, 0, torch.device("cpu"))
+        load_assets(tmp_path, 64, 1, 0, torch.device("cpu"))
 
 
 @pytest.mark.parametrize("data", [bytes(40 << 20), b"[" * 100_000, b"NaN", b"\xff", b""])

@@ -1,1 +1,1 @@
-"""Synthetic cartoon scenes with exact truth; begin at `source`."""
+"""Synthetic cartoon scenes with exact ground truth; start at `dataset`."""

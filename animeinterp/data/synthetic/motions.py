@@ -1,7 +1,8 @@
-"""How things move in a synthetic scene: timing, paths, cameras, joints, waves.
+"""Motion in synthetic scenes: timing, paths, cameras, joints, waves.
 
-Times are the axis of length 3 in front: 0, t, 1. Positions are frame px, x first, the first pixel's center at (0, 0).
-An affine map is (..., 2, 3): [linear | shift]. All draws are (N, ...), one row per scene.
+Arrays that change over time have a first axis of length 3 for the times 0, t and 1. Positions are in px of the frame, x
+first, with the center of the first pixel at (0, 0). An affine map is (..., 2, 3): [linear | shift]. Random values are
+(N, ...), one row per scene.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ import numpy as np
 from animeinterp.data.synthetic.rng import Floats, SceneRng
 
 WAVES = 2
-STEEPEST = 0.4  # of a wave field in all; below 1 the field can be inverted by fixed-point steps
+MAX_STEEPNESS = 0.4  # of all waves together; below 1 fixed-point iteration inverts the deformation
 
 
 class Waves(NamedTuple):
     """A free-form deformation of a texture: q ↦ q + Σ amplitude · sin(frequency · q + phase), WAVES terms.
 
-    amplitude: (3, ..., WAVES, 2), texture units. frequency: (..., WAVES, 2), rad per unit. phase: (..., WAVES).
+    Attributes:
+        amplitude: (3, ..., WAVES, 2), texture units.
+        frequency: (..., WAVES, 2), rad per texture unit.
+        phase: (..., WAVES), rad.
     """
 
     amplitude: Floats
@@ -28,99 +32,130 @@ class Waves(NamedTuple):
 
 
 def affine(linear: Floats, shift: Floats) -> Floats:
-    """The map p ↦ linear p + shift."""
+    """Make the map p ↦ linear p + shift."""
     return np.concatenate([linear, shift[..., None]], -1)
 
 
-def turn(angle: Floats, scale_x: Floats, scale_y: Floats) -> Floats:
-    """The matrix (..., 2, 2) that scales by x and y, then turns by the angle, rad."""
+def scale_and_rotate(angle: Floats, scale_x: Floats, scale_y: Floats) -> Floats:
+    """Make the matrix (..., 2, 2) that scales by x and y, then rotates by the angle, rad."""
     c, s = np.cos(angle), np.sin(angle)
     return np.stack([np.stack([c * scale_x, -s * scale_y], -1), np.stack([s * scale_x, c * scale_y], -1)], -2)
 
 
-def after(outer: Floats, inner: Floats) -> Floats:
-    """The map that does `inner`, then `outer`."""
+def compose(outer: Floats, inner: Floats) -> Floats:
+    """Make the affine map that applies `inner`, then `outer`."""
     linear = outer[..., :2] @ inner[..., :2]
     return affine(linear, (outer[..., :2] @ inner[..., 2:])[..., 0] + outer[..., 2])
 
 
-def inverse(maps: Floats) -> Floats:
-    """The affine maps that undo these."""
+def invert(maps: Floats) -> Floats:
+    """Make the inverses of affine maps."""
     linear = np.asarray(np.linalg.inv(maps[..., :2]), np.float64)
     return affine(linear, -(linear @ maps[..., 2:])[..., 0])
 
 
-def draw_times(dice: SceneRng) -> Floats:
-    """The three times, (3, N): 0; ½ or evenly from [0.1, 0.9]; 1."""
-    middle = np.where(dice.chance(0.5), 0.5, dice.uniform(0.1, 0.9))
-    return np.stack([np.zeros(dice.count), middle, np.ones(dice.count)])
+def sample_times(rng: SceneRng) -> Floats:
+    """Draw the three times, (3, N): 0; 0.5 or uniform in [0.1, 0.9]; 1."""
+    middle = np.where(rng.chance(0.5), 0.5, rng.uniform(0.1, 0.9))
+    return np.stack([np.zeros(rng.count), middle, np.ones(rng.count)])
 
 
-def draw_timing(dice: SceneRng, times: Floats, *shape: int) -> Floats:
-    """How far along its path everything is at the times (3, N): (3, N, *shape), 0 first, 1 last.
+def sample_timing(rng: SceneRng, times: Floats, *shape: int) -> Floats:
+    """Draw the progress of motions along their paths.
 
-    Mostly as far as the time; else eased at both ends; else accelerated or slowed, so that the middle of the path is
-    not the middle of the time.
+    Mostly linear in time; else eased at both ends; else accelerated or slowed down, so that the middle of the path is
+    not reached at the middle of the time.
+
+    Args:
+        rng: Random numbers.
+        times: The three times, (3, N).
+        *shape: Motions per scene.
+
+    Returns:
+        (3, N, *shape): 0 at time 0, 1 at time 1.
     """
     tau = times.reshape(*times.shape, *[1] * len(shape))
-    kind = dice.pick((0.65, 0.15, 0.2), *shape)
-    both = tau + dice.uniform(0.3, 1, *shape) * (tau * tau * (3 - 2 * tau) - tau)
-    one = tau ** dice.log_uniform(0.62, 1.6, *shape)
-    return np.where(kind == 0, tau, np.where(kind == 1, both, one))
+    kind = rng.choice((0.65, 0.15, 0.2), *shape)
+    eased = tau + rng.uniform(0.3, 1, *shape) * (tau * tau * (3 - 2 * tau) - tau)
+    accelerated = tau ** rng.log_uniform(0.62, 1.6, *shape)
+    return np.where(kind == 0, tau, np.where(kind == 1, eased, accelerated))
 
 
-def draw_path(dice: SceneRng, along: Floats, farthest: float, still: float, shape: tuple[int, ...]) -> Floats:
-    """Shifts of (3, N, *shape, 2) px about the middle of a straight or curved path.
+def sample_path(rng: SceneRng, progress: Floats, max_length: float, still: float, shape: tuple[int, ...]) -> Floats:
+    """Draw straight or curved paths and follow them.
 
-    along: (3, N, *shape). farthest: the longest path, px; most are much shorter. still: how often nothing moves.
+    Args:
+        rng: Random numbers.
+        progress: (3, N, *shape), as `sample_timing` returns it.
+        max_length: Longest path, px; most are much shorter.
+        still: Probability of no motion.
+        shape: Paths per scene.
+
+    Returns:
+        Shifts from the middle of the path, (3, N, *shape, 2) px.
     """
-    length = farthest * dice.uniform(0, 1, *shape) ** 3 * ~dice.chance(still, *shape)
-    angle = dice.uniform(0, 2 * np.pi, *shape)
-    bend = length * dice.uniform(-0.35, 0.35, *shape) * dice.chance(0.3, *shape)
-    ahead, aside = length * (along - 0.5), bend * 4 * along * (1 - along)
+    length = max_length * rng.uniform(0, 1, *shape) ** 3 * ~rng.chance(still, *shape)
+    angle = rng.uniform(0, 2 * np.pi, *shape)
+    bend = length * rng.uniform(-0.35, 0.35, *shape) * rng.chance(0.3, *shape)
+    along, aside = length * (progress - 0.5), bend * 4 * progress * (1 - progress)
     c, s = np.cos(angle), np.sin(angle)
-    return np.stack([c * ahead - s * aside, s * ahead + c * aside], -1)
+    return np.stack([c * along - s * aside, s * along + c * aside], -1)
 
 
-def draw_camera(dice: SceneRng, times: Floats, size: tuple[int, int]) -> tuple[Floats, Floats]:
-    """Zoom and turn about the frame's center, as maps (3, N, 2, 3), and the pan apart, (3, N, 2) px."""
-    along = draw_timing(dice, times)
-    unit = max(size)
-    pan = draw_path(dice, along, 0.15 * unit, 0.5, ())
-    zoom = np.exp(dice.tail(0.22, 1.5) * dice.chance(0.25) * (along - 0.5))
-    angle = dice.tail(0.15, 2) * dice.chance(0.12) * (along - 0.5)
-    linear = turn(angle, zoom, zoom)
+def sample_camera(rng: SceneRng, times: Floats, size: tuple[int, int]) -> tuple[Floats, Floats]:
+    """Draw camera motions for frames of size (height, width).
+
+    Returns:
+        Zoom and rotation about the frame's center, maps (3, N, 2, 3), and the pan, (3, N, 2) px.
+    """
+    progress = sample_timing(rng, times)
+    pan = sample_path(rng, progress, 0.15 * max(size), 0.5, ())
+    zoom = np.exp(rng.peaked(0.22, 1.5) * rng.chance(0.25) * (progress - 0.5))
+    angle = rng.peaked(0.15, 2) * rng.chance(0.12) * (progress - 0.5)
+    linear = scale_and_rotate(angle, zoom, zoom)
     center = np.array([(size[1] - 1) / 2, (size[0] - 1) / 2])
     return affine(linear, center - linear @ center), pan
 
 
-def draw_waves(dice: SceneRng, along: Floats, probability: float, *shape: int) -> Waves:
-    """Free-form deformations that grow, shrink or swing; along: (3, N, *shape)."""
-    angle = dice.uniform(0, 2 * np.pi, *shape, WAVES)
-    length = dice.uniform(1.2, 4.5, *shape, WAVES)
-    frequency = length[..., None] * np.stack([np.cos(angle), np.sin(angle)], -1)
-    # across rather than along the wave: that bends instead of squeezing
-    across = angle + np.pi / 2 + dice.uniform(-0.7, 0.7, *shape, WAVES)
-    steepness = STEEPEST / WAVES * dice.uniform(0.2, 1, *shape, WAVES) * dice.chance(probability, *shape)[..., None]
-    largest = (steepness / length)[..., None] * np.stack([np.cos(across), np.sin(across)], -1)
-    first, last = dice.uniform(-1, 1, *shape, WAVES), dice.uniform(-1, 1, *shape, WAVES)
-    swing = first + (last - first) * along[..., None]
-    return Waves(swing[..., None] * largest, frequency, dice.uniform(0, 2 * np.pi, *shape, WAVES))
+def sample_waves(rng: SceneRng, progress: Floats, probability: float, *shape: int) -> Waves:
+    """Draw deformations that grow, shrink or swing.
 
-
-def draw_presence(dice: SceneRng, times: Floats, probability: float, *shape: int) -> Floats:
-    """Opacity (3, N, *shape): 1, or for things that come or go, at once at t = ½ or gradually."""
-    tau = times.reshape(*times.shape, *[1] * len(shape))
-    coming, gradual = dice.chance(0.5, *shape), dice.chance(0.4, *shape)
-    here = np.where(coming, tau, 1 - tau)
-    changing = dice.chance(probability, *shape)
-    return np.where(changing, np.where(gradual, here, here > 0.5), 1.0)
-
-
-def joint(attach: Floats, pivot: Floats, angle: Floats, scale_x: Floats, scale_y: Floats) -> Floats:
-    """A part's place in its parent's texture: its pivot lies on the parent's `attach`, turned and scaled there.
-
-    attach, pivot: (..., 2), texture units. Returns maps (..., 2, 3) from the part's texture to the parent's.
+    Args:
+        rng: Random numbers.
+        progress: (3, N, *shape), as `sample_timing` returns it.
+        probability: Probability of a deformation; without it the amplitude is 0.
+        *shape: Deformations per scene.
     """
-    linear = turn(angle, scale_x, scale_y)
+    angle = rng.uniform(0, 2 * np.pi, *shape, WAVES)
+    length = rng.uniform(1.2, 4.5, *shape, WAVES)
+    frequency = length[..., None] * np.stack([np.cos(angle), np.sin(angle)], -1)
+    # Across rather than along the wave: that bends instead of squeezing.
+    across = angle + np.pi / 2 + rng.uniform(-0.7, 0.7, *shape, WAVES)
+    steepness = MAX_STEEPNESS / WAVES * rng.uniform(0.2, 1, *shape, WAVES) * rng.chance(probability, *shape)[..., None]
+    limit = (steepness / length)[..., None] * np.stack([np.cos(across), np.sin(across)], -1)
+    first, last = rng.uniform(-1, 1, *shape, WAVES), rng.uniform(-1, 1, *shape, WAVES)
+    factor = first + (last - first) * progress[..., None]
+    return Waves(factor[..., None] * limit, frequency, rng.uniform(0, 2 * np.pi, *shape, WAVES))
+
+
+def sample_opacity(rng: SceneRng, times: Floats, probability: float, *shape: int) -> Floats:
+    """Draw opacities (3, N, *shape): 1, or with the probability appearing or vanishing, at t = 0.5 or gradually."""
+    tau = times.reshape(*times.shape, *[1] * len(shape))
+    appearing, gradual = rng.chance(0.5, *shape), rng.chance(0.4, *shape)
+    opacity = np.where(appearing, tau, 1 - tau)
+    changing = rng.chance(probability, *shape)
+    return np.where(changing, np.where(gradual, opacity, opacity > 0.5), 1.0)
+
+
+def attach_part(attach: Floats, pivot: Floats, angle: Floats, scale_x: Floats, scale_y: Floats) -> Floats:
+    """Make the maps (..., 2, 3) from the textures of parts to those of their parents.
+
+    Args:
+        attach: (..., 2), the joint in the parent's texture.
+        pivot: (..., 2), the joint in the part's texture.
+        angle: Rotation about the joint, rad.
+        scale_x: Scale of the part, along x.
+        scale_y: Scale of the part, along y.
+    """
+    linear = scale_and_rotate(angle, scale_x, scale_y)
     return affine(linear, attach - (linear @ pivot[..., None])[..., 0])

@@ -1,7 +1,7 @@
-"""Art that is drawn here: flat shapes as signed distances, and plain cartoon backgrounds.
+"""Generated art: flat shapes as signed distances, and simple cartoon backgrounds.
 
-A shape's picture covers [-1, 1] x [-1, 1], x to the right, y down; distances are in these units, negative inside. Fill,
-outline and shadow are thresholds of the distance, so that they stay sharp at any size.
+A shape covers [-1, 1] x [-1, 1], x to the right, y down. Distances are in these units, negative inside. Fill, outline
+and shadow are thresholds of the distance, so that they stay sharp at any size.
 """
 
 from __future__ import annotations
@@ -15,57 +15,64 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-BODIES, LIMBS, STROKES = 120, 24, 32  # how many of each; their places in the bank follow each other in this order
+from animeinterp.frame import RGBImage
+
+BODIES, LIMBS, STROKES = 120, 24, 32  # number of each kind; `generate_shapes` returns them in this order
+BODY_KINDS = 5  # body i is of kind i % BODY_KINDS
 SHAPE_SIDE = 128
-_RASTER = 512  # px the outline is rasterised at; its error is at most half of one
-_SHIFT = 4  # fractional bits of OpenCV's coordinates
+_RASTER = 512  # px; outlines are rasterized at this size, with an error of at most half a pixel
+_FRACTION_BITS = 4  # of OpenCV's coordinates
 
 Points = NDArray[np.float64]  # (V, 2), x first, in [-1, 1]
 
 
-class Strip(NamedTuple):
-    """A line of some width, to be drawn as a shape."""
+class Stroke(NamedTuple):
+    """A line of some width.
+
+    Attributes:
+        points: Vertices of the line.
+        width: Width of the line.
+    """
 
     points: Points
     width: float
 
 
 @lru_cache(maxsize=1)  # takes a second
-def shape_bank(seed: int) -> NDArray[np.float32]:
-    """Signed distances of BODIES + LIMBS + STROKES shapes, float32 (B, SHAPE_SIDE, SHAPE_SIDE)."""
+def generate_shapes(seed: int) -> NDArray[np.float32]:
+    """Generate signed distances of BODIES + LIMBS + STROKES shapes, float32 (K, SHAPE_SIDE, SHAPE_SIDE)."""
     rng = np.random.default_rng((seed, 1))
-    outlines: list[Points | Strip] = []
-    outlines += [_body(rng, place) for place in range(BODIES)]
-    outlines += [_limb(rng) for _ in range(LIMBS)]
-    outlines += [_stroke(rng, place) for place in range(STROKES)]
-    return np.stack([_distance(outline) for outline in outlines])
+    outlines: list[Points | Stroke] = []
+    outlines += [_generate_body(rng, index % BODY_KINDS) for index in range(BODIES)]
+    outlines += [_generate_limb(rng) for _ in range(LIMBS)]
+    outlines += [_generate_stroke(rng, index % 3) for index in range(STROKES)]
+    return np.stack([_signed_distance(outline) for outline in outlines])
 
 
-def drawn_background(rng: np.random.Generator, side: int) -> NDArray[np.uint8]:
-    """A flat, graded, hilly, indoor or camouflage-like background, uint8 (side, side, 3) RGB."""
+def generate_background(rng: np.random.Generator, side: int) -> RGBImage:
+    """Generate a flat, graded, hilly, indoor or camouflage-like background, uint8 (side, side, 3) RGB."""
     kind = rng.choice(5, p=(0.15, 0.25, 0.3, 0.15, 0.15))
-    top, bottom = (np.array(cartoon_color(rng)) * 255 for _ in range(2))
+    top, bottom = (np.array(_cartoon_color(rng)) * 255 for _ in range(2))
     fade = np.linspace(0, 1, side)[:, None, None]
-    picture = np.broadcast_to(top if kind == 0 else top + (bottom - top) * fade, (side, side, 3))
-    picture = np.clip(np.rint(picture), 0, 255).astype(np.uint8).copy()
+    image = np.broadcast_to(top if kind == 0 else top + (bottom - top) * fade, (side, side, 3))
+    image = np.clip(np.rint(image), 0, 255).astype(np.uint8).copy()
     if kind == 2:
-        _draw_hills(rng, picture)
+        _draw_hills(rng, image)
     elif kind == 3:
-        _draw_room(rng, picture)
+        _draw_room(rng, image)
     elif kind == 4:
-        picture = _camouflage(rng, side)
-    return picture
+        image = _generate_camouflage(rng, side)
+    return image
 
 
-def cartoon_color(rng: np.random.Generator) -> tuple[float, float, float]:
-    """A color as cartoons have them, RGB in [0, 1]: any hue, from pastel to full."""
+def _cartoon_color(rng: np.random.Generator) -> tuple[float, float, float]:
+    """Draw a color, RGB in [0, 1]: any hue, from pastel to full."""
     return colorsys.hsv_to_rgb(rng.random(), rng.uniform(0.05, 0.9), rng.uniform(0.35, 1) ** 0.7)
 
 
-def _body(rng: np.random.Generator, place: int) -> Points:
-    """A closed outline about 0.8 in radius: in turn a blob, an ellipse, a rounded or a pointed polygon, a star."""
+def _generate_body(rng: np.random.Generator, kind: int) -> Points:
+    """Generate a closed outline: 0 blob, 1 ellipse or rounded box, 2 rounded polygon, 3 polygon, 4 star."""
     angle = np.linspace(0, 2 * math.pi, 180, endpoint=False)
-    kind = place % 5
     if kind == 0:
         radius = np.ones_like(angle)
         for wave in range(2, 7):
@@ -84,72 +91,72 @@ def _body(rng: np.random.Generator, place: int) -> Points:
         corners = (np.arange(count) + rng.uniform(-0.3, 0.3, count)) * (2 * math.pi / count)
         points = _polar(rng.uniform(0.55, 1, count), corners)
         if kind == 2:
-            points = _rounded(points)
+            points = _round_corners(points)
     points = points - (points.min(0) + points.max(0)) / 2
     points[:, 1] *= rng.uniform(0.5, 1)
     fitted: Points = 0.85 * points / np.abs(points).max()
     return fitted
 
 
-def _limb(rng: np.random.Generator) -> Points:
-    """A tapered capsule along y from its joint at (0, -0.8) to its other end at (0, 0.8)."""
+def _generate_limb(rng: np.random.Generator) -> Points:
+    """Generate a tapered capsule along y from its joint at (0, -0.8) to its other end at (0, 0.8)."""
     start, end = rng.uniform(0.1, 0.24, 2)
     y = np.linspace(-0.8, 0.8, 40)
     along = (y + 0.8) / 1.6
-    half = start + (end - start) * along + rng.uniform(-0.03, 0.08) * np.sin(math.pi * along)
-    turn = np.linspace(0, math.pi, 20)
-    right = np.stack([half, y * (0.92 - max(start, end) * 0.4)], 1)
-    low = right[-1] * (0, 1) + end * np.stack([np.cos(turn), np.sin(turn)], 1)
-    high = right[0] * (0, 1) - start * np.stack([np.cos(turn), np.sin(turn)], 1)
+    half_width = start + (end - start) * along + rng.uniform(-0.03, 0.08) * np.sin(math.pi * along)
+    angle = np.linspace(0, math.pi, 20)
+    right = np.stack([half_width, y * (0.92 - max(start, end) * 0.4)], 1)
+    low = right[-1] * (0, 1) + end * np.stack([np.cos(angle), np.sin(angle)], 1)
+    high = right[0] * (0, 1) - start * np.stack([np.cos(angle), np.sin(angle)], 1)
     return np.concatenate([right, low, right[::-1] * (-1, 1), high])
 
 
-def _stroke(rng: np.random.Generator, place: int) -> Strip:
-    """An arc, a ring or a wavy line."""
+def _generate_stroke(rng: np.random.Generator, kind: int) -> Stroke:
+    """Generate a line: 0 arc, 1 ring, 2 wave."""
     along = np.linspace(0, 1, 60)
     width = rng.uniform(0.04, 0.2)
-    if place % 3 == 0:
+    if kind == 0:
         points = _polar(np.full(60, 0.75), 2 * math.pi * along * rng.uniform(0.2, 0.9) + rng.uniform(0, 2 * math.pi))
-    elif place % 3 == 1:
+    elif kind == 1:
         points = _polar(np.full(60, rng.uniform(0.4, 0.78)), 2 * math.pi * along)
     else:
-        sway = rng.uniform(0.1, 0.5) * np.sin(rng.uniform(2, 9) * along + rng.uniform(0, 6))
-        points = np.stack([1.5 * along - 0.75, sway], 1)
-    return Strip(points, width)
+        y = rng.uniform(0.1, 0.5) * np.sin(rng.uniform(2, 9) * along + rng.uniform(0, 6))
+        points = np.stack([1.5 * along - 0.75, y], 1)
+    return Stroke(points, width)
 
 
 def _polar(radius: Points, angle: Points) -> Points:
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1)
 
 
-def _rounded(points: Points) -> Points:
-    """Chaikin's corner cutting, three times."""
+def _round_corners(points: Points) -> Points:
+    """Apply Chaikin's corner cutting three times."""
     for _ in range(3):
-        after = np.roll(points, -1, axis=0)
-        points = np.stack([0.75 * points + 0.25 * after, 0.25 * points + 0.75 * after], 1).reshape(-1, 2)
+        following = np.roll(points, -1, axis=0)
+        points = np.stack([0.75 * points + 0.25 * following, 0.25 * points + 0.75 * following], 1).reshape(-1, 2)
     return points
 
 
-def _distance(outline: Points | Strip) -> NDArray[np.float32]:
-    inside = np.zeros((_RASTER, _RASTER), np.uint8)
-    if isinstance(outline, Strip):
+def _signed_distance(outline: Points | Stroke) -> NDArray[np.float32]:
+    mask = np.zeros((_RASTER, _RASTER), np.uint8)
+    if isinstance(outline, Stroke):
         thickness = max(1, round(outline.width * _RASTER / 2))
-        cv2.polylines(inside, [_fixed_point(outline.points)], False, 255, thickness, cv2.LINE_8, _SHIFT)
+        cv2.polylines(mask, [_fixed_point(outline.points)], False, 255, thickness, cv2.LINE_8, _FRACTION_BITS)
     else:
-        cv2.fillPoly(inside, [_fixed_point(outline)], 255, cv2.LINE_8, _SHIFT)
-    # half a pixel: the distance transform measures to the center of the nearest pixel of the other side
-    out = np.maximum(cv2.distanceTransform(255 - inside, cv2.DIST_L2, 5) - 0.5, 0)
-    within = np.maximum(cv2.distanceTransform(inside, cv2.DIST_L2, 5) - 0.5, 0)
-    small = cv2.resize(out - within, (SHAPE_SIDE, SHAPE_SIDE), interpolation=cv2.INTER_AREA)
+        cv2.fillPoly(mask, [_fixed_point(outline)], 255, cv2.LINE_8, _FRACTION_BITS)
+    # Half a pixel: the distance transform measures to the center of the nearest pixel of the other side.
+    outside = np.maximum(cv2.distanceTransform(255 - mask, cv2.DIST_L2, 5) - 0.5, 0)
+    inside = np.maximum(cv2.distanceTransform(mask, cv2.DIST_L2, 5) - 0.5, 0)
+    small = cv2.resize(outside - inside, (SHAPE_SIDE, SHAPE_SIDE), interpolation=cv2.INTER_AREA)
     return np.asarray(small * (2 / _RASTER), np.float32)
 
 
 def _fixed_point(points: Points) -> NDArray[np.int32]:
-    return np.rint(((points + 1) * (_RASTER / 2) - 0.5) * (1 << _SHIFT)).astype(np.int32)
+    return np.rint(((points + 1) * (_RASTER / 2) - 0.5) * (1 << _FRACTION_BITS)).astype(np.int32)
 
 
-def _draw_hills(rng: np.random.Generator, picture: NDArray[np.uint8]) -> None:
-    side = len(picture)
+def _draw_hills(rng: np.random.Generator, image: RGBImage) -> None:
+    side = len(image)
     x = np.arange(side + 1)
     outlined = rng.random() < 0.4
     for height in np.sort(rng.uniform(0.3, 0.95, int(rng.integers(2, 5)))):
@@ -157,30 +164,29 @@ def _draw_hills(rng: np.random.Generator, picture: NDArray[np.uint8]) -> None:
         for wave in (1, 2, 3, 7):
             y += side * 0.06 / wave * rng.normal() * np.sin(2 * math.pi * wave * x / side + rng.uniform(0, 6))
         hill = np.concatenate([np.stack([x, y], 1), [[side, side], [0, side]]]).astype(np.int32)
-        cv2.fillPoly(picture, [hill], [255 * c for c in cartoon_color(rng)], cv2.LINE_AA)
+        cv2.fillPoly(image, [hill], [255 * c for c in _cartoon_color(rng)], cv2.LINE_AA)
         if outlined:
-            cv2.polylines(picture, [hill[:-2]], False, (20, 20, 30), 2, cv2.LINE_AA)
+            cv2.polylines(image, [hill[:-2]], False, (20, 20, 30), 2, cv2.LINE_AA)
 
 
-def _draw_room(rng: np.random.Generator, picture: NDArray[np.uint8]) -> None:
-    side = len(picture)
+def _draw_room(rng: np.random.Generator, image: RGBImage) -> None:
+    side = len(image)
     floor = int(side * rng.uniform(0.55, 0.8))
-    cv2.rectangle(picture, (0, floor), (side, side), [255 * c for c in cartoon_color(rng)], -1)
-    cv2.line(picture, (0, floor), (side, floor), (30, 25, 30), int(rng.integers(1, 5)))
+    cv2.rectangle(image, (0, floor), (side, side), [255 * c for c in _cartoon_color(rng)], -1)
+    cv2.line(image, (0, floor), (side, floor), (30, 25, 30), int(rng.integers(1, 5)))
     for _ in range(int(rng.integers(1, 6))):
         x, y = rng.integers(0, side, 2)
         corner = (int(x + side * rng.uniform(0.08, 0.35)), int(y + side * rng.uniform(0.08, 0.35)))
-        cv2.rectangle(picture, (int(x), int(y)), corner, [255 * c for c in cartoon_color(rng)], -1)
-        cv2.rectangle(picture, (int(x), int(y)), corner, (30, 25, 30), int(rng.integers(1, 4)), cv2.LINE_AA)
+        cv2.rectangle(image, (int(x), int(y)), corner, [255 * c for c in _cartoon_color(rng)], -1)
+        cv2.rectangle(image, (int(x), int(y)), corner, (30, 25, 30), int(rng.integers(1, 4)), cv2.LINE_AA)
 
 
-def _camouflage(rng: np.random.Generator, side: int) -> NDArray[np.uint8]:
-    """Flat patches: smooth noise cut into a few colors."""
+def _generate_camouflage(rng: np.random.Generator, side: int) -> RGBImage:
+    """Generate flat patches: smooth noise quantized to a few colors."""
     cells = int(rng.integers(4, 9))
-    noise = cv2.resize(
-        rng.random((cells, cells)).astype(np.float32), (2 * side, 2 * side), interpolation=cv2.INTER_CUBIC
-    )
+    noise = rng.random((cells, cells)).astype(np.float32)
+    noise = cv2.resize(noise, (2 * side, 2 * side), interpolation=cv2.INTER_CUBIC)
     count = int(rng.integers(2, 6))
-    colors = np.array([cartoon_color(rng) for _ in range(count)]) * 255
+    colors = np.array([_cartoon_color(rng) for _ in range(count)]) * 255
     patches = colors[np.clip(noise * count, 0, count - 1).astype(int)].astype(np.uint8)
     return np.asarray(cv2.resize(patches, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
