@@ -21,10 +21,10 @@ from pydantic import (
     Field,
     Strict,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 from pydantic_core import ErrorDetails
-from pydantic_core.core_schema import ValidationInfo
 
 from animeinterp.config import PRESETS, SplatMode
 from animeinterp.errors import UsageError

@@ -115,40 +115,34 @@ class SceneSource:
         self._assets = load_assets(assets_folder, side, max_sprites, seed, self.device)
         self._grain = grain_tile(seed).to(self.device)
 
-    def scenes(self, batch: int, seed: int, start: int = 0) -> Scenes:
-        """Render `batch` scenes of a seed, from number `start` on.
+    @torch.no_grad()
+    def scenes(self, batch: int, seed: int, start: int = 0, size: tuple[int, int] | None = None) -> Scenes:
+        """Render `batch` scenes of a seed, from number `start` on; `size` replaces the size of the source.
 
         Raises:
             UsageError: There are no scenes, or they are smaller than `MIN_SIDE`.
         """
-        return self._scenes(self.size, seed, range(start, start + batch))
+        height, width = size = size or self.size
+        if min(size) < MIN_SIDE or batch < 1:
+            raise UsageError(
+                f"expected one or more scenes of at least {MIN_SIDE}x{MIN_SIDE} px, got {batch} of {width}x{height} px"
+            )
+        indices = range(start, start + batch)
+        chunk = max(1, _CHUNK_PIXELS.get(self.device.type, 256 * 256) // (height * width))
+        parts = [self._render_chunk(size, seed, indices[at : at + chunk]) for at in range(0, batch, chunk)]
+        return Scenes._make(torch.cat(tensors) for tensors in zip(*parts, strict=True))
 
-    def samples(self, batch: int, seed: int, start: int = 0) -> Batch:
+    def samples(self, batch: int, seed: int, start: int = 0, size: tuple[int, int] | None = None) -> Batch:
         """Render the same scenes as training samples; their simulated coarse flow depends on the whole batch."""
-        return self._samples(self.size, seed, range(start, start + batch))
+        scenes = self.scenes(batch, seed, start, size)
+        entropy = np.random.SeedSequence((seed, start)).generate_state(1, np.uint64)[0]
+        generator = torch.Generator().manual_seed(int(entropy >> 1))
+        return to_batch(scenes, simulate_sgm(scenes, generator))
 
     def batches(self, batch_size: int, size: int, seed: int, *, start: int, rank: int, world: int) -> Iterator[Batch]:
         """Iterate over batches of training samples, see `animeinterp.training.loader.Source`."""
         for number in itertools.count(start):
-            first = (number * world + rank) * batch_size
-            yield self._samples((size, size), seed, range(first, first + batch_size))
-
-    def _samples(self, size: tuple[int, int], seed: int, indices: range) -> Batch:
-        scenes = self._scenes(size, seed, indices)
-        entropy = np.random.SeedSequence((seed, indices.start)).generate_state(1, np.uint64)[0]
-        generator = torch.Generator().manual_seed(int(entropy >> 1))
-        return to_batch(scenes, simulate_sgm(scenes, generator))
-
-    @torch.no_grad()
-    def _scenes(self, size: tuple[int, int], seed: int, indices: range) -> Scenes:
-        if min(size) < MIN_SIDE or not indices:
-            raise UsageError(
-                f"expected at least one scene of at least {MIN_SIDE}x{MIN_SIDE} px, got {len(indices)} of "
-                f"{size[1]}x{size[0]} px; choose more or larger ones"
-            )
-        chunk = max(1, _CHUNK_PIXELS.get(self.device.type, 256 * 256) // (size[0] * size[1]))
-        parts = [self._render_chunk(size, seed, indices[at : at + chunk]) for at in range(0, len(indices), chunk)]
-        return Scenes._make(torch.cat(tensors) for tensors in zip(*parts, strict=True))
+            yield self.samples(batch_size, seed, (number * world + rank) * batch_size, (size, size))
 
     def _render_chunk(self, size: tuple[int, int], seed: int, indices: range) -> Scenes:
         rng = SceneRng(seed, indices)
