@@ -46,8 +46,10 @@ def squares(count: int, size: int, rng: np.random.Generator) -> Batch:
     known = torch.ones(count, 1, size, size)
     half = torch.full((count,), 0.5)
     return Batch(
-        frames[0], frames[2], half, frames[1], flow01, flow10, inside0, inside1, flow01, flow10, known, known.clone()
-    )
+        frame0=frames[0], frame1=frames[2], t=half, truth=frames[1],
+        coarse01=flow01, coarse10=flow10, confidence0=inside0, confidence1=inside1,
+        flow01=flow01, flow10=flow10, known0=known, known1=known.clone(),
+    )  # fmt: skip
 
 
 class Tiny(nn.Module):

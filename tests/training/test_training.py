@@ -111,7 +111,7 @@ def test_two_processes_average_their_gradients(tmp_path):
         def batches(self, batch_size, size, seed, start, rank, world):
             ranks = [Squares().batches(1, size, seed, start, r, 2) for r in (0, 1)]
             while True:
-                yield Batch(*(torch.cat(planes) for planes in zip(*map(next, ranks), strict=True)))
+                yield Batch._make(torch.cat(tensors) for tensors in zip(*map(next, ranks), strict=True))
 
     single_config = tiny_config(tmp_path / "one", batch=2, steps=6)
     single = torch.load(train(single_config, network=tiny(), sources=[(Pairs(), 1.0)]), weights_only=True)

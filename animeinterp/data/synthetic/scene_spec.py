@@ -42,7 +42,7 @@ class LayerStyles(NamedTuple):
 
     Attributes:
         is_shape: (M,), whether the layer shows a shape, not a sprite.
-        index: (M,), number of the shape or sprite.
+        image_index: (M,), number of the shape or sprite.
         extent: (M,), fraction of the texture's square that the image covers.
         recolor: (M, 3, 4), maps premultiplied RGBA to RGB.
         fill: (M, 3) RGB of shapes.
@@ -57,7 +57,7 @@ class LayerStyles(NamedTuple):
     """
 
     is_shape: Bools
-    index: Ints
+    image_index: Ints
     extent: Floats
     recolor: Floats
     fill: Floats
@@ -101,7 +101,7 @@ class _Parts(NamedTuple):
 
     Attributes:
         present: Whether the part exists.
-        is_shape, index, cut: As in `LayerStyles`.
+        is_shape, image_index, cut: As in `LayerStyles`.
         parent: Part that it hangs on.
         attach, pivot: Joint in the parent's and in the part's texture.
         angle: Rotation about the joint in the middle of the motion, rad.
@@ -112,7 +112,7 @@ class _Parts(NamedTuple):
 
     present: Bools
     is_shape: Bools
-    index: Ints
+    image_index: Ints
     parent: Ints
     attach: Floats
     pivot: Floats
@@ -211,10 +211,10 @@ def _sample_parts(rng: SceneRng, kind: Ints, sprites: int) -> _Parts:
     attach, pivot, angle, scale = _sample_joints(rng, kind)
     depth = rng.uniform(-1, 1, *shape) * (np.arange(PARTS) > 0)
     depth = np.where(face, np.arange(PARTS), depth)
-    is_shape, index = _sample_images(rng, kind, sprites)
+    is_shape, image_index = _sample_images(rng, kind, sprites)
     return _Parts(
-        present=acting[..., None] & parts_of[kind] & ~missing, is_shape=is_shape, index=index, parent=parent,
-        attach=attach, pivot=pivot, angle=angle, scale=scale, swing=swing, depth=depth,
+        present=acting[..., None] & parts_of[kind] & ~missing, is_shape=is_shape, image_index=image_index,
+        parent=parent, attach=attach, pivot=pivot, angle=angle, scale=scale, swing=swing, depth=depth,
         cut=_sample_cuts(rng, kind, attach),
     )  # fmt: skip
 
@@ -333,7 +333,7 @@ def _sample_styles(
     recolor, thick_lines = _sample_recoloring(rng, 0.4, ACTORS), rng.chance(0.12, ACTORS)
     actor = rows[:2]
     return LayerStyles(
-        is_shape=parts.is_shape[rows], index=parts.index[rows],
+        is_shape=parts.is_shape[rows], image_index=parts.image_index[rows],
         extent=np.minimum(1, TEXELS_PER_PIXEL * diameter / side), recolor=recolor[actor],
         fill=fill[rows], line=line[actor][:, 0], line_width=width[actor] * 2 / diameter, shadow=shadow[actor],
         light=light[actor], shading=shading[actor], cut=parts.cut[rows], thick_lines=thick_lines[actor],

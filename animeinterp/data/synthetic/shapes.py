@@ -184,8 +184,8 @@ def _draw_room(rng: np.random.Generator, image: RGBImage) -> None:
 def _generate_camouflage(rng: np.random.Generator, side: int) -> RGBImage:
     """Generate flat patches: smooth noise quantized to a few colors."""
     cells = int(rng.integers(4, 9))
-    noise = rng.random((cells, cells)).astype(np.float32)
-    noise = cv2.resize(noise, (2 * side, 2 * side), interpolation=cv2.INTER_CUBIC)
+    coarse = rng.random((cells, cells)).astype(np.float32)
+    noise = cv2.resize(coarse, (2 * side, 2 * side), interpolation=cv2.INTER_CUBIC)
     count = int(rng.integers(2, 6))
     colors = np.array([_cartoon_color(rng) for _ in range(count)]) * 255
     patches = colors[np.clip(noise * count, 0, count - 1).astype(int)].astype(np.uint8)

@@ -34,7 +34,7 @@ def paint_layers(styles: LayerStyles, assets: Assets, side: int) -> Tensor:
         (M, 4, side, side), premultiplied RGBA in [0, 1].
     """
     device = assets.shapes.device
-    textures = torch.zeros(len(styles.index), 4, side, side, device=device)
+    textures = torch.zeros(len(styles.image_index), 4, side, side, device=device)
     for is_shape in (False, True):
         rows = np.nonzero(styles.is_shape == is_shape)[0]
         if not len(rows):
@@ -62,7 +62,7 @@ def _paint_sprites(styles: LayerStyles, assets: Assets, points: Tensor) -> Tenso
     halvings = np.clip(np.rint(np.log2(SPRITE_SIDE / (side * styles.extent))), 0, _MAX_HALVINGS).astype(np.int64)
     for count in np.unique(halvings):
         rows = torch.from_numpy(np.nonzero(halvings == count)[0]).to(device)
-        sprites = assets.sprites[torch.from_numpy(styles.index[halvings == count]).to(device)].float() / 255
+        sprites = assets.sprites[torch.from_numpy(styles.image_index[halvings == count]).to(device)].float() / 255
         sprites = F.avg_pool2d(sprites, 2 ** int(count))
         painted[rows] = F.grid_sample(sprites, points[rows], align_corners=False)
     texel = (points[:, 0, 1, 0] - points[:, 0, 0, 0])[:, None, None]
@@ -89,7 +89,7 @@ def _cut_mask(cut: Tensor, points: Tensor, texel: Tensor) -> Tensor:
 
 def _paint_shapes(styles: LayerStyles, assets: Assets, points: Tensor) -> Tensor:
     device = points.device
-    distances = assets.shapes[torch.from_numpy(styles.index).to(device)]
+    distances = assets.shapes[torch.from_numpy(styles.image_index).to(device)]
     texel = (points[:, 0, 1, 0] - points[:, 0, 0, 0])[:, None, None, None]
     light = _tensor(styles.light, device)[:, None, None]
     distance, shifted = (
