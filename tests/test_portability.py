@@ -204,7 +204,7 @@ PATTERNS = {
         ("os.rename(a, b)", "part.rename(target)"),
         ("part.replace(target)",),
         # A folder, and names that have just been seen to be free.
-        allowed=(FILES, "animeinterp/video/sink/store.py"),
+        allowed=(FILES, "animeinterp/video/sink/segment_store.py"),
     ),
     "modules of POSIX systems": Pattern(
         "Windows has none of them",

@@ -158,9 +158,9 @@ def _kept(target: Path, report: Report) -> Iterator[Report]:
     except UsageError:
         raise  # a mistaken call, which has its own advice
     except BaseException as error:
-        from animeinterp.video.sink.store import kept_in
+        from animeinterp.video.sink.segment_store import find_finished_parts
 
-        place = kept_in(target) if begun else None
+        place = find_finished_parts(target) if begun else None
         if isinstance(error, AnimeInterpError):
             if place is None:
                 raise

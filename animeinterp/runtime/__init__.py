@@ -1,1 +1,1 @@
-"""How the program runs on this machine: threads, prefetching, compiled kernels and their cache."""
+"""Threads, background work, and compiled kernels with their disk cache."""

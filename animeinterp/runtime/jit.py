@@ -1,4 +1,4 @@
-"""Just-in-time compilation of the sequential parts, by numba, with the cache of `animeinterp.runtime.kernel_cache`."""
+"""Just-in-time compilation by numba, with the disk cache of `animeinterp.runtime.kernel_cache`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Function = Callable[..., Any]
 
 
 def cached_njit(**options: Any) -> Callable[[Function], Function]:
-    """`numba.njit` that leaves the interpreter's lock, cached; without a place for a cache, compiled anew per process.
+    """Return a decorator that compiles as `numba.njit` does, releases the interpreter's lock and caches on disk.
 
     Args:
-        **options: Those of `numba.njit`, but `nogil` and `cache`.
+        **options: Options of `numba.njit`, except `nogil` and `cache`.
 
     Returns:
         The decorator.
@@ -25,9 +25,9 @@ def cached_njit(**options: Any) -> Callable[[Function], Function]:
 
     def decorate(function: Function) -> Function:
         kernel: Function = numba.njit(nogil=True, **options)(function)
-        if isinstance(kernel, Dispatcher):  # a plain function where NUMBA_DISABLE_JIT is set
+        if isinstance(kernel, Dispatcher):  # a plain function if NUMBA_DISABLE_JIT is set
             dispatcher: Any = kernel
-            # What `cache=True` sets to numba's own cache, which offers no other way to replace it.
+            # `cache=True` sets this attribute to numba's own cache; there is no public way to replace it.
             dispatcher._cache = KernelCache(function)
         return kernel
 

@@ -1,15 +1,16 @@
-"""Keep compiled kernels on disk, where numba's own cache is too trusting.
+"""A disk cache for compiled kernels that checks what it loads.
 
-numba keeps an index and data files beside the source and unpickles whatever it finds there: a file cut short by a full
-disk or a power failure stops every later start, and a changed one runs as code. Here each kernel is one file whose name
-says what it was compiled from and for (source, types, processor, versions), whose first bytes are a hash of the rest,
-and which is read only from a folder that nobody else can write to. Whatever does not fit is compiled again.
+numba's own cache keeps an index and data files beside the source and unpickles their content unchecked: a truncated
+file (full disk, power failure) makes every later start fail, and a manipulated file runs as code. This cache writes one
+file per kernel. Its name states what the kernel was compiled from and for (source, types, processor, versions), it
+begins with a hash of its content, and it is read only from a folder that no other user can write to. A file that fails
+a check is ignored and the kernel is compiled again.
 
-Places, in order: `NUMBA_CACHE_DIR` if set, else `__pycache__` beside the source and the user's cache folder; then a
-private folder among the temporary files. Each kernel is read from the first place that has it and written to the first
-that takes it. If only the temporary folder or none is left, a `CacheWarning` says so, once per process.
+Folders, in order: `NUMBA_CACHE_DIR` if set, else `__pycache__` beside the source and the user's cache folder; then a
+private folder among the temporary files. A kernel is read from the first folder that has it and written to the first
+that accepts it. If only the temporary folder or none is left, one `CacheWarning` per process reports that.
 
-Compilation itself is numba's; see `animeinterp.runtime.jit`.
+Compilation is numba's; see `animeinterp.runtime.jit`.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ from animeinterp.io.files import atomic_path
 
 _MAGIC = b"animeinterp kernel 1\n"
 _DIGEST_BYTES = hashlib.sha256().digest_size
-_MAX_BYTES = 64 * 2**20  # a kernel has some 50 kB
+_MAX_BYTES = 64 * 2**20  # of a file; a kernel takes about 50 kB
 _WRITABLE_BY_GROUP, _WRITABLE_BY_ALL = 0o020, 0o002
-# These carry no types.
+# numba ships no types.
 _rebuild: Any = CompileResult._rebuild
 _dumps: Any = dumps
 _app_dirs: Any = AppDirs
@@ -53,8 +54,10 @@ _config: Any = config
 class _Place:
     """A folder for kernels.
 
-    folder: where. owners: users whose files are believed, besides root and this user. group: the group that may write
-    there because it may change the source as well; None if no group may.
+    Attributes:
+        folder: Its path.
+        owners: User ids whose files are trusted, besides root and this user.
+        group: The group id that may write there because it may also change the source; None if no group may.
     """
 
     folder: Path
@@ -62,15 +65,15 @@ class _Place:
     group: int | None = None
 
     def trusts(self, status: os.stat_result) -> bool:
-        """Whether only users who are believed can have written what has this status."""
+        """Return whether only trusted users can have written the file or folder with this status."""
         if os.name != "posix":
-            return True  # these folders lie in the user's profile; Windows guards it by access lists
+            return True  # these folders are in the user's profile, which Windows protects by access lists
         if status.st_uid not in self.owners | {0, os.geteuid()} or status.st_mode & _WRITABLE_BY_ALL:
             return False
         return not status.st_mode & _WRITABLE_BY_GROUP or status.st_gid == self.group
 
     def is_safe(self) -> bool:
-        """Whether the folder exists, is no link, and only users who are believed can write to it."""
+        """Return whether the folder exists, is not a link, and only trusted users can write to it."""
         try:
             status = self.folder.lstat()
         except (OSError, ValueError):
@@ -79,20 +82,21 @@ class _Place:
 
 
 class KernelCache:
-    """The cache of one kernel, in the shape in which numba's dispatchers call it."""
+    """The cache of one kernel, with the interface that numba's dispatchers call."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
+        """Cache the compiled versions of `function`, one for each signature."""
         self._function = function
         self._source = Path(function.__code__.co_filename)
         self._enabled = True
 
     @property
     def cache_path(self) -> str:
-        """The first folder that is tried, for numba's statistics."""
+        """The first folder tried, for numba's statistics."""
         return str(next(_places(self._source.parent)).folder)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """The compiled kernel for these argument types, None if there is none that can be believed."""
+        """Return the compiled kernel for these argument types, None if no trusted file has it."""
         if not self._enabled:
             return None
         target_context.refresh()
@@ -103,37 +107,37 @@ class KernelCache:
                 continue
             try:
                 return _rebuild(target_context, *pickle.loads(payload))
-            except Exception:  # written by a library that differs in ways that the key does not tell
+            except Exception:  # written by a library that differs in a way the key does not cover
                 continue
         return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Keep a compiled kernel, if it can be kept and there is a place for it."""
-        if not self._enabled or data.library.has_dynamic_globals or any(not one.can_cache for one in data.lifted):
+        """Write a compiled kernel, if it can be cached and a folder accepts it."""
+        if not self._enabled or data.library.has_dynamic_globals or any(not loop.can_cache for loop in data.lifted):
             return
         key = self._key(sig, data.codegen)
         payload: bytes = _dumps(data._reduce())
-        _STORE.write(self._source.parent, self._name(key), _sealed(key, payload))
+        _WRITER.write(self._source.parent, self._name(key), _seal(key, payload))
 
     def enable(self) -> None:
-        """Read and write from now on."""
+        """Resume reading and writing."""
         self._enabled = True
 
     def disable(self) -> None:
-        """Neither read nor write from now on."""
+        """Stop reading and writing."""
         self._enabled = False
 
     def flush(self) -> None:
-        """Forget nothing: the names of the files tell old kernels from new ones."""
+        """Do nothing: a changed source changes the file name, so old kernels are never loaded."""
 
     def _key(self, sig: Any, codegen: Any) -> bytes:
-        """All that decides what the compiled code does and where it runs."""
+        """Return everything that determines the compiled code and the machine it runs on."""
         python = sys.implementation.cache_tag, sys.version_info[:2], getattr(sys, "abiflags", ""), sys.platform
         versions = numba.__version__, np.__version__
         code = self._function.__code__
         compiled_from = (
-            self._function.__module__,  # numba imports it again when it loads
-            _source_stamp(self._source),
+            self._function.__module__,  # numba imports it when it loads the kernel
+            _hash_source(self._source),
             hashlib.sha256(code.co_code).hexdigest(),
             code.co_firstlineno,
         )
@@ -144,59 +148,59 @@ class KernelCache:
         return f"{self._source.stem}.{function}.{hashlib.sha256(key).hexdigest()[:16]}.nbc"
 
 
-class _Store:
-    """Where kernels are written: places that refused once are not tried again, and the user is told once."""
+class _Writer:
+    """Writes kernels; a folder that failed once is not tried again, and the user is warned once."""
 
     def __init__(self) -> None:
-        self._refused: dict[Path, str] = {}
+        self._failures: dict[Path, str] = {}
         self._lock = threading.Lock()
-        self._told = False
+        self._warned = False
 
     def write(self, source_folder: Path, name: str, content: bytes) -> None:
         with self._lock:
             for place in _places(source_folder):
-                if place.folder in self._refused:
+                if place.folder in self._failures:
                     continue
                 reason = _write(place, name, content)
                 if reason is None:
                     return
-                self._refused[place.folder] = reason
-            folder = _temporary(create=True)
-            kept = folder is not None and _write(_Place(folder), name, content) is None
-            self._tell(folder if kept else None)
+                self._failures[place.folder] = reason
+            folder = _temporary_folder(create=True)
+            written = folder is not None and _write(_Place(folder), name, content) is None
+            self._warn(folder if written else None)
 
-    def _tell(self, temporary: Path | None) -> None:
-        if self._told:
+    def _warn(self, temporary: Path | None) -> None:
+        if self._warned:
             return
-        self._told = True
-        where = "; ".join(f"{folder}: {reason}" for folder, reason in self._refused.items())
-        then = "each start compiles anew, about 30 s" if temporary is None else f"it is kept in {temporary} instead"
+        self._warned = True
+        failures = "; ".join(f"{folder}: {reason}" for folder, reason in self._failures.items())
+        effect = "each start compiles again, about 30 s" if temporary is None else f"it is kept in {temporary} instead"
         warnings.warn(
-            f"compiled code cannot be kept ({where}); {then}; set NUMBA_CACHE_DIR to a folder of yours",
+            f"compiled code cannot be kept ({failures}); {effect}; set NUMBA_CACHE_DIR to a folder of yours",
             CacheWarning,
             stacklevel=2,
         )
 
 
-_STORE = _Store()
+_WRITER = _Writer()
 
 
 def _places(source_folder: Path) -> Iterator[_Place]:
-    """The places for kernels of a folder of sources, best first; the temporary one last, if it exists already."""
+    """Yield the folders for the kernels of a source folder, best first; the temporary one last, if it exists."""
     if _config.CACHE_DIR:
         yield _Place(Path(_config.CACHE_DIR) / "animeinterp")
     else:
-        yield _beside(source_folder)
+        yield _pycache(source_folder)
         user = Path(_app_dirs("animeinterp", appauthor=False).user_cache_dir)
-        if user.is_absolute():  # not so without a home
+        if user.is_absolute():  # not absolute if the user has no home folder
             yield _Place(user / "kernels")
-    temporary = _temporary(create=False)
+    temporary = _temporary_folder(create=False)
     if temporary is not None:
         yield _Place(temporary)
 
 
-def _beside(source_folder: Path) -> _Place:
-    """`__pycache__`, believed as far as the source is: who may change that one may change the other."""
+def _pycache(source_folder: Path) -> _Place:
+    """Return `__pycache__`, trusted as the source is: whoever may change one may change the other."""
     folder = source_folder / "__pycache__"
     try:
         source = source_folder.stat()
@@ -206,10 +210,10 @@ def _beside(source_folder: Path) -> _Place:
     return _Place(folder, frozenset({source.st_uid}), source.st_gid if shared else None)
 
 
-def _temporary(*, create: bool) -> Path | None:
-    """This user's private folder among the temporary files.
+def _temporary_folder(*, create: bool) -> Path | None:
+    """Return this user's private folder among the temporary files, None if there is none.
 
-    Found by its owner and mode, not by its name alone, which anybody could take beforehand.
+    Its owner and mode are checked, because another user could create a folder of that name first.
     """
     user = os.geteuid() if os.name == "posix" else "user"
     prefix = f"animeinterp-kernels-{user}-"
@@ -233,7 +237,7 @@ def _is_private(folder: Path) -> bool:
 
 
 def _read(place: _Place, name: str, key: bytes) -> bytes | None:
-    """The payload of a kernel's file, None if it is missing, damaged, foreign or not to be believed."""
+    """Return the payload of a kernel's file, None if it is missing, damaged or not trusted."""
     if not place.is_safe():
         return None
     flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -246,20 +250,20 @@ def _read(place: _Place, name: str, key: bytes) -> bytes | None:
     except OSError:
         return None
     payload = content[len(_MAGIC) + _DIGEST_BYTES :]
-    return payload if content == _sealed(key, payload) else None
+    return payload if content == _seal(key, payload) else None
 
 
-def _sealed(key: bytes, payload: bytes) -> bytes:
-    """The content of a kernel's file: a hash of key and payload before the payload."""
+def _seal(key: bytes, payload: bytes) -> bytes:
+    """Return the content of a kernel's file: a magic line, a hash of key and payload, the payload."""
     return _MAGIC + hashlib.sha256(key + payload).digest() + payload
 
 
 def _write(place: _Place, name: str, content: bytes) -> str | None:
-    """Write a kernel's file; the reason if it cannot be written."""
+    """Write a kernel's file; return the reason if that failed, None otherwise."""
     try:
         place.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         if not place.is_safe():
-            return "others can write there"
+            return "other users can write there"
         with atomic_path(place.folder / name, force=True) as part:
             part.write_bytes(content)
     except AnimeInterpError as error:
@@ -270,8 +274,8 @@ def _write(place: _Place, name: str, content: bytes) -> str | None:
 
 
 @cache
-def _source_stamp(source: Path) -> str:
-    """A hash of the source; empty if it was installed without."""
+def _hash_source(source: Path) -> str:
+    """Return the SHA-256 of a source file, an empty string if it cannot be read."""
     try:
         return hashlib.sha256(source.read_bytes()).hexdigest()
     except OSError:

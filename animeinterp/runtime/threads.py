@@ -1,4 +1,7 @@
-"""Work without threads of its own: DIS flow depends on how many OpenCV takes, and workers must not crowd each other."""
+"""Limit the threads of OpenCV and torch.
+
+OpenCV's DIS flow depends on the number of threads, and parallel workers should not compete for the same cores.
+"""
 
 from __future__ import annotations
 
@@ -11,24 +14,28 @@ import cv2
 
 @contextmanager
 def single_threaded() -> Iterator[None]:
-    """OpenCV in one thread."""
-    before = cv2.getNumThreads()
+    """Run OpenCV in one thread within the block."""
+    previous = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
         yield
     finally:
-        cv2.setNumThreads(before)
+        cv2.setNumThreads(previous)
 
 
 @contextmanager
 def single_threaded_workers() -> Iterator[Callable[[], None]]:
-    """OpenCV and torch without threads of their own; gives what each worker has to call first."""
+    """Run OpenCV and torch in one thread within the block.
+
+    Yields:
+        An initializer for the threads of a pool, because torch keeps the number per thread.
+    """
     import torch
 
-    before = torch.get_num_threads()
+    previous = torch.get_num_threads()
     with single_threaded():
         torch.set_num_threads(1)
         try:
             yield partial(torch.set_num_threads, 1)
         finally:
-            torch.set_num_threads(before)
+            torch.set_num_threads(previous)

@@ -28,7 +28,7 @@ from animeinterp.video.options import VideoOptions
 from animeinterp.video.progress import Progress
 from animeinterp.video.settings import settings_of
 from animeinterp.video.sink.frame_sink import FrameSink
-from animeinterp.video.sink.store import SegmentStore
+from animeinterp.video.sink.segment_store import SegmentStore
 from animeinterp.video.sink.target import check_free, plan_output
 from animeinterp.video.source.probe import probe
 from animeinterp.video.source.reader import Reader
@@ -83,9 +83,9 @@ class _Job:
         self.options, self._report, self._began = options, report, time.monotonic()
         self._drawing = self._began  # when the first frame was asked for
         self._cuts = None if options.cuts is None else parse_cuts(options.cuts)
-        self.store = SegmentStore(target, pictures=not target.suffix)
+        self.store = SegmentStore(target, images=not target.suffix)
         self.store.check(resume=options.resume, force=options.force)
-        if not (options.resume and self.store.placed()):
+        if not (options.resume and self.store.is_target_complete()):
             check_free(target, options.force)
         rate = None if options.rate is None else parse_rate(options.rate)
         self.film = probe(source, rate=rate, deinterlace=options.deinterlace, max_pixels=options.max_pixels)

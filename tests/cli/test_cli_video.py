@@ -77,9 +77,9 @@ def test_bad_options_end_in_one_line_and_leave_nothing(arguments, word, film, tm
 
 def test_after_ctrl_c_it_says_how_to_go_on(film, tmp_path, capsys, monkeypatch):
     from animeinterp.video import job
-    from animeinterp.video.sink import store
+    from animeinterp.video.sink import segment_store
 
-    monkeypatch.setattr(store, "SEGMENT", 3)
+    monkeypatch.setattr(segment_store, "SEGMENT_FRAMES", 3)
     tell, told = job._Job.tell, 0
 
     def stop(self, maker):

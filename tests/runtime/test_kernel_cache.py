@@ -1,4 +1,4 @@
-"""Compiled kernels come back from the disk the same, and nothing that lies there in their place does harm."""
+"""Compiled kernels are loaded from the disk unchanged, and damaged or planted files do no harm."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from animeinterp.runtime import kernel_cache
 from animeinterp.runtime.kernel_cache import KernelCache
 
 SOURCE = """
-from animeinterp.runtime.jit import compiled
+from animeinterp.runtime.jit import cached_njit
 
-@compiled()
+@cached_njit()
 def double(values):
     for i in range(values.size):
         values[i] *= 2
 
-@compiled()
+@cached_njit()
 def half(values):
     for i in range(values.size):
         values[i] //= 2
@@ -53,8 +53,8 @@ def site(tmp_path, monkeypatch):
 
 
 def start(site):
-    """The module as a new process would load it; nothing is known of places that refused."""
-    kernel_cache._STORE.__init__()
+    """Load the module as a new process would, with no record of folders that failed."""
+    kernel_cache._WRITER.__init__()
     spec = importlib.util.spec_from_file_location("kernels", site / "kernels.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -62,7 +62,7 @@ def start(site):
 
 
 def was_cached(kernel) -> bool:
-    """Call a kernel, check what it did, and say whether it came from the disk."""
+    """Call a kernel, check its result, and return whether it was loaded from the disk."""
     values = np.arange(4)
     kernel(values)
     assert values.tolist() in ([0, 2, 4, 6], [0, 0, 1, 1])
@@ -98,14 +98,14 @@ DAMAGE = {
 }
 
 
-def test_kernels_come_back(site):
+def test_kernels_are_loaded_from_the_disk(site):
     assert not was_cached(start(site).double)
     assert [path.parent for path in stored(site.parent)] == [site / "__pycache__"]
     assert was_cached(start(site).double)
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_file_is_written_anew(site, damage, monkeypatch):
+def test_a_damaged_file_is_replaced(site, damage, monkeypatch):
     monkeypatch.chdir(site.parent)
     was_cached(start(site).double)
     (path,) = stored(site)
@@ -117,7 +117,7 @@ def test_a_damaged_file_is_written_anew(site, damage, monkeypatch):
     assert stored(site.parent) == [path]
 
 
-def test_the_file_of_another_kernel_is_not_taken(site):
+def test_the_file_of_another_kernel_is_not_used(site):
     module = start(site)
     was_cached(module.double)
     (double,) = stored(site)
@@ -130,7 +130,7 @@ def test_the_file_of_another_kernel_is_not_taken(site):
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe"])
-def test_no_file_at_all_in_its_place(site, kind):
+def test_a_folder_or_pipe_in_place_of_the_file_is_ignored(site, kind):
     was_cached(start(site).double)
     (path,) = stored(site)
     path.unlink()
@@ -156,14 +156,14 @@ def test_another_version_or_processor_has_its_own_files(site, library, monkeypat
 def test_changed_source_is_compiled(site):
     was_cached(start(site).double)
     (site / "kernels.py").write_text(SOURCE.replace("*= 2", "*= 3"), encoding="utf-8")
-    kernel_cache._source_stamp.cache_clear()
+    kernel_cache._hash_source.cache_clear()
     values = np.arange(4)
     start(site).double(values)
     assert values.tolist() == [0, 3, 6, 9]
 
 
 def block(folder):
-    """Make a folder that cannot be made, whoever asks."""
+    """Put a file where a folder would be made."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.write_bytes(b"")
 
@@ -178,14 +178,14 @@ def test_the_user_s_folder_is_the_second_choice(site):
 
 
 @posix
-def test_the_last_choice_is_a_private_temporary_folder_said_once(site):
+def test_the_last_choice_is_a_private_temporary_folder_with_one_warning(site):
     block(site / "__pycache__")
     block(site.parent / "home")
     module = start(site)
-    with pytest.warns(CacheWarning, match="NUMBA_CACHE_DIR") as said:
-        found = [was_cached(kernel) for kernel in (module.double, module.half)]
-    assert found == [False, False]
-    assert len(said) == 1
+    with pytest.warns(CacheWarning, match="NUMBA_CACHE_DIR") as warned:
+        cached = [was_cached(kernel) for kernel in (module.double, module.half)]
+    assert cached == [False, False]
+    assert len(warned) == 1
     (folder,) = {path.parent for path in stored(site.parent)}
     assert folder.parent == site.parent / "temporary"
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -196,24 +196,24 @@ def test_the_last_choice_is_a_private_temporary_folder_said_once(site):
         assert was_cached(module.half)
 
 
-def test_without_any_place_work_goes_on(site):
+def test_without_any_folder_kernels_still_compile(site):
     for folder in (site / "__pycache__", site.parent / "home"):
         block(folder)
     (site.parent / "temporary").rmdir()
     module = start(site)
-    with pytest.warns(CacheWarning, match="each start compiles") as said:
-        found = [was_cached(kernel) for kernel in (module.double, module.half)]
-    assert found == [False, False]
-    assert len(said) == 1
+    with pytest.warns(CacheWarning, match="each start compiles") as warned:
+        cached = [was_cached(kernel) for kernel in (module.double, module.half)]
+    assert cached == [False, False]
+    assert len(warned) == 1
 
 
-def test_a_full_disk_sends_kernels_elsewhere(site, monkeypatch):
-    writes = kernel_cache.atomic_path
+def test_a_full_disk_moves_kernels_to_the_next_folder(site, monkeypatch):
+    original = kernel_cache.atomic_path
 
     def full(path, **options):
         if path.is_relative_to(site):
             raise OSError(errno.ENOSPC, "No space left on device")
-        return writes(path, **options)
+        return original(path, **options)
 
     monkeypatch.setattr(kernel_cache, "atomic_path", full)
     was_cached(start(site).double)
@@ -223,7 +223,7 @@ def test_a_full_disk_sends_kernels_elsewhere(site, monkeypatch):
 
 @posix
 @pytest.mark.parametrize("mode", [0o777, 0o775])
-def test_where_others_can_write_nothing_is_believed(site, mode):
+def test_a_folder_that_others_can_write_to_is_not_trusted(site, mode):
     was_cached(start(site).double)
     (site / "__pycache__").chmod(mode)
     site.chmod(0o755)
@@ -233,7 +233,7 @@ def test_where_others_can_write_nothing_is_believed(site, mode):
 
 
 @posix
-def test_a_file_that_others_can_write_is_not_believed(site):
+def test_a_file_that_others_can_write_to_is_not_trusted(site):
     was_cached(start(site).double)
     (path,) = stored(site)
     path.chmod(0o666)
@@ -243,7 +243,7 @@ def test_a_file_that_others_can_write_is_not_believed(site):
 
 @posix
 @pytest.mark.parametrize("plant", ["open to all", "a link", "of another user"])
-def test_planted_temporary_folders_are_passed_by(site, plant, monkeypatch):
+def test_planted_temporary_folders_are_ignored(site, plant, monkeypatch):
     block(site / "__pycache__")
     block(site.parent / "home")
     planted = site.parent / "temporary" / f"animeinterp-kernels-{os.geteuid()}-"
@@ -264,7 +264,7 @@ def test_planted_temporary_folders_are_passed_by(site, plant, monkeypatch):
     assert len(stored(site.parent / "temporary")) == 1
 
 
-def test_a_home_that_is_nowhere_is_no_place(site, monkeypatch):
+def test_a_relative_home_is_not_used(site, monkeypatch):
     monkeypatch.chdir(site.parent)
     monkeypatch.setattr(kernel_cache.AppDirs, "user_cache_dir", "~/.cache/animeinterp")
     block(site / "__pycache__")
@@ -273,7 +273,7 @@ def test_a_home_that_is_nowhere_is_no_place(site, monkeypatch):
     assert not Path("~").exists()
 
 
-def test_processes_that_write_at_once(site):
+def test_processes_may_write_at_the_same_time(site):
     code = "import numpy as np; from kernels import double; double(np.arange(4)); print(len(double.stats.cache_hits))"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(site), str(Path(animeinterp.__file__).parents[1])])}
 
@@ -287,11 +287,11 @@ def test_processes_that_write_at_once(site):
     assert begin().communicate()[0].strip() == "1"
 
 
-def test_every_kernel_of_the_package_is_kept_this_way():
+def test_every_kernel_of_the_package_uses_this_cache():
     kernels = []
-    for found in pkgutil.walk_packages(animeinterp.__path__, "animeinterp."):
-        if found.name.startswith(("animeinterp.sgm.", "animeinterp.net.", "animeinterp.flow")):
-            module = importlib.import_module(found.name)
+    for entry in pkgutil.walk_packages(animeinterp.__path__, "animeinterp."):
+        if entry.name.startswith(("animeinterp.sgm.", "animeinterp.net.", "animeinterp.flow")):
+            module = importlib.import_module(entry.name)
             kernels += [value for value in vars(module).values() if isinstance(value, Dispatcher)]
     assert len(kernels) > 40
     assert all(isinstance(kernel._cache, KernelCache) for kernel in kernels)

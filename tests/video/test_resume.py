@@ -1,4 +1,4 @@
-"""Runs that go on: only what was recorded is believed, and only with all that decides pixels unchanged."""
+"""Resumed runs: only recorded, unchanged parts are kept, and only if every setting that affects pixels is the same."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from animeinterp.io.files import lock_folder
 from animeinterp.io.images import write_image
 from animeinterp.video.job import interpolate_video
 from animeinterp.video.options import VideoOptions
-from animeinterp.video.sink import store as stores
+from animeinterp.video.sink import segment_store
 from animeinterp.video.source.fingerprint import fingerprint
 from conftest import draw_scene
 from support.films import make_film
@@ -30,38 +30,41 @@ def interpolator():
 
 @pytest.fixture(autouse=True)
 def short_segments(monkeypatch):
-    monkeypatch.setattr(stores, "SEGMENT", 4)
-    monkeypatch.setattr(stores, "_RECORD_EVERY", 0.0)
-    monkeypatch.setattr(stores, "_RECORD_SHARE", 1e9)
+    monkeypatch.setattr(segment_store, "SEGMENT_FRAMES", 4)
+    monkeypatch.setattr(segment_store, "_SAVE_INTERVAL", 0.0)
+    monkeypatch.setattr(segment_store, "_SAVE_TIME_FRACTION", 1e9)
 
 
 @pytest.fixture
 def run(interpolator, tmp_path):
-    """Make TARGET of SOURCE; after `stop` frames the run is broken off."""
+    """Make a target from a source; the run is interrupted after `stop` frames."""
 
-    def made(target, stop=None, source="a.mkv", drawer=None, **options):
+    def make(target, stop=None, source="a.mkv", drawer=None, **options):
         def report(tally):
             if stop is not None and tally.frames >= stop:
                 raise KeyboardInterrupt
 
-        asked = VideoOptions(**options)
         return interpolate_video(
-            tmp_path / source, tmp_path / target, asked, interpolator=drawer or interpolator, report=report
+            tmp_path / source,
+            tmp_path / target,
+            VideoOptions(**options),
+            interpolator=drawer or interpolator,
+            report=report,
         )
 
     make_film(tmp_path / "a.mkv", [draw_scene(2 * k) for k in range(10)])
-    return made
+    return make
 
 
 @pytest.fixture
-def broken(run, tmp_path):
-    """The parts of a run that was broken off, the whole film beside them."""
+def interrupted(run, tmp_path):
+    """The parts of an interrupted run, with the complete film beside them."""
     run("whole.mkv")
     with pytest.raises(KeyboardInterrupt):
         run("b.mkv", stop=18)
-    parts = tmp_path / "b.mkv.parts"
-    assert len(list(parts.glob("0*.mkv"))) >= 3
-    return parts
+    folder = tmp_path / "b.mkv.parts"
+    assert len(list(folder.glob("0*.mkv"))) >= 3
+    return folder
 
 
 def truncate(parts):
@@ -111,36 +114,36 @@ RECORDS = ["", "{", "[]", "null", '{"kind": "other"}', "[" * 100_000, "\x00\xff"
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_parts_are_drawn_again_and_said(damage, broken, run, tmp_path):
+def test_damaged_parts_are_drawn_again_and_noted(damage, interrupted, run, tmp_path):
     try:
-        damage(broken)
+        damage(interrupted)
     except OSError:
         pytest.skip("this system makes no links")
     tally = run("b.mkv", resume=True)
     assert (tmp_path / "b.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()
     assert tally.notes
-    assert not broken.exists()
+    assert not interrupted.exists()
 
 
 @pytest.mark.parametrize("text", RECORDS)
-def test_a_record_that_is_none_means_to_draw_all_again(text, broken, run, tmp_path):
+def test_without_a_valid_record_all_frames_are_drawn_again(text, interrupted, run, tmp_path):
     if text is None:
-        (broken / "job.json").unlink()
+        (interrupted / "job.json").unlink()
     else:
-        (broken / "job.json").write_text(text, encoding="latin-1")
+        (interrupted / "job.json").write_text(text, encoding="latin-1")
     tally = run("b.mkv", resume=True)
     assert tally.kept == 0
     assert "drawn again" in tally.notes[0]
     assert (tmp_path / "b.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()
 
 
-def test_what_is_whole_is_kept_in_silence(broken, run, tmp_path):
+def test_undamaged_parts_are_kept_without_a_note(interrupted, run, tmp_path):
     tally = run("b.mkv", resume=True)
     assert (tally.kept >= 12, tally.notes) == (True, [])
     assert (tmp_path / "b.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()
 
 
-def test_frames_of_a_folder_are_verified_too(run, tmp_path):
+def test_the_images_of_a_folder_are_verified_too(run, tmp_path):
     run("whole")
     with pytest.raises(KeyboardInterrupt):
         run("b", stop=15)
@@ -151,23 +154,23 @@ def test_frames_of_a_folder_are_verified_too(run, tmp_path):
     assert tally.kept == 3
     made, whole = ({p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in ("b", "whole"))
     assert made == whole
-    assert (tmp_path / "b.parts" / "notes.txt.other").read_text() == "mine", "nobody's file is lost"
+    assert (tmp_path / "b.parts" / "notes.txt.other").read_text() == "mine", "files of others are kept"
 
 
 @pytest.mark.parametrize("target", ["b.mkv", "b"])
-@pytest.mark.parametrize("left", ["all", "some"])
-def test_killed_after_the_target_was_placed(target, left, run, tmp_path, monkeypatch):
-    def killed(self):
-        if left == "some":
+@pytest.mark.parametrize("removed", ["none", "some"])
+def test_killed_after_the_target_was_placed(target, removed, run, tmp_path, monkeypatch):
+    def interrupt(self):
+        if removed == "some":
             for path in list(self.folder.glob("0*.mkv"))[:2]:
                 path.unlink()
         raise KeyboardInterrupt
 
-    remove = stores.SegmentStore._remove_parts
-    monkeypatch.setattr(stores.SegmentStore, "_remove_parts", killed)
+    remove = segment_store.SegmentStore._remove_parts
+    monkeypatch.setattr(segment_store.SegmentStore, "_remove_parts", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run(target)
-    monkeypatch.setattr(stores.SegmentStore, "_remove_parts", remove)
+    monkeypatch.setattr(segment_store.SegmentStore, "_remove_parts", remove)
     made = tmp_path / target
     before = made.read_bytes() if made.is_file() else sorted(made.iterdir())
     tally = run(target, resume=True)
@@ -176,7 +179,7 @@ def test_killed_after_the_target_was_placed(target, left, run, tmp_path, monkeyp
     assert not (tmp_path / f"{target}.parts").exists()
 
 
-def test_what_decides_pixels_must_be_the_same(broken, run, tmp_path, interpolator):
+def test_settings_that_affect_pixels_must_be_the_same(interrupted, run, tmp_path, interpolator):
     from animeinterp.config import CLASSICAL, Options
     from animeinterp.interpolator import Interpolator
 
@@ -196,10 +199,10 @@ def test_what_decides_pixels_must_be_the_same(broken, run, tmp_path, interpolato
     os.utime(tmp_path / "a.mkv", ns=(status.st_atime_ns, status.st_mtime_ns))
     with pytest.raises(AnimeInterpError, match="source was"):
         run("b.mkv", resume=True)
-    assert list(broken.glob("0*.mkv")), "refusing costs nothing"
+    assert list(interrupted.glob("0*.mkv")), "a refused run removes nothing"
 
 
-def test_a_list_of_cuts_counts_by_what_is_in_it(run, tmp_path):
+def test_a_list_of_cuts_is_compared_by_its_content(run, tmp_path):
     (tmp_path / "cuts.txt").write_text("3\n")
     with pytest.raises(KeyboardInterrupt):
         run("b.mkv", stop=14, cuts=str(tmp_path / "cuts.txt"))
@@ -224,7 +227,7 @@ def test_other_weights_are_noticed():
     assert _settings_of(known)["weights"] != before
 
 
-def test_a_changed_picture_in_a_folder_is_noticed(tmp_path):
+def test_a_changed_image_in_a_folder_is_noticed(tmp_path):
     for k in range(3):
         write_image(tmp_path / f"{k}.png", draw_scene(k))
     before, status = fingerprint(tmp_path), (tmp_path / "1.png").stat()
@@ -235,7 +238,7 @@ def test_a_changed_picture_in_a_folder_is_noticed(tmp_path):
     assert fingerprint(tmp_path) != before
 
 
-def test_a_target_that_appears_meanwhile_is_not_replaced(run, tmp_path):
+def test_a_target_created_in_the_meantime_is_not_replaced(run, tmp_path):
     def appear(tally):
         (tmp_path / "b.mkv").write_text("mine")
 
@@ -246,8 +249,8 @@ def test_a_target_that_appears_meanwhile_is_not_replaced(run, tmp_path):
     assert (tmp_path / "b.mkv.parts").is_dir()
 
 
-def test_two_runs_do_not_share_parts(broken, run):
-    with lock_folder(broken):
+def test_two_runs_do_not_share_parts(interrupted, run):
+    with lock_folder(interrupted):
         for options in ({"resume": True}, {"force": True}, {}):
             with pytest.raises(UsageError, match="in use by another run"):
                 run("b.mkv", **options)
@@ -305,13 +308,13 @@ def test_the_source_is_never_its_own_target(run):
         run("a.mkv", force=True)
 
 
-def test_frames_left_out_and_cuts_beyond_the_end_are_said(run):
+def test_omitted_frames_and_cuts_beyond_the_end_are_noted(run):
     tally = run("b.mkv", fps="12", cuts="3,900")
     assert any("5 of its 10 frames are left out" in note for note in tally.notes)
     assert any("1 of 2 cuts" in note for note in tally.notes)
 
 
-def test_names_as_long_as_the_system_takes(run, tmp_path):
+def test_file_names_of_the_maximum_length(run, tmp_path):
     name = "n" * 251 + ".mkv"
     run(name)
     assert (tmp_path / name).exists()
@@ -319,17 +322,17 @@ def test_names_as_long_as_the_system_takes(run, tmp_path):
 
 
 def test_progress_has_a_total_from_the_start_and_the_time_left(interpolator, run, tmp_path):
-    seen = []
+    reports = []
     interpolate_video(
         tmp_path / "a.mkv",
         tmp_path / "b.mkv",
         interpolator=interpolator,
-        report=lambda tally: seen.append((tally.frames, tally.total, tally.seconds_left)),
+        report=lambda tally: reports.append((tally.frames, tally.total, tally.seconds_left)),
     )
-    assert seen[0][:2] == (0, 20)
-    assert {total for _, total, _ in seen} == {20}
-    assert seen[-1][2] == 0
-    assert all(left is not None for frames, _, left in seen if frames)
+    assert reports[0][:2] == (0, 20)
+    assert {total for _, total, _ in reports} == {20}
+    assert reports[-1][2] == 0
+    assert all(left is not None for frames, _, left in reports if frames)
 
 
 @pytest.mark.parametrize(
@@ -348,14 +351,14 @@ def test_progress_has_a_total_from_the_start_and_the_time_left(interpolator, run
         ["a.mkv", "-o", "b.mkv", "--codec", "nope"],
     ],
 )
-def test_mistaken_calls_answer_before_torch_is_loaded(arguments, run, tmp_path):
+def test_invalid_calls_fail_before_torch_is_loaded(arguments, run, tmp_path):
     before = sorted(path.name for path in tmp_path.iterdir())
     program = (
         "import sys\nfrom animeinterp.cli import main\n"
         "try:\n    main(['video', *sys.argv[1:]])\n"
-        "except SystemExit as left:\n    print(left.code, 'torch' in sys.modules)"
+        "except SystemExit as exit:\n    print(exit.code, 'torch' in sys.modules)"
     )
-    root = str(Path(stores.__file__).parents[2])
+    root = str(Path(segment_store.__file__).parents[2])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, "-c", program, *arguments]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)

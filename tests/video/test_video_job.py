@@ -17,8 +17,7 @@ from animeinterp import load_interpolator
 from animeinterp.errors import FileError, UsageError
 from animeinterp.video.job import interpolate_video
 from animeinterp.video.options import VideoOptions
-from animeinterp.video.sink import frame_sink
-from animeinterp.video.sink import store as store_module
+from animeinterp.video.sink import frame_sink, segment_store
 from animeinterp.video.sink.encoders import Encoding
 from conftest import draw_scene
 from support.films import difference, figure, make_film, pictures
@@ -274,7 +273,7 @@ def test_targets_that_are_there_or_cannot_be(tmp_path, smooth):
 
 def test_a_run_that_is_broken_off_goes_on_with_the_same_result(tmp_path, interpolator, monkeypatch):
     """Broken off twenty times at random, the film is the same, packet by packet."""
-    monkeypatch.setattr(store_module, "SEGMENT", 7)
+    monkeypatch.setattr(segment_store, "SEGMENT_FRAMES", 7)
     source = make_film(tmp_path / "a.mp4", shot(30, step=2))
     whole, broken = tmp_path / "whole.mp4", tmp_path / "broken.mp4"
     interpolate_video(source, whole, interpolator=interpolator)
@@ -330,7 +329,7 @@ def test_a_killed_process_loses_nothing(tmp_path):
 
 
 def test_parts_of_another_run_are_not_gone_on_with(tmp_path, smooth, interpolator, monkeypatch):
-    monkeypatch.setattr(store_module, "SEGMENT", 2)
+    monkeypatch.setattr(segment_store, "SEGMENT_FRAMES", 2)
     source = make_film(tmp_path / "a.mp4", shot(8))
 
     def stop(tally):
@@ -345,7 +344,7 @@ def test_parts_of_another_run_are_not_gone_on_with(tmp_path, smooth, interpolato
 
 
 def test_a_full_disk_is_said_and_what_is_finished_stays(tmp_path, interpolator, monkeypatch):
-    monkeypatch.setattr(store_module, "SEGMENT", 4)
+    monkeypatch.setattr(segment_store, "SEGMENT_FRAMES", 4)
     source = make_film(tmp_path / "a.mp4", shot(12))
     write, count = frame_sink.SegmentWriter.write, 0
 

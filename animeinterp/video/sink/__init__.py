@@ -1,1 +1,1 @@
-"""From frames to a finished film: encoders, segments, other streams."""
+"""Write films: encoders, segments, muxing of the other streams, animated images, folders of frames."""

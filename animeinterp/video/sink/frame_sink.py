@@ -1,7 +1,7 @@
-"""The background writer of a film: frames go in, finished segments or images of a folder of frames come out.
+"""Write the frames of a film in the background: as segments, or as the images of a folder of frames.
 
-Each file appears under its final name and enters the record when it is whole, so that an interrupted run loses only the
-segment it was writing. `animeinterp.video.sink.store` decides where the files are kept and which of them are reused.
+Each file gets its final name and is recorded when it is complete, so an interrupted run loses only the segment it was
+writing. `animeinterp.video.sink.segment_store` decides where the files are kept and which ones a resumed run reuses.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from animeinterp.errors import AnimeInterpError
 from animeinterp.frame import Frame, with_color
 from animeinterp.io.files import ffmpeg_url
 from animeinterp.runtime.worker import Closed, Worker
-from animeinterp.video.sink import store as stores
+from animeinterp.video.sink import segment_store
 from animeinterp.video.sink.encoders import Encoder
+from animeinterp.video.sink.segment_store import SegmentStore
 from animeinterp.video.sink.segments import SegmentWriter
 from animeinterp.video.source.color import ColorConverter
 from animeinterp.video.source.info import VideoInfo
@@ -35,7 +36,7 @@ class FrameSink:
         store: The store that the finished files go to.
     """
 
-    def __init__(self, store: stores.SegmentStore, film: VideoInfo, rate: Fraction, encoder: Encoder | None) -> None:
+    def __init__(self, store: SegmentStore, film: VideoInfo, rate: Fraction, encoder: Encoder | None) -> None:
         """Describe the output.
 
         Args:
@@ -73,7 +74,7 @@ class FrameSink:
     def read_back(self) -> Iterator[Frame]:
         """Yield the finished frames, decoded from their segments."""
         colors = ColorConverter(self._film)
-        for segment in self.store.parts():
+        for segment in self.store.list_parts():
             with av.open(ffmpeg_url(segment)) as container:
                 for image in container.decode(video=0):
                     yield colors.to_frame(image)
@@ -94,8 +95,8 @@ class FrameSink:
                 return
             path = self.store.next_part()
             with SegmentWriter(path, self._film, self._rate, encoder) as writer:
-                for frame in chain([first], islice(frames, stores.SEGMENT - 1)):
+                for frame in chain([first], islice(frames, segment_store.SEGMENT_FRAMES - 1)):
                     writer.write(with_color(frame))
-                if self._dropped.is_set() and writer.frames < stores.SEGMENT:
+                if self._dropped.is_set() and writer.frames < segment_store.SEGMENT_FRAMES:
                     raise Closed  # leaves no file
             self.store.add(path, writer.frames)

@@ -60,7 +60,7 @@ class Output:
             stop = end if self.grid.end is None else min(end, self.grid.end)
             return join(
                 path,
-                sink.store.parts(),
+                sink.store.list_parts(),
                 self.film,
                 self.grid.rate,
                 self.encoder,
