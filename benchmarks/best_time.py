@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import torch
 
-from animeinterp.data.atd12k import TripletFiles, read_triplet, triplets
+from animeinterp.data.atd12k import TripletFiles, list_triplets, read_triplet
 from animeinterp.evaluation.best_time import best_time, bind_frames
 from animeinterp.interpolator import Interpolator, load_interpolator
 from animeinterp.metrics.image import psnr
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     model = load_interpolator(args.model, "cpu")
-    files = triplets(args.dataset)[args.first :: args.every]
+    files = list_triplets(args.dataset)[args.first :: args.every]
     results = [compare(model, one) for one in files]
     rows = []
     for name, found in zip(SEARCHES, zip(*results, strict=True), strict=True):

@@ -22,7 +22,7 @@ import torch
 
 from animeinterp import load_interpolator
 from animeinterp.config import Options
-from animeinterp.data.atd12k import triplets
+from animeinterp.data.atd12k import list_triplets
 from animeinterp.evaluation.evaluate import Fault, score
 from animeinterp.evaluation.scores import TripletScores, read_rows, summarize, write_rows
 from animeinterp.frame import RGBImage, from_planes
@@ -90,7 +90,7 @@ def main() -> None:
     table = args.out / "scores.csv"
     rows: list[TripletScores] = read_rows(table) if table.exists() else []
     done = {row.triplet for row in rows}
-    files = [one for one in triplets(args.dataset)[args.first :: args.every] if one.name not in done]
+    files = [one for one in list_triplets(args.dataset)[args.first :: args.every] if one.name not in done]
     shared = _Shared(Options(precision="fp32" if args.fp32 else "auto"))
     models = {name: shared.model(name) for name in args.model}
     lpips = load_lpips(args.lpips) if args.lpips else None

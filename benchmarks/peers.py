@@ -40,7 +40,7 @@ from typing import Any
 
 from tables import format_block, markdown, quality_table, run_evaluate, without_folder
 
-from animeinterp.data.atd12k import TripletFiles, read_triplet, triplets
+from animeinterp.data.atd12k import TripletFiles, list_triplets, read_triplet
 from animeinterp.data.types import Triplet
 from animeinterp.errors import AnimeInterpError, FileError, FrameError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation, compare_with_peers
@@ -122,7 +122,7 @@ def compare(args: argparse.Namespace) -> list[str]:
     """Draw, score and write; return the problems."""
     models = args.model or ["classical"]
     peers = read_peers(args.config, args.only, models)
-    files = triplets(args.dataset)
+    files = list_triplets(args.dataset)
     make_folder(args.out)
     problems, theirs, drawn = [], [], {}
     lpips = ["--lpips", str(args.lpips)] if args.lpips else []

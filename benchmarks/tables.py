@@ -26,8 +26,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from animeinterp.data.atd12k import triplets
-from animeinterp.data.difficulty import LEVELS
+from animeinterp.data.atd12k import list_triplets
+from animeinterp.data.types import LEVELS
 from animeinterp.errors import AnimeInterpError, FileError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation, compare_with_peers
 from animeinterp.evaluation.scores import Summary, TripletScores, read_rows
@@ -127,7 +127,7 @@ def find_inputs(args: argparse.Namespace) -> dict[str, Path | None]:
         if path and not path.exists():
             raise FileError(f"{path} does not exist; name one that does or leave the option out")
     inputs = {"DATASET": args.dataset, "FILM": args.film, "ASSETS": args.assets}
-    for one in triplets(args.dataset):
+    for one in list_triplets(args.dataset):
         frames = [next(iter(sorted(one.folder.glob(f"frame{number}.*"))), None) for number in (1, 3)]
         if all(frames):
             return inputs | dict(zip(("FRAME1", "FRAME3"), frames, strict=True))

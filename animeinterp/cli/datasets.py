@@ -16,7 +16,8 @@ from animeinterp.cli.terminal import Force, LogLines, Vgg, err, out, progress, s
 from animeinterp.errors import FileError, UsageError
 
 if TYPE_CHECKING:
-    from animeinterp.data.films.build import Built, Step
+    from animeinterp.data.films.build import BuildProgress, BuildResult
+    from animeinterp.data.layout import flows_folder
 
 Source = Annotated[
     Path,
@@ -89,7 +90,7 @@ def preview(
 
     with out.status("drawing the sheet"):
         samples = open_samples(source, found, size, backgrounds)
-        sheet.preview(samples, output, count, seed, force=force)
+        sheet.write_preview(samples, output, count, seed, force=force)
     out.print(f"sheet      {output}", markup=False)
 
 
@@ -116,16 +117,16 @@ def crops(
     if backgrounds is not None and found != "vector":
         raise UsageError(f"--backgrounds goes with vector animations, but {source} holds {found}; leave it out")
     check_folder(output)
-    from animeinterp.data.crops import SHARD, write_crops
+    from animeinterp.data.crops import CROPS_PER_SHARD, write_crops
     from animeinterp.data.sources import open_triplets
 
     triplets = open_triplets(source, found, backgrounds)
     make_folder(output)
-    files = -(-count // SHARD)
+    files = -(-count // CROPS_PER_SHARD)
     written = list(
         progress(write_crops(output, triplets, files, workers=workers, size=size, seed=seed), "cutting crops", files)
     )
-    out.print(f"{len(written)} of {files} files written, {SHARD} crops each, in {output}", markup=False)
+    out.print(f"{len(written)} of {files} files written, {CROPS_PER_SHARD} crops each, in {output}", markup=False)
 
 
 def build(
@@ -198,12 +199,11 @@ def flows(
 
     Flows that are there stay. Triplets that cannot be read are listed; the exit code is then 1.
     """
-    from animeinterp.data.atd12k import triplets
-    from animeinterp.data.films.manifest import flows_of
+    from animeinterp.data.atd12k import list_triplets
     from animeinterp.data.flow_settings import FlowSettings, check_settings
     from animeinterp.io.files import check_source
 
-    files, target = triplets(folder), output or flows_of(folder)
+    files, target = list_triplets(folder), output or flows_folder(folder)
     if vgg:
         check_source(vgg, "VGG-19 weights")
     check_settings(target, FlowSettings(deformation, style, vgg))
@@ -230,13 +230,13 @@ def _parsed(size: str | None) -> tuple[int, int] | None:
 
 
 @contextmanager
-def _shown(films: int) -> Iterator[Callable[[Step], object] | None]:
+def _shown(films: int) -> Iterator[Callable[[BuildProgress], object] | None]:
     """A bar for the film that is read, or lines where there is no terminal."""
     if not err.is_terminal:
         with LogLines("reading", 1.0, share=True) as log:
             read = -1
 
-            def tell(step: Step) -> None:
+            def tell(step: BuildProgress) -> None:
                 nonlocal read
                 text = f"{step.film + 1}/{films} {step.label}, {step.triplets} triplets"
                 log.update(step.share, text, anew=step.film != read)
@@ -248,7 +248,7 @@ def _shown(films: int) -> Iterator[Callable[[Step], object] | None]:
     with Progress(*columns, console=err, transient=True) as bar:
         task, film = bar.add_task("reading", total=1.0), -1
 
-        def report(step: Step) -> None:
+        def report(step: BuildProgress) -> None:
             nonlocal film
             if step.film != film:
                 bar.reset(task)
@@ -259,7 +259,7 @@ def _shown(films: int) -> Iterator[Callable[[Step], object] | None]:
         yield report
 
 
-def _tell(built: Built, folder: Path) -> None:
+def _tell(built: BuildResult, folder: Path) -> None:
     """A line for each film, what was left out, and what went wrong."""
     if built.films:
         table = Table(box=None, padding=(0, 1))

@@ -70,7 +70,7 @@ def check_setup(setup: Setup, lpips: Path | None) -> None:
 def with_files(setup: Setup, annotations: Path | None, flows: str | None) -> tuple[Setup, list[TripletFiles]]:
     """The triplets, with precomputed flows only where a model takes them."""
     from animeinterp.config import PRESETS
-    from animeinterp.data.atd12k import triplets
+    from animeinterp.data.atd12k import list_triplets
 
     guided = tuple(
         label for label, (name, _) in setup.models.items() if name in PRESETS and PRESETS[name].flow == "rfr"
@@ -78,7 +78,7 @@ def with_files(setup: Setup, annotations: Path | None, flows: str | None) -> tup
     given = None if flows in (None, "none") else Path(flows)
     if given and not guided:
         raise UsageError("--flows is for models that refine matching alone, such as paper; leave it out")
-    files = triplets(setup.dataset, annotations, given)
+    files = list_triplets(setup.dataset, annotations, given)
     known = [one.flows for one in files if one.flows]
     if flows == "none" or not guided or not known:
         return setup, [replace(one, flows=None) for one in files]

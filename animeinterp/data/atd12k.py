@@ -21,9 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animeinterp.config import Options
-from animeinterp.data.difficulty import LEVELS
 from animeinterp.data.linear.record import check_trainable
-from animeinterp.data.types import Triplet
+from animeinterp.data.types import LEVELS, Triplet
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.frame import describe, rgb8
 from animeinterp.io.files import check_source
@@ -51,7 +50,7 @@ class Region:
     width: int
     height: int
 
-    def of(self, frame: NDArray[Value]) -> NDArray[Value]:
+    def crop(self, frame: NDArray[Value]) -> NDArray[Value]:
         """That part of a frame or of a map, (H, W, ...)."""
         return frame[self.y : self.y + self.height, self.x : self.x + self.width]
 
@@ -104,17 +103,17 @@ class ATD12K:
     def __call__(self, seeds: Sequence[int]) -> Iterator[Triplet]:
         """Triplets without end, each once before any comes again; the same seeds give the same order.
 
-        Raises as `triplets` and `read_triplet`, and UsageError for a linear set, which is for evaluation only.
+        Raises as `list_triplets` and `read_triplet`, and UsageError for a linear set, which is for evaluation only.
         """
         check_trainable(self.folder)
         rng = np.random.default_rng(seeds)
-        files = triplets(self.folder)
+        files = list_triplets(self.folder)
         while True:
             for index in rng.permutation(len(files)):
                 yield read_triplet(files[index])
 
 
-def triplets(folder: Path, annotations: Path | None = None, flows: Path | None = None) -> list[TripletFiles]:
+def list_triplets(folder: Path, annotations: Path | None = None, flows: Path | None = None) -> list[TripletFiles]:
     """Every triplet of a data set, by name. None of its files is opened yet.
 
     annotations, flows: by default looked for beside `folder`: DATASET_annotations and DATASET_pre_calc_sgm_flows, and

@@ -40,12 +40,12 @@ from animeinterp.io.reading import describe_error
 Arrays = dict[str, NDArray[Any]]
 Source = Callable[[Sequence[int]], Iterable[Triplet]]
 
-SHARD = 64  # crops
+CROPS_PER_SHARD = 64  # crops
 MIN_MOVING = 0.005  # share of a crop that changes from frame 0 to frame 1
 CHANGED = 8  # of 255
 MAX_OVERLAP = 0.5  # of two crops of one triplet
 TRIES = 12  # places looked at per crop
-NOISY_SHARE = 0.1
+NOISY_FRACTION = 0.1
 FLOWS = ("coarse", "flow")
 # The type of each array of a shard, and its axes between the first and the last two.
 _KNOWN: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -58,7 +58,7 @@ _KNOWN: dict[str, tuple[str, tuple[int, ...]]] = {
 }
 
 
-def crops_of(triplet: Triplet, rng: np.random.Generator, size: int = 288, count: int = 4) -> Arrays:
+def cut_crops(triplet: Triplet, rng: np.random.Generator, size: int = 288, count: int = 4) -> Arrays:
     """At most `count` square crops of a triplet where something moves, as a shard holds them.
 
     Fewer, or none (N = 0), where less of the frame moves. Raises UsageError for frames smaller than a crop.
@@ -180,13 +180,13 @@ def _write_shard(source: Source, seed: int, size: int, per_triplet: int, path: P
     parts: list[Arrays] = []
     held = 0
     for triplet in source((seed, number)):
-        parts.append(crops_of(triplet, rng, size, per_triplet))
+        parts.append(cut_crops(triplet, rng, size, per_triplet))
         held += len(parts[-1]["t"])
-        if held >= SHARD:
+        if held >= CROPS_PER_SHARD:
             break
     if not held:
         raise UsageError(f"expected triplets in which something moves for {path}, got none; give another source")
-    arrays = {name: np.concatenate([part[name] for part in parts])[:SHARD] for name in parts[0]}
+    arrays = {name: np.concatenate([part[name] for part in parts])[:CROPS_PER_SHARD] for name in parts[0]}
     write_bytes(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}), force=True)
     return path
 
@@ -288,11 +288,11 @@ def _altered(crop: Arrays, rng: np.random.Generator) -> tuple[NDArray[np.float32
     size = crop["frames"].shape[-1]
     # Arithmetic on float16 is slow, and so is numpy's way out of it.
     crop |= {name: torch.from_numpy(crop[name]).float().numpy() for name in FLOWS if name in crop}
-    turned = turn(crop, *(bool(b) for b in rng.random(3) < 0.5))
+    turned = flip_crop(crop, *(bool(b) for b in rng.random(3) < 0.5))
     if rng.random() < 0.5:
-        turned = reverse(turned)
+        turned = reverse_crop(turned)
     frame0, truth, frame1 = _recolored(turned["frames"][:, rng.permutation(3)], rng)
-    if rng.random() < NOISY_SHARE:
+    if rng.random() < NOISY_FRACTION:
         frame0, frame1 = _spoilt(frame0, frame1, rng)
     trust = turned["trust"][:, None].astype(np.float32) / 255
     flow, known = np.zeros((2, 2, size, size), np.float32), np.zeros((2, 1, size, size), np.float32)
@@ -301,7 +301,7 @@ def _altered(crop: Arrays, rng: np.random.Generator) -> tuple[NDArray[np.float32
     return frame0, frame1, np.float32(turned["t"]), truth, *turned["coarse"], *trust, *flow, *known
 
 
-def turn(crop: Arrays, mirrored: bool, upended: bool, transposed: bool) -> Arrays:
+def flip_crop(crop: Arrays, mirrored: bool, upended: bool, transposed: bool) -> Arrays:
     """A crop's pictures and flows under mirroring in x, in y, and exchange of x and y."""
     turned = {}
     for name, array in crop.items():
@@ -317,7 +317,7 @@ def turn(crop: Arrays, mirrored: bool, upended: bool, transposed: bool) -> Array
     return turned
 
 
-def reverse(crop: Arrays) -> Arrays:
+def reverse_crop(crop: Arrays) -> Arrays:
     """A crop with time running the other way."""
     return {name: 1 - array if name == "t" else array[::-1] for name, array in crop.items()}
 

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from animeinterp.data.types import Level
 from animeinterp.flow import backward_warp, chain_flows, dis_flow
 from animeinterp.frame import RGBImage
-
-Level = Literal["easy", "medium", "hard"]
 
 CHANGED = 8  # of 255; a pixel that differs by more has changed
 MOVING = 0.5  # px
@@ -28,12 +26,12 @@ _GRAIN = 4  # times the median difference: above what codecs and grain do
 _OUTLIERS = 0.01  # share of the change that may lie outside the region, at each side
 
 
-def changed(first: RGBImage, second: RGBImage) -> NDArray[np.bool_]:
+def find_changed_pixels(first: RGBImage, second: RGBImage) -> NDArray[np.bool_]:
     """Where two frames differ: bool (H, W)."""
     return np.asarray(cv2.absdiff(first, second).max(axis=2) > CHANGED)
 
 
-def displacement(frame0: RGBImage, frame1: RGBImage, scale: float = 1.0) -> tuple[float, float]:
+def measure_displacement(frame0: RGBImage, frame1: RGBImage, scale: float = 1.0) -> tuple[float, float]:
     """Mean displacement of moving pixels, px of the full size, and the share of changed pixels that are occluded.
 
     frame0, frame1: uint8 (H, W, 3) RGB, `scale` times the full size.
@@ -42,32 +40,30 @@ def displacement(frame0: RGBImage, frame1: RGBImage, scale: float = 1.0) -> tupl
     length = np.hypot(*flow01) / scale
     moving = length > MOVING
     wrong = np.hypot(*chain_flows(flow01, flow10, border="zero")) > 1 + 0.05 * length * scale
-    differs = changed(frame0, frame1)
+    differs = find_changed_pixels(frame0, frame1)
     mean = float(length[moving].mean()) if moving.any() else 0.0
     return mean, float(wrong[differs].mean()) if differs.any() else 0.0
 
 
-def level_of(frame0: RGBImage, frame1: RGBImage, scale: float = 1.0) -> Level:
+def classify_pair(frame0: RGBImage, frame1: RGBImage, scale: float = 1.0) -> Level:
     """How hard a pair is, by the rule of the benchmark."""
-    return level_for(*displacement(frame0, frame1, scale))
+    return classify_motion(*measure_displacement(frame0, frame1, scale))
 
 
-def level_for(far: float, occluded: float) -> Level:
-    """The level of a pair with the displacement, px, and share of occlusion that `displacement` tells."""
+def classify_motion(far: float, occluded: float) -> Level:
+    """The level of a pair with the displacement, px, and share of occlusion that `measure_displacement` tells."""
     if far >= 28 or (occluded >= 0.62 and far >= 8):
         return "hard"
     return "easy" if far < 12 and occluded < 0.35 else "medium"
 
 
-def lies_between(
-    frame0: RGBImage, truth: RGBImage, frame1: RGBImage, most_unexplained: float = MAX_UNEXPLAINED
-) -> bool:
+def is_between(frame0: RGBImage, truth: RGBImage, frame1: RGBImage, most_unexplained: float = MAX_UNEXPLAINED) -> bool:
     """False where the ends are more alike than either is to the middle, or where the middle shows other things.
 
     most_unexplained: share of the changed pixels of the middle frame that neither end may explain, [0, 1].
     """
-    ends = changed(frame0, frame1).mean()
-    halves = changed(frame0, truth), changed(truth, frame1)
+    ends = find_changed_pixels(frame0, frame1).mean()
+    halves = find_changed_pixels(frame0, truth), find_changed_pixels(truth, frame1)
     if min(half.mean() for half in halves) == 0 or ends < 0.6 * max(half.mean() for half in halves):
         return False
     errors = [
@@ -78,7 +74,7 @@ def lies_between(
     return bool(unexplained[halves[0] | halves[1]].mean() <= most_unexplained)
 
 
-def moving_region(frames: Sequence[RGBImage]) -> tuple[int, int, int, int]:
+def find_moving_region(frames: Sequence[RGBImage]) -> tuple[int, int, int, int]:
     """The box (x, y, width, height), px, of what moves through frames in a row, the camera's own shift aside.
 
     The whole frame where nothing does, or everything.
@@ -106,6 +102,3 @@ def _extent(amounts: NDArray[np.float64]) -> tuple[int, int]:
     share = np.cumsum(amounts) / amounts.sum()
     first = int(np.searchsorted(share, _OUTLIERS, side="right"))
     return first, int(np.searchsorted(share, 1 - _OUTLIERS)) + 1
-
-
-LEVELS = ("easy", "medium", "hard")

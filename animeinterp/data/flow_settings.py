@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from animeinterp import __version__
-from animeinterp.data.films.manifest import beside
+from animeinterp.data.layout import sibling
 from animeinterp.errors import UsageError
 from animeinterp.io.files import make_folder, write_text
 from animeinterp.io.reading import read_json
@@ -41,7 +41,7 @@ def check_settings(folder: Path, settings: FlowSettings, *, write: bool = False)
     """
     weights = settings.vgg.name if settings.vgg else None
     wanted = {"deformation": settings.deformation, "style": settings.style, "vgg": weights, "version": __version__}
-    path = beside(folder, ".json")
+    path = sibling(folder, ".json")
     if not path.exists():
         if folder.exists() and (not folder.is_dir() or any(path.name != "lock" for path in folder.iterdir())):
             raise UsageError(f"{folder} holds other things, perhaps the published flows; choose another with -o")

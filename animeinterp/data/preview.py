@@ -25,16 +25,16 @@ class _Source(Protocol):
     def samples(self, batch: int, seed: int) -> Batch: ...
 
 
-def preview(source: _Source, out: Path, count: int = 8, seed: int = 0, *, force: bool = False) -> None:
+def write_preview(source: _Source, out: Path, count: int = 8, seed: int = 0, *, force: bool = False) -> None:
     """Write the sheet of a source's first `count` samples of a seed.
 
     Raises UsageError if `out` exists and `force` is not set, FileError if it cannot be written.
     """
     check_image_target(out, np.zeros((1, 1, 3), np.uint8), force)
-    write_image(out, contact_sheet(source.samples(count, seed)), force=force)
+    write_image(out, draw_sheet(source.samples(count, seed)), force=force)
 
 
-def contact_sheet(samples: Batch | Scenes) -> Sheet:
+def draw_sheet(samples: Batch | Scenes) -> Sheet:
     """Draw samples or scenes, one row each, uint8 RGB.
 
     Flow is in the Middlebury colors, saturated at its own row's 99th percentile of the true flow, or of the coarse

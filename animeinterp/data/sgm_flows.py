@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 from animeinterp.config import Options
 from animeinterp.data.atd12k import FLOW_NAMES, TripletFiles, read_triplet
-from animeinterp.data.films.manifest import flows_of
 from animeinterp.data.flow_settings import FlowSettings, check_settings
 from animeinterp.errors import FileError, FrameError
 from animeinterp.interpolator import Interpolator, load_interpolator
@@ -37,7 +36,7 @@ _DEFORMATIONS = {"published": PUBLISHED, "quick": QUICK}
 
 
 @dataclass(frozen=True, slots=True)
-class Flowed:
+class FlowResult:
     """What became of a triplet: written, there before (neither), or skipped for a reason."""
 
     triplet: str
@@ -45,7 +44,7 @@ class Flowed:
     fault: str = ""
 
 
-def guide_flows(
+def compute_flows(
     frame1: NDArray[np.uint8], frame3: NDArray[np.uint8], settings: FlowSettings
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The flows from frame 1 to frame 3 and back, as the files hold them. uint8 (H, W, 3) RGB.
@@ -68,7 +67,7 @@ def guide_flows(
 
 def write_flows(
     files: Sequence[TripletFiles], folder: Path, settings: FlowSettings | None = None, *, workers: int = 1
-) -> Iterator[Flowed]:
+) -> Iterator[FlowResult]:
     """Write the flows of triplets into `folder`; those that are there stay. Yields each triplet, in order.
 
     workers: triplets at once, a core each, with the same result. Triplets that cannot be read are told of and skipped.
@@ -90,26 +89,21 @@ def write_flows(
             pool.shutdown(cancel_futures=True)
 
 
-def default_folder(dataset: Path) -> Path:
-    """Where the flows of a data set belong: SET_pre_calc_sgm_flows beside it, for SET_540p too, as published."""
-    return flows_of(dataset)
-
-
-def _write_flows(folder: Path, settings: FlowSettings, files: TripletFiles) -> Flowed:
+def _write_flows(folder: Path, settings: FlowSettings, files: TripletFiles) -> FlowResult:
     target = folder / files.name
     if os.path.lexists(target):
-        return Flowed(files.name)
+        return FlowResult(files.name)
     try:
         triplet = read_triplet(files)
-        flows = guide_flows(triplet.frame0, triplet.frame1, settings)
+        flows = compute_flows(triplet.frame0, triplet.frame1, settings)
     except (FileError, FrameError) as error:
-        return Flowed(files.name, fault=str(error))
+        return FlowResult(files.name, fault=str(error))
     with atomic_folder(target) as part:
         for name, flow in zip(FLOW_NAMES, flows, strict=True):
             content = io.BytesIO()
             np.save(content, flow)
             write_bytes(part / name, content.getbuffer())
-    return Flowed(files.name, written=True)
+    return FlowResult(files.name, written=True)
 
 
 @lru_cache(maxsize=1)

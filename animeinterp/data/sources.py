@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from animeinterp.data import atd12k, vector
-from animeinterp.data.crops import Arrays, CropStore, crops_of
+from animeinterp.data.crops import Arrays, CropStore, cut_crops
 from animeinterp.data.linear.record import check_trainable
 from animeinterp.data.recognition import Kind, recognize
 from animeinterp.data.types import Batch, Triplet
@@ -47,7 +47,7 @@ def open_triplets(folder: Path, kind: Kind, backgrounds: Path | None = None) -> 
         if place is not None:
             check_trainable(place)
     if kind == "vector":
-        return partial(vector.triplets, folder, backgrounds=backgrounds)
+        return partial(vector.generate_triplets, folder, backgrounds=backgrounds)
     if kind == "atd12k":
         return atd12k.ATD12K(folder)
     if kind == "scenes":
@@ -87,7 +87,7 @@ class _Cut:
     def samples(self, batch: int, seed: int) -> Batch:
         rng = np.random.default_rng([seed, 1])
         stream = islice(self.triplets((seed, 0)), PATIENCE * batch)
-        crops = (crops_of(triplet, rng, self.size, 1) for triplet in stream)
+        crops = (cut_crops(triplet, rng, self.size, 1) for triplet in stream)
         parts = list(islice((crop for crop in crops if len(crop["t"])), batch))
         if len(parts) < batch:
             raise UsageError(f"hardly anything moves: {PATIENCE * batch} triplets gave {len(parts)} of {batch} samples")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from animeinterp.frame import RGBImage
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Level = Literal["easy", "medium", "hard"]
+LEVELS: tuple[str, ...] = get_args(Level)  # ATD-12K stores the index
 
 
 class Triplet(NamedTuple):

@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animeinterp.config import Options
-from animeinterp.data.difficulty import Level, changed, level_of, lies_between
-from animeinterp.data.types import Triplet
+from animeinterp.data.difficulty import classify_pair, find_changed_pixels, is_between
+from animeinterp.data.types import Level, Triplet
 from animeinterp.errors import FileError, MissingExtraError, UsageError
 from animeinterp.frame import RGBImage, rgb8
 from animeinterp.io.files import check_source
@@ -102,7 +102,7 @@ class Scene:
     depth: float
 
 
-def animations(folder: Path | str) -> list[Path]:
+def list_animations(folder: Path | str) -> list[Path]:
     """The Lottie animations (.json.gz) below a folder, sorted.
 
     Synfig's (.sifz) are left out: synfig takes 1 to 3 s a frame. Raises FileError where there are none.
@@ -163,7 +163,7 @@ def render(animation: Animation, frame: int, size: tuple[int, int], background: 
     return _over(ground, animation.draw(frame, size))
 
 
-def triplets(
+def generate_triplets(
     folder: Path | str,
     seed: int | Sequence[int],
     *,
@@ -175,7 +175,7 @@ def triplets(
     folder: vector animations. backgrounds: a folder of pictures (.webp); without it grounds are flat or gradients.
     levels: the share of each level, `LEVELS` if left out.
     """
-    files = animations(folder)
+    files = list_animations(folder)
     pictures = sorted(Path(backgrounds).glob("*.webp")) if backgrounds is not None else []
     shares = levels or LEVELS
     names = list(shares)
@@ -323,12 +323,12 @@ def _paced(scene: Scene, t: Fraction, level: Level) -> Scene | None:
     for _ in range(4):
         scale = LOOK_WIDTH / scene.size[0]
         frame0, frame1 = (draw_scene(scene, Fraction(time), scale, 1) for time in (0, 1))
-        if changed(frame0, frame1).mean() < MIN_CHANGED:
+        if find_changed_pixels(frame0, frame1).mean() < MIN_CHANGED:
             return None
-        found = level_of(frame0, frame1, scale)
+        found = classify_pair(frame0, frame1, scale)
         if found == level:
             truth = draw_scene(scene, t, scale, 1)
-            return scene if lies_between(frame0, truth, frame1) else None
+            return scene if is_between(frame0, truth, frame1) else None
         faster = order.index(found) < order.index(level)
         scene = _played(scene, 1.8 if faster else 1 / 1.8, t.denominator)
     return None

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.data.atd12k import Annotation, TripletFiles, read_annotation, read_flows, read_triplet, triplets
+from animeinterp.data.atd12k import Annotation, TripletFiles, list_triplets, read_annotation, read_flows, read_triplet
 from animeinterp.data.types import Triplet
 from animeinterp.errors import AnimeInterpError, FileError, FrameError, MissingExtraError
 from animeinterp.evaluation.best_time import best_time, bind_frames
@@ -143,7 +143,7 @@ def evaluate(
     Args:
         dataset: Folder of triplets.
         models: Models by name.
-        annotations: Folder of annotations; None uses the one beside `dataset`, see `animeinterp.data.atd12k.triplets`.
+        annotations: Folder of annotations; None uses the one beside `dataset`, see `animeinterp.data.atd12k.list_triplets`.
         workers: Number of triplets at once; None uses one per core, at most `MAX_DEFAULT_WORKERS`.
         predictions: Folders of other programs' frames by name, see `animeinterp.evaluation.predictions`.
         lpips: Computes LPIPS, see `animeinterp.metrics.lpips.load_lpips`; None skips it.
@@ -158,7 +158,7 @@ def evaluate(
         FileError: A folder does not exist.
         UsageError: A folder has another layout.
     """
-    files = triplets(dataset, annotations, flows)
+    files = list_triplets(dataset, annotations, flows)
     for folder in (predictions or {}).values():
         check_predictions(folder, (one.name for one in files))
     return gather(list(score(files, models, workers, predictions=predictions, lpips=lpips, best_t=best_t)))
@@ -314,7 +314,7 @@ def _row(label: str, task: _Task, drawn: _Drawn, lpips: Lpips | None) -> Triplet
     return replace(
         row,
         level=annotation.level,
-        roi=measure(roi.of(frame), roi.of(truth), lpips),
+        roi=measure(roi.crop(frame), roi.crop(truth), lpips),
         motion_types=annotation.motion_types,
         behaviors=annotation.behaviors,
     )

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from animeinterp.data.atd12k import TripletFiles, read_triplet
-from animeinterp.data.difficulty import LEVELS
+from animeinterp.data.types import LEVELS
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation
 from animeinterp.evaluation.pages import color_distance, error_map, page_image, write_page
@@ -128,7 +128,7 @@ def _row(crop: Crop, models: Sequence[str], find_frame: FindFrame, errors: Error
     """Encode the images of a crop."""
     name, triplet = crop.files.name, read_triplet(crop.files)
     frame0, truth, frame1 = (
-        _encode(crop.window.of(frame)) for frame in (triplet.frame0, triplet.truth, triplet.frame1)
+        _encode(crop.window.crop(frame)) for frame in (triplet.frame0, triplet.truth, triplet.frame1)
     )
     drawings = tuple(_drawing(crop, find_frame(model, name), triplet.truth, errors) for model in models)
     return Row(name, level, crop, (frame0, frame1), truth, _position(crop, triplet.truth), drawings)
@@ -141,8 +141,8 @@ def _drawing(crop: Crop, path: Path | None, truth: RGBImage, errors: ErrorMap) -
     except (FileError, FrameError) as error:
         return Drawing(fault=str(error))
     values = errors(frame, truth)
-    mean = None if values is None else float(crop.window.of(values).mean(dtype=np.float64))
-    drawn, true = crop.window.of(frame), crop.window.of(truth)
+    mean = None if values is None else float(crop.window.crop(values).mean(dtype=np.float64))
+    drawn, true = crop.window.crop(frame), crop.window.crop(truth)
     return Drawing(mean, _encode(drawn), _encode(error_map(color_distance(drawn, true))))
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from animeinterp.data.atd12k import FLOW_NAMES, TripletFiles
-from animeinterp.data.difficulty import LEVELS
+from animeinterp.data.types import LEVELS
 from animeinterp.errors import FileError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation
 from animeinterp.evaluation.masks import MASKS

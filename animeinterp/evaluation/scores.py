@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from animeinterp.data.difficulty import LEVELS
+from animeinterp.data.types import LEVELS
 from animeinterp.errors import FileError
 from animeinterp.io.files import write_text
 from animeinterp.io.reading import MEGABYTE, describe_error, finite_number, read_bytes

@@ -122,7 +122,7 @@ def test_a_missing_extra_names_its_command(folder, monkeypatch, capsys):
     def fail(*arguments, **options):
         raise MissingExtraError("drawing needs rlottie-python; run: pip install 'animeinterp[train]'")
 
-    monkeypatch.setattr("animeinterp.data.vector.triplets", fail)
+    monkeypatch.setattr("animeinterp.data.vector.generate_triplets", fail)
     (folder / "one.json.gz").touch()
     assert run("dataset", "preview", ".", "--kind", "vector", "-o", "sheet.png") == 1
     assert "pip install 'animeinterp[train]'" in capsys.readouterr().err

@@ -15,10 +15,10 @@ from animeinterp.data.atd12k import (
     Annotation,
     Region,
     TripletFiles,
+    list_triplets,
     read_annotation,
     read_flows,
     read_triplet,
-    triplets,
 )
 from animeinterp.errors import FileError, FrameError, UsageError
 from conftest import draw_scene
@@ -54,36 +54,36 @@ def dataset(tmp_path):
 
 
 def test_triplets_are_found_with_the_annotations_beside_them(dataset):
-    a, b = triplets(dataset)
+    a, b = list_triplets(dataset)
     assert a == TripletFiles("a", dataset / "a", None)
     assert b == TripletFiles("b", dataset / "b", dataset.parent / "test_2k_annotations" / "b" / "b.json")
 
 
 def test_annotations_may_lie_elsewhere(dataset):
     (dataset.parent / "test_2k_annotations").rename(dataset.parent / "notes")
-    assert triplets(dataset)[1].annotation is None
-    assert triplets(dataset, dataset.parent / "notes")[1].annotation is not None
+    assert list_triplets(dataset)[1].annotation is None
+    assert list_triplets(dataset, dataset.parent / "notes")[1].annotation is not None
     with pytest.raises(FileError, match=r"NAME/NAME\.json"):
-        triplets(dataset, dataset.parent / "nowhere")
+        list_triplets(dataset, dataset.parent / "nowhere")
 
 
 def test_the_second_frame_is_the_truth(dataset):
-    triplet = read_triplet(triplets(dataset)[1])
+    triplet = read_triplet(list_triplets(dataset)[1])
     for frame, number in ((triplet.frame0, 1), (triplet.truth, 2), (triplet.frame1, 3)):
         assert np.array_equal(frame, draw_scene(4 * number))
     assert triplet.t == 0.5
 
 
 def test_jpeg_and_gray_are_read_too(dataset):
-    assert read_triplet(triplets(dataset)[0]).truth.shape == (64, 96, 3)
+    assert read_triplet(list_triplets(dataset)[0]).truth.shape == (64, 96, 3)
     for number in (1, 2, 3):
         cv2.imwrite(str(dataset / "b" / f"frame{number}.png"), draw_scene(number)[..., 0])
-    assert np.array_equal(read_triplet(triplets(dataset)[1]).truth, draw_scene(2)[..., [0, 0, 0]])
+    assert np.array_equal(read_triplet(list_triplets(dataset)[1]).truth, draw_scene(2)[..., [0, 0, 0]])
 
 
 def test_a_missing_a_double_and_an_odd_frame_are_named(dataset):
     (dataset / "a" / "frame2.JPG").unlink()
-    a, b = triplets(dataset)
+    a, b = list_triplets(dataset)
     with pytest.raises(FileError, match=r"no frame2; expected NAME/frame1\.png"):
         read_triplet(a)
     cv2.imwrite(str(dataset / "b" / "frame3.png"), draw_scene(0, (90, 64)))
@@ -96,15 +96,15 @@ def test_a_missing_a_double_and_an_odd_frame_are_named(dataset):
 
 def test_other_layouts_are_refused_with_what_was_expected(dataset):
     with pytest.raises(UsageError, match=r"expected NAME/frame1.png.*test_2k_540p in it looks like one"):
-        triplets(dataset.parent)
+        list_triplets(dataset.parent)
     with pytest.raises(UsageError, match="holds no triplets"):
-        triplets(dataset / "a")
+        list_triplets(dataset / "a")
     with pytest.raises(FileError, match="not a folder; expected a data set"):
-        triplets(dataset / "nowhere")
+        list_triplets(dataset / "nowhere")
 
 
 def test_annotation_is_read(dataset):
-    annotation = read_annotation(triplets(dataset)[1].annotation)
+    annotation = read_annotation(list_triplets(dataset)[1].annotation)
     assert annotation == Annotation((192, 128), (30, 21, 101, 80), 1, ("translation", "deformation"), ("walking",))
 
 
@@ -172,7 +172,7 @@ def test_roi_outside_the_frame_is_refused():
 
 def test_a_region_is_cut_out():
     frame = np.arange(5 * 7 * 3, dtype=np.uint8).reshape(5, 7, 3)
-    assert np.array_equal(Region(2, 1, 4, 3).of(frame), frame[1:4, 2:6])
+    assert np.array_equal(Region(2, 1, 4, 3).crop(frame), frame[1:4, 2:6])
 
 
 def write_flows(folder, flows=None):
@@ -187,13 +187,13 @@ def test_flows_are_found_beside_and_elsewhere(dataset, name, monkeypatch):
     folder = write_flows(dataset.parent / name / "b").parent
     monkeypatch.chdir(dataset)  # where `.` has no name
     for data in (dataset, Path()):
-        assert [one.flows and one.flows.absolute() for one in triplets(data)] == [None, folder / "b"]
+        assert [one.flows and one.flows.absolute() for one in list_triplets(data)] == [None, folder / "b"]
     folder.rename(dataset.parent / "elsewhere")
-    assert [one.flows for one in triplets(dataset)] == [None, None]
-    assert triplets(dataset, flows=dataset.parent / "elsewhere")[1].flows == dataset.parent / "elsewhere" / "b"
+    assert [one.flows for one in list_triplets(dataset)] == [None, None]
+    assert list_triplets(dataset, flows=dataset.parent / "elsewhere")[1].flows == dataset.parent / "elsewhere" / "b"
     for wrong, error in ((dataset.parent / "nowhere", FileError), (dataset / "b", UsageError)):
         with pytest.raises(error, match=r"expected flows as NAME/guide_flo13\.npy and guide_flo31\.npy"):
-            triplets(dataset, flows=wrong)
+            list_triplets(dataset, flows=wrong)
 
 
 def test_published_flows_in_double_precision_are_read(tmp_path):
@@ -287,7 +287,7 @@ def test_a_folder_that_may_not_be_read_is_told(dataset, monkeypatch):
         return listing(path)
 
     monkeypatch.setattr(Path, "iterdir", closed)
-    first, second = triplets(dataset)
+    first, second = list_triplets(dataset)
     with pytest.raises(FileError, match="Permission denied"):
         read_triplet(first)
     assert read_triplet(second)
@@ -305,7 +305,7 @@ def test_as_a_source_it_gives_every_triplet_before_any_comes_again(dataset):
 
 
 def test_the_development_set_is_in_this_layout(shared):
-    files = triplets(shared / "bench" / "dev")
+    files = list_triplets(shared / "bench" / "dev")
     assert len(files) == 80
     annotations = [read_annotation(one.annotation) for one in files]
     assert [sum(a.level == level for a in annotations) for level in range(3)] == [25, 25, 30]

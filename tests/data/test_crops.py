@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from animeinterp import load_interpolator
 from animeinterp.data import crops
-from animeinterp.data.crops import CropStore, crops_of, reverse, turn, write_crops
+from animeinterp.data.crops import CropStore, cut_crops, flip_crop, reverse_crop, write_crops
 from animeinterp.data.types import Triplet
 from animeinterp.errors import FileError, UsageError
 from conftest import draw_scene
@@ -66,7 +66,7 @@ def numbers(batch) -> list[int]:
 
 def test_crops_hold_what_the_whole_frame_holds():
     triplet = moving_triplet()
-    cut = crops_of(triplet, np.random.default_rng(0), size=64, count=3)
+    cut = cut_crops(triplet, np.random.default_rng(0), size=64, count=3)
     interpolator = load_interpolator("classical", "cpu")
     motion = interpolator.motion(interpolator.analyze(triplet.frame0), interpolator.analyze(triplet.frame1))
     assert 1 <= len(cut["t"]) <= 3
@@ -86,17 +86,17 @@ def test_crops_hold_what_the_whole_frame_holds():
 
 
 def test_nothing_is_cut_where_nothing_moves():
-    cut = crops_of(nothing(())[0], np.random.default_rng(0), size=64)
+    cut = cut_crops(nothing(())[0], np.random.default_rng(0), size=64)
     assert {len(array) for array in cut.values()} == {0}
 
 
 def test_frames_smaller_than_a_crop_are_refused():
     with pytest.raises(UsageError, match="ask for smaller crops"):
-        crops_of(moving_triplet(), np.random.default_rng(0), size=128)
+        cut_crops(moving_triplet(), np.random.default_rng(0), size=128)
 
 
 def test_a_store_broken_off_is_gone_on_with(tmp_path, monkeypatch):
-    monkeypatch.setattr(crops, "SHARD", 3)
+    monkeypatch.setattr(crops, "CROPS_PER_SHARD", 3)
     whole = list(write_crops(tmp_path / "whole", source, 2, size=64, seed=7))
     assert [path.name for path in whole] == ["00000.safetensors", "00001.safetensors"]
     list(write_crops(tmp_path / "broken", source, 1, size=64, seed=7))
@@ -115,9 +115,9 @@ def test_a_source_without_motion_is_refused(tmp_path):
 
 @pytest.mark.parametrize("changes", [(m, u, t) for m in (0, 1) for u in (0, 1) for t in (0, 1)])
 def test_turned_flow_still_leads_to_the_same_colors(changes):
-    cut = crops_of(shifted_triplet(), np.random.default_rng(0), size=64, count=1)
-    turned = turn({name: array[0] for name, array in cut.items()}, *(bool(c) for c in changes))
-    for crop in (turned, reverse(turned)):
+    cut = cut_crops(shifted_triplet(), np.random.default_rng(0), size=64, count=1)
+    turned = flip_crop({name: array[0] for name, array in cut.items()}, *(bool(c) for c in changes))
+    for crop in (turned, reverse_crop(turned)):
         dx, dy = crop["flow"][0, :, 0, 0].astype(int)
         inner = np.s_[:, 8:-8, 8:-8]
         arrived = np.roll(crop["frames"][0], (dy, dx), (1, 2))
@@ -125,8 +125,8 @@ def test_turned_flow_still_leads_to_the_same_colors(changes):
 
 
 def test_true_flow_reaches_the_batch(tmp_path, monkeypatch):
-    monkeypatch.setattr(crops, "NOISY_SHARE", 0)
-    cut = crops_of(shifted_triplet(), np.random.default_rng(0), size=64, count=2)
+    monkeypatch.setattr(crops, "NOISY_FRACTION", 0)
+    cut = cut_crops(shifted_triplet(), np.random.default_rng(0), size=64, count=2)
     save_file({name: np.ascontiguousarray(array) for name, array in cut.items()}, tmp_path / "00000.safetensors")
     batch = CropStore(tmp_path).batch(0, 8, size=48)
     for frame0, frame1, flow in zip(batch.frame0, batch.frame1, batch.flow01, strict=True):
@@ -187,7 +187,7 @@ def test_a_size_beyond_the_crops_is_refused(tmp_path):
 
 
 def test_noise_spoils_the_inputs_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(crops, "NOISY_SHARE", 1)
+    monkeypatch.setattr(crops, "NOISY_FRACTION", 1)
     batch = numbered_store(tmp_path).batch(0, 12, size=8)
     assert bool((batch.truth == batch.truth[..., :1, :1]).all())
     assert not bool((batch.frame0 == batch.truth).all())

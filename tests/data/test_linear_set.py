@@ -14,14 +14,15 @@ import pytest
 import torch
 
 from animeinterp.cli import main as cli
-from animeinterp.data.atd12k import ATD12K, read_annotation, triplets
+from animeinterp.data.atd12k import ATD12K, list_triplets, read_annotation
+from animeinterp.data.layout import manifest_path, masks_folder
 from animeinterp.data.linear.art import FOLDERS, read_art
-from animeinterp.data.linear.composing import compose
+from animeinterp.data.linear.composing import compose_shots
 from animeinterp.data.linear.dataset import write_linear
-from animeinterp.data.linear.masks import borders_of, masks_of
-from animeinterp.data.linear.placing import TIMES, Layer, moved
-from animeinterp.data.linear.record import ART_KIND, manifest_of, masks_folder
-from animeinterp.data.linear.rendering import labels, prepare, render
+from animeinterp.data.linear.masks import compute_masks, find_motion_borders
+from animeinterp.data.linear.placing import FRAME_TIMES, Layer, transform_points
+from animeinterp.data.linear.record import ART_KIND
+from animeinterp.data.linear.rendering import label_points, prepare_shot, render_frame
 from animeinterp.data.recognition import recognize
 from animeinterp.data.sources import open_triplets
 from animeinterp.errors import AnimeInterpError, FileError, UsageError
@@ -83,20 +84,20 @@ def linear(tmp_path, art):
 
 
 def shot_of(layers, pictures, width=160, height=120):
-    return prepare(layers, pictures, width, height)
+    return prepare_shot(layers, pictures, width, height)
 
 
 def test_frame_2_is_frame_1_moved_by_half_of_all_parameters():
     """A smooth picture that turns, grows and shifts: known points of frame 1 are found in frame 2, between them too."""
     layer = Layer("x", (150, 110), ((75, 55), (91, 63)), (-6, 6), (0.9, 1.1))
     shot = shot_of([layer], [noise(np.random.default_rng(1), 220, 300)])
-    frames = [render(shot, t).astype(np.float32) for t in TIMES]
+    frames = [render_frame(shot, t).astype(np.float32) for t in FRAME_TIMES]
     half = layer.to_frame(0.5)
     assert np.allclose(half[:, :2], np.sqrt(0.9 * 1.1) * np.eye(2), atol=1e-12)
-    assert np.allclose(moved(half, 150, 110), (83, 59))
+    assert np.allclose(transform_points(half, 150, 110), (83, 59))
     y, x = np.mgrid[30:90, 30:130].astype(np.float64)
     for t, frame in ((0.0, frames[0]), (1.0, frames[2])):
-        there = moved(layer.to_frame(t), *moved(layer.to_picture(0.5), x, y))
+        there = transform_points(layer.to_frame(t), *transform_points(layer.to_picture(0.5), x, y))
         found = cv2.remap(frame, *(part.astype(np.float32) for part in there), cv2.INTER_CUBIC)
         assert np.abs(found - frames[1][30:90, 30:130]).mean() < 0.6  # of 255: rounding and resampling
         beside = cv2.remap(frame, *(part.astype(np.float32) + 0.25 for part in there), cv2.INTER_CUBIC)
@@ -110,7 +111,7 @@ def test_all_frames_are_equally_sharp():
     grain[..., 3] = 255
     layer = Layer("x", (200, 150), ((79.75, 60.0), (80.25, 60.0)), (0, 0), (0.5, 0.5))
     shot = shot_of([layer], [grain])
-    spread = [float(render(shot, t)[10:-10, 10:-10].std()) for t in TIMES]
+    spread = [float(render_frame(shot, t)[10:-10, 10:-10].std()) for t in FRAME_TIMES]
     assert max(spread) < 1.06 * min(spread)
 
 
@@ -119,7 +120,7 @@ def test_a_pixel_is_the_mean_of_its_part_of_the_layers():
     black, white = np.zeros((60, 60, 4), np.uint8), np.full((20, 20, 4), 255, np.uint8)
     black[..., 3] = 255
     layers = [Layer("b", (29.5, 29.5), ((19.5, 19.5),) * 2), Layer("w", (9.5, 9.5), ((20.25, 19.5),) * 2)]
-    frame = render(shot_of(layers, [black, white], 40, 40), 0.5)
+    frame = render_frame(shot_of(layers, [black, white], 40, 40), 0.5)
     assert abs(int(frame[20, 10, 0]) - 64) < 26
     assert (frame[15:25, 13:27] == 255).all()
     assert not frame[:, :9].any()
@@ -132,7 +133,7 @@ def test_occlusion_counts_the_frames_that_see_a_point():
         Layer("back", (160, 120), ((80, 60), (80, 60))),
         Layer("disc", (39.5, 39.5), ((65, 60), (95, 60))),
     ]
-    masks = masks_of(shot_of(layers, [back, disc((255, 0, 0))]))
+    masks = compute_masks(shot_of(layers, [back, disc((255, 0, 0))]))
     y, x = np.mgrid[:120, :160]
     radius = 36.0
     at = [np.hypot(x - center, y - 60) < radius for center in (65, 80, 95)]
@@ -155,7 +156,7 @@ def test_what_leaves_the_frame_or_lies_behind_on_both_sides_is_not_seen():
         Layer("bar", (14.5, 39.5), ((79, 60), (142, 60))),
         Layer("bar", (14.5, 39.5), ((18, 60), (81, 60))),
     ]
-    masks = masks_of(shot_of(layers, [back, bar, bar, bar]))
+    masks = compute_masks(shot_of(layers, [back, bar, bar, bar]))
     assert (masks.seen[:15, 25:135] == 2).all()
     assert (masks.seen[:15, :18] == 1).all()
     assert (masks.seen[:15, -18:] == 1).all()
@@ -169,18 +170,18 @@ def test_borders_lie_where_motion_differs_and_not_elsewhere():
     label[:, 60:] = 2
     motion[:, 30:] = (0.6, 0)
     motion[:, 60:] = (0.9, 0)  # another layer, hardly another motion
-    borders = borders_of(label, motion)
+    borders = find_motion_borders(label, motion)
     assert borders[:, 29 - 8 : 30 + 9].all()
     assert not borders[:, : 29 - 8].any()
     assert not borders[:, 30 + 9 :].any()
-    assert not borders_of(label, np.zeros((60, 80, 2))).any()
+    assert not find_motion_borders(label, np.zeros((60, 80, 2))).any()
 
 
 def test_a_set_has_the_layout_of_atd12k_with_masks_and_a_manifest(linear, art):
-    found = triplets(linear)
+    found = list_triplets(linear)
     assert [one.name for one in found] == ["linear_000", "linear_001"]
     assert {read_annotation(one.annotation).image_size for one in found} == {(192.0, 108.0)}
-    manifest = json.loads(manifest_of(linear).read_text(encoding="utf-8"))
+    manifest = json.loads(manifest_path(linear).read_text(encoding="utf-8"))
     assert manifest["seed"] == 3
     used = {layer["file"] for shot in manifest["shots"].values() for layer in shot["layers"]}
     assert manifest["art"].keys() == used
@@ -214,34 +215,38 @@ def test_backgrounds_cover_the_frame_and_cut_edges_stay_out_of_it(art):
     """At every time, of every shot: no edge of a background, no lower edge of a middle ground or bust."""
     found = read_art(art)
     sizes = {name: found.read(name).shape[1::-1] for name in (*found.figures, *found.backgrounds, *found.middle)}
-    shots = compose(found, 12, 0, (192, 108), sizes.__getitem__)
+    shots = compose_shots(found, 12, 0, (192, 108), sizes.__getitem__)
     assert {len(shot.layers) for shot in shots} >= {3, 4, 5}
     assert min(shot.motion for shot in shots) == pytest.approx(4 * 108 / 540)
     assert max(shot.motion for shot in shots) == pytest.approx(120 * 108 / 540)
     for shot in shots:
         for layer in shot.layers:
             width, height = sizes[layer.file]
-            for t in TIMES:
+            for t in FRAME_TIMES:
                 if layer.file.startswith("backgrounds/"):
-                    corners = [moved(layer.to_picture(t), x, y) for x in (-0.5, 191.5) for y in (-0.5, 107.5)]
+                    corners = [
+                        transform_points(layer.to_picture(t), x, y) for x in (-0.5, 191.5) for y in (-0.5, 107.5)
+                    ]
                     assert all(1 <= u <= width - 2 and 1 <= v <= height - 2 for u, v in corners)
                 if layer.file.startswith("middle/") or layer.file in found.busts:
                     inner = np.linspace(0.2, 0.8, 5) * width
-                    assert (moved(layer.to_frame(t), inner, height - 1)[1] >= 107).all()
+                    assert (transform_points(layer.to_frame(t), inner, height - 1)[1] >= 107).all()
 
 
 def test_figures_overlap_in_a_good_share_of_shots(art):
     found = read_art(art)
     sizes = {name: found.read(name).shape[1::-1] for name in (*found.figures, *found.backgrounds, *found.middle)}
     hidden = 0
-    for composition in compose(found, 12, 0, (192, 108), sizes.__getitem__):
-        shot = prepare(composition.layers, [found.read(layer.file) for layer in composition.layers], 192, 108)
+    for composition in compose_shots(found, 12, 0, (192, 108), sizes.__getitem__):
+        shot = prepare_shot(composition.layers, [found.read(layer.file) for layer in composition.layers], 192, 108)
         y, x = np.mgrid[:108, :192].astype(np.float64)
-        label = labels(shot, 0.5, x, y)
+        label = label_points(shot, 0.5, x, y)
         figures = [n for n, layer in enumerate(composition.layers) if layer.file.startswith("figures/")]
         for n in figures:
             pair = [shot.layers[0], shot.layers[n]]
-            whole = labels(prepare(pair, [found.read(layer.file) for layer in pair], 192, 108), 0.5, x, y) > 0
+            whole = (
+                label_points(prepare_shot(pair, [found.read(layer.file) for layer in pair], 192, 108), 0.5, x, y) > 0
+            )
             if (whole & (label != n)).sum() > 0.05 * whole.sum():
                 hidden += 1
                 break
@@ -261,7 +266,7 @@ def test_nothing_is_trained_on_a_linear_set(linear, art):
         open_triplets(linear.parent, "vector", backgrounds=art / "backgrounds")
     with pytest.raises(UsageError, match="evaluation only"):
         recognize(art, "scenes")
-    assert len(triplets(linear)) == 2  # evaluation takes it
+    assert len(list_triplets(linear)) == 2  # evaluation takes it
 
 
 def test_the_command_line_refuses_to_train_on_it(linear, tmp_path, capsys):

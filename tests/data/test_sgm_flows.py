@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from animeinterp.cli import main
-from animeinterp.data.atd12k import triplets
-from animeinterp.data.sgm_flows import FlowSettings, default_folder, guide_flows, write_flows
+from animeinterp.data.atd12k import list_triplets
+from animeinterp.data.layout import flows_folder
+from animeinterp.data.sgm_flows import FlowSettings, compute_flows, write_flows
 from animeinterp.errors import UsageError
 from conftest import draw_scene
 
@@ -50,7 +51,7 @@ def test_files_are_as_published_and_point_from_frame_1_to_frame_3(tmp_path):
 
 
 def test_workers_do_not_change_the_flows(tmp_path):
-    files = triplets(make_set(tmp_path / "set", "abc"))
+    files = list_triplets(make_set(tmp_path / "set", "abc"))
     for workers in (1, 2):
         assert [done.written for done in write_flows(files, tmp_path / str(workers), workers=workers)] == [True] * 3
     assert content(tmp_path / "1") == content(tmp_path / "2")
@@ -58,7 +59,7 @@ def test_workers_do_not_change_the_flows(tmp_path):
 
 
 def test_flows_that_are_there_stay_and_what_was_half_written_goes(tmp_path):
-    files, target = triplets(make_set(tmp_path / "set")), tmp_path / "flows"
+    files, target = list_triplets(make_set(tmp_path / "set")), tmp_path / "flows"
     assert [done.written for done in write_flows(files[:1], target)] == [True]
     (target / ".0123456789abcdef.part").mkdir()
     (target / "a" / NAMES[0]).write_bytes(b"kept")
@@ -75,11 +76,11 @@ def test_a_damaged_triplet_is_listed_and_the_others_are_done(tmp_path, capsys):
     assert "1 written" in told.out
     assert "skipped a: " in told.err
     assert "1 of 2 triplets" in told.err
-    assert sorted(path.name for path in default_folder(data).iterdir()) == ["b"]
+    assert sorted(path.name for path in flows_folder(data).iterdir()) == ["b"]
 
 
 def test_flows_of_other_settings_are_not_mixed(tmp_path):
-    files = triplets(make_set(tmp_path / "set", "a"))
+    files = list_triplets(make_set(tmp_path / "set", "a"))
     list(write_flows(files, tmp_path / "flows"))
     with pytest.raises(UsageError, match="other settings"):
         list(write_flows(files, tmp_path / "flows", FlowSettings("quick")))
@@ -90,6 +91,6 @@ def test_flows_of_other_settings_are_not_mixed(tmp_path):
 
 def test_the_published_deformation_is_the_default():
     frames = draw_scene(0, (144, 96)), cv2.resize(draw_scene(SHIFT, (144, 96))[:, 10:], (144, 96))
-    flows = {name: guide_flows(*frames, FlowSettings(name))[0] for name in ("published", "quick")}
-    assert np.array_equal(guide_flows(*frames, FlowSettings())[0], flows["published"])
+    flows = {name: compute_flows(*frames, FlowSettings(name))[0] for name in ("published", "quick")}
+    assert np.array_equal(compute_flows(*frames, FlowSettings())[0], flows["published"])
     assert not np.array_equal(flows["published"], flows["quick"])

@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from animeinterp.data.preview import contact_sheet, preview
+from animeinterp.data.preview import draw_sheet, write_preview
 from animeinterp.data.synthetic.compositing import build_layers, find_hidden, follow_points, pixel_grid, render
 from animeinterp.data.synthetic.dataset import TRIPLET_SIZE, SceneSource, render_scenes, to_batch, triplets
 from animeinterp.data.synthetic.degrade import compress, grain_tile
@@ -284,13 +284,13 @@ def test_the_loss_of_compression_depends_on_the_steps():
 
 
 def test_a_preview_has_one_row_per_sample(clean, tmp_path):
-    assert contact_sheet(clean.scenes(2, seed=0)).shape[1] > 7 * SIZE[1]
-    preview(clean, tmp_path / "sheet.png", count=3)
+    assert draw_sheet(clean.scenes(2, seed=0)).shape[1] > 7 * SIZE[1]
+    write_preview(clean, tmp_path / "sheet.png", count=3)
     sheet = read_image(tmp_path / "sheet.png", 10_000_000).pixels
     assert sheet.shape[0] > 3 * SIZE[0]
     assert sheet.shape[1] > 6 * SIZE[1]
     with pytest.raises(UsageError, match="exists"):
-        preview(clean, tmp_path / "sheet.png")
+        write_preview(clean, tmp_path / "sheet.png")
 
 
 def test_scenes_without_assets():

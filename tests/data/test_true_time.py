@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from animeinterp.data.crops import crops_of
+from animeinterp.data.crops import cut_crops
 from animeinterp.data.pseudo_labels import fit_time
 from animeinterp.data.types import Triplet
 
@@ -39,10 +39,10 @@ def test_what_no_other_time_explains_better_keeps_its_time():
 
 def test_crops_of_real_animation_are_learned_at_the_time_found():
     triplet = Triplet(pan(0), pan(0.3), pan(1), 0.5)
-    assert crops_of(triplet, np.random.default_rng(0), 64, 1)["t"] == pytest.approx([0.3], abs=0.03)
+    assert cut_crops(triplet, np.random.default_rng(0), 64, 1)["t"] == pytest.approx([0.3], abs=0.03)
 
 
 def test_the_time_of_a_true_flow_is_not_doubted():
     known = np.ones((96, 96), np.bool_)
     triplet = Triplet(pan(0), pan(0.3), pan(1), 0.5, *even_flow(), known, known)
-    assert crops_of(triplet, np.random.default_rng(0), 64, 1)["t"] == [0.5]
+    assert cut_crops(triplet, np.random.default_rng(0), 64, 1)["t"] == [0.5]

@@ -12,8 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from animeinterp.data.difficulty import displacement, level_of, lies_between
-from animeinterp.data.vector import Layer, Pose, Scene, animations, draw_scene, open_animation, render, triplets
+from animeinterp.data.difficulty import classify_pair, is_between, measure_displacement
+from animeinterp.data.vector import (
+    Layer,
+    Pose,
+    Scene,
+    draw_scene,
+    generate_triplets,
+    list_animations,
+    open_animation,
+    render,
+)
 from animeinterp.errors import FileError, MissingExtraError, UsageError
 
 ORANGE, GROUND = (255, 128, 0), (10, 20, 30)
@@ -121,7 +130,7 @@ def test_the_ground_moves_with_the_camera_by_its_depth(box):
 
 
 def test_triplets_follow_from_their_seed(box, tmp_path):
-    first, again, other = (next(triplets(tmp_path, seed, levels={"easy": 1})) for seed in (1, 1, 2))
+    first, again, other = (next(generate_triplets(tmp_path, seed, levels={"easy": 1})) for seed in (1, 1, 2))
     assert first.t == again.t
     assert all(np.array_equal(a, b) for a, b in zip(first[:3], again[:3], strict=True))
     assert not np.array_equal(first.frame0, other.frame0)
@@ -135,7 +144,7 @@ def test_triplets_follow_from_their_seed(box, tmp_path):
 
 def test_the_shared_animations_can_be_drawn(shared):
     pytest.importorskip("rlottie_python")
-    paths = animations(shared / "train_vector")
+    paths = list_animations(shared / "train_vector")
     assert len(paths) > 400
     animation = open_animation(paths[0])
     assert animation.draw(0, (64, 64))[..., 3].any()
@@ -143,20 +152,20 @@ def test_the_shared_animations_can_be_drawn(shared):
 
 @pytest.mark.parametrize(("shift", "level"), [(4, "easy"), (20, "medium"), (36, "hard")])
 def test_levels(shift, level):
-    assert level_of(panned(0), panned(shift)) == level
+    assert classify_pair(panned(0), panned(shift)) == level
 
 
 def test_displacement_is_of_the_full_size():
-    far, _ = displacement(panned(0), panned(6))
+    far, _ = measure_displacement(panned(0), panned(6))
     half = [np.ascontiguousarray(panned(shift)[::2, ::2]) for shift in (0, 6)]
     assert far == pytest.approx(6, abs=1.5)
-    assert displacement(half[0], half[1], 0.5)[0] == pytest.approx(far, abs=1.5)
+    assert measure_displacement(half[0], half[1], 0.5)[0] == pytest.approx(far, abs=1.5)
 
 
 def test_a_middle_frame_lies_between():
-    assert lies_between(panned(0), panned(10), panned(20))
-    assert not lies_between(panned(0), 255 - panned(10), panned(20))
-    assert not lies_between(panned(0), panned(20), panned(0))
+    assert is_between(panned(0), panned(10), panned(20))
+    assert not is_between(panned(0), 255 - panned(10), panned(20))
+    assert not is_between(panned(0), panned(20), panned(0))
 
 
 def test_missing_rlottie_names_its_extra(tmp_path, monkeypatch):
@@ -167,7 +176,7 @@ def test_missing_rlottie_names_its_extra(tmp_path, monkeypatch):
 
 def test_files_that_are_no_animation(tmp_path, box):
     with pytest.raises(FileError, match="found none"):
-        animations(tmp_path / "nowhere")
+        list_animations(tmp_path / "nowhere")
     (tmp_path / "bad.json.gz").write_bytes(b"nonsense")
     with pytest.raises(FileError, match="is none"):
         open_animation(tmp_path / "bad.json.gz")

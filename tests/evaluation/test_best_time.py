@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from animeinterp.cli import main
-from animeinterp.data.atd12k import triplets
+from animeinterp.data.atd12k import list_triplets
 from animeinterp.errors import FrameError
 from animeinterp.evaluation.best_time import best_time, bind_frames
 from animeinterp.evaluation.evaluate import evaluate, score
@@ -232,7 +232,7 @@ def test_motion_is_found_once_and_flows_are_taken(dataset):
     assert model.times.count(0.5) == 3
     assert 3 * 6 <= len(model.times) <= 3 * 11
     before = len(model.times)
-    list(score(triplets(dataset), {"steps": model}))
+    list(score(list_triplets(dataset), {"steps": model}))
     assert len(model.times) == before, "nobody asked"
     guided = Steps()
     draw = bind_frames(guided, draw_scene(0), draw_scene(WAY), "flows")
@@ -440,7 +440,7 @@ def test_best_times_without_lpips_are_done_again_only_if_it_is_measured(dataset,
 
 def test_page_of_several_models(dataset, tmp_path):
     evaluation = evaluate(dataset, {"<b>": glide, "plain": lambda a, b, t: a.copy()}, best_t=True)
-    write_report(tmp_path / "r.html", evaluation, triplets(dataset), lambda *_: None)
+    write_report(tmp_path / "r.html", evaluation, list_triplets(dataset), lambda *_: None)
     page = (tmp_path / "r.html").read_text()
     assert '<th scope="rowgroup" rowspan="3">&lt;b&gt;</th>' in page
     assert page.count('href="#timing"') == 1

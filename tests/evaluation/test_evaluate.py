@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from animeinterp.cli import main
-from animeinterp.data.atd12k import FLOW_NAMES, triplets
-from animeinterp.data.sgm_flows import default_folder, write_flows
+from animeinterp.data.atd12k import FLOW_NAMES, list_triplets
+from animeinterp.data.layout import flows_folder
+from animeinterp.data.sgm_flows import write_flows
 from animeinterp.errors import FileError, FrameError, MissingExtraError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation, Fault, compare_with_peers, evaluate, score
 from animeinterp.evaluation.scores import COLUMNS, TripletScores, read_rows, summarize, write_rows
@@ -195,7 +196,7 @@ def test_triplets_are_not_all_read_at_once(dataset, monkeypatch):
 
     read, read_triplet = [], module.read_triplet
     monkeypatch.setattr(module, "read_triplet", lambda files: read.append(files) or read_triplet(files))
-    many = triplets(dataset)[:1] * 40
+    many = list_triplets(dataset)[:1] * 40
     scored = score(many, {"first": first}, workers=1)
     next(scored)
     assert len(read) < 10
@@ -631,12 +632,12 @@ def test_flows_computed_before_give_the_same_scores_and_are_used(dataset):
     def scores():
         return [(row.model, row.triplet, row.whole, row.roi) for row in evaluate(dataset, models).rows]
 
-    matched, files = scores(), triplets(dataset)
-    assert all(flowed.written for flowed in write_flows(files, default_folder(dataset)))
-    assert all(one.flows for one in triplets(dataset))
+    matched, files = scores(), list_triplets(dataset)
+    assert all(flowed.written for flowed in write_flows(files, flows_folder(dataset)))
+    assert all(one.flows for one in list_triplets(dataset))
     assert scores() == matched
     for name in FLOW_NAMES:
-        path = default_folder(dataset) / "c" / name
+        path = flows_folder(dataset) / "c" / name
         np.save(path, np.load(path) + 9)
     differing = [row[:2] for row, before in zip(scores(), matched, strict=True) if row != before]
     assert differing == [("paper", "c")], "the others have their own flow"
@@ -647,9 +648,9 @@ def flows(dataset, monkeypatch):
     """Flows beside the data set, but for b's; `paper` draws frame 3 where it is given them, else frame 1."""
     for name in NAMES:
         if name != "b":
-            (default_folder(dataset) / name).mkdir(parents=True)
+            (flows_folder(dataset) / name).mkdir(parents=True)
             for path in FLOW_NAMES:
-                np.save(default_folder(dataset) / name / path, np.zeros((2, 8, 12), np.float32))
+                np.save(flows_folder(dataset) / name / path, np.zeros((2, 8, 12), np.float32))
 
     class Paper:
         accepts_coarse_flow = True
@@ -661,7 +662,7 @@ def flows(dataset, monkeypatch):
     monkeypatch.setitem(sys.modules, "animeinterp.interpolator", load)
     monkeypatch.setattr("animeinterp.cli.evaluating.check_setup", lambda *_: None)  # a stub needs no weights
     monkeypatch.setattr("animeinterp.weights.locations.weight_files", lambda *_: {})
-    return default_folder(dataset)
+    return flows_folder(dataset)
 
 
 def drawn_from_flows(folder):

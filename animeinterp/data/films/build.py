@@ -22,20 +22,19 @@ from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
-from animeinterp.data.difficulty import LEVELS
-from animeinterp.data.films.contact_sheet import strip, write_sheet
+from animeinterp.data.films.contact_sheet import encode_strip, write_sheet
 from animeinterp.data.films.manifest import (
     FilmRecord,
-    Record,
-    annotations_of,
+    Manifest,
     check_options,
-    fingerprint,
-    flows_of,
-    open_record,
-    read_record,
+    fingerprint_film,
+    open_manifest,
+    read_manifest,
 )
-from animeinterp.data.films.removal import plan_annotation, plan_removal, remove
-from animeinterp.data.films.select import BuildOptions, Found, select_triplets
+from animeinterp.data.films.removal import plan_annotation_removal, plan_removal, remove
+from animeinterp.data.films.select import BuildOptions, FilmTriplet, select_triplets
+from animeinterp.data.layout import annotations_folder, flows_folder
+from animeinterp.data.types import LEVELS
 from animeinterp.errors import AnimeInterpError, FileError, UsageError
 from animeinterp.io.files import (
     atomic_folder,
@@ -58,7 +57,7 @@ _FRAMES_AHEAD = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class BuildProgress:
     """How far a run is. film: number in the list, from 0. label: its name in the data set. share: of it that was read.
 
     triplets: of it so far.
@@ -71,7 +70,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class BuildResult:
     """What a run did.
 
     films: by their names in the data set, those of earlier runs that were asked for again among them. kept: the names
@@ -90,8 +89,8 @@ def build(
     options: BuildOptions | None = None,
     *,
     force: bool = False,
-    report: Callable[[Step], object] | None = None,
-) -> Built:
+    report: Callable[[BuildProgress], object] | None = None,
+) -> BuildResult:
     """Make triplets of films, or go on with it: films that are finished are not read again.
 
     Args:
@@ -109,17 +108,17 @@ def build(
     check_options(folder, options, force)
     if films and not any(map(os.path.exists, films)):
         raise FileError(f"expected films, found nothing at {', '.join(map(str, films[:3]))}; check the names")
-    for place in (folder, annotations_of(folder)):
+    for place in (folder, annotations_folder(folder)):
         make_folder(place)
     with lock_folder(folder), single_threaded():
-        remove_temporary_files(annotations_of(folder))
-        record = open_record(folder, options, force)
+        remove_temporary_files(annotations_folder(folder))
+        record = open_manifest(folder, options, force)
         return _build(record, films, options, report)
 
 
 def _build(
-    record: Record, films: Sequence[Path], options: BuildOptions, report: Callable[[Step], object] | None
-) -> Built:
+    record: Manifest, films: Sequence[Path], options: BuildOptions, report: Callable[[BuildProgress], object] | None
+) -> BuildResult:
     made: dict[str, FilmRecord] = {}
     kept, faults = [], []
     record.write()
@@ -138,7 +137,7 @@ def _build(
         faults += [(Path(path), fault)] if fault else []
         record.write()
     sheets = write_sheet(record.folder)
-    return Built(made, tuple(kept), tuple(faults), tuple(sheets))
+    return BuildResult(made, tuple(kept), tuple(faults), tuple(sheets))
 
 
 def prune(folder: Path, rejected: Path) -> int:
@@ -156,13 +155,13 @@ def prune(folder: Path, rejected: Path) -> int:
         UsageError: Names are not in the data set, or a folder holds other things; nothing is taken out then.
     """
     folder = Path(folder)
-    read_record(folder)
+    read_manifest(folder)
     if not folder.is_dir():
         raise FileError(f"{folder} is not a folder; expected a data set that was built")
     lines = read_text(rejected, "a list that the contact sheet saved", 16 * MEGABYTE).splitlines()
     wanted = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
     with lock_folder(folder):
-        record = read_record(folder)
+        record = read_manifest(folder)
         known = {normalize("NFC", name): name for film in record.films.values() for name in film.triplets}
         strange = [name for name in wanted if normalize("NFC", name) not in known]
         if strange:
@@ -171,7 +170,7 @@ def prune(folder: Path, rejected: Path) -> int:
                 f"{folder}; expected the list that its own contact sheet saved"
             )
         names = [known[normalize("NFC", name)] for name in wanted]
-        plan = plan_removal(folder, annotations_of(folder), flows_of(folder), names)
+        plan = plan_removal(folder, annotations_folder(folder), flows_folder(folder), names)
         new = [name for name in names if name not in record.rejected]
         record.rejected += new
         record.write()
@@ -180,9 +179,9 @@ def prune(folder: Path, rejected: Path) -> int:
     return len(new)
 
 
-def _begin(record: Record, path: Path, options: BuildOptions) -> tuple[str, VideoInfo | None]:
+def _begin(record: Manifest, path: Path, options: BuildOptions) -> tuple[str, VideoInfo | None]:
     """The name of a film in the data set, and what it is, None if it is finished."""
-    known = fingerprint(path)
+    known = fingerprint_film(path)
     label = record.label_of(path, known)
     if label in record.films and record.films[label].finished:
         return label, None
@@ -194,7 +193,7 @@ def _begin(record: Record, path: Path, options: BuildOptions) -> tuple[str, Vide
 
 
 def _make(
-    record: Record, label: str, film: VideoInfo, options: BuildOptions, report: Callable[[Drawing, int], object]
+    record: Manifest, label: str, film: VideoInfo, options: BuildOptions, report: Callable[[Drawing, int], object]
 ) -> str:
     """Write the triplets of a film. Returns why it could not be read, empty if it could."""
     own = record.films[label]
@@ -219,8 +218,8 @@ def _make(
 
 
 def _stopping(
-    items: Iterator[tuple[Drawing, Found | None]],
-) -> Generator[tuple[Drawing, Found | None] | AnimeInterpError]:
+    items: Iterator[tuple[Drawing, FilmTriplet | None]],
+) -> Generator[tuple[Drawing, FilmTriplet | None] | AnimeInterpError]:
     """The items, and what reading them raises as the last: what writing raises is not a film's fault."""
     try:
         yield from items
@@ -231,22 +230,22 @@ def _stopping(
         yield FileError(f"{type(error).__name__}: {error}; it may be damaged, so leave it out or convert it first")
 
 
-def _write(folder: Path, name: str, file: str, triplet: Found) -> None:
+def _write(folder: Path, name: str, file: str, triplet: FilmTriplet) -> None:
     """Put a triplet on disk, whole or not at all; one that is there stays."""
-    target, notes = folder / name, annotations_of(folder)
+    target, notes = folder / name, annotations_folder(folder)
     if os.path.lexists(target):
         return
-    remove(plan_annotation(notes, name))
+    remove(plan_annotation_removal(notes, name))
     with atomic_folder(target) as part:
         for number, frame in enumerate(triplet.frames, 1):
             write_image(part / f"frame{number}.png", frame)
         with atomic_folder(notes / name) as notes_part:
             text = json.dumps(_annotation(file, triplet), indent=1, ensure_ascii=False)
             write_text(notes_part / f"{name}.json", text + "\n")
-            write_bytes(notes_part / f"{name}.jpg", strip(triplet.frames))
+            write_bytes(notes_part / f"{name}.jpg", encode_strip(triplet.frames))
 
 
-def _annotation(file: str, triplet: Found) -> dict[str, Any]:
+def _annotation(file: str, triplet: FilmTriplet) -> dict[str, Any]:
     """ATD-12K's keys, what nobody can tell left empty, and where the triplet is from."""
     height, width = triplet.frames[0].shape[:2]
     return {
@@ -265,11 +264,11 @@ def _annotation(file: str, triplet: Found) -> dict[str, Any]:
 
 
 def _reporter(
-    report: Callable[[Step], object] | None, number: int, label: str, film: VideoInfo
+    report: Callable[[BuildProgress], object] | None, number: int, label: str, film: VideoInfo
 ) -> Callable[[Drawing, int], object]:
     def tell(drawing: Drawing, triplets: int) -> None:
         share = min(Fraction(1), drawing.until / film.duration) if film.duration > 0 else Fraction(0)
         if report is not None:
-            report(Step(number, label, float(share), triplets))
+            report(BuildProgress(number, label, float(share), triplets))
 
     return tell

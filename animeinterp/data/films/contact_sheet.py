@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.data.difficulty import LEVELS
-from animeinterp.data.films.manifest import annotations_of, beside
+from animeinterp.data.layout import annotations_folder, sibling
+from animeinterp.data.types import LEVELS
 from animeinterp.errors import FileError
 from animeinterp.io.files import report_write_errors, write_text
 from animeinterp.io.reading import MEGABYTE, describe_error, finite_number, read_bytes, read_json
@@ -66,7 +66,7 @@ count();
 """
 
 
-def strip(frames: Sequence[NDArray[np.uint8]]) -> bytes:
+def encode_strip(frames: Sequence[NDArray[np.uint8]]) -> bytes:
     """Three frames, uint8 (H, W, 3) RGB, small and side by side: a JPEG file."""
     height, width = frames[0].shape[:2]
     size = _WIDTH, max(1, round(_WIDTH * height / width))
@@ -82,23 +82,27 @@ def write_sheet(folder: Path) -> list[Path]:
     """
     names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     pages = [names[i : i + _PAGE] for i in range(0, len(names), _PAGE)] or [[]]
-    paths = [beside(folder, f"_sheet{f'_{number}' if number > 1 else ''}.html") for number in range(1, len(pages) + 1)]
+    paths = [sibling(folder, f"_sheet{f'_{number}' if number > 1 else ''}.html") for number in range(1, len(pages) + 1)]
     for number, (path, page) in enumerate(zip(paths, pages, strict=True)):
         write_text(path, _page(folder, paths, number, page), force=True)
     number = len(paths) + 1
     with report_write_errors(folder):
-        while (old := beside(folder, f"_sheet_{number}.html")).exists():
+        while (old := sibling(folder, f"_sheet_{number}.html")).exists():
             old.unlink()
             number += 1
     return paths
 
 
 def _page(folder: Path, paths: Sequence[Path], number: int, names: Sequence[str]) -> str:
-    title = escape(f"{folder.absolute().name}, {number + 1} of {len(paths)}" if paths[1:] else folder.absolute().name)
-    links = " ".join(f'<a href="{escape(path.name)}">{i}</a>' for i, path in enumerate(paths, 1)) if paths[1:] else ""
+    title = escape_html(
+        f"{folder.absolute().name}, {number + 1} of {len(paths)}" if paths[1:] else folder.absolute().name
+    )
+    links = (
+        " ".join(f'<a href="{escape_html(path.name)}">{i}</a>' for i, path in enumerate(paths, 1)) if paths[1:] else ""
+    )
     levels = "".join(f"<option>{level}</option>" for level in LEVELS)
-    cards = "\n".join(filter(None, (_card(annotations_of(folder) / name, name) for name in names)))
-    command = escape(f"animeinterp dataset prune {folder.name} rejected.txt")
+    cards = "\n".join(filter(None, (_card(annotations_folder(folder) / name, name) for name in names)))
+    command = escape_html(f"animeinterp dataset prune {folder.name} rejected.txt")
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:;
@@ -126,14 +130,14 @@ def _card(place: Path, name: str) -> str:
         level, shape, box, told = _facts(note)
     except (FileError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         return (
-            f'<label><input type="checkbox" name="{escape(name)}"> {escape(name)}<br>'
-            f"<small>its annotation or strip is damaged ({escape(describe_error(error))})</small></label>"
+            f'<label><input type="checkbox" name="{escape_html(name)}"> {escape_html(name)}<br>'
+            f"<small>its annotation or strip is damaged ({escape_html(describe_error(error))})</small></label>"
         )
     return (
         f'<label data-level="{level}"><div class="strip" style="--p:url(data:image/jpeg;base64,{picture})">'
         f'<div style="{shape}"></div><div style="{shape}"><i style="{box}"></i></div><div style="{shape}"></div></div>'
-        f'<input type="checkbox" name="{escape(name)}"> {escape(name)}<br>'
-        f"<small>{escape(' · '.join(told))}</small></label>"
+        f'<input type="checkbox" name="{escape_html(name)}"> {escape_html(name)}<br>'
+        f"<small>{escape_html(' · '.join(told))}</small></label>"
     )
 
 
@@ -159,6 +163,6 @@ def _facts(note: dict[str, Any]) -> tuple[str, str, str, tuple[str, ...]]:
     return level, f"aspect-ratio:{width:g}/{height:g}", box, told
 
 
-def escape(text: str) -> str:
+def escape_html(text: str) -> str:
     """Text as it may stand in HTML; names that are not Unicode get question marks."""
     return html.escape(text.encode("utf-8", "replace").decode())

@@ -18,6 +18,7 @@ from typing import Any
 from animeinterp import __version__
 from animeinterp.data.films.removal import plan_removal, remove
 from animeinterp.data.films.select import BuildOptions
+from animeinterp.data.layout import annotations_folder, flows_folder, manifest_path
 from animeinterp.errors import FileError, UsageError
 from animeinterp.io.files import check_name, check_source, report_write_errors, write_text
 from animeinterp.io.reading import MEGABYTE, describe_error, read_json
@@ -49,7 +50,7 @@ class FilmRecord:
 
 
 @dataclass(slots=True)
-class Record:
+class Manifest:
     """The manifest of the data set in `folder`. films: by the beginning of their triplets' names."""
 
     folder: Path
@@ -61,7 +62,7 @@ class Record:
         """Put it on disk, whole or not at all. Raises FileError if that cannot be."""
         films = {label: asdict(self.films[label]) for label in sorted(self.films)}
         content = {"kind": _KIND, "options": self.options, "films": films, "rejected": sorted(self.rejected)}
-        write_text(manifest_of(self.folder), json.dumps(content, indent=1, ensure_ascii=False) + "\n", force=True)
+        write_text(manifest_path(self.folder), json.dumps(content, indent=1, ensure_ascii=False) + "\n", force=True)
 
     def label_of(self, film: Path, fingerprint: str) -> str:
         """How a film is called in names: as its file, with its folder or a number where another has that name."""
@@ -77,27 +78,27 @@ class Record:
 
 
 def check_options(folder: Path, options: BuildOptions, force: bool) -> None:
-    """Raise what `open_record` would raise, without touching anything."""
-    if not manifest_of(folder).exists():
+    """Raise what `open_manifest` would raise, without touching anything."""
+    if not manifest_path(folder).exists():
         _check_empty(folder)
         return
-    _check_same(read_record(folder), _settings(options), force)
+    _check_same(read_manifest(folder), _settings(options), force)
 
 
-def open_record(folder: Path, options: BuildOptions, force: bool) -> Record:
+def open_manifest(folder: Path, options: BuildOptions, force: bool) -> Manifest:
     """The manifest of a data set that is to be made or gone on with; the folder is locked meanwhile.
 
     force: what was made of the films in the manifest is deleted, whatever the options, and the manifest itself. Raises
     UsageError if the options differ, FileError for a manifest that is damaged.
     """
     settings = _settings(options)
-    if not manifest_of(folder).exists():
-        return Record(folder, settings)
-    record = read_record(folder)
+    if not manifest_path(folder).exists():
+        return Manifest(folder, settings)
+    record = read_manifest(folder)
     if force:
         with report_write_errors(folder):
             _remove_all(record)
-        return Record(folder, settings)
+        return Manifest(folder, settings)
     _check_same(record, settings, force)
     return record
 
@@ -108,7 +109,7 @@ def _settings(options: BuildOptions) -> dict[str, Any]:
     return {**asdict(options), "version": __version__, "size": size}
 
 
-def _check_same(record: Record, settings: dict[str, Any], force: bool) -> None:
+def _check_same(record: Manifest, settings: dict[str, Any], force: bool) -> None:
     if force or record.options == settings:
         return
     names = sorted(record.options.keys() | settings.keys())
@@ -120,19 +121,19 @@ def _check_same(record: Record, settings: dict[str, Any], force: bool) -> None:
     )
 
 
-def read_record(folder: Path) -> Record:
+def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of a data set that was built.
 
     Raises:
         FileError: There is none, it is damaged, or it holds names that lead elsewhere.
     """
-    path = manifest_of(folder)
+    path = manifest_path(folder)
     content = read_json(path, "the manifest of a data set that was built here", _MOST)
     try:
         if content["kind"] != _KIND:
             raise ValueError(f"kind {str(content['kind'])[:40]!r}")
         films = {check_name(label, str(path)): _film(path, film) for label, film in content["films"].items()}
-        return Record(folder, dict(content["options"]), films, _names(path, content["rejected"]))
+        return Manifest(folder, dict(content["options"]), films, _names(path, content["rejected"]))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise FileError(
             f"{path} is damaged ({describe_error(error)}); take it and {folder} away and build anew"
@@ -157,29 +158,7 @@ def _names(path: Path, content: Any) -> list[str]:
     return [check_name(name, str(path)) for name in content]
 
 
-def manifest_of(folder: Path) -> Path:
-    """Where the manifest of a data set lies."""
-    return beside(folder, "_manifest.json")
-
-
-def annotations_of(folder: Path) -> Path:
-    """Where the annotations of a data set lie."""
-    return beside(folder, "_annotations")
-
-
-def flows_of(folder: Path) -> Path:
-    """Where the guidance flows of a data set lie: for test_2k_540p, as published, test_2k_pre_calc_sgm_flows."""
-    folder = folder.absolute()
-    return folder.with_name(folder.name.removesuffix("_540p") + "_pre_calc_sgm_flows")
-
-
-def beside(folder: Path, suffix: str) -> Path:
-    """The path beside a folder that is called as it is, and a suffix."""
-    folder = folder.absolute()  # `.` has no name
-    return folder.with_name(folder.name + suffix)
-
-
-def fingerprint(film: Path) -> str:
+def fingerprint_film(film: Path) -> str:
     """What a film's content is known by: its size and both ends; of a folder, the names and sizes of its pictures.
 
     Raises FileError if it cannot be read.
@@ -208,14 +187,14 @@ def _check_empty(folder: Path) -> None:
     """Raise UsageError unless a data set can begin in `folder`. A lock is what a run that was killed leaves."""
     if folder.exists() and (not folder.is_dir() or any(path.name != "lock" for path in folder.iterdir())):
         raise UsageError(f"{folder} holds other things; expected a new folder or a data set that was built there")
-    notes = annotations_of(folder)
+    notes = annotations_folder(folder)
     if notes.exists() and (not notes.is_dir() or any(notes.iterdir())):
         raise UsageError(f"{notes} is there, but no data set of ours; choose another folder")
 
 
-def _remove_all(record: Record) -> None:
+def _remove_all(record: Manifest) -> None:
     """Delete what was made of the films of the record; other things stay. Raises as `plan_removal`."""
-    places = record.folder, annotations_of(record.folder), flows_of(record.folder)
+    places = record.folder, annotations_folder(record.folder), flows_folder(record.folder)
     names = set()
     for place in places:
         for path in place.iterdir() if place.is_dir() else ():
@@ -223,7 +202,7 @@ def _remove_all(record: Record) -> None:
             if label in record.films and re.fullmatch("[0-9]+", number):
                 names.add(path.name)
     remove(plan_removal(*places, sorted(names)))
-    manifest_of(record.folder).unlink()
+    manifest_path(record.folder).unlink()
 
 
 def _plain(name: str) -> str:

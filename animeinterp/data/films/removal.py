@@ -49,7 +49,7 @@ def plan_removal(folder: Path, annotations: Path, flows: Path, names: Iterable[s
     return found
 
 
-def plan_annotation(folder: Path, name: str) -> Plan:
+def plan_annotation_removal(folder: Path, name: str) -> Plan:
     """The annotation NAME in a folder of annotations, if it is there. Raises as `plan_removal`."""
     return _contents(folder / check_name(name, str(folder)), _notes(name))
 

@@ -21,7 +21,8 @@ import cv2
 import numpy as np
 
 from animeinterp.config import Options
-from animeinterp.data.difficulty import Level, displacement, level_for, lies_between, moving_region
+from animeinterp.data.difficulty import classify_motion, find_moving_region, is_between, measure_displacement
+from animeinterp.data.types import Level
 from animeinterp.errors import UsageError
 from animeinterp.frame import RGBImage, check_size, rgb8
 from animeinterp.metrics.image import ssim
@@ -76,7 +77,7 @@ class BuildOptions:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
+class FilmTriplet:
     """A triplet of a film.
 
     number: of the source frame in which its first drawing appears. time: when, s. frames: uint8 (H, W, 3) RGB, in
@@ -96,17 +97,17 @@ class Found:
 
 def select_triplets(
     drawings: Iterable[Drawing], film: VideoInfo, options: BuildOptions, left_out: Counter[str]
-) -> Iterator[tuple[Drawing, Found | None]]:
+) -> Iterator[tuple[Drawing, FilmTriplet | None]]:
     """Each drawing of a film and the triplet that it completes, or None. Holds 2 x step + 1 drawings.
 
     left_out: counts, by reason, the triplets that were looked at and not taken.
     """
-    window: deque[_Seen] = deque(maxlen=2 * options.step + 1)
+    window: deque[_Candidate] = deque(maxlen=2 * options.step + 1)
     taken, last = 0, None
     for drawing in drawings:
         if drawing.cut:
             window.clear()
-        window.append(_Seen(drawing, film, options.size))
+        window.append(_Candidate(drawing, film, options.size))
         found = None
         time = window[0].drawing.time
         # As many as are due by now, so that triplets come from all of the film.
@@ -118,7 +119,7 @@ def select_triplets(
         yield drawing, found
 
 
-class _Seen:
+class _Candidate:
     """A drawing as it is written and as it is looked at."""
 
     def __init__(self, drawing: Drawing, film: VideoInfo, size: tuple[int, int] | None) -> None:
@@ -128,7 +129,7 @@ class _Seen:
     @cached_property
     def frame(self) -> RGBImage:
         frame: Any = make_upright(rgb8(self.drawing.frame), self._film, square=self._size is None)
-        return fitted(frame, self._size, float(describe_upright(self._film, square=False).aspect))
+        return fit_image(frame, self._size, float(describe_upright(self._film, square=False).aspect))
 
     @cached_property
     def gray(self) -> RGBImage:
@@ -139,35 +140,39 @@ class _Seen:
     def coarse(self) -> RGBImage:
         return _scaled(self.frame, _COARSE)
 
-    def similarity(self, other: _Seen) -> float:
+    def similarity(self, other: _Candidate) -> float:
         number = other.drawing.number
         if number not in self._similar:
             self._similar[number] = ssim(self.gray, other.gray)
         return self._similar[number]
 
 
-def _judged(first: _Seen, middle: _Seen, last: _Seen, options: BuildOptions, left_out: Counter[str]) -> Found | None:
+def _judged(
+    first: _Candidate, middle: _Candidate, last: _Candidate, options: BuildOptions, left_out: Counter[str]
+) -> FilmTriplet | None:
     reason = _unfit(first, middle, last, options)
     if reason:
         left_out[reason] += 1
         return None
     frames = first.coarse, middle.coarse, last.coarse
     shrunk = float(np.hypot(*frames[0].shape[:2])) / DIAGONAL
-    far, occluded = displacement(frames[0], frames[2], shrunk)
+    far, occluded = measure_displacement(frames[0], frames[2], shrunk)
     if not options.min_motion <= far <= options.max_motion:
         left_out["too slow" if far < options.min_motion else "too fast"] += 1
         return None
-    if not lies_between(*frames, options.max_unexplained):
+    if not is_between(*frames, options.max_unexplained):
         left_out["middle elsewhere"] += 1
         return None
     similar = first.similarity(middle), middle.similarity(last)
     region = _region(frames, first.frame.shape[:2])
     pictures = first.frame, middle.frame, last.frame
     drawing = first.drawing
-    return Found(drawing.number, drawing.time, pictures, region, level_for(far, occluded), far, occluded, similar)
+    return FilmTriplet(
+        drawing.number, drawing.time, pictures, region, classify_motion(far, occluded), far, occluded, similar
+    )
 
 
-def _unfit(first: _Seen, middle: _Seen, last: _Seen, options: BuildOptions) -> str:
+def _unfit(first: _Candidate, middle: _Candidate, last: _Candidate, options: BuildOptions) -> str:
     """Why three drawings make no triplet, as far as times and similarity tell; empty if they may."""
     if last.drawing.time - first.drawing.last > options.max_span:
         return "held too long"
@@ -182,7 +187,7 @@ def _unfit(first: _Seen, middle: _Seen, last: _Seen, options: BuildOptions) -> s
 
 def _region(frames: tuple[RGBImage, ...], size: tuple[int, ...]) -> tuple[int, int, int, int]:
     """The box of what moves with a margin, whole px of a frame of `size` = (height, width)."""
-    x, y, width, height = moving_region(frames)
+    x, y, width, height = find_moving_region(frames)
     factor = size[1] / frames[0].shape[1], size[0] / frames[0].shape[0]
     margin = _MARGIN * float(np.hypot(size[0], size[1])) / DIAGONAL
     left, across = _side(factor[0] * x - margin, factor[0] * (x + width) + margin, size[1])
@@ -197,7 +202,7 @@ def _side(begin: float, end: float, most: int) -> tuple[int, int]:
     return first, last - first
 
 
-def fitted(picture: RGBImage, size: tuple[int, int] | None, aspect: float = 1.0) -> RGBImage:
+def fit_image(picture: RGBImage, size: tuple[int, int] | None, aspect: float = 1.0) -> RGBImage:
     """A picture, uint8 (H, W, 3), of `size` = (width, height): what is too long for that shape is cut off evenly.
 
     aspect: width of its pixels by their height; those of the new size are square. No size leaves it as it is.

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from animeinterp.data.linear.art import Art
-from animeinterp.data.linear.placing import TIMES, Layer, Pair, moved
+from animeinterp.data.linear.placing import FRAME_TIMES, Layer, Pair, transform_points
 
 SMALLEST_MOTION, LARGEST_MOTION = 4.0, 120.0  # px of 960x540, of the main figure, from frame 1 to frame 3
 HEIGHT = 540.0  # px, of the frame that distances are told for
@@ -44,7 +44,7 @@ class Composition:
     motion: float
 
 
-def compose(art: Art, count: int, seed: int, frame: Size, size_of: SizeOf) -> list[Composition]:
+def compose_shots(art: Art, count: int, seed: int, frame: Size, size_of: SizeOf) -> list[Composition]:
     """Compose the shots of a set; the same for the same arguments.
 
     Args:
@@ -135,7 +135,7 @@ class _Maker:
         """A bust so low that the edge where it is cut off is never seen, and no lower."""
         across, down = self._size_of(layer.file)
         edge = across * np.linspace(*_NECK, 9), np.full(9, down - 1 - _INSET)
-        highest = min(float(moved(layer.to_frame(t), *edge)[1].min()) for t in TIMES)
+        highest = min(float(transform_points(layer.to_frame(t), *edge)[1].min()) for t in FRAME_TIMES)
         sink = self._frame[1] - highest
         first, last = ((x, y + sink) for x, y in layer.position)
         return replace(layer, position=(first, last))
@@ -181,10 +181,10 @@ class _Maker:
     def _covers(self, layer: Layer, corners: tuple[tuple[int, int], ...], above: bool = False) -> bool:
         """Whether a picture reaches beyond corners of the frame at all times; above: its upper edge may be seen."""
         across, down = self._size_of(layer.file)
-        for t in (*TIMES, 0.25, 0.75):
+        for t in (*FRAME_TIMES, 0.25, 0.75):
             for right, low in corners:
                 x, y = right * self._frame[0] - 0.5, low * self._frame[1] - 0.5
-                u, v = moved(layer.to_picture(t), x, y)
+                u, v = transform_points(layer.to_picture(t), x, y)
                 if not (_INSET <= u <= across - 1 - _INSET and v <= down - 1 - _INSET and (above or v >= _INSET)):
                     return False
         return True

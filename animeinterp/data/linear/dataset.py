@@ -24,13 +24,15 @@ from numpy.typing import NDArray
 
 from animeinterp import __version__
 from animeinterp.config import Options
-from animeinterp.data.difficulty import LEVELS, displacement, level_for
+from animeinterp.data.difficulty import classify_motion, measure_displacement
+from animeinterp.data.layout import annotations_folder, manifest_path, masks_folder
 from animeinterp.data.linear.art import Art, read_art
-from animeinterp.data.linear.composing import Composition, Size, compose
-from animeinterp.data.linear.masks import Masks, masks_of
-from animeinterp.data.linear.placing import TIMES
-from animeinterp.data.linear.record import KIND, LARGEST, annotations_of, manifest_of, masks_folder
-from animeinterp.data.linear.rendering import Shot, labels, prepare, render
+from animeinterp.data.linear.composing import Composition, Size, compose_shots
+from animeinterp.data.linear.masks import Masks, compute_masks
+from animeinterp.data.linear.placing import FRAME_TIMES
+from animeinterp.data.linear.record import KIND, MAX_MANIFEST_BYTES
+from animeinterp.data.linear.rendering import Shot, label_points, prepare_shot, render_frame
+from animeinterp.data.types import LEVELS
 from animeinterp.errors import UsageError
 from animeinterp.frame import RGBImage, check_size
 from animeinterp.io.files import atomic_folder, file_sha256, lock_folder, make_folder, write_text
@@ -70,16 +72,16 @@ def write_linear(folder: Path, art_folder: Path, count: int = 24, seed: int = 0,
         height, width = read(name).shape[:2]
         return width, height
 
-    shots = compose(art, count, seed, size, size_of)
+    shots = compose_shots(art, count, seed, size, size_of)
     manifest = _manifest(art, shots, seed, size)
     _check_free(folder, manifest)
     make_folder(folder)
     with lock_folder(folder):
-        write_text(manifest_of(folder), json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", force=True)
+        write_text(manifest_path(folder), json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", force=True)
         for number, shot in enumerate(shots):
             if not os.path.lexists(folder / shot.name):
                 pictures = [read(layer.file) for layer in shot.layers]
-                _write(folder, shot, prepare(shot.layers, pictures, *size), seed, number)
+                _write(folder, shot, prepare_shot(shot.layers, pictures, *size), seed, number)
             yield shot.name
 
 
@@ -105,28 +107,28 @@ def _manifest(art: Art, shots: list[Composition], seed: int, size: Size) -> dict
 
 def _check_free(folder: Path, manifest: dict[str, Any]) -> None:
     """Raise UsageError unless a set can begin in `folder`, or go on."""
-    path = manifest_of(folder)
+    path = manifest_path(folder)
     if path.exists():
-        before = read_json(path, "the manifest of a linear set", LARGEST)
+        before = read_json(path, "the manifest of a linear set", MAX_MANIFEST_BYTES)
         # As JSON has it: no tuples.
         if before != json.loads(json.dumps(manifest)):
             raise UsageError(
                 f"{folder} was made of other art, with other options or by another version; choose another"
             )
         return
-    for place in (folder, annotations_of(folder), masks_folder(folder)):
+    for place in (folder, annotations_folder(folder), masks_folder(folder)):
         if os.path.lexists(place) and (not place.is_dir() or any(path.name != "lock" for path in place.iterdir())):
             raise UsageError(f"{place} holds other things; choose another name")
 
 
 def _write(folder: Path, composition: Composition, shot: Shot, seed: int, number: int) -> None:
     """Put a shot on disk; its frames come last and whole."""
-    name, masks = composition.name, masks_of(shot)
-    frames = [render(shot, t) for t in TIMES]
+    name, masks = composition.name, compute_masks(shot)
+    frames = [render_frame(shot, t) for t in FRAME_TIMES]
     note = json.dumps(_annotation(shot, masks, frames, seed, number), indent=1) + "\n"
-    for place in (annotations_of(folder), masks_folder(folder)):
+    for place in (annotations_folder(folder), masks_folder(folder)):
         make_folder(place / name)
-    write_text(annotations_of(folder) / name / f"{name}.json", note, force=True)
+    write_text(annotations_folder(folder) / name / f"{name}.json", note, force=True)
     for mask, pixels in (("occlusion", masks.seen), ("borders", np.uint8(255) * masks.borders)):
         write_image(masks_folder(folder) / name / f"{mask}.png", pixels, force=True)
     with atomic_folder(folder / name) as part:
@@ -141,7 +143,7 @@ def _annotation(shot: Shot, masks: Masks, frames: list[RGBImage], seed: int, num
     return {
         "image_size": [shot.width, shot.height],
         "motion_RoI": _region(shot),
-        "level": LEVELS.index(level_for(*displacement(frames[0], frames[2], shot.height / SIZE[1]))),
+        "level": LEVELS.index(classify_motion(*measure_displacement(frames[0], frames[2], shot.height / SIZE[1]))),
         # Everything moves, turns and grows: means by motion type would say the same three times.
         "general_motion_type": [],
         "behavior": [],
@@ -158,7 +160,7 @@ def _annotation(shot: Shot, masks: Masks, frames: list[RGBImage], seed: int, num
 def _region(shot: Shot) -> dict[str, int]:
     """The box of what is seen of layers before the background in any of the frames, with a margin; else the whole."""
     y, x = np.mgrid[: shot.height, : shot.width].astype(np.float64)
-    shown = np.any([labels(shot, t, x, y) > 0 for t in TIMES], axis=0)
+    shown = np.any([label_points(shot, t, x, y) > 0 for t in FRAME_TIMES], axis=0)
     margin = round(_MARGIN * shot.height / SIZE[1])
     left, width = _extent(shown.any(axis=0), margin)
     top, height = _extent(shown.any(axis=1), margin)

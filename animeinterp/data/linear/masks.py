@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.data.linear.placing import moved
-from animeinterp.data.linear.rendering import Shot, labels
+from animeinterp.data.linear.placing import transform_points
+from animeinterp.data.linear.rendering import Shot, label_points
 
 BORDER = 8.0  # px: how near a motion border a pixel lies
 APART = 0.5  # px from frame 1 to frame 3: neighbors whose motions differ by more have a motion border between them
@@ -29,24 +29,24 @@ class Masks(NamedTuple):
     motion: NDArray[np.float64]
 
 
-def masks_of(shot: Shot) -> Masks:
+def compute_masks(shot: Shot) -> Masks:
     """The masks of a shot's frame 2."""
     y, x = np.mgrid[: shot.height, : shot.width].astype(np.float64)
-    label = labels(shot, 0.5, x, y)
+    label = label_points(shot, 0.5, x, y)
     seen, ends = np.zeros(label.shape, np.uint8), []
     for t in (0.0, 1.0):
         there = np.stack([x, y])
         for number, layer in enumerate(shot.layers):
             shown = label == number
-            picture = moved(layer.to_picture(0.5), x[shown], y[shown])
-            there[:, shown] = moved(layer.to_frame(t), *picture)
-        seen += labels(shot, t, *there) == label
+            picture = transform_points(layer.to_picture(0.5), x[shown], y[shown])
+            there[:, shown] = transform_points(layer.to_frame(t), *picture)
+        seen += label_points(shot, t, *there) == label
         ends.append(there)
     motion = np.moveaxis(ends[1] - ends[0], 0, -1)
-    return Masks(seen, borders_of(label, motion), label, motion)
+    return Masks(seen, find_motion_borders(label, motion), label, motion)
 
 
-def borders_of(label: NDArray[np.int32], motion: NDArray[np.float64]) -> NDArray[np.bool_]:
+def find_motion_borders(label: NDArray[np.int32], motion: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Bool (H, W): pixels at most 8 px from one that touches, at a side, another layer which moves otherwise.
 
     Args:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]  # (2, 3): of x, y and 1
 Pair = tuple[float, float]
-TIMES = (0.0, 0.5, 1.0)
+FRAME_TIMES = (0.0, 0.5, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Layer:
 
     def to_picture(self, t: float) -> Matrix:
         """The matrix (2, 3) from the frame at time t to the picture."""
-        return inverse(self.to_frame(t))
+        return invert(self.to_frame(t))
 
     def described(self) -> dict[str, Any]:
         """As the manifest has it."""
@@ -62,13 +62,13 @@ class Layer:
         }
 
 
-def inverse(matrix: Matrix) -> Matrix:
+def invert(matrix: Matrix) -> Matrix:
     """The inverse of a matrix (2, 3)."""
     turn = np.linalg.inv(matrix[:, :2])
     return np.column_stack([turn, -turn @ matrix[:, 2]])
 
 
-def moved(matrix: Matrix, x: Any, y: Any) -> tuple[Any, Any]:
+def transform_points(matrix: Matrix, x: Any, y: Any) -> tuple[Any, Any]:
     """Points under a matrix (2, 3): x and y, arrays or numbers."""
     (a, b, c), (d, e, f) = matrix
     return a * x + b * y + c, d * x + e * y + f

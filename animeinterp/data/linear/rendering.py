@@ -29,7 +29,7 @@ OPAQUE = 0.5  # alpha of a point from which on a layer is what is seen
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shot:
-    """The layers of a shot with their pictures, ready to be drawn; made by `prepare`.
+    """The layers of a shot with their pictures, ready to be drawn; made by `prepare_shot`.
 
     layers: from back to front; the first covers the frame at all times. pixels: float32 (N, 4), the pictures' RGB times
     alpha and alpha in [0, 1], one after another, each row by row. starts: where each begins in `pixels`. sizes: (L, 2),
@@ -53,7 +53,7 @@ class Shot:
         return np.asarray(readers, np.float64)
 
 
-def prepare(layers: Sequence[Layer], pictures: Sequence[RGBImage], width: int, height: int) -> Shot:
+def prepare_shot(layers: Sequence[Layer], pictures: Sequence[RGBImage], width: int, height: int) -> Shot:
     """Make pictures, uint8 (H, W, 4) RGBA, small enough for the size that their layers are drawn at.
 
     Args:
@@ -71,14 +71,14 @@ def prepare(layers: Sequence[Layer], pictures: Sequence[RGBImage], width: int, h
     return Shot(tuple(layers), pixels, starts, sizes, sizes[:, ::-1] / full, width, height)
 
 
-def render(shot: Shot, t: float) -> RGBImage:
+def render_frame(shot: Shot, t: float) -> RGBImage:
     """The frame at time t in [0, 1]: uint8 (height, width, 3) RGB."""
     colors = np.empty((shot.height, shot.width, 3), np.float32)
     _render(shot.pixels, shot.starts, shot.sizes, shot.readers(t), SAMPLES, colors)
     return np.asarray(np.rint(255 * colors.clip(0, 1)), np.uint8)
 
 
-def labels(shot: Shot, t: float, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.int32]:
+def label_points(shot: Shot, t: float, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.int32]:
     """The layer that is seen at points of the frame at time t: the foremost whose alpha is at least 0.5 there.
 
     Args:

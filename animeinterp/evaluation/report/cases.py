@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from animeinterp.data.atd12k import TripletFiles, read_triplet
-from animeinterp.data.difficulty import LEVELS
+from animeinterp.data.types import LEVELS
 from animeinterp.errors import FileError, FrameError
 from animeinterp.evaluation.evaluate import Evaluation
 from animeinterp.evaluation.pages import PageImage, color_distance, error_map, page_image

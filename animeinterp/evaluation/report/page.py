@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from animeinterp.data.atd12k import TripletFiles
-from animeinterp.data.difficulty import LEVELS
+from animeinterp.data.types import LEVELS
 from animeinterp.errors import UsageError
 from animeinterp.evaluation.evaluate import Evaluation
 from animeinterp.evaluation.pages import page_image, write_page

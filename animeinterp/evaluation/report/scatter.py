@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from animeinterp.data.difficulty import LEVELS
+from animeinterp.data.types import LEVELS
 from animeinterp.evaluation.evaluate import Evaluation
 from animeinterp.evaluation.pages import shorten
 from animeinterp.evaluation.report.measures import LPIPS, PSNR, SSIM, Measure, finite

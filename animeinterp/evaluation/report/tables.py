@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from animeinterp.data.difficulty import LEVELS
+from animeinterp.data.types import LEVELS
 from animeinterp.evaluation.evaluate import Evaluation
 from animeinterp.evaluation.report.measures import TIMED_MEASURES, Measure, ScorePair, finite, known_measures
 from animeinterp.evaluation.scores import Summary, TripletScores

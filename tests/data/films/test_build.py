@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 
 from animeinterp.cli import main
-from animeinterp.data.atd12k import read_annotation, read_triplet, triplets
-from animeinterp.data.difficulty import moving_region
+from animeinterp.data.atd12k import list_triplets, read_annotation, read_triplet
+from animeinterp.data.difficulty import find_moving_region
 from animeinterp.data.films import build as building
 from animeinterp.data.films.build import build, prune
-from animeinterp.data.films.manifest import FilmRecord, Record, annotations_of, flows_of, manifest_of, read_record
-from animeinterp.data.films.select import BuildOptions, fitted, select_triplets
+from animeinterp.data.films.manifest import FilmRecord, Manifest, read_manifest
+from animeinterp.data.films.select import BuildOptions, fit_image, select_triplets
+from animeinterp.data.layout import annotations_folder, flows_folder, manifest_path
 from animeinterp.errors import FileError, UsageError
 from animeinterp.evaluation.evaluate import evaluate
 from animeinterp.io.images import read_image
@@ -81,7 +82,7 @@ def run(*arguments) -> int:
 
 
 def source(folder: Path, name: str) -> dict:
-    return json.loads((annotations_of(folder) / name / f"{name}.json").read_text())["source"]
+    return json.loads((annotations_folder(folder) / name / f"{name}.json").read_text())["source"]
 
 
 def test_a_triplet_is_three_drawings_in_a_row_without_held_frames_or_cuts(films, made):
@@ -107,7 +108,7 @@ def test_no_triplet_reaches_over_a_cut_whatever_the_thresholds(films, tmp_path):
 
 
 def test_the_set_is_read_as_any_other(made):
-    files = triplets(made)
+    files = list_triplets(made)
     assert len(files) == len(names(made)) > 4
     assert all(one.annotation for one in files)
     for one in files:
@@ -124,7 +125,7 @@ def test_the_set_is_read_as_any_other(made):
 def test_level_and_region_follow_the_motion(made):
     """The figure walks by 2 px a drawing on frames of 192x108, which is 20 px of 960x540 in two drawings."""
     name = next(name for name in names(made) if name.startswith("ones_"))
-    note = json.loads((annotations_of(made) / name / f"{name}.json").read_text())
+    note = json.loads((annotations_folder(made) / name / f"{name}.json").read_text())
     assert 8 < note["measured"]["displacement"] < 40
     assert note["level"] in (1, 2)
     region, center = note["motion_RoI"], 30 + 2 * note["source"]["frame"]
@@ -139,14 +140,14 @@ def test_level_and_region_follow_the_motion(made):
 def test_the_region_leaves_the_camera_and_grain_aside(grain):
     painting = made_films.background(3)
     frames = [made_films.with_figure(made_films.view(painting, 3 * i), 0, 60 + 5 * i) for i in range(3)]
-    x, _, width, _ = moving_region(made_films.grained(frames, grain))
+    x, _, width, _ = find_moving_region(made_films.grained(frames, grain))
     assert 20 <= x <= 46
     assert 84 <= x + width <= 130
 
 
 def test_the_region_is_the_frame_where_nothing_moves():
     still = [made_films.view(made_films.background(3))] * 3
-    assert moving_region(still) == (0, 0, made_films.WIDTH, made_films.HEIGHT)
+    assert find_moving_region(still) == (0, 0, made_films.WIDTH, made_films.HEIGHT)
 
 
 def test_films_in_one_run_or_several_give_the_same_bytes(films, made, tmp_path):
@@ -163,7 +164,7 @@ def test_a_run_that_was_broken_off_goes_on_to_the_same_bytes(films, made, tmp_pa
     with pytest.raises(KeyboardInterrupt):
         build(films, tmp_path / "mine", OPTIONS, report=stop)
     (tmp_path / "mine" / ".0123456789abcdef.part").mkdir()
-    assert not read_record(tmp_path / "mine").films["ones"].finished
+    assert not read_manifest(tmp_path / "mine").films["ones"].finished
     built = build(films, tmp_path / "mine", OPTIONS)
     assert built.kept == ("on_twos",)
     assert content(tmp_path) == content(made.parent)
@@ -184,10 +185,10 @@ def test_other_options_are_refused_and_force_begins_anew(films, tmp_path):
     with pytest.raises(UsageError, match="limit 120, now 1"):
         build(films[:1], folder, BuildOptions(spacing=0.5, limit=1))
     assert len(names(folder)) == many
-    (annotations_of(folder) / "own").mkdir()
+    (annotations_folder(folder) / "own").mkdir()
     build(films[:1], folder, BuildOptions(spacing=0.5, limit=1), force=True)
     assert len(names(folder)) == 1
-    assert names(annotations_of(folder)) == [*names(folder), "own"]
+    assert names(annotations_folder(folder)) == [*names(folder), "own"]
 
 
 def test_what_is_not_ours_is_left_alone(films, tmp_path):
@@ -233,11 +234,11 @@ def test_every_second_drawing(films, tmp_path):
 def test_frames_are_cut_to_a_size_and_pixels_made_square():
     picture = np.zeros((100, 200, 3), np.uint8)
     picture[:, 50:150] = 255
-    assert (fitted(picture, (50, 50)) == 255).all()
-    assert fitted(picture, (960, 540)).shape == (540, 960, 3)
-    wide = fitted(picture, (100, 50), aspect=2.0)  # shows a picture of 4:1, so that half of it is cut off
+    assert (fit_image(picture, (50, 50)) == 255).all()
+    assert fit_image(picture, (960, 540)).shape == (540, 960, 3)
+    wide = fit_image(picture, (100, 50), aspect=2.0)  # shows a picture of 4:1, so that half of it is cut off
     assert (wide[:, 2:-2] == 255).all()
-    assert fitted(picture, None) is picture
+    assert fit_image(picture, None) is picture
 
 
 def test_damaged_films_are_listed_and_the_others_are_done(films, tmp_path, capsys):
@@ -250,7 +251,7 @@ def test_damaged_films_are_listed_and_the_others_are_done(films, tmp_path, capsy
     assert f"left out {asked[1]}" in told.err
     assert "2 films cannot be read" in told.err
     assert "_sheet.html" in told.out
-    (one,) = triplets(tmp_path / "mine")
+    (one,) = list_triplets(tmp_path / "mine")
     assert read_triplet(one).truth.shape == (54, 96, 3)
 
 
@@ -264,7 +265,7 @@ def test_a_folder_whose_frames_break_off_keeps_what_was_found(tmp_path):
     built = build([frames], tmp_path / "mine", OPTIONS)
     assert "21.png" in built.faults[0][1]
     assert names(tmp_path / "mine") == ["frames_000000"]
-    assert not read_record(tmp_path / "mine").films["frames"].finished
+    assert not read_manifest(tmp_path / "mine").films["frames"].finished
 
 
 def test_a_full_disk_leaves_no_half_triplet(films, tmp_path, monkeypatch):
@@ -279,11 +280,11 @@ def test_a_full_disk_leaves_no_half_triplet(films, tmp_path, monkeypatch):
     monkeypatch.setattr(building, "write_image", full)
     with pytest.raises(FileError, match="no space"):
         build(films[:1], tmp_path / "mine", OPTIONS)
-    assert names(tmp_path / "mine") == ["on_twos_000000"] == names(annotations_of(tmp_path / "mine"))
+    assert names(tmp_path / "mine") == ["on_twos_000000"] == names(annotations_folder(tmp_path / "mine"))
 
 
 def test_films_of_one_name_are_told_apart(tmp_path):
-    record = Record(tmp_path / "mine", {})
+    record = Manifest(tmp_path / "mine", {})
     labels = []
     for number, film in enumerate(["one/01.mkv", "two/01.mkv", "two/01.mp4", "one/ É:<b>.mp4", "one/__.mp4"]):
         labels.append(record.label_of(tmp_path / film, str(number)))
@@ -320,18 +321,18 @@ def test_rejected_triplets_go_and_do_not_come_back(films, tmp_path, capsys):
     folder = tmp_path / "mine"
     build(films[:1], folder, OPTIONS)
     before = names(folder)
-    (flows_of(folder) / before[0]).mkdir(parents=True)
+    (flows_folder(folder) / before[0]).mkdir(parents=True)
     rejected = tmp_path / "rejected.txt"
     rejected.write_text(f"{before[0]}\n\n{before[2]}\n")
     assert run("dataset", "prune", folder, rejected) == 0
     assert "2 triplets taken out" in capsys.readouterr().out
     left = sorted({*before} - {before[0], before[2]})
-    assert names(folder) == names(annotations_of(folder)) == left
-    assert names(flows_of(folder)) == []
+    assert names(folder) == names(annotations_folder(folder)) == left
+    assert names(flows_folder(folder)) == []
     assert before[0] not in folder.with_name("mine_sheet.html").read_text()
     assert prune(folder, rejected) == 0
 
-    record = read_record(folder)
+    record = read_manifest(folder)
     record.films["on_twos"].finished = False
     record.write()
     build(films, folder, OPTIONS)
@@ -351,7 +352,7 @@ def test_a_list_of_another_set_takes_nothing_out(films, tmp_path):
         prune(folder, tmp_path / "rejected.txt")
     with pytest.raises(FileError, match="built here"):
         prune(tmp_path / "other", tmp_path / "rejected.txt")
-    manifest_of(folder).write_text("{}")
+    manifest_path(folder).write_text("{}")
     with pytest.raises(FileError, match="damaged"):
         build(films, folder, OPTIONS)
 

@@ -7,8 +7,8 @@ import math
 
 import pytest
 
-from animeinterp.data.films.contact_sheet import escape, write_sheet
-from animeinterp.data.films.manifest import Record
+from animeinterp.data.films.contact_sheet import escape_html, write_sheet
+from animeinterp.data.films.manifest import Manifest
 
 
 @pytest.mark.parametrize(
@@ -48,10 +48,10 @@ def test_a_damaged_card_is_named_and_does_not_end_the_sheet(tmp_path, change):
 
 
 def test_names_that_are_not_unicode_still_give_a_sheet(tmp_path):
-    assert escape("film\udcff<") == "film?&lt;"
+    assert escape_html("film\udcff<") == "film?&lt;"
 
 
 def test_long_names_of_any_script_fit_every_file_system(tmp_path):
-    label = Record(tmp_path / "mine", {}).label_of(tmp_path / ("\U00020000" * 60 + ".mkv"), "x")
+    label = Manifest(tmp_path / "mine", {}).label_of(tmp_path / ("\U00020000" * 60 + ".mkv"), "x")
     assert label.strip("\U00020000") == ""
     assert len(f"{label}_000000.json".encode()) < 255

@@ -9,8 +9,8 @@ import unicodedata
 import pytest
 
 from animeinterp.data.films.build import build, prune
-from animeinterp.data.films.manifest import annotations_of, flows_of, manifest_of
 from animeinterp.data.films.select import BuildOptions
+from animeinterp.data.layout import annotations_folder, flows_folder, manifest_path
 from animeinterp.errors import FileError, UsageError
 from animeinterp.io.files import lock_folder
 
@@ -18,14 +18,14 @@ from animeinterp.io.files import lock_folder
 def write_manifest(folder, triplets, **more):
     film = {"file": "a.mkv", "fingerprint": "x", "finished": True, "triplets": triplets}
     content = {"kind": "animeinterp triplets 1", "options": {}, "films": {"a": film}, "rejected": []}
-    manifest_of(folder).write_text(json.dumps({**content, **more}))
+    manifest_path(folder).write_text(json.dumps({**content, **more}))
 
 
 def write_triplet(folder, name):
     for place, files in (
         (folder, ("frame1.png", "frame2.png", "frame3.png")),
-        (annotations_of(folder), (f"{name}.json", f"{name}.jpg")),
-        (flows_of(folder), ("guide_flo13.npy", "guide_flo31.npy")),
+        (annotations_folder(folder), (f"{name}.json", f"{name}.jpg")),
+        (flows_folder(folder), ("guide_flo13.npy", "guide_flo31.npy")),
     ):
         (place / name).mkdir(parents=True)
         for file in files:
@@ -88,7 +88,7 @@ def test_folders_with_other_files_stay_whole(mine, tmp_path, place, strange):
     path.parent.mkdir(exist_ok=True)
     path.touch()
     before = everything(tmp_path)
-    manifest = manifest_of(mine).read_bytes()
+    manifest = manifest_path(mine).read_bytes()
     rejected = listed(tmp_path, "a_000000")
     with pytest.raises(UsageError, match="is not part of a triplet"):
         prune(mine, rejected)
@@ -96,7 +96,7 @@ def test_folders_with_other_files_stay_whole(mine, tmp_path, place, strange):
         build([], mine, BuildOptions(), force=True)
     rejected.unlink()
     assert everything(tmp_path) == before
-    assert manifest_of(mine).read_bytes() == manifest
+    assert manifest_path(mine).read_bytes() == manifest
 
 
 def test_a_plain_name_of_a_folder_that_holds_no_triplet_is_refused(mine, tmp_path):

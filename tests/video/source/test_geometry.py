@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from animeinterp.data.films.select import BuildOptions, _Seen, fitted
+from animeinterp.data.films.select import BuildOptions, _Candidate, fit_image
 from animeinterp.errors import FrameError
 from animeinterp.frame import Mode, mode_of, widened
 from animeinterp.interpolator import load_interpolator
@@ -136,7 +136,7 @@ def test_sizes_are_checked_as_they_are_written(tmp_path):
 def test_triplets_hold_what_players_show(tmp_path, quarters, hflip, vflip):
     film = probe(film_of(tmp_path / "in.mp4", quarters=quarters, hflip=hflip, vflip=vflip))
     shown = next(iter(Reader(film))).frame
-    seen = _Seen(Drawing(0, Fraction(0), Fraction(0), Fraction(1), shown, False), film, BuildOptions().size)
+    seen = _Candidate(Drawing(0, Fraction(0), Fraction(0), Fraction(1), shown, False), film, BuildOptions().size)
     np.testing.assert_array_equal(seen.frame, as_shown(figure(0), quarters, hflip, vflip))
 
 
@@ -144,8 +144,8 @@ def test_triplets_have_square_pixels(tmp_path):
     film = probe(film_of(tmp_path / "in.mp4", aspect=Fraction(2)))
     shown = next(iter(Reader(film))).frame
     drawing = Drawing(0, Fraction(0), Fraction(0), Fraction(1), shown, False)
-    assert _Seen(drawing, film, None).frame.shape == (64, 192, 3)
-    same_size = _Seen(drawing, film, (96, 64)).frame
+    assert _Candidate(drawing, film, None).frame.shape == (64, 192, 3)
+    same_size = _Candidate(drawing, film, (96, 64)).frame
     assert same_size.shape == (64, 96, 3)
-    np.testing.assert_array_equal(same_size, fitted(shown, (96, 64), 2.0))
+    np.testing.assert_array_equal(same_size, fit_image(shown, (96, 64), 2.0))
     assert not np.array_equal(same_size, shown), "the middle of what is shown is cut out"
