@@ -17,7 +17,6 @@ from animeinterp.errors import FileError, UsageError
 
 if TYPE_CHECKING:
     from animeinterp.data.films.build import BuildProgress, BuildResult
-    from animeinterp.data.layout import flows_folder
 
 Source = Annotated[
     Path,
@@ -201,6 +200,7 @@ def flows(
     """
     from animeinterp.data.atd12k import list_triplets
     from animeinterp.data.flow_settings import FlowSettings, check_settings
+    from animeinterp.data.layout import flows_folder
     from animeinterp.io.files import check_source
 
     files, target = list_triplets(folder), output or flows_folder(folder)
