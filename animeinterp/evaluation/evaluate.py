@@ -143,7 +143,7 @@ def evaluate(
     Args:
         dataset: Folder of triplets.
         models: Models by name.
-        annotations: Folder of annotations; None uses the one beside `dataset`, see `animeinterp.data.atd12k.list_triplets`.
+        annotations: Folder of annotations; None for the default of `animeinterp.data.atd12k.list_triplets`.
         workers: Number of triplets at once; None uses one per core, at most `MAX_DEFAULT_WORKERS`.
         predictions: Folders of other programs' frames by name, see `animeinterp.evaluation.predictions`.
         lpips: Computes LPIPS, see `animeinterp.metrics.lpips.load_lpips`; None skips it.
