@@ -1,1 +1,1 @@
-"""Whole films: read, find drawings and cuts, draw what is missing between them, write beside everything else."""
+"""Whole films: read the source, find drawings and cuts, draw the frames between them, write the new film."""

@@ -1,4 +1,4 @@
-"""What can be wrong with a call, found before the first byte is written; and what the user should know of it."""
+"""Check the options of a video job before any work, and describe what the new film will not contain."""
 
 from __future__ import annotations
 
@@ -7,60 +7,79 @@ from fractions import Fraction
 from pathlib import Path
 
 from animeinterp.errors import UsageError
-from animeinterp.video.cadence.cuts import CutList
+from animeinterp.video.cadence.cut_list import CutList
 from animeinterp.video.options import VideoOptions
 from animeinterp.video.sink.encoders import container_of
 from animeinterp.video.source.info import VideoInfo
-from animeinterp.video.timeline import Grid, grid_of, parse_rate
+from animeinterp.video.time_text import parse_rate
+from animeinterp.video.timeline import Grid, build_grid
 
-_ANY_RATE = Fraction(24)
+_ANY_RATE = Fraction(24)  # frames per second, stands for the source's while that is not known
 
 
 def check_options(options: VideoOptions, source: Path, target: Path) -> None:
-    """Raise UsageError for options that are wrong whatever the source is."""
+    """Check options that are wrong for any source.
+
+    Args:
+        options: The user's options.
+        source: A video file or a folder of frames.
+        target: The file or folder to write.
+
+    Raises:
+        UsageError: A value is not valid, or the target is the source.
+    """
     if not 0 <= options.max_hold < math.inf or not 0 < options.flow_scale <= 4:
         raise UsageError("expected a longest hold of at least 0 s and a flow scale in (0, 4]; change these options")
     if options.sound == "copy" and options.slow is not None:
         raise UsageError("sound cannot be copied into slow motion; stretch or drop it")
     if options.rate is not None:
         parse_rate(options.rate)
-    grid_for(options, _ANY_RATE)
+    plan_grid(options, _ANY_RATE)
     if target.suffix:
         container_of(target)
     if target.exists() and source.exists() and source.samefile(target):
         raise UsageError(f"{target} is the source itself, which would be lost; choose another name")
 
 
-def grid_for(options: VideoOptions, rate: Fraction) -> Grid:
-    """The grid that the options ask for, for a source of so many frames per second. Raises UsageError."""
-    return grid_of(rate, fps=options.fps, times=options.times, slow=options.slow, preview=options.preview)
+def plan_grid(options: VideoOptions, source_rate: Fraction) -> Grid:
+    """Build the grid of the options for a source of `source_rate` frames per second; raises as `build_grid`."""
+    return build_grid(source_rate, fps=options.fps, times=options.times, slow=options.slow, preview=options.preview)
 
 
-def check_span(grid: Grid, film: VideoInfo) -> None:
-    """Raise UsageError if a preview would show nothing of the film."""
+def check_preview(grid: Grid, film: VideoInfo) -> None:
+    """Raise UsageError if a preview begins behind the end of the film."""
     if grid.begin and grid.begin >= film.duration:
         raise UsageError(
-            f"expected a preview of a part of the film, which is {float(film.duration):g} s long; the one asked for "
-            f"begins at {float(grid.begin):g} s, so let it begin earlier"
+            f"expected a preview that begins within the film, which is {float(film.duration):g} s long, got one that "
+            f"begins at {float(grid.begin):g} s; let it begin earlier"
         )
 
 
-def notes_on(grid: Grid, film: VideoInfo, cuts: CutList | None) -> list[str]:
-    """Sentences on what of the source the new film will not show, and on cuts that it cannot have."""
+def describe_losses(grid: Grid, film: VideoInfo, cuts: CutList | None) -> list[str]:
+    """Describe what the new film will not contain.
+
+    Args:
+        grid: The times of the new frames.
+        film: The source.
+        cuts: The user's cuts, if any.
+
+    Returns:
+        Sentences on source frames that are left out and on cuts behind the end of the film.
+    """
     notes = []
     stop = film.duration if grid.end is None else min(film.duration, grid.end)
-    there, new = round((stop - grid.begin) * film.rate), grid.count(film.duration)
-    if grid.rate * grid.slow < film.rate and new < there:
+    source_count, new_count = round((stop - grid.begin) * film.rate), grid.count(film.duration)
+    if grid.rate * grid.slow < film.rate and new_count < source_count:
         notes.append(
             f"the new film has {float(grid.rate):g} frames per second, the source {float(film.rate):g}: "
-            f"about {there - new} of its {there} frames are left out"
+            f"about {source_count - new_count} of its {source_count} frames are left out"
         )
     if cuts is not None and film.frames:
         beyond = sum(number >= film.frames for number in cuts.frames) + sum(at >= film.duration for at in cuts.times)
         if beyond:
-            known = len(cuts.frames) + len(cuts.times)
+            total = len(cuts.frames) + len(cuts.times)
             notes.append(
-                f"{beyond} of {known} cuts lie behind the end of the film ({film.frames} frames, "
-                f"{float(film.duration):g} s) and change nothing"
+                f"{beyond} of {total} cuts are behind the end of the film ({film.frames} frames, "
+                f"{float(film.duration):g} s) and have no effect"
             )
     return notes

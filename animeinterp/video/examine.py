@@ -1,17 +1,18 @@
-"""What only a look at its frames tells of a film: whether its alpha is used, and whether luma leaves the limited range.
+"""Examine the frames of a film: whether its alpha is used, and whether luma leaves the limited range.
 
-Alpha is looked for in every frame up to the first that is not opaque. Luma is looked at in the keyframes, with which
+Alpha is examined in every frame up to the first that is not opaque. Luma is examined in the keyframes, with which
 encoders begin every shot; in short films, and where keyframes are rare, in every frame.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,75 +25,106 @@ from animeinterp.video.source.info import VideoInfo
 from animeinterp.video.source.probe import MAX_PIXELS
 from animeinterp.video.source.reader import Reader
 
-_FULL = 2
-_OPAQUE = 255  # of 8 bits; FFmpeg makes 65280 of it in 16
-_SHORT = 250  # frames; of shorter films, and for each keyframe, all are looked at
-_BLACK, _WHITE = 16, 235  # of 8 bits
-# Encoders overshoot at outlines by a few levels in up to 0.06 % of a clean cartoon's pixels (12 clips), by 8 in none.
-_SLIGHT, _SHARE = 3, 0.001
-_STRONG, _COUNT = 8, 16
+_FULL_RANGE = 2  # as FFmpeg counts
+_BLACK, _WHITE = 16, 235  # limits of the limited range, of 8 bits
 
 
-def examined(
+@dataclass(frozen=True, slots=True)
+class RangeLimits:
+    """What counts as luma outside the limited range.
+
+    Encoders overshoot at edges. Chosen on 12 clips of clean cartoons: they overshoot by a few levels in up to 0.06 % of
+    the pixels, by 8 levels in none. Levels are of 8 bits.
+
+    Attributes:
+        overshoot: Levels outside the range that do not count.
+        max_fraction: Fraction of pixels that may exceed that.
+        strong_overshoot: Levels outside the range that only few pixels may exceed.
+        min_strong: Number of pixels that are no longer few.
+        short_film: Frames; of shorter films, and of films with longer distances between keyframes, all are examined.
+    """
+
+    overshoot: int = 3
+    max_fraction: float = 0.001
+    strong_overshoot: int = 8
+    min_strong: int = 16
+    short_film: int = 250
+
+
+RANGE_LIMITS = RangeLimits()
+
+
+def examine(
     film: VideoInfo, target: Path, encoding: Encoding, *, begin: Fraction = Fraction(0), end: Fraction | None = None
 ) -> VideoInfo:
-    """Return the film with `alpha`, `headroom` and `uses_chroma_location` as its frames and the target need them.
+    """Find out what of a film's color and alpha the target needs.
 
     Args:
         film: As `probe` describes it.
-        target: The file to write; for folders of frames and animated images nothing is looked at.
-        encoding: What the user asks for.
-        begin: Where the part that is read begins, s.
-        end: Where it ends, s; None = with the film.
+        target: The file to write; for folders of frames and animated images nothing is examined.
+        encoding: The user's encoding.
+        begin: Begin of the part that is read, s.
+        end: Its end, s; None = the end of the film.
+
+    Returns:
+        The film with `alpha`, `headroom` and `uses_chroma_location` set.
 
     Raises:
-        UsageError: The encoding is impossible, or frames are transparent and the target cannot hold alpha.
+        UsageError: The encoding is invalid, or frames are transparent and the target cannot hold alpha.
         FileError: The film cannot be read.
     """
     if not target.suffix or container_of(target) in ANIMATED:
         return film if has_supported_matrix(film) else _with_note(film)
     opaque = replace(film, alpha=False)
-    encoder = choose_encoder(target, opaque, encoding)  # refuses before the long look
+    encoder = choose_encoder(target, opaque, encoding)  # refuses before frames are read
     if is_rgb(encoder.pix_fmt) and not has_supported_matrix(film):
         film, opaque = _with_note(film), _with_note(opaque)
     if film.alpha:
-        first = _first_transparent(film, begin, end)
-        if first is None:
+        transparent = _first_transparent(film, begin, end)
+        if transparent is None:
             film = opaque
         else:
-            _check_holds_alpha(target, film, encoding, first)
-    wider = replace(film, headroom=True)
-    if _may_exceed_range(film) and not is_rgb(choose_encoder(target, wider, encoding).pix_fmt):
-        film = wider if _exceeds_range(film, begin, end) else film
+            _check_holds_alpha(target, film, encoding, transparent)
+    wide = replace(film, headroom=True)
+    if (
+        _may_exceed_range(film)
+        and not is_rgb(choose_encoder(target, wide, encoding).pix_fmt)
+        and _exceeds_range(film, begin, end)
+    ):
+        film = wide
     to_yuv = _is_yuv(film) and not is_rgb(choose_encoder(target, film, encoding).pix_fmt)
     return replace(film, uses_chroma_location=False) if to_yuv else film
 
 
 def _with_note(film: VideoInfo) -> VideoInfo:
+    """Note that the colors of a film are approximate."""
     note = f"colors are approximate, because the film's matrix (code {film.color.matrix} of H.273) cannot become RGB"
     return replace(film, notes=(*film.notes, note))
 
 
-def _check_holds_alpha(target: Path, film: VideoInfo, encoding: Encoding, first: Fraction) -> None:
+def _check_holds_alpha(target: Path, film: VideoInfo, encoding: Encoding, transparent: Fraction) -> None:
+    """Raise UsageError if the target cannot hold alpha; `transparent` is the time of the first such frame, s."""
     try:
         choose_encoder(target, film, encoding)
     except UsageError as error:
-        number = round(first * film.rate)
-        raise UsageError(f"{error}; frame {number}, at {float(first):.3f} s, is the first that is not opaque") from None
+        number, time = round(transparent * film.rate), float(transparent)
+        raise UsageError(f"{error}; frame {number}, at {time:.3f} s, is the first that is not opaque") from None
 
 
 def _first_transparent(film: VideoInfo, begin: Fraction, end: Fraction | None) -> Fraction | None:
-    """When the first frame stands that is not wholly opaque, s; None if all are."""
-    for shown in Reader(film, start=begin):
-        if end is not None and shown.time >= end:
+    """Return the time of the first frame that is not opaque, s; None if all are."""
+    for timed in Reader(film, start=begin):
+        if end is not None and timed.time >= end:
             break
-        frame = shown.frame
-        if has_alpha(frame) and frame[..., -1].min() < (_OPAQUE if frame.dtype == np.uint8 else _OPAQUE << 8):
-            return shown.time
+        frame = timed.frame
+        # FFmpeg converts 255 of 8 bits to 65280 of 16.
+        if has_alpha(frame) and frame[..., -1].min() < (255 if frame.dtype == np.uint8 else 255 << 8):
+            return timed.time
     return None
 
 
 def _is_yuv(film: VideoInfo) -> bool:
+    """Whether the frames of a film are YUV or gray."""
     return not (film.is_folder or film.webp or is_rgb(film.pix_fmt))
 
 
@@ -100,27 +132,29 @@ def _may_exceed_range(film: VideoInfo) -> bool:
     """Whether a film's luma could leave the limited range: not RGB, and not of the full range."""
     if not _is_yuv(film) or film.pix_fmt.startswith(("yuvj", "ya", "mono", "xyz")):
         return False
-    return film.color.range != _FULL and not (film.color.range == 0 and film.pix_fmt.startswith("gray"))
+    return film.color.range != _FULL_RANGE and not (film.color.range == 0 and film.pix_fmt.startswith("gray"))
 
 
-def _exceeds_range(film: VideoInfo, begin: Fraction, end: Fraction | None) -> bool:
-    """Whether more of a film's luma leaves the limited range than what encoders overshoot by."""
-    length = (film.duration if end is None else end) - begin
-    count = max(1, round(length * film.rate))
-    if count > _SHORT:
-        looked_at = 0
-        for picture in _pictures(film, begin, end, keyframes=True):
-            if _is_outside(picture):
+def _exceeds_range(film: VideoInfo, begin: Fraction, end: Fraction | None, limits: RangeLimits = RANGE_LIMITS) -> bool:
+    """Whether a film's luma leaves the limited range by more than encoders overshoot."""
+    duration = (film.duration if end is None else end) - begin
+    count = max(1, round(duration * film.rate))
+    if count > limits.short_film:
+        examined = 0
+        for frame in _decode(film, begin, end, keyframes=True):
+            if _is_outside(frame, limits):
                 return True
-            looked_at += 1
-        if looked_at * _SHORT >= count:
+            examined += 1
+        if examined * limits.short_film >= count:
             return False
-    return any(_is_outside(picture) for picture in _pictures(film, begin, end))
+    return any(_is_outside(frame, limits) for frame in _decode(film, begin, end))
 
 
-def _pictures(film: VideoInfo, begin: Fraction, end: Fraction | None, *, keyframes: bool = False) -> Iterator[Any]:
-    """Decode a span of a film, over what is damaged."""
-    pictures = decode_frames(
+def _decode(
+    film: VideoInfo, begin: Fraction, end: Fraction | None, *, keyframes: bool = False
+) -> Iterator[av.VideoFrame]:
+    """Decode a part of a film; damaged frames are left out."""
+    frames = decode_frames(
         film.path,
         film.clock,
         max_pixels=MAX_PIXELS,
@@ -128,38 +162,38 @@ def _pictures(film: VideoInfo, begin: Fraction, end: Fraction | None, *, keyfram
         start=film.start + begin if begin else None,
         keyframes=keyframes,
     )
-    for picture in pictures:
-        if picture.pts is not None:
-            time = picture.pts * picture.time_base - film.start
+    for frame in frames:
+        if frame.pts is not None:
+            time = frame.pts * frame.time_base - film.start
             if end is not None and time >= end:
                 return
-        yield picture
+        yield frame
 
 
-def _is_outside(picture: Any) -> bool:
-    """Whether a picture's luma leaves the limited range."""
-    if int(picture.color_range) == _FULL or picture.format.name.startswith("yuvj"):
+def _is_outside(frame: av.VideoFrame, limits: RangeLimits) -> bool:
+    """Whether a frame's luma leaves the limited range."""
+    if int(frame.color_range) == _FULL_RANGE or frame.format.name.startswith("yuvj"):
         return False
-    luma, bits = _luma(picture)
-    unit = 1 << (bits - 8)
-    low, high = (_BLACK - _SLIGHT) * unit, (_WHITE + _SLIGHT) * unit
+    luma, bits = _luma(frame)
+    level = 1 << (bits - 8)
+    low, high = (_BLACK - limits.overshoot) * level, (_WHITE + limits.overshoot) * level
     if luma.min() >= low and luma.max() <= high:
         return False
-    more = (_STRONG - _SLIGHT) * unit
-    slight = np.count_nonzero((luma < low) | (luma > high))
-    strong = np.count_nonzero((luma < low - more) | (luma > high + more))
-    return bool(slight > _SHARE * luma.size or strong >= _COUNT)
+    further = (limits.strong_overshoot - limits.overshoot) * level
+    outside = np.count_nonzero((luma < low) | (luma > high))
+    far_outside = np.count_nonzero((luma < low - further) | (luma > high + further))
+    return bool(outside > limits.max_fraction * luma.size or far_outside >= limits.min_strong)
 
 
-def _luma(picture: Any) -> tuple[NDArray[np.unsignedinteger[Any]], int]:
-    """A picture's luma, (h, w), and its bits."""
-    bits = picture.format.components[0].bits
-    if not picture.format.name.startswith(("yuv", "gray")) or picture.format.name.startswith(("yuvy", "yuyv")):
+def _luma(frame: av.VideoFrame) -> tuple[NDArray[np.unsignedinteger[Any]], int]:
+    """Return a frame's luma, (h, w), and its number of bits."""
+    bits = frame.format.components[0].bits
+    if not frame.format.name.startswith(("yuv", "gray")) or frame.format.name.startswith(("yuvy", "yuyv")):
         # Any matrix will do from YUV to YUV; swscale refuses some that films are tagged with.
         layout = "yuv444p" if bits == 8 else f"yuv444p{bits}le"
-        picture = picture.reformat(format=layout, src_colorspace=5, dst_colorspace=5)
-    plane = picture.planes[0]
+        frame = frame.reformat(format=layout, src_colorspace=5, dst_colorspace=5)
+    plane = frame.planes[0]
     size = 1 if bits == 8 else 2
-    kind = "u1" if size == 1 else ">u2" if picture.format.name.endswith("be") else "<u2"
-    values: Any = np.frombuffer(plane, kind).reshape(-1, plane.line_size // size)
+    dtype = "u1" if size == 1 else ">u2" if frame.format.name.endswith("be") else "<u2"
+    values: Any = np.frombuffer(plane, dtype).reshape(-1, plane.line_size // size)
     return values[: plane.height, : plane.width], bits

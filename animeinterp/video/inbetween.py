@@ -1,7 +1,8 @@
-"""Frames between two drawings of a film: analyzed once, matched once, and only where something changes.
+"""Draw frames between two drawings of a film.
 
-Drawings are analyzed by a thread while those before are drawn. Where a figure moves before a still background only
-the part around it is worked on. Where memory runs out the motion is looked for at a smaller size.
+Each drawing is analyzed once, by a thread, while frames before it are rendered; each pair is matched once. Where a
+figure moves before a static background only the region around it is interpolated. Where memory runs out, motion is
+estimated at a smaller size.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,45 +27,67 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-# Of 255, on frames at a quarter of their size: above what a codec changes from frame to frame of one drawing.
-_CHANGED = 6
-# Of 255, of single pixels, plus so many times the median difference: snow, a cursor, the dot of an eye.
-_SPECK, _SPECK_NOISE = 24, 9
-_MARGIN = 64  # px around what changes: the motion there has to be seen whole
-# Of a frame: a part costs analyzes of its own, twice a pair where whole drawings cost one.
-_PART = 0.85
-_SMALLEST = 96 * 54  # working pixels; below this there is nothing left to match
+_MIN_WORKING_PIXELS = 96 * 54  # nothing is left to match below this
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeLimits:
+    """Parameters of the region that changes between two drawings. Levels are 255ths.
+
+    Attributes:
+        change: Levels above which a pixel has changed, at a quarter of the size; codecs change less between two frames
+            of one drawing.
+        speck: Likewise for single pixels at full size: snow, a cursor, the highlight of an eye.
+        speck_per_noise: Further levels per level of noise, the median difference.
+        margin: Pixels around what changes, so that the motion there is seen whole.
+        max_fraction: Fraction of the frame above which the whole frame is interpolated. A region costs two analyses a
+            pair, whole drawings cost one.
+    """
+
+    change: float = 6
+    speck: float = 24
+    speck_per_noise: float = 9
+    margin: int = 64
+    max_fraction: float = 0.85
+
+
+CHANGE_LIMITS = ChangeLimits()
 
 
 class Key:
-    """A drawing between which others are drawn. analysis: asked for once, worked out ahead."""
+    """A drawing between which frames are drawn. Its analysis is computed once, in the background."""
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
         self._future: Future[Analysis] | None = None
         self._region: Region | None = None
 
-    def analysis(self, maker: Inbetweener, region: Region | None = None) -> Future[Analysis]:
-        """The analysis of the frame, or of the picture within its bars, begun now if it was not before."""
+    def analysis(self, inbetweener: Inbetweener, region: Region | None = None) -> Future[Analysis]:
+        """Start the analysis of the frame, or of a region of it, unless it was started before."""
         if self._future is None or region != self._region:
             self._region = region
-            self._future = maker.submit(lambda: maker.interpolator.analyze(self.crop(region)))
+            self._future = inbetweener.submit(lambda: inbetweener.interpolator.analyze(self.crop(region)))
         return self._future
 
     def crop(self, region: Region | None) -> Frame:
-        """A part of the frame, or all of it."""
+        """Return a region of the frame, or all of it."""
         return self.frame if region is None else crop(self.frame, region)
 
     def forget(self) -> None:
-        """Let go of the analysis, so that it is made anew."""
+        """Drop the analysis, so that it is computed again."""
         self._future = None
 
 
 class Inbetweener:
-    """Draws between keys; a context, since it has a thread of its own."""
+    """Draws frames between keys; a context manager, since it owns a thread."""
 
     def __init__(self, interpolator: Interpolator, scale: float = 1.0) -> None:
-        """scale: motion is looked for at so many times the usual width and height."""
+        """Use an interpolator, which stays unchanged.
+
+        Args:
+            interpolator: Draws the frames.
+            scale: Scale of the width and height at which motion is estimated, > 0.
+        """
         options = interpolator.options
         self.interpolator = copy.copy(interpolator)
         self.interpolator.options = replace(options, working_pixels=max(1, round(options.working_pixels * scale**2)))
@@ -78,18 +101,18 @@ class Inbetweener:
         self._pool.shutdown(cancel_futures=True)
 
     def submit(self, task: Callable[[], Result]) -> Future[Result]:
-        """Have a task done by the thread."""
+        """Run a task in the background."""
         return self._pool.submit(task)
 
     def pair(self, key0: Key, key1: Key) -> Pair:
-        """Two keys between which frames will be drawn; their analysis begins."""
+        """Return two keys as a pair and start their analysis."""
         return Pair(self, key0, key1)
 
     def shrink(self) -> bool:
-        """Look for motion at half the size from now on; whether there was room for that."""
+        """Halve the size at which motion is estimated; return False if it is too small for that."""
         options = self.interpolator.options
         pixels = options.working_pixels // 4
-        if pixels < _SMALLEST:
+        if pixels < _MIN_WORKING_PIXELS:
             return False
         self.interpolator.options = replace(options, working_pixels=pixels)
         self.shrunk += 1
@@ -97,85 +120,108 @@ class Inbetweener:
 
 
 class Pair:
-    """Two keys and their motion, found when the first frame between them is drawn."""
+    """Two keys and their motion, which is estimated when the first frame between them is drawn."""
 
-    def __init__(self, maker: Inbetweener, key0: Key, key1: Key) -> None:
-        self._maker, self._keys = maker, (key0, key1)
+    def __init__(self, inbetweener: Inbetweener, key0: Key, key1: Key) -> None:
+        self._inbetweener, self._keys = inbetweener, (key0, key1)
         self._motion: Motion | None = None
         self._window = find_window(key0.frame, key1.frame)
         self._region = self._window
-        part = changed_region(key0.crop(self._window), key1.crop(self._window))
-        self._is_part = part is not None
-        if part is not None:
-            self._region = _within(self._window, part)
+        changed = changed_region(key0.crop(self._window), key1.crop(self._window))
+        self._has_region = changed is not None
+        if changed is not None:
+            self._region = _offset(changed, self._window)
         else:
             for key in self._keys:
-                key.analysis(maker, self._window)
+                key.analysis(inbetweener, self._window)
 
     def draw(self, t: Fraction) -> Frame:
-        """The frame at t in (0, 1)."""
+        """Draw the frame at time t in (0, 1).
+
+        Args:
+            t: Time between the keys.
+
+        Returns:
+            A frame like those of the keys.
+
+        Raises:
+            AnimeInterpError: Memory ran out even at the smallest size.
+        """
         while True:
             try:
                 return self._draw(float(t))
             except Exception as error:
-                if not _out_of_memory(error):
+                if not _is_out_of_memory(error):
                     raise
                 self._motion = None
                 for key in self._keys:
                     key.forget()
-                if not self._maker.shrink():
+                if not self._inbetweener.shrink():
                     raise AnimeInterpError(
                         "memory ran out even at the smallest size; close other programs or make the film smaller"
                     ) from error
 
     def _draw(self, t: float) -> Frame:
-        interpolator = self._maker.interpolator
+        """Render the frame at time t and what surrounds the region."""
+        interpolator = self._inbetweener.interpolator
         if self._motion is None:
-            self._motion = self._find()
-        drawn = interpolator.render(self._motion, t)
+            self._motion = self._estimate_motion()
+        frame = interpolator.render(self._motion, t)
         if self._region is None:
-            return drawn
+            return frame
         key0, key1 = self._keys
-        return surround(drawn, self._region, key0.frame, key1.frame, t)
+        return surround(frame, self._region, key0.frame, key1.frame, t)
 
-    def _find(self) -> Motion:
-        interpolator = self._maker.interpolator
-        if self._is_part:
+    def _estimate_motion(self) -> Motion:
+        """Estimate the motion between the keys, in the region if there is one."""
+        interpolator = self._inbetweener.interpolator
+        if self._has_region:
             first, second = (interpolator.analyze(key.crop(self._region)) for key in self._keys)
         else:
-            first, second = (key.analysis(self._maker, self._window).result() for key in self._keys)
+            first, second = (key.analysis(self._inbetweener, self._window).result() for key in self._keys)
         return interpolator.motion(first, second)
 
 
-def changed_region(frame0: Frame, frame1: Frame) -> Region | None:
-    """Rows and columns around all that differs between two frames; None if that is most of them."""
+def changed_region(frame0: Frame, frame1: Frame, limits: ChangeLimits = CHANGE_LIMITS) -> Region | None:
+    """Find the region around all that differs between two frames.
+
+    Args:
+        frame0: Any frame, see `animeinterp.frame`.
+        frame1: Another of its size, mode and depth.
+        limits: What counts as a difference.
+
+    Returns:
+        Rows and columns; None if nothing differs or the region is most of the frame.
+    """
     height, width = frame0.shape[:2]
-    size = -(-width // 4), -(-height // 4)
-    plain0, plain1 = rgb8(frame0), rgb8(frame1)
-    reduced: Any = [cv2.resize(plain, size, interpolation=cv2.INTER_AREA) for plain in (plain0, plain1)]
-    changed = largest_difference(*reduced) > _CHANGED
-    difference = largest_difference(plain0, plain1)
-    specks = difference > _SPECK + _SPECK_NOISE * np.median(difference[::8, ::8])
+    quarter = -(-width // 4), -(-height // 4)
+    image0, image1 = rgb8(frame0), rgb8(frame1)
+    reduced: Any = [cv2.resize(image, quarter, interpolation=cv2.INTER_AREA) for image in (image0, image1)]
+    changed = largest_difference(*reduced) > limits.change
+    difference = largest_difference(image0, image1)
+    specks = difference > limits.speck + limits.speck_per_noise * np.median(difference[::8, ::8])
     sides = []
     for axis, length in ((1, height), (0, width)):
-        found = 4 * np.flatnonzero(changed.any(axis=axis)), np.flatnonzero(specks.any(axis=axis))
-        places: Any = np.concatenate(found)
+        places: Any = np.concatenate(
+            [4 * np.flatnonzero(changed.any(axis=axis)), np.flatnonzero(specks.any(axis=axis))]
+        )
         if not places.size:
             return None
-        low, high = int(places.min()) - _MARGIN, int(places.max()) + 4 + _MARGIN
-        sides.append(slice(max(0, low), min(length, max(high, low + 2 * _MARGIN))))
+        begin, end = int(places.min()) - limits.margin, int(places.max()) + 4 + limits.margin
+        sides.append(slice(max(0, begin), min(length, max(end, begin + 2 * limits.margin))))
     rows, columns = sides
-    part = (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
-    return (rows, columns) if part <= _PART else None
+    fraction = (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
+    return (rows, columns) if fraction <= limits.max_fraction else None
 
 
-def _within(window: Region | None, part: Region) -> Region:
-    """A part of a window as rows and columns of the frame."""
+def _offset(region: Region, window: Region | None) -> Region:
+    """Convert a region of a window to one of the frame."""
     if window is None:
-        return part
-    rows, columns = (slice(w.start + p.start, w.start + p.stop) for w, p in zip(window, part, strict=True))
+        return region
+    rows, columns = (slice(w.start + r.start, w.start + r.stop) for w, r in zip(window, region, strict=True))
     return rows, columns
 
 
-def _out_of_memory(error: Exception) -> bool:
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory ran out."""
     return isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error)

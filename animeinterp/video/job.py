@@ -1,9 +1,9 @@
-"""The job: a film in, a smoother film out.
+"""Make a smoother film of a film.
 
     read ─► drawings ─► schedule ─► draw ─► segments ─► join
-    a thread each: reading and finding drawings; analyzing them; encoding. Drawing itself is this thread's.
 
-What is finished is kept in segments beside the target, whatever happens; a run that was broken off goes on behind them.
+Three threads work beside this one, which draws: one reads and finds drawings, one analyzes them, one encodes. Finished
+segments are stored beside the target, so that an interrupted run can be continued.
 """
 
 from __future__ import annotations
@@ -18,27 +18,28 @@ from typing import TYPE_CHECKING, Literal
 
 from animeinterp.frame import Frame
 from animeinterp.runtime.prefetch import prefetch
-from animeinterp.video.cadence.cuts import parse_cuts
+from animeinterp.video.cadence.cut_list import parse_cuts
 from animeinterp.video.cadence.drawings import CadenceReport, find_drawings
-from animeinterp.video.checks import check_options, check_span, grid_for, notes_on
+from animeinterp.video.checks import check_options, check_preview, describe_losses, plan_grid
 from animeinterp.video.compare import comparison_frame
-from animeinterp.video.examine import examined
+from animeinterp.video.examine import examine
 from animeinterp.video.inbetween import Inbetweener, Key, Pair
 from animeinterp.video.options import VideoOptions
 from animeinterp.video.progress import Progress
-from animeinterp.video.settings import settings_of
+from animeinterp.video.settings import describe_settings
 from animeinterp.video.sink.frame_sink import FrameSink
 from animeinterp.video.sink.segment_store import SegmentStore
 from animeinterp.video.sink.target import check_free, plan_output
 from animeinterp.video.source.probe import probe
 from animeinterp.video.source.reader import Reader
 from animeinterp.video.source.telecine import FIELD_ADVICE
-from animeinterp.video.timeline import Holds, OutputFrame, parse_rate, schedule
+from animeinterp.video.time_text import parse_rate
+from animeinterp.video.timeline import HoldPolicy, OutputFrame, schedule
 
 if TYPE_CHECKING:
     from animeinterp.interpolator import Interpolator
 
-_FRAMES_AHEAD, _DRAWINGS_AHEAD = 4, 3
+_PREFETCHED_FRAMES, _PREFETCHED_DRAWINGS = 4, 3
 
 
 def interpolate_video(
@@ -51,158 +52,174 @@ def interpolate_video(
 ) -> Progress:
     """Make a smoother film of a film.
 
-    source: a video file, or a folder of frames. target: a video file, an animated picture or a folder, by its name.
-    interpolator: what draws, or what makes it; the default one if None. report: called after every frame.
-    Raises UsageError for what cannot be, FileError for files that cannot be read or written. What was finished by then
-    stays beside the target, and `resume` goes on.
+    Args:
+        source: A video file, or a folder of frames.
+        target: A video file or an animated image, by its suffix; a folder of frames without one.
+        options: What to make; the defaults double the frame rate.
+        interpolator: Draws the frames, or a function that returns it; None loads the default model.
+        report: Called after every frame.
+
+    Returns:
+        What was done.
+
+    Raises:
+        UsageError: The options are invalid or do not fit the source or the target.
+        FileError: A file cannot be read or written. What is finished by then stays beside the target, and `resume`
+            continues it.
     """
     job = _Job(Path(source), Path(target), options or VideoOptions(), report)
-    with Inbetweener(_made(interpolator), job.options.flow_scale) as maker, job.opened(maker):
+    with Inbetweener(_resolve(interpolator), job.options.flow_scale) as inbetweener, job.opened(inbetweener):
         if not job.store.complete:
-            job.draw(maker)
+            job.draw(inbetweener)
         job.finish()
-        job.tell(maker)
-    return job.tally
+        job.update_progress(inbetweener)
+    return job.progress
 
 
-def _made(interpolator: Interpolator | Callable[[], Interpolator] | None) -> Interpolator:
-    """What draws. The class is imported last: it loads torch, and mistaken calls should end before that."""
-    made = interpolator() if callable(interpolator) and not hasattr(interpolator, "analyze") else interpolator
+def _resolve(interpolator: Interpolator | Callable[[], Interpolator] | None) -> Interpolator:
+    """Return the interpolator; its class is imported last, because it loads torch, and invalid calls end before."""
+    if callable(interpolator) and not hasattr(interpolator, "analyze"):
+        interpolator = interpolator()
     from animeinterp.interpolator import Interpolator, load_interpolator
 
-    return made if isinstance(made, Interpolator) else load_interpolator()
+    return interpolator if isinstance(interpolator, Interpolator) else load_interpolator()
 
 
 class _Job:
-    """What belongs together while one film is made. All that can be wrong with a call is found before any work."""
+    """The state of one video job. Everything that can be wrong with a call is checked before any work."""
 
     def __init__(
         self, source: Path, target: Path, options: VideoOptions, report: Callable[[Progress], object] | None
     ) -> None:
         check_options(options, source, target)
         self.options, self._report, self._began = options, report, time.monotonic()
-        self._drawing = self._began  # when the first frame was asked for
+        self._drawing_began = self._began
         self._cuts = None if options.cuts is None else parse_cuts(options.cuts)
         self.store = SegmentStore(target, images=not target.suffix)
         self.store.check(resume=options.resume, force=options.force)
         if not (options.resume and self.store.is_target_complete()):
             check_free(target, options.force)
         rate = None if options.rate is None else parse_rate(options.rate)
-        self.film = probe(source, rate=rate, deinterlace=options.deinterlace, max_pixels=options.max_pixels)
-        self.grid = grid_for(options, self.film.rate)
-        check_span(self.grid, self.film)
-        self.film = examined(self.film, target, options.encoding, begin=self.grid.begin, end=self.grid.end)
-        self._holds = Holds(options.cadence, Fraction(options.max_hold))
+        self._film = probe(source, rate=rate, deinterlace=options.deinterlace, max_pixels=options.max_pixels)
+        self._grid = plan_grid(options, self._film.rate)
+        check_preview(self._grid, self._film)
+        self._film = examine(self._film, target, options.encoding, begin=self._grid.begin, end=self._grid.end)
+        self._policy = HoldPolicy(options.cadence, Fraction(options.max_hold))
         # Frames are counted from where reading begins: cuts given by number need the film from its first frame on.
-        start = Fraction(0) if self._cuts is not None and self._cuts.frames else self.grid.begin
-        self._reader = Reader(self.film, deinterlace=options.deinterlace, start=start, max_pixels=options.max_pixels)
+        start = Fraction(0) if self._cuts is not None and self._cuts.frames else self._grid.begin
+        self._reader = Reader(self._film, deinterlace=options.deinterlace, start=start, max_pixels=options.max_pixels)
         self._cadence = CadenceReport()
         self._output = plan_output(
             target,
-            self.film,
-            self.grid,
+            self._film,
+            self._grid,
             options.encoding,
             self._sound(),
             compare=options.compare,
             max_pixels=options.max_pixels,
         )
-        self.sink = FrameSink(self.store, self._output.film, self.grid.rate, self._output.encoder)
-        self.tally = Progress(total=self.grid.count(self.film.duration), dropped=self._output.dropped)
-        self.tally.notes += self.film.notes
-        self.tally.notes += notes_on(self.grid, self.film, self._cuts)
+        self._sink = FrameSink(self.store, self._output.film, self._grid.rate, self._output.encoder)
+        self.progress = Progress(total=self._grid.count(self._film.duration), dropped=self._output.dropped)
+        self.progress.notes += [*self._film.notes, *describe_losses(self._grid, self._film, self._cuts)]
 
     @contextmanager
-    def opened(self, maker: Inbetweener) -> Iterator[None]:
-        """Hold the parts, those of an earlier run if it is to go on."""
-        options, output = self.options, self._output
-        settings = settings_of(options, self.film, self.grid, output.encoder, self._cuts, maker.interpolator)
-        with self.store.opened(settings, resume=options.resume, force=options.force):
-            self.tally.kept, self._drawing = self.store.frames, time.monotonic()
-            self.tell(maker)
+    def opened(self, inbetweener: Inbetweener) -> Iterator[None]:
+        """Open the store, with the segments of an earlier run if that is continued."""
+        settings = describe_settings(
+            self.options, self._film, self._grid, self._output.encoder, self._cuts, inbetweener.interpolator
+        )
+        with self.store.opened(settings, resume=self.options.resume, force=self.options.force):
+            self.progress.kept, self._drawing_began = self.store.frames, time.monotonic()
+            self.update_progress(inbetweener)
             yield
 
-    def draw(self, maker: Inbetweener) -> None:
-        """Draw what is missing of the new film."""
-        with self.sink.opened() as write:
-            for frame in self.frames(maker):
+    def draw(self, inbetweener: Inbetweener) -> None:
+        """Draw the frames of the new film that are not finished yet."""
+        with self._sink.opened() as write:
+            for frame in self._frames(inbetweener):
                 write(frame)
-                self.tell(maker)
+                self.update_progress(inbetweener)
 
-    def frames(self, maker: Inbetweener) -> Iterator[Frame]:
-        """The new film's frames behind those that are finished."""
-        found = find_drawings(
-            prefetch(self._reader, _FRAMES_AHEAD),
+    def finish(self) -> None:
+        """Join the segments to the target and remove the store."""
+        progress = self.progress
+        progress.lost = self.store.finish(
+            lambda path: self._output.make(self._sink, self._reader.end, path), force=self.options.force
+        )
+        # The total was an estimate.
+        progress.total = progress.kept + progress.drawn + progress.shown
+        fields = self._reader.fields.classify()
+        if fields != "progressive":
+            progress.notes.append(f"a part of the source {FIELD_ADVICE[fields]}")
+
+    def update_progress(self, inbetweener: Inbetweener) -> None:
+        """Update the progress and report it."""
+        progress, cadence = self.progress, self._cadence
+        progress.frames = progress.kept + progress.drawn + progress.shown
+        for name in ("cuts", "ones", "twos", "threes", "longer"):
+            setattr(progress, name, getattr(cadence, name))
+        progress.damaged, progress.doubled = self._reader.damaged, self._reader.dropped
+        progress.shrunk = inbetweener.shrunk
+        progress.total = max(progress.total, progress.frames)
+        progress.notes += [note for note in self.store.notes if note not in progress.notes]
+        now = time.monotonic()
+        progress.update_speed(now - self._began, now - self._drawing_began)
+        if self._report is not None:
+            self._report(progress)
+
+    def _frames(self, inbetweener: Inbetweener) -> Iterator[Frame]:
+        """Draw the frames of the new film after those that are finished, in the target's orientation and layout."""
+        drawings = find_drawings(
+            prefetch(self._reader, _PREFETCHED_FRAMES),
             lambda: self._reader.end,
-            holds=self._holds.cadence != "off",
+            holds=self._policy.cadence != "off",
             cuts=self._cuts,
             report=self._cadence,
         )
-        with closing(prefetch(found, _DRAWINGS_AHEAD)) as stream:
-            cels = schedule(stream, self.grid, self._holds, begin=self.tally.kept, loop=self.options.loop)
-            for cel, frame in _drawn(cels, maker):
-                self.tally.drawn += cel.following is not None
-                self.tally.shown += cel.following is None
-                self.tally.held += cel.cut
-                frame = self._output.shaped(frame)
-                if self.options.compare is not None:
-                    source = self._output.shaped(cel.drawing.frame)
-                    time = cel.number / self.grid.rate
-                    frame = comparison_frame(source, frame, time, self.options.compare, self._labels())
-                yield frame
+        with closing(prefetch(drawings, _PREFETCHED_DRAWINGS)) as stream:
+            planned = schedule(stream, self._grid, self._policy, begin=self.progress.kept, loop=self.options.loop)
+            for output_frame, image in _draw_frames(planned, inbetweener):
+                self.progress.drawn += output_frame.following is not None
+                self.progress.shown += output_frame.following is None
+                self.progress.held += output_frame.cut
+                yield self._layout(output_frame, image)
 
-    def _labels(self) -> tuple[str, str]:
-        rates = (f"{float(rate):.6g} fps" for rate in (self.film.rate, self.grid.rate))
-        source, new = (f"{name} {rate}" for name, rate in zip(("source", "new"), rates, strict=True))
-        return source, new
-
-    def finish(self) -> None:
-        """Make the target of the parts, and leave nothing else."""
-        tally = self.tally
-        tally.lost = self.store.finish(
-            lambda path: self._output.make(self.sink, self._reader.end, path), force=self.options.force
-        )
-        # What was expected may have been a little wrong.
-        tally.total = tally.kept + tally.drawn + tally.shown
-        fields = self._reader.fields.classify()
-        if fields != "progressive":
-            tally.notes.append(f"a part of the source {FIELD_ADVICE[fields]}")
-
-    def tell(self, maker: Inbetweener) -> None:
-        """Bring the tally up to date and report it."""
-        tally, cadence = self.tally, self._cadence
-        tally.frames = tally.kept + tally.drawn + tally.shown
-        tally.cuts, tally.damaged, tally.shrunk = cadence.cuts, self._reader.damaged, maker.shrunk
-        tally.ones, tally.twos, tally.threes, tally.longer = cadence.ones, cadence.twos, cadence.threes, cadence.longer
-        tally.doubled = self._reader.dropped
-        tally.total = max(tally.total, tally.frames)
-        tally.notes += [note for note in self.store.notes if note not in tally.notes]
-        now = time.monotonic()
-        tally.timed(now - self._began, now - self._drawing)
-        if self._report is not None:
-            self._report(tally)
+    def _layout(self, output_frame: OutputFrame, image: Frame) -> Frame:
+        """Turn a frame to the target's orientation, and put the source beside it for a comparison."""
+        image = self._output.shaped(image)
+        if self.options.compare is None:
+            return image
+        source = self._output.shaped(output_frame.drawing.frame)
+        labels = f"source {float(self._film.rate):.6g} fps", f"new {float(self._grid.rate):.6g} fps"
+        return comparison_frame(source, image, output_frame.number / self._grid.rate, self.options.compare, labels)
 
     def _sound(self) -> Literal["copy", "stretch", "drop"]:
+        """Resolve the sound option."""
         if self.options.sound == "auto":
-            return "copy" if self.grid.slow == 1 else "stretch"
+            return "copy" if self._grid.slow == 1 else "stretch"
         return self.options.sound
 
 
-def _drawn(cels: Iterator[OutputFrame], maker: Inbetweener) -> Iterator[tuple[OutputFrame, Frame]]:
-    """Each frame with its picture. A drawing is a key of two pairs and analyzed once, while those before are drawn."""
+def _draw_frames(planned: Iterator[OutputFrame], inbetweener: Inbetweener) -> Iterator[tuple[OutputFrame, Frame]]:
+    """Draw planned frames in order.
+
+    A drawing is a key of two pairs and analyzed once. Each pair is made, and so its analysis started, before the frames
+    of the pair before it are drawn.
+    """
     keys: dict[int, Key] = {}
     waiting: tuple[list[OutputFrame], Pair | None] = [], None
-    for group in chain(_grouped(cels), [[]]):
+    for group in chain(_group_by_pair(planned), [[]]):
         pair = None
         if group and group[0].following is not None:
             ends = group[0].drawing, group[0].following
-            keys = {end.number: keys.get(end.number) or Key(end.frame) for end in ends}
-            pair = maker.pair(*keys.values())
-        before, waiting = waiting, (group, pair)
-        for cel in before[0]:
-            yield cel, cel.drawing.frame if before[1] is None else before[1].draw(cel.t)
+            keys = {drawing.number: keys.get(drawing.number) or Key(drawing.frame) for drawing in ends}
+            pair = inbetweener.pair(*keys.values())
+        (previous_group, previous_pair), waiting = waiting, (group, pair)
+        for frame in previous_group:
+            yield frame, frame.drawing.frame if previous_pair is None else previous_pair.draw(frame.t)
 
 
-def _grouped(cels: Iterator[OutputFrame]) -> Iterator[list[OutputFrame]]:
-    """Frames in a row between the same drawings."""
-    for _, group in groupby(cels, lambda cel: (cel.drawing.number, cel.following is not None)):
+def _group_by_pair(planned: Iterator[OutputFrame]) -> Iterator[list[OutputFrame]]:
+    """Group frames in a row between the same drawings."""
+    for _, group in groupby(planned, lambda frame: (frame.drawing.number, frame.following is not None)):
         yield list(group)

@@ -1,4 +1,4 @@
-"""How far a film is, and what was done."""
+"""The progress of a video job."""
 
 from __future__ import annotations
 
@@ -7,14 +7,29 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Progress:
-    """How far a job is and what it did.
+    """How far a video job is and what it has done.
 
-    frames: of the new film that are finished; total: of all. drawn: those that are new. shown: drawings as
-    they are. held: of these, before a cut. cuts, ones, twos, threes, longer: of the source, as far as it was read.
-    damaged: its frames that could not be decoded. doubled: those left out because another has the same time. shrunk:
-    how often memory ran out. kept: frames of an earlier run. dropped: what the new file cannot hold. notes: what was
-    assumed about the source, and what else the user should know. lost: packets of sound that are damaged. seconds:
-    so far. frames_per_second: drawn in this run, on average. seconds_left: about; None before the first frame.
+    Attributes:
+        frames: Finished frames of the new film.
+        total: All its frames; an estimate until the source is read.
+        drawn: Frames of this run that were interpolated.
+        shown: Frames of this run that show a drawing as it is.
+        held: Those of them that hold the last drawing before a cut.
+        kept: Frames that an earlier run finished.
+        cuts: Shots of the source without the first, as far as it was read.
+        ones: Drawings of the source that last one frame, likewise.
+        twos: Two frames.
+        threes: Three.
+        longer: More.
+        damaged: Source frames that could not be decoded.
+        doubled: Source frames left out because another has the same time.
+        shrunk: How often memory ran out.
+        lost: Damaged packets of sound that were left out.
+        dropped: What the new file cannot contain, as sentences.
+        notes: What was assumed about the source, and other notes for the user, as sentences.
+        seconds: Duration of this run so far.
+        frames_per_second: Frames finished in this run per second.
+        seconds_left: Estimate of the time left; None before the first frame.
     """
 
     frames: int = 0
@@ -38,10 +53,15 @@ class Progress:
     frames_per_second: float = 0.0
     seconds_left: float | None = None
 
-    def timed(self, seconds: float, drawing: float) -> None:
-        """Work out speed and rest. seconds: of the whole run; drawing: of it, since the first frame was asked for."""
+    def update_speed(self, seconds: float, drawing_seconds: float) -> None:
+        """Update the speed and the time left.
+
+        Args:
+            seconds: Duration of the run so far.
+            drawing_seconds: The part of it since the first frame was begun.
+        """
         self.seconds = seconds
         new = self.frames - self.kept
-        if new > 0 and drawing > 0:
-            self.frames_per_second = new / drawing
+        if new > 0 and drawing_seconds > 0:
+            self.frames_per_second = new / drawing_seconds
             self.seconds_left = max(0, self.total - self.frames) / self.frames_per_second

@@ -1,4 +1,4 @@
-"""All that decides the pixels of a new film, as text: a run goes on only where none of it has changed."""
+"""Describe all that decides the pixels of a new film, as text: a run is continued only if none of it has changed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING
 
 from animeinterp import __version__
-from animeinterp.video.cadence.cuts import CutList
+from animeinterp.video.cadence.cut_list import CutList
 from animeinterp.video.options import VideoOptions
 from animeinterp.video.sink.encoders import Encoder
 from animeinterp.video.source.fingerprint import fingerprint
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _LIBRARIES = ("av", "numpy", "opencv-python-headless", "torch")
 
 
-def settings_of(
+def describe_settings(
     options: VideoOptions,
     film: VideoInfo,
     grid: Grid,
@@ -30,15 +30,18 @@ def settings_of(
     cuts: CutList | None,
     interpolator: Interpolator,
 ) -> dict[str, str]:
-    """What decides a film, by the names that messages show.
+    """Describe what decides a film.
 
     Args:
-        options: What the user asked for.
+        options: The user's options.
         film: The source; its content counts, not its name.
         grid: The times of the new frames.
-        encoder: Of the segments; None for a folder of frames.
-        cuts: The user's list; its content counts, not its file.
-        interpolator: What draws, with the options it draws with.
+        encoder: The encoder of the segments; None for a folder of frames.
+        cuts: The user's cuts; their content counts, not their file.
+        interpolator: The interpolator with the options that it runs with.
+
+    Returns:
+        Values by the names that messages use.
 
     Raises:
         FileError: The source cannot be read.
@@ -52,7 +55,7 @@ def settings_of(
         "preview": "none" if grid.end is None else f"{grid.begin} s to {grid.end} s",
         "cadence": options.cadence,
         "max hold": str(options.max_hold),
-        "cuts": "found" if cuts is None else cuts.text(),
+        "cuts": "found" if cuts is None else cuts.describe(),
         "loop": str(options.loop),
         "sound": options.sound,
         "codec": "png" if encoder is None else f"{encoder.name} {encoder.pix_fmt} for {encoder.container}",
@@ -62,17 +65,17 @@ def settings_of(
         "flow scale": str(options.flow_scale),
         "compare": str(options.compare),
         "deinterlace": str(options.deinterlace),
-        **_settings_of(interpolator),
+        **describe_interpolator(interpolator),
         "version": __version__,
         "libraries": ", ".join(f"{name} {_version(name)}" for name in _LIBRARIES),
     }
 
 
-def _settings_of(interpolator: Interpolator) -> dict[str, str]:
-    """All that decides what an interpolator draws, as text; weights by their SHA-256."""
+def describe_interpolator(interpolator: Interpolator) -> dict[str, str]:
+    """Describe what decides the frames of an interpolator; weights by their SHA-256."""
     from animeinterp.builder import digest
 
-    weights, vgg = ("none" if one is None else digest(one.state_dict()) for one in interpolator.learned)
+    weights, vgg = ("none" if network is None else digest(network.state_dict()) for network in interpolator.learned)
     return {
         "model": interpolator.config.name,
         "weights": weights,
@@ -84,6 +87,7 @@ def _settings_of(interpolator: Interpolator) -> dict[str, str]:
 
 
 def _version(library: str) -> str:
+    """Return the installed version of a library."""
     try:
         return version_of(library)
     except PackageNotFoundError:  # such as OpenCV under another name

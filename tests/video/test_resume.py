@@ -216,15 +216,15 @@ def test_other_weights_are_noticed():
     import torch
 
     from animeinterp.builder import digest
-    from animeinterp.video.settings import _settings_of
+    from animeinterp.video.settings import describe_interpolator
 
     first, second = torch.zeros(3), torch.tensor([0, 0, 1e-6])
     assert digest({"a": first}) == digest({"a": first.clone()}) != digest({"a": second})
     assert digest({"a": first}) != digest({"b": first})
     known = load_interpolator("cel", "cpu")
-    before = _settings_of(known)["weights"]
+    before = describe_interpolator(known)["weights"]
     next(known.learned[0].parameters()).mul_(2)
-    assert _settings_of(known)["weights"] != before
+    assert describe_interpolator(known)["weights"] != before
 
 
 def test_a_changed_image_in_a_folder_is_noticed(tmp_path):

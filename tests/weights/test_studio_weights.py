@@ -507,14 +507,14 @@ def test_a_film_is_resumed_only_with_the_same_weights_of_both_networks():
     from animeinterp.builder import build_network
     from animeinterp.config import PRESETS
     from animeinterp.interpolator import Interpolator
-    from animeinterp.video.settings import _settings_of
+    from animeinterp.video.settings import describe_interpolator
 
     network = build_network(PRESETS["studio"])
-    settings = {_settings_of(Interpolator(PRESETS["studio"], network=network))["weights"]}
+    settings = {describe_interpolator(Interpolator(PRESETS["studio"], network=network))["weights"]}
     for part in (network.light, network.heavy):
         with torch.no_grad():
             next(part.parameters()).add_(1)
-        settings.add(_settings_of(Interpolator(PRESETS["studio"], network=network))["weights"])
+        settings.add(describe_interpolator(Interpolator(PRESETS["studio"], network=network))["weights"])
     assert len(settings) == 3
 
 

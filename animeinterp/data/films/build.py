@@ -267,7 +267,7 @@ def _reporter(
     report: Callable[[BuildProgress], object] | None, number: int, label: str, film: VideoInfo
 ) -> Callable[[Drawing, int], object]:
     def tell(drawing: Drawing, triplets: int) -> None:
-        share = min(Fraction(1), drawing.until / film.duration) if film.duration > 0 else Fraction(0)
+        share = min(Fraction(1), drawing.end_time / film.duration) if film.duration > 0 else Fraction(0)
         if report is not None:
             report(BuildProgress(number, label, float(share), triplets))
 

@@ -174,7 +174,7 @@ def _judged(
 
 def _unfit(first: _Candidate, middle: _Candidate, last: _Candidate, options: BuildOptions) -> str:
     """Why three drawings make no triplet, as far as times and similarity tell; empty if they may."""
-    if last.drawing.time - first.drawing.last > options.max_span:
+    if last.drawing.time - first.drawing.last_time > options.max_span:
         return "held too long"
     for one, other in ((first, middle), (middle, last)):
         similar = one.similarity(other)

@@ -1,1 +1,1 @@
-"""Which frames are distinct drawings, where shots begin, how the picture pans."""
+"""The cadence of a film: holds and drawings, cuts, frames that a pan alone makes."""

@@ -1,11 +1,17 @@
-"""How much of one frame's outlines is found again in another.
+"""Match the edges of two frames.
 
-Within a shot it is most of them, however fast things or the camera move; across a cut hardly any.
+Within a shot most edges of one frame are present in the other, however fast objects or the camera move; across a cut
+hardly any are. Three motions are tried in turn: none, a pan of the whole frame with dense optical flow on top, and a
+second pan for a part that leaped. An edge pixel matches where the colors agree and, for optical flow, where the flow
+forward and backward is consistent.
+
+Everything is computed on the coarse copies of `FrameSignature`. Pans are (x, y) in whole pixels of that copy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -15,129 +21,175 @@ from numpy.typing import NDArray
 from animeinterp.flow import DisSettings, backward_warp, chain_flows, create_dis, flow_targets
 from animeinterp.video.cadence.signature import Floats, FrameSignature
 
-Pan = tuple[int, int]  # x, y, whole px of the coarse copy
+Pan = tuple[int, int]
 Mask = NDArray[np.bool_]
 
-_DIFFERENT = 10.0  # levels, plus half the gradient: pixels that differ by more are not the same
-_ASTRAY = 1.5  # px by which a motion and the motion back may miss each other
-_LEAST_OVERLAP = 0.3  # of each side that a pan leaves in sight
-_PEAKS = 3  # pans that are tried
-_UNSEEN = 12.0  # levels of difference that count as much as all outlines out of sight
-_MANY = 0.6  # share of outlines; where fewer are found, something may have leapt
 
+@dataclass(frozen=True, slots=True)
+class EdgeMatchLimits:
+    """Parameters of edge matching.
 
-def matched_edge_fraction(a: FrameSignature, b: FrameSignature, enough: float = 1.0) -> float:
-    """The share of outlines that two frames of one size have in common, 0 to 1, however they moved.
+    Set by hand on the clips, pairs and made films of `benchmarks/cuts.py`, which measures cuts by them.
 
-    Looked for are outlines at rest, then those that moved by a pan of the whole picture and optical flow, then those of
-    a part that leapt. One is found again where the colors agree and the way back leads to where it came from.
-    enough: ends the search once so much is found. 1 where neither frame has any outlines.
+    Attributes:
+        color_difference: Levels by which matching pixels may differ.
+        difference_per_gradient: Further levels per level/px of gradient.
+        flow_inconsistency: Forward-backward error of the flow at a match, px.
+        min_overlap: Fraction of each side that a pan leaves in view.
+        max_peaks: Peaks of the phase correlation that are tried as pans.
+        max_pan_difference: Levels above which a pixel's difference counts the same against a pan.
+        cost_out_of_view: Levels that count against a pan if it moves all edges out of view.
+        leap_below: Matched fraction below which a part may have leaped.
     """
-    total = float(a.outlines.sum() + b.outlines.sum())
-    if total == 0:
+
+    color_difference: float = 10.0
+    difference_per_gradient: float = 0.5
+    flow_inconsistency: float = 1.5
+    min_overlap: float = 0.3
+    max_peaks: int = 3
+    max_pan_difference: float = 60.0
+    cost_out_of_view: float = 12.0
+    leap_below: float = 0.6
+
+
+EDGE_MATCH_LIMITS = EdgeMatchLimits()
+MatchFunction = Callable[[FrameSignature, FrameSignature, Pan, EdgeMatchLimits], Mask]
+
+
+def matched_edge_fraction(
+    a: FrameSignature, b: FrameSignature, enough: float = 1.0, limits: EdgeMatchLimits = EDGE_MATCH_LIMITS
+) -> float:
+    """Measure the fraction of edges that two frames have in common, however they moved.
+
+    Args:
+        a: Signature of one frame.
+        b: Of another of its size.
+        enough: Fraction at which the search ends.
+        limits: What counts as a match.
+
+    Returns:
+        The fraction, weighted by edge strength, in [0, 1]; 1 where neither frame has any edges.
+    """
+    if not (a.edges.any() or b.edges.any()):
         return 1.0
-    search = _Search(a, b)
+    matcher = _EdgeMatcher(a, b, limits)
     pans = [(0, 0)]
-    search.look(_at, pans[0])
-    if search.found < enough:
-        pans += _pans(a.gradient, b.gradient)
-        pan = min(pans, key=lambda pan: _misfit(a, b, pan))
-        search.look(_at, pan)
-        if search.found < enough:
-            search.look(_near, pan)
-    if search.found < min(enough, _MANY):
-        search.look(_near, max(pans, key=search.gain))
-    return search.found
+    matcher.match(_match_shifted, pans[0])
+    if matcher.matched < enough:
+        pans += _candidate_pans(a.coarse_gradient, b.coarse_gradient, limits)
+        best = min(pans, key=lambda pan: _pan_cost(a, b, pan, limits))
+        matcher.match(_match_shifted, best)
+        if matcher.matched < enough:
+            matcher.match(_match_by_flow, best)
+    if matcher.matched < min(enough, limits.leap_below):
+        matcher.match(_match_by_flow, max(pans, key=matcher.gain))
+    return matcher.matched
 
 
-class _Search:
-    """What of two looks' outlines is not found yet, each in the other."""
+class _EdgeMatcher:
+    """The edges of two frames that have no match in the other frame yet."""
 
-    def __init__(self, a: FrameSignature, b: FrameSignature) -> None:
-        self._sides = (a, b), (b, a)
-        self._lost = [a.outlines, b.outlines]
-        self._total = float(a.outlines.sum() + b.outlines.sum())
+    def __init__(self, a: FrameSignature, b: FrameSignature, limits: EdgeMatchLimits) -> None:
+        self._a, self._b, self._limits = a, b, limits
+        self._unmatched = [a.edges, b.edges]
+        self._total = float(a.edges.sum() + b.edges.sum())
 
     @property
-    def found(self) -> float:
-        """The share that is found, 0 to 1."""
-        return 1 - sum(float(lost.sum()) for lost in self._lost) / self._total
+    def matched(self) -> float:
+        """The fraction that has a match, in [0, 1]."""
+        return 1 - sum(float(edges.sum()) for edges in self._unmatched) / self._total
 
-    def look(self, where: Callable[[FrameSignature, FrameSignature, Pan], Mask], pan: Pan) -> None:
-        """Take away what is found there."""
-        masks = self._both(where, pan)
-        self._lost = [np.where(mask, np.float32(0), lost) for mask, lost in zip(masks, self._lost, strict=True)]
+    def match(self, function: MatchFunction, pan: Pan) -> None:
+        """Remove the edges that match after a pan."""
+        masks = self._masks(function, pan)
+        self._unmatched = [
+            np.where(mask, np.float32(0), edges) for mask, edges in zip(masks, self._unmatched, strict=True)
+        ]
 
     def gain(self, pan: Pan) -> float:
-        """How much more would be found at just this shift."""
-        masks = self._both(_at, pan)
-        return sum(float(lost[mask].sum()) for mask, lost in zip(masks, self._lost, strict=True))
+        """Sum the edge strength that a plain shift by `pan` would match in addition."""
+        masks = self._masks(_match_shifted, pan)
+        return sum(float(edges[mask].sum()) for mask, edges in zip(masks, self._unmatched, strict=True))
 
-    def _both(self, where: Callable[[FrameSignature, FrameSignature, Pan], Mask], pan: Pan) -> tuple[Mask, Mask]:
-        there, back = self._sides
-        return where(*there, pan), where(*back, (-pan[0], -pan[1]))
-
-
-def _at(a: FrameSignature, b: FrameSignature, pan: Pan) -> Mask:
-    """Pixels of a that are found in b at just this shift."""
-    found = np.zeros(a.coarse.shape, bool)
-    same = _same(_staying(a.color, pan), _staying(b.color, (-pan[0], -pan[1])), _staying(a.gradient, pan))
-    _staying(found, pan)[:] = same
-    return found
+    def _masks(self, function: MatchFunction, pan: Pan) -> tuple[Mask, Mask]:
+        """Find the matching pixels of each frame."""
+        forward = function(self._a, self._b, pan, self._limits)
+        return forward, function(self._b, self._a, _reverse(pan), self._limits)
 
 
-def _near(a: FrameSignature, b: FrameSignature, pan: Pan) -> Mask:
-    """Pixels of a that are found in b by optical flow from that shift."""
-    height, width = a.coarse.shape
-    back_to_a = np.array([[1, 0, -pan[0]], [0, 1, -pan[1]]], np.float32)
-    coarse, color = (
-        cv2.warpAffine(picture, back_to_a, (width, height), borderMode=cv2.BORDER_REPLICATE)
-        for picture in (b.coarse, b.color)
+def _match_shifted(a: FrameSignature, b: FrameSignature, pan: Pan, limits: EdgeMatchLimits) -> Mask:
+    """Find the pixels of `a` that match `b` shifted by a pan."""
+    matches = np.zeros(a.coarse_gray.shape, bool)
+    _in_view(matches, pan)[:] = _same_color(
+        _in_view(a.coarse, pan), _in_view(b.coarse, _reverse(pan)), _in_view(a.coarse_gradient, pan), limits
+    )
+    return matches
+
+
+def _match_by_flow(a: FrameSignature, b: FrameSignature, pan: Pan, limits: EdgeMatchLimits) -> Mask:
+    """Find the pixels of `a` that match `b` by optical flow from a pan on."""
+    height, width = a.coarse_gray.shape
+    undo_pan = np.array([[1, 0, -pan[0]], [0, 1, -pan[1]]], np.float32)
+    b_gray, b_color = (
+        cv2.warpAffine(image, undo_pan, (width, height), borderMode=cv2.BORDER_REPLICATE)
+        for image in (b.coarse_gray, b.coarse)
     )
     estimate = create_dis(DisSettings("ultrafast", finest_scale=0))
-    forth = estimate(a.coarse, coarse, None).transpose(2, 0, 1)
-    back = estimate(coarse, a.coarse, None).transpose(2, 0, 1)
-    x, y = (at + shift for at, shift in zip(flow_targets(forth), pan, strict=True))
-    seen = (x > -1) & (x < width) & (y > -1) & (y < height)
-    miss = chain_flows(forth, back)
-    home = miss[0] ** 2 + miss[1] ** 2 < _ASTRAY**2
-    return np.asarray(_same(a.color, backward_warp(color, forth), a.gradient) & home & seen)
+    forward = estimate(a.coarse_gray, b_gray, None).transpose(2, 0, 1)
+    backward = estimate(b_gray, a.coarse_gray, None).transpose(2, 0, 1)
+    error = chain_flows(forward, backward)
+    consistent = error[0] ** 2 + error[1] ** 2 < limits.flow_inconsistency**2
+    x, y = (target + shift for target, shift in zip(flow_targets(forward), pan, strict=True))
+    in_view = (x > -1) & (x < width) & (y > -1) & (y < height)
+    same = _same_color(a.coarse, backward_warp(np.asarray(b_color), forward), a.coarse_gradient, limits)
+    return np.asarray(same & consistent & in_view)
 
 
-def _same(a: Floats, b: Floats, gradient: Floats) -> Mask:
+def _same_color(a: Floats, b: Floats, gradient: Floats, limits: EdgeMatchLimits) -> Mask:
+    """Compare colors (y, x, 3), more loosely where the gradient is large."""
     difference: Any = cv2.absdiff(a, b)
-    widest = np.maximum(np.maximum(difference[..., 0], difference[..., 1]), difference[..., 2])
-    return np.asarray(widest < _DIFFERENT + 0.5 * gradient)
+    largest = np.maximum(np.maximum(difference[..., 0], difference[..., 1]), difference[..., 2])
+    return np.asarray(largest < limits.color_difference + limits.difference_per_gradient * gradient)
 
 
-def _misfit(a: FrameSignature, b: FrameSignature, pan: Pan) -> float:
-    """How badly a pan explains the picture: levels of difference in sight, and for the outlines out of sight."""
-    back = -pan[0], -pan[1]
-    difference = np.asarray(cv2.absdiff(_staying(a.color, pan), _staying(b.color, back)))
-    seen = _staying(a.outlines, pan).sum() + _staying(b.outlines, back).sum()
-    unseen = 1 - float(seen) / float(a.outlines.sum() + b.outlines.sum())
-    return float(np.minimum(difference, 60).mean()) + unseen * _UNSEEN
+def _pan_cost(a: FrameSignature, b: FrameSignature, pan: Pan, limits: EdgeMatchLimits) -> float:
+    """Rate how badly a pan explains two frames: levels of difference in view, and a cost for edges out of view."""
+    reverse = _reverse(pan)
+    difference = np.asarray(cv2.absdiff(_in_view(a.coarse, pan), _in_view(b.coarse, reverse)))
+    edges_in_view = _in_view(a.edges, pan).sum() + _in_view(b.edges, reverse).sum()
+    out_of_view = 1 - float(edges_in_view) / float(a.edges.sum() + b.edges.sum())
+    mean_difference = float(np.minimum(difference, limits.max_pan_difference).mean())
+    return mean_difference + out_of_view * limits.cost_out_of_view
 
 
-def _staying(picture: NDArray[Any], pan: Pan) -> NDArray[Any]:
-    """What of a picture stays in sight when it moves by `pan`; a view."""
-    (height, width), (x, y) = picture.shape[:2], pan
-    return picture[max(0, -y) : height - max(0, y), max(0, -x) : width - max(0, x)]
+def _in_view(image: NDArray[Any], pan: Pan) -> NDArray[Any]:
+    """Return a view of the part of an image that stays in the frame when it moves by `pan`."""
+    (height, width), (x, y) = image.shape[:2], pan
+    return image[max(0, -y) : height - max(0, y), max(0, -x) : width - max(0, x)]
 
 
-def _pans(a: Floats, b: Floats) -> list[Pan]:
-    """The likeliest shifts by phase correlation, each read in all ways that wrapping round allows."""
+def _reverse(pan: Pan) -> Pan:
+    """Return the opposite pan."""
+    return -pan[0], -pan[1]
+
+
+def _candidate_pans(a: Floats, b: Floats, limits: EdgeMatchLimits) -> list[Pan]:
+    """Find the likeliest shifts between two gradient images by phase correlation.
+
+    The correlation is cyclic, so each peak stands for a shift to either side on both axes.
+    """
     height, width = a.shape
     window = np.sqrt(np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1])).astype(np.float32)
     spectra = [np.fft.rfft2((side - side.mean()) * window) for side in (a, b)]
-    cross = spectra[1] * np.conj(spectra[0])
-    size = np.abs(cross)
-    cross /= size + 1e-3 * size.max() + 1e-9
-    peaks = cv2.GaussianBlur(np.fft.irfft2(cross, s=(height, width)).astype(np.float32), (0, 0), 1)
+    cross_spectrum = spectra[1] * np.conj(spectra[0])
+    magnitude = np.abs(cross_spectrum)
+    cross_spectrum /= magnitude + 1e-3 * magnitude.max() + 1e-9
+    correlation = np.fft.irfft2(cross_spectrum, s=(height, width)).astype(np.float32)
+    peaks = cv2.GaussianBlur(correlation, (0, 0), 1)
     pans = []
-    for _ in range(_PEAKS):
-        down, across = (int(i) for i in np.unravel_index(int(peaks.argmax()), peaks.shape))
-        pans += [(x, y) for x in (across, across - width) for y in (down, down - height)]
-        peaks[np.ix_(np.arange(down - 2, down + 3) % height, np.arange(across - 2, across + 3) % width)] = -np.inf
-    reach = 1 - _LEAST_OVERLAP
+    for _ in range(limits.max_peaks):
+        row, column = (int(i) for i in np.unravel_index(int(peaks.argmax()), peaks.shape))
+        pans += [(x, y) for x in (column, column - width) for y in (row, row - height)]
+        peaks[np.ix_(np.arange(row - 2, row + 3) % height, np.arange(column - 2, column + 3) % width)] = -np.inf
+    reach = 1 - limits.min_overlap
     return [(x, y) for x, y in pans if abs(x) <= reach * width and abs(y) <= reach * height]

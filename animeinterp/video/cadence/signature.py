@@ -1,8 +1,12 @@
-"""What is compared of frames: reduced copies, and how much two differ.
+"""Reduced copies of a frame, and the difference between two frames.
 
-Two sizes. The fine copy (short side 360 to 719 px) still shows a small mouth that moves a few px, and is compared tile
-by tile: codec noise differs a little everywhere, motion much in few tiles; `specks` finds what is smaller. The coarse
-copy (about 160x90) is what `outlines` follows from frame to frame, to tell shots apart.
+`FrameSignature` holds two reduced copies of a frame. The fine copy (short side 360 to 719 px) still shows a mouth that
+moves by a few pixels. `frame_difference` compares it tile by tile: codec noise changes all tiles a little, motion
+changes few tiles a lot. The coarse copy (long side 160 px) serves `edge_matching`, which tells shots apart. Changes
+that are too small for the fine copy are detected at full size by `specks`.
+
+Levels are 255ths of the full range, whatever the depth of the frame. "Noise" below is the change that a codec or film
+grain causes between two frames of one drawing.
 """
 
 from __future__ import annotations
@@ -15,105 +19,192 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animeinterp.frame import Frame, rgb8
-from animeinterp.video.cadence.specks import full_gray
+from animeinterp.video.cadence.specks import full_size_gray
 
+Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-FINE = 360  # px, short side of the fine copy, at least (unless the frame itself is smaller)
-COARSE = 160  # px, long side of the coarse copy
+FINE_SIDE = 360  # px, least short side of the fine copy, unless the frame itself is smaller
+COARSE_SIDE = 160  # px, long side of the coarse copy
 TILE = 8  # px of the fine copy
 
-# What noise may do to a tile: root mean square of the difference, in 255ths, FLOOR + GRAIN x noise + STEEP x slope.
-# Found on clips encoded by x264 (crf 16 to 32) and MPEG-4, with grain of 0, 3 and 8 levels.
-_FLOOR, _GRAIN, _STEEP = 4.0, 1.5, 0.2
-_MOST_NOISE = 8.0  # levels; more is taken for motion everywhere
 
-_OUTLINE = 3.0  # levels per px, gradients below are no outline
-_STRONGEST = 20.0  # levels per px, gradients above count as this
+@dataclass(frozen=True, slots=True)
+class NoiseModel:
+    """The difference that noise may cause in a tile: floor + per_noise * noise + per_gradient * gradient.
+
+    Attributes:
+        floor: Levels that are always tolerated.
+        per_noise: Levels per level of noise in this pair of frames.
+        per_gradient: Levels per level/px of mean gradient: codecs leave ringing along edges.
+        max_noise: Levels; a larger difference in flat tiles is motion everywhere, not noise.
+    """
+
+    floor: float
+    per_noise: float
+    per_gradient: float
+    max_noise: float = 8.0
+
+    def estimate(self, difference: Floats, gradient: Floats) -> float:
+        """Estimate the noise in a difference of two frames.
+
+        Motion is least visible in flat tiles, so the noise is the median of the flattest quarter.
+
+        Args:
+            difference: float32 (y, x), difference per tile, levels.
+            gradient: float32 (y, x), mean gradient per tile, levels/px.
+
+        Returns:
+            Levels, at most `max_noise`.
+        """
+        flattest = gradient <= np.quantile(gradient, 0.25)
+        return min(float(np.median(difference[flattest])), self.max_noise)
+
+    def tolerance(self, difference: Floats, gradient: Floats) -> Floats:
+        """Return the difference that noise may cause in each tile, levels; arguments as for `estimate`."""
+        noise = self.estimate(difference, gradient)
+        return self.floor + self.per_noise * noise + self.per_gradient * gradient
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureLimits:
+    """Parameters of signatures and their difference.
+
+    Attributes:
+        noise: The root mean square difference that noise may cause in a tile. Chosen on clips encoded by x264 (crf 16
+            to 32) and MPEG-4 with grain of 0, 3 and 8 levels; `benchmarks/cuts.py CLIPS --assets ASSETS` measures it.
+        min_edge: Gradient below which a pixel is not part of an edge, levels/px.
+        max_edge: Gradient above which all edges count the same, levels/px.
+    """
+
+    noise: NoiseModel = NoiseModel(floor=4.0, per_noise=1.5, per_gradient=0.2)
+    min_edge: float = 3.0
+    max_edge: float = 20.0
+
+
+SIGNATURE_LIMITS = SignatureLimits()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameSignature:
     """The reduced copies of one frame.
 
-    fine: uint8 (h, w, 3), slightly smoothed. gray: uint8 (h, w) of it. slope: float32 (h / 8, w / 8), mean gradient of
-    each tile in levels per px. color: float32 (y, x, 3) in 0 to 255, the coarse copy; coarse: uint8 (y, x), its gray.
-    gradient: float32 (y, x), levels per px. outlines: float32 (y, x), 0 to 20, how much each pixel counts as outline.
-    full: uint8 (H, W), the frame's gray at its full size, see `specks`.
+    Attributes:
+        fine: uint8 (h, w, 3), the fine copy, slightly blurred.
+        fine_gray: uint8 (h, w), its gray copy.
+        tile_gradient: float32 (h / 8, w / 8), mean gradient of each tile, levels/px.
+        coarse: float32 (y, x, 3) in [0, 255], the coarse copy, slightly blurred.
+        coarse_gray: uint8 (y, x), gray copy of the coarse copy before the blur.
+        coarse_gradient: float32 (y, x), its largest gradient over the channels, levels/px.
+        edges: float32 (y, x), edge strength of each pixel in [0, `SignatureLimits.max_edge`].
+        full_gray: uint8 (H, W), see `specks.full_size_gray`.
     """
 
-    fine: NDArray[np.uint8]
-    gray: NDArray[np.uint8]
-    slope: Floats
-    color: Floats
-    coarse: NDArray[np.uint8]
-    gradient: Floats
-    outlines: Floats
-    full: NDArray[np.uint8]
+    fine: Image
+    fine_gray: Image
+    tile_gradient: Floats
+    coarse: Floats
+    coarse_gray: Image
+    coarse_gradient: Floats
+    edges: Floats
+    full_gray: Image
 
 
 @dataclass(frozen=True, slots=True)
 class FrameDifference:
-    """How much two frames differ.
+    """The difference of two frames relative to what noise may cause.
 
-    most: in the tile that differs most; 1 is what noise may do, a redrawn mouth gives 2. all: what exceeds 1, the mean
-    of all tiles.
+    Attributes:
+        peak: Of the tile that differs most; noise stays below 1, a redrawn mouth gives 2.
+        mean_excess: What exceeds 1, mean of all tiles.
     """
 
-    most: float
-    all: float
+    peak: float
+    mean_excess: float
 
 
-def frame_signature(frame: Frame) -> FrameSignature:
-    """Reduce a frame of any mode and depth (see `animeinterp.frame`)."""
+def frame_signature(frame: Frame, limits: SignatureLimits = SIGNATURE_LIMITS) -> FrameSignature:
+    """Reduce a frame.
+
+    Args:
+        frame: Of any mode and depth, see `animeinterp.frame`.
+        limits: What counts as an edge.
+
+    Returns:
+        Its signature.
+    """
     height, width = frame.shape[:2]
-    factor = max(1, min(height, width) // FINE)
+    factor = max(1, min(height, width) // FINE_SIDE)
     reduced: Any = frame
     if factor > 1:
         reduced = cv2.resize(frame, (width // factor, height // factor), interpolation=cv2.INTER_AREA)
-    plain = rgb8(reduced)
-    fine: Any = cv2.GaussianBlur(plain, (0, 0), 1)
-    gray: Any = cv2.cvtColor(fine, cv2.COLOR_RGB2GRAY)
-    scale = min(1.0, COARSE / max(gray.shape))
-    small: Any = cv2.resize(plain, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    coarse: Any = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-    color = np.asarray(cv2.GaussianBlur(small, (0, 0), 0.7), np.float32)
-    steep = gradient(color).max(axis=2)
-    outlines: Floats = np.where(steep > _OUTLINE, np.minimum(steep, _STRONGEST), np.float32(0))
-    return FrameSignature(fine, gray, per_tile(gradient(gray)), color, coarse, steep, outlines, full_gray(frame))
+    rgb = rgb8(reduced)
+    fine: Any = cv2.GaussianBlur(rgb, (0, 0), 1)
+    fine_gray: Any = cv2.cvtColor(fine, cv2.COLOR_RGB2GRAY)
+    scale = min(1.0, COARSE_SIDE / max(fine_gray.shape))
+    small: Any = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    coarse = np.asarray(cv2.GaussianBlur(small, (0, 0), 0.7), np.float32)
+    gradient = image_gradient(coarse).max(axis=2)
+    return FrameSignature(
+        fine=fine,
+        fine_gray=fine_gray,
+        tile_gradient=tile_means(image_gradient(fine_gray)),
+        coarse=coarse,
+        coarse_gray=np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8),
+        coarse_gradient=gradient,
+        edges=np.where(gradient > limits.min_edge, np.minimum(gradient, limits.max_edge), np.float32(0)),
+        full_gray=full_size_gray(frame),
+    )
 
 
-def gradient(picture: NDArray[np.uint8] | Floats) -> Floats:
-    """How steep a picture is at each pixel: float32 of its shape, levels per px, |dx| + |dy|."""
-    across = np.asarray(cv2.Sobel(picture, cv2.CV_32F, 1, 0, scale=1 / 8))
-    down = np.asarray(cv2.Sobel(picture, cv2.CV_32F, 0, 1, scale=1 / 8))
-    return np.asarray(np.abs(across) + np.abs(down), np.float32)
+def image_gradient(image: Image | Floats) -> Floats:
+    """Compute |dx| + |dy| of each pixel.
+
+    Args:
+        image: uint8 or float32 (H, W) or (H, W, C).
+
+    Returns:
+        float32 of its shape, levels/px.
+    """
+    dx = np.asarray(cv2.Sobel(image, cv2.CV_32F, 1, 0, scale=1 / 8))
+    dy = np.asarray(cv2.Sobel(image, cv2.CV_32F, 0, 1, scale=1 / 8))
+    return np.asarray(np.abs(dx) + np.abs(dy), np.float32)
 
 
-def per_tile(values: NDArray[Any]) -> Floats:
-    """Means of tiles of about 8x8 px, float32."""
+def tile_means(values: NDArray[Any]) -> Floats:
+    """Average over tiles of about 8x8 px.
+
+    Args:
+        values: (h, w) or (h, w, C).
+
+    Returns:
+        float32 (h // 8, w // 8[, C]), at least 1 tile each way.
+    """
     height, width = values.shape[:2]
     tiles = max(1, width // TILE), max(1, height // TILE)
     return np.asarray(cv2.resize(values.astype(np.float32), tiles, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def frame_difference(a: FrameSignature, b: FrameSignature) -> FrameDifference:
-    """How much two frames differ, as far as it is more than noise.
+def frame_difference(
+    a: FrameSignature, b: FrameSignature, limits: SignatureLimits = SIGNATURE_LIMITS
+) -> FrameDifference:
+    """Measure by how much two frames differ beyond noise.
 
-    The noise is what the flattest quarter of the picture shows: there motion can hardly be seen. What all of a tile has
-    in common is none, but a fade.
+    Args:
+        a: Signature of one frame.
+        b: Of the other; an infinite difference if its size is another.
+        limits: What noise may cause.
+
+    Returns:
+        The difference.
     """
     if a.fine.shape != b.fine.shape:
         return FrameDifference(np.inf, np.inf)
     difference: Any = cv2.subtract(b.fine, a.fine, dtype=cv2.CV_32F)
-    shift, square = per_tile(difference), per_tile(difference * difference)
-    slope = np.maximum(a.slope, b.slope)
-    grain = noise(np.sqrt(np.maximum(square - shift * shift, 0).max(axis=2)), slope)
-    widest = np.maximum(np.maximum(*(np.abs(difference[..., i]) for i in (0, 1))), np.abs(difference[..., 2]))
-    size = np.sqrt(per_tile(widest * widest)) / (_FLOOR + _GRAIN * grain + _STEEP * slope)
-    return FrameDifference(float(size.max()), float(np.maximum(size - 1, 0).mean()))
-
-
-def noise(difference: Floats, slope: Floats) -> float:
-    """The noise in a difference of two frames, both by tile: at most 8 levels."""
-    return min(float(np.median(difference[slope <= np.quantile(slope, 0.25)])), _MOST_NOISE)
+    mean, mean_square = tile_means(difference), tile_means(difference * difference)
+    # A shift of a whole tile is a fade, not noise.
+    deviation = np.sqrt(np.maximum(mean_square - mean * mean, 0).max(axis=2))
+    tolerance = limits.noise.tolerance(deviation, np.maximum(a.tile_gradient, b.tile_gradient))
+    largest = np.maximum(np.maximum(*(np.abs(difference[..., i]) for i in (0, 1))), np.abs(difference[..., 2]))
+    relative = np.sqrt(tile_means(largest * largest)) / tolerance
+    return FrameDifference(float(relative.max()), float(np.maximum(relative - 1, 0).mean()))

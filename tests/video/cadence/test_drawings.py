@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from animeinterp.video.cadence.cuts import CutList, parse_cuts
+from animeinterp.video.cadence.cut_list import CutList, parse_cuts
 from animeinterp.video.cadence.drawings import CadenceReport, find_drawings
 from animeinterp.video.source.info import TimedFrame
 from support.made_films import (
@@ -49,7 +49,7 @@ def test_a_drawing_knows_when_it_appears_ends_and_is_followed():
     frames = [*held(walk(2, 1), 2), *held(walk(1, 2), 3), walk(1, 3)[0]]
     found, report = draw(frames)
     at = [Fraction(n, RATE) for n in range(9)]
-    assert [(d.number, d.time, d.last, d.until, d.cut) for d in found] == [
+    assert [(d.number, d.time, d.last_time, d.end_time, d.cut) for d in found] == [
         (0, at[0], at[1], at[2], False),
         (2, at[2], at[3], at[4], False),
         (4, at[4], at[6], at[7], True),
@@ -97,20 +97,20 @@ def test_uneven_times_stay_exact():
     film = [replace(item, time=time) for item, time in zip(shown(walk(4, 1)), times, strict=True)]
     found = list(find_drawings(film, lambda: Fraction(22, 7)))
     assert [drawing.time for drawing in found] == times
-    assert [drawing.until for drawing in found] == [*times[1:], Fraction(22, 7)]
+    assert [drawing.end_time for drawing in found] == [*times[1:], Fraction(22, 7)]
 
 
 def test_without_holds_every_frame_is_a_drawing_and_cuts_are_still_found():
     found, report = draw(held(walk(3, 1) + walk(3, 2), 2), holds=False)
     assert [drawing.number for drawing in found] == list(range(12))
-    assert all(drawing.last == drawing.time for drawing in found)
+    assert all(drawing.last_time == drawing.time for drawing in found)
     assert [drawing.number for drawing in found if drawing.cut] == [6]
     assert (report.ones, report.repeats) == (12, 0)
 
 
 def test_a_film_may_have_one_frame_or_none():
     found, report = draw(walk(1, 1))
-    assert [(d.number, d.last, d.until, d.cut) for d in found] == [(0, 0, Fraction(1, RATE), False)]
+    assert [(d.number, d.last_time, d.end_time, d.cut) for d in found] == [(0, 0, Fraction(1, RATE), False)]
     assert report.ones == 1
     assert draw([]) == ([], CadenceReport())
 
@@ -133,7 +133,7 @@ def test_the_end_is_asked_for_last_and_the_report_grows_with_the_drawings():
     stream = find_drawings(frames(), lambda: told[0], report=report)
     next(stream)
     assert (report.drawings, told) == (1, [])
-    assert [drawing.until for drawing in stream][-1] == Fraction(30, RATE)
+    assert [drawing.end_time for drawing in stream][-1] == Fraction(30, RATE)
     assert report.drawings == report.frames == 30
 
 
@@ -182,7 +182,7 @@ def test_a_figure_held_while_the_camera_pans_makes_the_drawings(pan, every):
     found, report = draw(frames)
     assert [drawing.number for drawing in found] == list(range(0, 13, every))
     assert report.pan_repeats + report.repeats == 13 - len(found)
-    assert all(drawing.last <= drawing.until - Fraction(1, RATE) for drawing in found)
+    assert all(drawing.last_time <= drawing.end_time - Fraction(1, RATE) for drawing in found)
 
 
 @pytest.mark.parametrize("pan", [1, 2.5, 7])

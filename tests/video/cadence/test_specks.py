@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from animeinterp.video.cadence.drawings import CadenceReport, find_drawings
-from animeinterp.video.cadence.specks import full_gray, largest_speck
+from animeinterp.video.cadence.specks import full_size_gray, largest_speck
 from support.made_films import RATE, background, coded, grained, held, shown, with_figure
 
 SIZES = {"480": (854, 480), "720": (1280, 720), "1080": (1920, 1080)}
@@ -128,4 +128,4 @@ def test_a_speck_is_measured_against_the_noise_around_it():
     noisy = [still + random.integers(0, 12, still.shape, np.uint8) for _ in range(2)]
     assert largest_speck(*noisy) < 1.2
     assert largest_speck(still, still[:100]) == float("inf")
-    assert full_gray(np.full((4, 4, 4), 65535, np.uint16)).max() == 255
+    assert full_size_gray(np.full((4, 4, 4), 65535, np.uint16)).max() == 255

@@ -15,7 +15,7 @@ import pytest
 
 from animeinterp import load_interpolator
 from animeinterp.errors import UsageError
-from animeinterp.video.examine import examined
+from animeinterp.video.examine import examine
 from animeinterp.video.job import interpolate_video
 from animeinterp.video.options import VideoOptions
 from animeinterp.video.sink.encoders import Encoding, choose_encoder
@@ -24,7 +24,7 @@ from animeinterp.video.source.color import ColorConverter, choose_matrix, is_rgb
 from animeinterp.video.source.info import ColorInfo, VideoInfo
 from animeinterp.video.source.probe import probe
 from animeinterp.video.source.reader import Reader
-from animeinterp.video.timeline import grid_of
+from animeinterp.video.timeline import build_grid
 
 BT601, BT709, BT2020 = 5, 1, 9
 UNTAGGED = ColorInfo()
@@ -146,7 +146,9 @@ def test_untagged_is_read_as_the_size_says(tmp_path, size):
 def test_the_new_film_is_read_as_the_old_one(tmp_path, size, tags, side, expected):
     old = probe(yuv_film(tmp_path / "old.mkv", [flat(size, (140, 90, 180))], color=tags))
     assert old.color == tags
-    output = plan_output(Path("new.mp4"), old, grid_of(old.rate), Encoding(), "drop", compare="side" if side else None)
+    output = plan_output(
+        Path("new.mp4"), old, build_grid(old.rate), Encoding(), "drop", compare="side" if side else None
+    )
     assert output.encoder is not None
     assert output.encoder.color == expected
     assert choose_matrix(dataclasses.replace(output.film, color=expected, matrix_override=0)) == choose_matrix(old)
@@ -208,9 +210,9 @@ def test_chroma_stays_where_it_lies(tmp_path):
         picture.pts, picture.time_base = 0, Fraction(1, 12)
         container.mux([*stream.encode(picture), *stream.encode(None)])
     old = probe(tmp_path / "old.mp4")
-    read = examined(old, Path("new.mp4"), Encoding())
+    read = examine(old, Path("new.mp4"), Encoding())
     assert (old.uses_chroma_location, read.uses_chroma_location) == (True, False)
-    assert examined(old, Path("folder"), Encoding()) == old
+    assert examine(old, Path("folder"), Encoding()) == old
     new = planes_of(ColorConverter(read).to_video_frame(next(iter(Reader(read))).frame, "yuv420p"))
     for plane, kept in zip(new[1:], planes[1:], strict=True):
         shift = plane[4:-4, 4:-4].astype(float) - kept[4:-4, 4:-4]
@@ -303,7 +305,7 @@ def test_a_film_within_the_range_takes_the_usual_way(tmp_path):
     planes = flat((96, 64), (16, 128, 128), (60, 120, 140), (235, 128, 128))
     planes[0][::32, ::48] = 11  # what encoders do at outlines
     old = probe(yuv_film(tmp_path / "a.mkv", [planes] * 3, color=ColorInfo(1, 1, 1, 1)))
-    assert not examined(old, Path("new.mp4"), Encoding()).headroom
+    assert not examine(old, Path("new.mp4"), Encoding()).headroom
 
 
 @pytest.mark.parametrize(
@@ -320,11 +322,11 @@ def test_headroom_is_made_for_films_that_need_it(tmp_path, level, color, pix_fmt
     usual, planes = flat((96, 64), (100, 120, 140)), flat((96, 64), (100, 120, 140))
     planes[0][10:15, 10:15] = level  # in one frame alone, and not the first
     source = yuv_film(tmp_path / "a.mkv", [usual, usual, planes, usual], pix_fmt, color)
-    assert examined(probe(source), Path("new.mp4"), Encoding()).headroom is expected
-    assert not examined(probe(source), Path("new.gif"), Encoding()).headroom
-    assert not examined(probe(source), Path("folder"), Encoding()).headroom
+    assert examine(probe(source), Path("new.mp4"), Encoding()).headroom is expected
+    assert not examine(probe(source), Path("new.gif"), Encoding()).headroom
+    assert not examine(probe(source), Path("folder"), Encoding()).headroom
     if expected:
-        assert examined(probe(source), Path("new.mkv"), Encoding("ffv1"), end=Fraction(1, 6)).headroom is False
+        assert examine(probe(source), Path("new.mkv"), Encoding("ffv1"), end=Fraction(1, 6)).headroom is False
 
 
 def test_long_films_are_looked_at_by_their_keyframes(tmp_path):
@@ -332,7 +334,7 @@ def test_long_films_are_looked_at_by_their_keyframes(tmp_path):
     frames = [bright if 500 <= number < 510 else usual for number in range(600)]
     for distance in ("10", "600"):
         source = yuv_film(tmp_path / f"{distance}.mkv", frames, level="3", g=distance)
-        assert examined(probe(source), Path("new.mp4"), Encoding()).headroom
+        assert examine(probe(source), Path("new.mp4"), Encoding()).headroom
 
 
 def rgba_film(path: Path, transparent: Sequence[int] = ()) -> Path:
@@ -364,8 +366,8 @@ def test_opaque_alpha_is_no_alpha(tmp_path, suffix, interpolator):
     old = probe(rgba_film(tmp_path / f"old{suffix}"))
     assert old.alpha
     for target in ("new.mp4", "new.mkv", "new.webm"):
-        assert not examined(old, Path(target), Encoding()).alpha
-    assert examined(old, Path("new.webp"), Encoding()).alpha
+        assert not examine(old, Path(target), Encoding()).alpha
+    assert examine(old, Path("new.webp"), Encoding()).alpha
     interpolate_video(old.path, tmp_path / "new.mp4", interpolator=interpolator)
     new = probe(tmp_path / "new.mp4")
     assert (new.alpha, new.frames) == (False, 12)
@@ -381,7 +383,7 @@ def test_opaque_in_16_bits_is_255_in_8(tmp_path, alpha, expected):
         picture = av.VideoFrame.from_ndarray(frame, format="gbrap16le")
         picture.pts, picture.time_base = 0, Fraction(1, 12)
         container.mux([*stream.encode(picture), *stream.encode(None)])
-    assert examined(probe(path), Path("new.mkv"), Encoding()).alpha is expected
+    assert examine(probe(path), Path("new.mkv"), Encoding()).alpha is expected
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265", "vp9", "av1"])
@@ -397,21 +399,21 @@ def test_tags_that_an_encoder_refuses_do_not_stop_it(codec, tags):
 @pytest.mark.parametrize(("matrix", "expected"), [(8, 1), (14, 1), (1, 0), (2, 0), (10, 0), (0, 0)])
 def test_a_matrix_that_cannot_become_rgb_is_said(tmp_path, matrix, expected):
     old = probe(yuv_film(tmp_path / "a.mkv", [flat((96, 64), (140, 90, 180))], color=ColorInfo(matrix=matrix)))
-    assert len(examined(old, Path("new.gif"), Encoding()).notes) == expected
-    assert len(examined(old, Path("new.mkv"), Encoding(lossless=True)).notes) == expected
-    assert len(examined(old, Path("new.mp4"), Encoding()).notes) == 0
+    assert len(examine(old, Path("new.gif"), Encoding()).notes) == expected
+    assert len(examine(old, Path("new.mkv"), Encoding(lossless=True)).notes) == expected
+    assert len(examine(old, Path("new.mp4"), Encoding()).notes) == 0
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mov", ".webm"])
 def test_the_first_transparent_frame_is_named(tmp_path, suffix):
     old = probe(rgba_film(tmp_path / f"old{suffix}", transparent=[5]))
     with pytest.raises(UsageError, match=r"alpha.*frame 5, at 0\.417 s"):
-        examined(old, Path("new.mp4"), Encoding())
-    assert examined(old, Path("new.webm"), Encoding()).alpha
-    assert not examined(old, Path("new.mp4"), Encoding(), end=Fraction(5, 12)).alpha
+        examine(old, Path("new.mp4"), Encoding())
+    assert examine(old, Path("new.webm"), Encoding()).alpha
+    assert not examine(old, Path("new.mp4"), Encoding(), end=Fraction(5, 12)).alpha
 
 
 def test_an_encoder_that_does_not_exist_is_said_before_the_look(tmp_path):
     old = dataclasses.replace(probe(rgba_film(tmp_path / "old.mkv")), path=tmp_path / "gone.mkv")
     with pytest.raises(UsageError, match="libnothing"):
-        examined(old, Path("new.mp4"), Encoding("libnothing"))
+        examine(old, Path("new.mp4"), Encoding("libnothing"))

@@ -9,7 +9,7 @@ from itertools import accumulate
 import pytest
 
 from animeinterp.video.source.rates import estimate_frame_rate
-from animeinterp.video.timeline import parse_rate
+from animeinterp.video.time_text import parse_rate
 
 NTSC = Fraction(24000, 1001)
 MS = Fraction(1, 1000)
