@@ -195,5 +195,6 @@ def _luma(frame: av.VideoFrame) -> tuple[NDArray[np.unsignedinteger[Any]], int]:
     plane = frame.planes[0]
     size = 1 if bits == 8 else 2
     dtype = "u1" if size == 1 else ">u2" if frame.format.name.endswith("be") else "<u2"
-    values: Any = np.frombuffer(plane, dtype).reshape(-1, plane.line_size // size)
+    # PyAV's stubs do not declare that planes are buffers.
+    values = np.frombuffer(plane, dtype).reshape(-1, plane.line_size // size)  # type: ignore[call-overload]
     return values[: plane.height, : plane.width], bits

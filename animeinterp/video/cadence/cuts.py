@@ -80,7 +80,7 @@ def starts_shot(
     frames = [*before, frame, *after]
     # One mixture alone may be a cut that a codec has smeared; two in a row are a cross-fade or a fade.
     mixtures = [
-        0 < i < len(frames) - 1 and _is_mixture(*frames[i - 1 : i + 2], limits)
+        0 < i < len(frames) - 1 and _is_mixture(frames[i - 1], frames[i], frames[i + 1], limits)
         for i in range(len(before) - 2, len(before) + 2)
     ]
     return not any(first and second for first, second in pairwise(mixtures))
