@@ -1,13 +1,12 @@
-"""Whole films: what knowing drawings, still parts and overlap save beside interpolating every pair of frames.
+"""Measure what drawings, static regions and overlapped work save against interpolating every pair of frames.
 
     python benchmarks/video.py [FILM] [--seconds 2] [--at 0]
 
-Without a film one is made: a figure on twos before a painted background that stands still, 960x540, once for each of
-three sizes of the figure.
+Without a film one is made: a figure on twos before a static painted background, 960x540, once for each of three
+sizes of the figure.
 
-The naive way is a loop over neighboring frames that calls the interpolator for each and encodes as the other one does.
-Both ways double the frame rate. Seconds of wall clock and of processor time, and the peak memory of each in a process
-of its own.
+The baseline is a loop over neighboring frames that calls the interpolator for each pair and encodes in the same way.
+Both double the frame rate. Wall and CPU seconds and peak memory are those of a process of its own for each.
 """
 
 from __future__ import annotations
@@ -35,19 +34,19 @@ from animeinterp.video.source.probe import probe
 from animeinterp.video.source.reader import Reader
 
 
-def made(target: Path, reach: float, count: int = 48) -> Path:
-    """A film whose figure, drawn anew on every second frame, reaches `reach` of the height of the frame."""
+def make_film(target: Path, height: float, count: int = 48) -> Path:
+    """Make a film of a figure on twos, whose height is a fraction of the frame's."""
     random = np.random.default_rng(1)
-    ground = cv2.resize(random.integers(60, 220, (9, 16, 3), np.uint8), (960, 540), interpolation=cv2.INTER_CUBIC)
+    background = cv2.resize(random.integers(60, 220, (9, 16, 3), np.uint8), (960, 540), interpolation=cv2.INTER_CUBIC)
     for _ in range(60):
         center, size = random.integers(0, (960, 540)).tolist(), random.integers(8, 70, 2).tolist()
-        cv2.ellipse(ground, center, size, 0, 0, 360, random.integers(30, 230, 3).tolist(), -1, cv2.LINE_AA)
-    size = reach * 540 / 2
+        cv2.ellipse(background, center, size, 0, 0, 360, random.integers(30, 230, 3).tolist(), -1, cv2.LINE_AA)
+    size = height * 540 / 2
     with av.open(str(target), "w") as container:
         stream = container.add_stream("libx264", rate=24, options={"crf": "16"})
         stream.width, stream.height, stream.pix_fmt = 960, 540, "yuv420p"
         for number in range(count):
-            frame, pose = ground.copy(), 0.2 * (number // 2)
+            frame, pose = background.copy(), 0.2 * (number // 2)
             body = np.array([480, 270]) + 0.15 * size * np.array([np.cos(pose), np.sin(2 * pose)])
             for angle, length in ((pose, 0.8), (-pose, 0.8), (pose + 2.4, 0.7), (2.4 - pose, 0.7)):
                 limb = [body.astype(int).tolist(), (body + length * size * np.array([np.cos(angle), np.sin(angle)]))]
@@ -64,7 +63,7 @@ def made(target: Path, reach: float, count: int = 48) -> Path:
 def naive(source: Path, target: Path, begin: Fraction, end: Fraction) -> int:
     film = probe(source)
     interpolator = load_interpolator("classical", "cpu")
-    frames = [shown.frame for shown in Reader(film) if begin <= shown.time < end]
+    frames = [timed.frame for timed in Reader(film) if begin <= timed.time < end]
     encoder = choose_encoder(target, film, Encoding())
     with SegmentWriter(target, film, 2 * film.rate, encoder) as writer:
         for first, second in pairwise(frames):
@@ -80,24 +79,24 @@ def ours(source: Path, target: Path, begin: Fraction, end: Fraction) -> int:
     return interpolate_video(source, target, options, interpolator=interpolator).frames
 
 
-def _measured(way: Callable[..., int], *arguments: Any) -> tuple[float, float, float, int]:
+def _measure(method: Callable[..., int], *arguments: Any) -> tuple[float, float, float, int]:
     wall, cpu = time.perf_counter(), time.process_time()
-    frames = way(*arguments)
+    frames = method(*arguments)
     memory = peak_bytes() / 2**30
     return time.perf_counter() - wall, time.process_time() - cpu, memory, frames
 
 
-def measured(way: Callable[..., int], *arguments: Any) -> tuple[float, float, float, int]:
-    """Wall seconds, processor seconds, peak GiB and frames of one call in a process of its own."""
+def measure(method: Callable[..., int], *arguments: Any) -> tuple[float, float, float, int]:
+    """Return wall seconds, CPU seconds, peak GiB and frames of one call in a process of its own."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-        return process.submit(_measured, way, *arguments).result()
+        return process.submit(_measure, method, *arguments).result()
 
 
 def compare(film: Path, begin: Fraction, end: Fraction, folder: Path) -> tuple[str, str]:
-    """Measure both ways on one film and print what they took; the figure, and how it compares."""
+    """Measure both methods on one film and print a table; return our figures and their ratio to the baseline."""
     rows = {}
-    for way in (naive, ours):
-        rows[way.__name__] = measured(way, film, folder / f"{film.stem}-{way.__name__}.mkv", begin, end)
+    for method in (naive, ours):
+        rows[method.__name__] = measure(method, film, folder / f"{film.stem}-{method.__name__}.mkv", begin, end)
     print(f"{'':8}{'wall s':>9}{'CPU s':>9}{'GiB':>7}{'frames':>8}")
     for name, (wall, cpu, memory, frames) in rows.items():
         print(f"{name:8}{wall:9.1f}{cpu:9.1f}{memory:7.2f}{frames:8}")
@@ -110,21 +109,23 @@ def compare(film: Path, begin: Fraction, end: Fraction, folder: Path) -> tuple[s
     )
 
 
-def main(given: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
-    """Print the table; its rows, what, figure and against what, are for benchmarks/tables.py."""
+def main(arguments: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
+    """Print the table and return its rows for benchmarks/tables.py: subject, figures, baseline."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("film", type=Path, nargs="?")
     parser.add_argument("--seconds", type=Fraction, default=Fraction(2))
     parser.add_argument("--at", type=Fraction, default=Fraction(0))
-    asked = parser.parse_args(given)
+    options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        films = [(0, asked.film)] if asked.film else [(r, made(folder / f"{r}.mp4", r)) for r in (0.3, 0.6, 0.9)]
-        rows = []
-        for reach, film in films:
-            what = f"figure of {reach:.0%} of the height" if reach else film.name
-            print(what)
-            rows.append((f"24 to 48 per second: {what}", *compare(film, asked.at, asked.at + asked.seconds, folder)))
+        films, rows = [(0.0, options.film)], []
+        if options.film is None:
+            films = [(height, make_film(folder / f"{height}.mp4", height)) for height in (0.3, 0.6, 0.9)]
+        begin, end = options.at, options.at + options.seconds
+        for height, film in films:
+            subject = f"figure of {height:.0%} of the height" if height else film.name
+            print(subject)
+            rows.append((f"24 to 48 per second: {subject}", *compare(film, begin, end, folder)))
     return rows
 
 

@@ -1,4 +1,4 @@
-"""In-betweens of a film's drawings: analyzed once, only where something changes, and whatever memory there is."""
+"""In-betweens of a film: each drawing is analyzed once, only the changed region is drawn, little memory suffices."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def interpolator():
 
 
 def wide(shift):
-    """A small figure that moves in a wide frame: 480x320, the figure within 96x64."""
+    """Draw a small figure in a wide frame: 480x320, the figure within 96x64."""
     frame = np.full((320, 480, 3), (200, 220, 240), np.uint8)
     frame[40:104, 60:156] = draw_scene(shift)
     return frame
@@ -32,29 +32,29 @@ def wide(shift):
 
 def test_each_drawing_is_analyzed_once(interpolator, monkeypatch):
     frames = [draw_scene(k) for k in (0, 4, 8)]
-    seen = []
+    analyzed = []
     analyze = type(interpolator).analyze
     monkeypatch.setattr(
-        type(interpolator), "analyze", lambda self, f, *a, **k: seen.append(f) or analyze(self, f, *a, **k)
+        type(interpolator), "analyze", lambda self, f, *a, **k: analyzed.append(f) or analyze(self, f, *a, **k)
     )
-    with Inbetweener(interpolator) as maker:
+    with Inbetweener(interpolator) as inbetweener:
         keys = [Key(frame) for frame in frames]
-        pairs = [maker.pair(*keys[:2]), maker.pair(*keys[1:])]
+        pairs = [inbetweener.pair(*keys[:2]), inbetweener.pair(*keys[1:])]
         drawn = [pair.draw(t) for pair in pairs for t in (Fraction(1, 3), HALF)]
-    assert len(seen) == 3
+    assert len(analyzed) == 3
     plain = interpolator(frames[1], frames[2], 0.5)
     assert np.array_equal(drawn[3], plain)
 
 
-def test_only_the_part_that_changes_is_worked_on(interpolator, monkeypatch):
+def test_only_the_changed_region_is_interpolated(interpolator, monkeypatch):
     sizes = []
     analyze = type(interpolator).analyze
     monkeypatch.setattr(
         type(interpolator), "analyze", lambda self, f, *a, **k: sizes.append(f.shape[:2]) or analyze(self, f, *a, **k)
     )
     frame0, frame1 = wide(0), wide(8)
-    with Inbetweener(interpolator) as maker:
-        drawn = maker.pair(Key(frame0), Key(frame1)).draw(HALF)
+    with Inbetweener(interpolator) as inbetweener:
+        drawn = inbetweener.pair(Key(frame0), Key(frame1)).draw(HALF)
     assert all(height * width < 0.6 * 320 * 480 for height, width in sizes)
     assert difference(drawn, wide(4)) < 0.2 * difference(frame0, wide(4))
     still = np.ones((320, 480), bool)
@@ -63,7 +63,7 @@ def test_only_the_part_that_changes_is_worked_on(interpolator, monkeypatch):
     assert np.array_equal(drawn[still], frame0[still])
 
 
-def test_the_region_holds_all_that_changes():
+def test_the_region_contains_all_changes():
     frame0, frame1 = wide(0), wide(8)
     rows, columns = changed_region(frame0, frame1)
     outside = np.ones(frame0.shape[:2], bool)
@@ -73,7 +73,7 @@ def test_the_region_holds_all_that_changes():
     assert changed_region(draw_scene(0), draw_scene(8)) is None, "most of a small frame changes"
 
 
-def test_where_memory_runs_out_motion_is_looked_for_at_a_smaller_size(interpolator, monkeypatch):
+def test_motion_is_estimated_at_a_smaller_size_where_memory_runs_out(interpolator, monkeypatch):
     motion = type(interpolator).motion
 
     def poor(self, *analyzes):
@@ -82,29 +82,29 @@ def test_where_memory_runs_out_motion_is_looked_for_at_a_smaller_size(interpolat
         return motion(self, *analyzes)
 
     monkeypatch.setattr(type(interpolator), "motion", poor)
-    with Inbetweener(interpolator) as maker:
-        drawn = maker.pair(Key(draw_scene(0)), Key(draw_scene(8))).draw(HALF)
-        assert maker.shrunk == 1
+    with Inbetweener(interpolator) as inbetweener:
+        drawn = inbetweener.pair(Key(draw_scene(0)), Key(draw_scene(8))).draw(HALF)
+        assert inbetweener.shrunk == 1
     assert drawn.shape == (64, 96, 3)
     assert interpolator.options == Options(), "the caller's interpolator stays as it is"
 
 
-def test_where_memory_never_suffices_the_error_says_so(interpolator, monkeypatch):
+def test_an_error_says_that_memory_never_suffices(interpolator, monkeypatch):
     def poor(self, *analyzes):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes")
 
     monkeypatch.setattr(type(interpolator), "motion", poor)
-    with Inbetweener(interpolator) as maker, pytest.raises(AnimeInterpError, match="smallest size"):
-        maker.pair(Key(draw_scene(0)), Key(draw_scene(8))).draw(HALF)
+    with Inbetweener(interpolator) as inbetweener, pytest.raises(AnimeInterpError, match="smallest size"):
+        inbetweener.pair(Key(draw_scene(0)), Key(draw_scene(8))).draw(HALF)
 
 
-def test_a_mistake_is_no_lack_of_memory(interpolator, monkeypatch):
+def test_other_errors_are_not_taken_for_a_lack_of_memory(interpolator, monkeypatch):
     def wrong(self, *analyzes):
-        raise ValueError("a fault of ours")
+        raise ValueError("unrelated")
 
     monkeypatch.setattr(type(interpolator), "motion", wrong)
-    with Inbetweener(interpolator) as maker, pytest.raises(ValueError, match="a fault of ours"):
-        maker.pair(Key(draw_scene(0)), Key(draw_scene(8))).draw(HALF)
+    with Inbetweener(interpolator) as inbetweener, pytest.raises(ValueError, match="unrelated"):
+        inbetweener.pair(Key(draw_scene(0)), Key(draw_scene(8))).draw(HALF)
 
 
 def test_ahead_gives_everything_in_order_and_works_ahead():

@@ -1,4 +1,4 @@
-"""Times of the new film: exact, however long it is."""
+"""Times of the new film are exact, however long it is."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_rates_are_exact(text, rate):
 
 
 @pytest.mark.parametrize("text", ["", "0", "-24", "fast", "1/0", "nan"])
-def test_what_is_no_rate_is_refused(text):
+def test_invalid_rates_are_refused(text):
     with pytest.raises(UsageError, match="frame rate"):
         parse_rate(text)
 
@@ -44,7 +44,7 @@ def test_clock_times(text, seconds):
 
 
 @pytest.mark.parametrize("text", ["", "1:2:3:4", "ten", "-5", "10s@", "0s@5"])
-def test_what_is_no_span_is_refused(text):
+def test_invalid_spans_are_refused(text):
     with pytest.raises(UsageError):
         parse_span(text if "@" in text and not text.endswith("@") else text + "@x")
 
@@ -54,7 +54,7 @@ def test_a_span_is_a_length_at_a_time():
     assert parse_span("2.5") == (0, Fraction(5, 2))
 
 
-def test_without_a_wish_the_rate_is_doubled_and_slow_motion_keeps_it():
+def test_by_default_the_rate_is_doubled_and_slow_motion_keeps_it():
     assert build_grid(NTSC).rate == 2 * NTSC
     slow = build_grid(NTSC, slow="4")
     assert (slow.rate, slow.slow) == (NTSC, 4)
@@ -62,21 +62,21 @@ def test_without_a_wish_the_rate_is_doubled_and_slow_motion_keeps_it():
     assert build_grid(NTSC, fps="60", slow="1.5").slow == Fraction(3, 2)
 
 
-@pytest.mark.parametrize("wish", [{"fps": "60", "times": 2}, {"times": 0}, {"slow": "0"}, {"fps": "5000"}])
-def test_what_cannot_be_asked_for(wish):
+@pytest.mark.parametrize("options", [{"fps": "60", "times": 2}, {"times": 0}, {"slow": "0"}, {"fps": "5000"}])
+def test_invalid_options_are_refused(options):
     with pytest.raises(UsageError):
-        build_grid(Fraction(24), **wish)
+        build_grid(Fraction(24), **options)
 
 
 def test_there_is_no_drift_over_two_hours():
-    """23.976 to 60 frames per second: the last frame stands where the first one's clock says, to the last digit."""
+    """23.976 to 60 frames per second: the time of the last frame is exact."""
     grid = build_grid(NTSC, fps="60")
     length = 172_627 / NTSC  # the first whole number of frames beyond two hours
     count = grid.count(length)
     assert grid.time(count - 1) < length <= grid.time(count)
     assert grid.time(432_000) == 7200
     assert all(grid.time(k) * 60 == k for k in (0, 1, 12345, 431_999))
-    # A frame of the source that falls onto the grid is met exactly: after 1001 s, 24000 of its frames.
+    # A source frame that coincides with the grid is met exactly: after 1001 s, 24000 of its frames.
     assert grid.time(60 * 1001) == 24000 / NTSC
 
 

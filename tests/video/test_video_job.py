@@ -1,4 +1,4 @@
-"""Whole films through the job, as a user runs it: in sync, held and cut where they should be, and never lost."""
+"""Whole films as a user makes them: in sync, with holds and cuts in place, and never lost."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def smooth(interpolator):
 
 
 def shot(count, step=4):
-    """A figure that moves `step` px per frame."""
+    """Draw a figure that moves `step` px per frame."""
     return [draw_scene(step * k) for k in range(count)]
 
 
@@ -47,13 +47,13 @@ def lossless(path, frames, **options):
     return make_film(path, frames, codec="ffv1", pix_fmt="bgr0", **options)
 
 
-def test_twice_the_frames_and_the_originals_as_they_were(tmp_path, smooth):
+def test_the_rate_is_doubled_and_source_frames_stay_exact(tmp_path, smooth):
     frames = shot(6)
     source = lossless(tmp_path / "a.mkv", frames)
-    tally = smooth(source, tmp_path / "b.mkv", encoding=LOSSLESS)
+    progress = smooth(source, tmp_path / "b.mkv", encoding=LOSSLESS)
     got = pictures(tmp_path / "b.mkv")
-    assert len(got) == tally.frames == 12
-    assert tally.drawn == 5
+    assert len(got) == progress.frames == 12
+    assert progress.drawn == 5
     for k, (when, frame) in enumerate(got):
         assert abs(when - Fraction(k, 48)) <= Fraction(1, 2000)  # Matroska's clock
         if k % 2 == 0:
@@ -65,61 +65,61 @@ def test_twice_the_frames_and_the_originals_as_they_were(tmp_path, smooth):
 
 def test_a_film_of_24_becomes_one_of_60_at_exact_times(tmp_path, smooth):
     source = make_film(tmp_path / "a.mp4", shot(9), rate=Fraction(24000, 1001))
-    tally = smooth(source, tmp_path / "b.mp4", fps="60")
+    progress = smooth(source, tmp_path / "b.mp4", fps="60")
     got = pictures(tmp_path / "b.mp4")
     assert [when for when, _ in got] == [Fraction(k, 60) for k in range(len(got))]
     assert abs(len(got) / Fraction(60) - 9 * Fraction(1001, 24000)) < Fraction(1, 60)
-    assert tally.frames == len(got)
+    assert progress.frames == len(got)
 
 
-def test_held_drawings_become_motion_at_their_true_times(tmp_path, smooth):
-    """On twos: drawings at 0, 2, 4, … of 24; at 48 per second every frame but those is new and lies between."""
+def test_short_holds_become_motion_at_exact_times(tmp_path, smooth):
+    """On twos drawings are at 0, 2, 4, … of 24 per second; at 48 all other frames are new and lie between them."""
     held = [frame for frame in shot(5, step=8) for _ in range(2)]
     source = lossless(tmp_path / "twos.mkv", held)
-    tally = smooth(source, tmp_path / "b.mkv", encoding=LOSSLESS)
+    progress = smooth(source, tmp_path / "b.mkv", encoding=LOSSLESS)
     got = [frame for _, frame in pictures(tmp_path / "b.mkv")]
-    assert (tally.ones, tally.twos) == (0, 5)
+    assert (progress.ones, progress.twos) == (0, 5)
     for k in range(16):
-        wanted = draw_scene(2 * k)
-        assert difference(got[k], wanted) < 0.6 * difference(held[0], held[2]) or k % 4 == 0
-        assert not np.array_equal(got[k], got[k + 1]), "no frame is held"
+        expected = draw_scene(2 * k)
+        assert difference(got[k], expected) < 0.6 * difference(held[0], held[2]) or k % 4 == 0
+        assert not np.array_equal(got[k], got[k + 1]), "no frame is repeated"
     off = smooth(source, tmp_path / "off.mkv", encoding=LOSSLESS, cadence="off")
-    assert off.drawn < tally.drawn
+    assert off.drawn < progress.drawn
 
 
 def test_nothing_is_drawn_across_a_cut(tmp_path, smooth):
     first, second = shot(5), [255 - frame[::-1, ::-1] for frame in shot(5)]
     source = lossless(tmp_path / "cut.mkv", first + second)
-    tally = smooth(source, tmp_path / "b.mkv", encoding=LOSSLESS)
+    progress = smooth(source, tmp_path / "b.mkv", encoding=LOSSLESS)
     got = [frame for _, frame in pictures(tmp_path / "b.mkv")]
-    assert tally.cuts == 1
-    assert np.array_equal(got[9], first[-1]), "the last drawing stands until the cut"
+    assert progress.cuts == 1
+    assert np.array_equal(got[9], first[-1]), "the last drawing is held until the cut"
     assert np.array_equal(got[10], second[0])
     named = smooth(source, tmp_path / "c.mkv", encoding=LOSSLESS, cuts="2")
     got = [frame for _, frame in pictures(tmp_path / "c.mkv")]
     assert named.cuts == 1
     assert np.array_equal(got[3], first[1])
-    assert not np.array_equal(got[9], first[-1]), "a list of cuts is all there are"
+    assert not np.array_equal(got[9], first[-1]), "the list of cuts replaces detection"
 
 
-def test_a_long_hold_stands_and_then_moves(tmp_path, smooth):
+def test_a_long_hold_is_kept_until_shortly_before_its_end(tmp_path, smooth):
     frames = shot(2, step=8)
     source = lossless(tmp_path / "hold.mkv", [frames[0]] * 24 + [frames[1]] * 2)
     smooth(source, tmp_path / "auto.mkv", encoding=LOSSLESS)
     smooth(source, tmp_path / "keep.mkv", encoding=LOSSLESS, cadence="keep")
     auto, keep = ([frame for _, frame in pictures(tmp_path / f"{name}.mkv")] for name in ("auto", "keep"))
-    stands = [np.array_equal(frame, frames[0]) for frame in auto[:48]]
-    assert stands[:44] == [True] * 44
-    assert not any(stands[45:])
-    stands = [np.array_equal(frame, frames[0]) for frame in keep[:48]]
-    assert stands == [True] * 47 + [False]
+    held = [np.array_equal(frame, frames[0]) for frame in auto[:48]]
+    assert held[:44] == [True] * 44
+    assert not any(held[45:])
+    held = [np.array_equal(frame, frames[0]) for frame in keep[:48]]
+    assert held == [True] * 47 + [False]
 
 
 def test_slow_motion_lasts_longer_at_the_same_rate(tmp_path, smooth):
     source = make_film(tmp_path / "a.mp4", shot(6))
-    tally = smooth(source, tmp_path / "b.mp4", slow="4")
+    progress = smooth(source, tmp_path / "b.mp4", slow="4")
     got = pictures(tmp_path / "b.mp4")
-    assert tally.frames == len(got) == 24
+    assert progress.frames == len(got) == 24
     assert got[-1][0] == Fraction(23, 24)
 
 
@@ -132,21 +132,21 @@ def test_a_cycle_closes(tmp_path, smooth):
     assert difference(last, draw_scene(6)) < difference(frames[-1], draw_scene(6))
 
 
-def test_a_preview_is_the_same_piece_of_the_whole(tmp_path, smooth):
+def test_a_preview_equals_that_part_of_the_whole(tmp_path, smooth):
     source = lossless(tmp_path / "a.mkv", shot(48, step=1))
     smooth(source, tmp_path / "whole.mkv", encoding=LOSSLESS)
-    tally = smooth(source, tmp_path / "segment.mkv", encoding=LOSSLESS, preview="0.5s@0:01")
-    whole, segment = (pictures(tmp_path / name) for name in ("whole.mkv", "segment.mkv"))
-    assert len(segment) == tally.frames == 24
-    for (_, frame), (_, expected) in zip(segment, whole[48:72], strict=True):
+    progress = smooth(source, tmp_path / "part.mkv", encoding=LOSSLESS, preview="0.5s@0:01")
+    whole, part = (pictures(tmp_path / name) for name in ("whole.mkv", "part.mkv"))
+    assert len(part) == progress.frames == 24
+    for (_, frame), (_, expected) in zip(part, whole[48:72], strict=True):
         assert np.array_equal(frame, expected)
 
 
 @pytest.mark.parametrize("cuts", ["72", "3s"])
 def test_cuts_are_those_of_the_whole_film_in_a_preview(tmp_path, smooth, cuts):
     source = lossless(tmp_path / "a.mkv", shot(96, step=1))
-    tally = smooth(source, tmp_path / "segment.mkv", encoding=LOSSLESS, cuts=cuts, preview="0.5s@2.75")
-    assert tally.cuts == 1
+    progress = smooth(source, tmp_path / "part.mkv", encoding=LOSSLESS, cuts=cuts, preview="0.5s@2.75")
+    assert progress.cuts == 1
 
 
 def test_a_comparison_shows_both(tmp_path, smooth):
@@ -160,7 +160,7 @@ def test_a_comparison_shows_both(tmp_path, smooth):
 
 
 def test_variable_rates_keep_their_timing(tmp_path, smooth):
-    """Drawings at 0, 1/8, 1/4 and 1 s: what stands long is not stretched over."""
+    """Drawings are at 0, 1/8, 1/4 and 1 s: the long hold does not become motion."""
     times = [Fraction(0), Fraction(1, 8), Fraction(1, 4), Fraction(1)]
     frames = shot(4, step=8)
     source = lossless(tmp_path / "vfr.mkv", frames, times=times)
@@ -169,7 +169,7 @@ def test_variable_rates_keep_their_timing(tmp_path, smooth):
     for when, frame in zip(times, frames, strict=True):
         assert np.array_equal(got[int(when * 16)], frame)
     assert not np.array_equal(got[1], frames[0])
-    assert np.array_equal(got[10], frames[2]), "a long hold stands"
+    assert np.array_equal(got[10], frames[2]), "a long hold is kept"
 
 
 @pytest.mark.parametrize("size", [(97, 65), (96, 65), (33, 17)])
@@ -194,9 +194,9 @@ def test_a_folder_of_frames_goes_in_and_comes_out(tmp_path, smooth):
     frames = shot(3)
     for k, frame in enumerate(frames):
         write_image(tmp_path / "in" / f"{k}.png", frame)
-    tally = smooth(tmp_path / "in", tmp_path / "out", rate="12")
+    progress = smooth(tmp_path / "in", tmp_path / "out", rate="12")
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert len(names) == tally.frames == 6
+    assert len(names) == progress.frames == 6
     got = [read_image(tmp_path / "out" / name, 10**6).pixels for name in names]
     assert all(np.array_equal(got[2 * k], frame) for k, frame in enumerate(frames))
 
@@ -215,31 +215,31 @@ def test_a_folder_of_gray_frames_becomes_a_film(tmp_path, smooth):
 
 
 @pytest.mark.parametrize("name", ["b.gif", "b.webp", "b.apng"])
-def test_animated_pictures(name, tmp_path, smooth):
+def test_animated_images(name, tmp_path, smooth):
     source = make_film(tmp_path / "a.mp4", shot(4), rate=10)
     smooth(source, tmp_path / name)
     from PIL import Image
 
     with Image.open(tmp_path / name) as image:
-        assert image.n_frames in (7, 8), "the last one may stand twice as long"
+        assert image.n_frames in (7, 8), "the last one may last twice as long"
         assert image.size == (96, 64)
 
 
-def test_one_frame_is_a_film_too(tmp_path, smooth):
-    tally = smooth(make_film(tmp_path / "a.mp4", shot(1)), tmp_path / "b.mp4")
-    assert tally.drawn == 0
-    assert len(pictures(tmp_path / "b.mp4")) == tally.frames == 2
+def test_a_film_of_one_frame(tmp_path, smooth):
+    progress = smooth(make_film(tmp_path / "a.mp4", shot(1)), tmp_path / "b.mp4")
+    assert progress.drawn == 0
+    assert len(pictures(tmp_path / "b.mp4")) == progress.frames == 2
 
 
-def test_a_broken_tail_makes_no_short_film(tmp_path, smooth):
+def test_a_truncated_file_does_not_make_a_shorter_film(tmp_path, smooth):
     def first(container, stream):
         container.options["movflags"] = "faststart"
 
     source = make_film(tmp_path / "a.mp4", shot(48, step=1), options={"g": "12"}, setup=first)
     data = source.read_bytes()
     source.write_bytes(data[: len(data) * 2 // 3])
-    tally = smooth(source, tmp_path / "b.mp4")
-    assert tally.damaged > 0
+    progress = smooth(source, tmp_path / "b.mp4")
+    assert progress.damaged > 0
     assert len(pictures(tmp_path / "b.mp4")) == 96
 
 
@@ -254,25 +254,25 @@ def test_a_broken_tail_makes_no_short_film(tmp_path, smooth):
         ({"preview": "10s@later"}, "time"),
     ],
 )
-def test_what_cannot_be_is_refused_before_any_work(options, word, tmp_path, smooth):
+def test_invalid_options_are_refused_before_any_work(options, word, tmp_path, smooth):
     source = make_film(tmp_path / "a.mp4", shot(2))
     with pytest.raises((UsageError, FileError), match=word):
         smooth(source, tmp_path / "b.mp4", **options)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4"]
 
 
-def test_targets_that_are_there_or_cannot_be(tmp_path, smooth):
+def test_invalid_targets_are_refused(tmp_path, smooth):
     source = make_film(tmp_path / "a.mp4", shot(2))
-    impossible = (source, "the source itself"), (tmp_path / "b.xyz", "suffix"), (tmp_path / "no" / "b.mp4", "folder")
-    for target, word in impossible:
+    invalid = (source, "the source itself"), (tmp_path / "b.xyz", "suffix"), (tmp_path / "no" / "b.mp4", "folder")
+    for target, word in invalid:
         with pytest.raises((UsageError, FileError), match=word):
             smooth(source, target)
     assert source.stat().st_size > 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4"]
 
 
-def test_a_run_that_is_broken_off_goes_on_with_the_same_result(tmp_path, interpolator, monkeypatch):
-    """Broken off twenty times at random, the film is the same, packet by packet."""
+def test_an_interrupted_run_continues_with_the_same_result(tmp_path, interpolator, monkeypatch):
+    """Interrupted twenty times at random, the film is the same, packet by packet."""
     monkeypatch.setattr(segment_store, "SEGMENT_FRAMES", 7)
     source = make_film(tmp_path / "a.mp4", shot(30, step=2))
     whole, broken = tmp_path / "whole.mp4", tmp_path / "broken.mp4"
@@ -283,7 +283,7 @@ def test_a_run_that_is_broken_off_goes_on_with_the_same_result(tmp_path, interpo
     while not broken.exists():
         left = chance.randint(1, 9) if stops < 20 else 1000
 
-        def stop(tally):
+        def stop(progress):
             nonlocal left
             left -= 1
             if left < 0:
@@ -295,7 +295,7 @@ def test_a_run_that_is_broken_off_goes_on_with_the_same_result(tmp_path, interpo
             stops += 1
             resume = (tmp_path / "broken.mp4.parts").exists()
             for segment in (tmp_path / "broken.mp4.parts").glob("*.mkv"):
-                assert pictures(segment), "what is finished can be played"
+                assert pictures(segment), "finished segments can be played"
     assert stops >= 6
     assert packets(whole) == packets(broken)
     assert not (tmp_path / "broken.mp4.parts").exists()
@@ -307,7 +307,7 @@ def packets(path):
 
 
 def test_a_killed_process_loses_nothing(tmp_path):
-    """kill -9, as a power cut: the next run goes on."""
+    """After kill -9, as after a power cut, the next run continues."""
     source = make_film(tmp_path / "a.mp4", [draw_scene(k % 40) for k in range(150)])
     target = tmp_path / "b.mp4"
     command = [sys.executable, "-m", "animeinterp", "video", str(source), "-o", str(target), "--model", "classical"]
@@ -328,12 +328,12 @@ def test_a_killed_process_loses_nothing(tmp_path):
     assert len(pictures(target)) == 300
 
 
-def test_parts_of_another_run_are_not_gone_on_with(tmp_path, smooth, interpolator, monkeypatch):
+def test_parts_of_a_run_with_other_settings_are_refused(tmp_path, smooth, interpolator, monkeypatch):
     monkeypatch.setattr(segment_store, "SEGMENT_FRAMES", 2)
     source = make_film(tmp_path / "a.mp4", shot(8))
 
-    def stop(tally):
-        if tally.frames == 8:
+    def stop(progress):
+        if progress.frames == 8:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -343,7 +343,7 @@ def test_parts_of_another_run_are_not_gone_on_with(tmp_path, smooth, interpolato
     assert smooth(source, tmp_path / "b.mp4", times=3, force=True).frames == 24
 
 
-def test_a_full_disk_is_said_and_what_is_finished_stays(tmp_path, interpolator, monkeypatch):
+def test_a_full_disk_is_reported_and_finished_segments_stay(tmp_path, interpolator, monkeypatch):
     monkeypatch.setattr(segment_store, "SEGMENT_FRAMES", 4)
     source = make_film(tmp_path / "a.mp4", shot(12))
     write, count = frame_sink.SegmentWriter.write, 0
@@ -360,8 +360,8 @@ def test_a_full_disk_is_said_and_what_is_finished_stays(tmp_path, interpolator, 
         interpolate_video(source, tmp_path / "b.mp4", interpolator=interpolator)
     assert not (tmp_path / "b.mp4").exists()
     monkeypatch.setattr(frame_sink.SegmentWriter, "write", write)
-    tally = interpolate_video(source, tmp_path / "b.mp4", VideoOptions(resume=True), interpolator=interpolator)
-    assert (tally.kept, tally.frames) == (8, 24)
+    progress = interpolate_video(source, tmp_path / "b.mp4", VideoOptions(resume=True), interpolator=interpolator)
+    assert (progress.kept, progress.frames) == (8, 24)
 
 
 def test_a_real_clip_keeps_its_sound(shared, tmp_path, interpolator):

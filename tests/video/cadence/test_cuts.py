@@ -1,4 +1,4 @@
-"""Cuts: lists of a user's own, and those that are found in made and in real films."""
+"""Cuts: a user's list, and detection in made and real films."""
 
 from __future__ import annotations
 
@@ -34,12 +34,13 @@ WHITE, BLACK = (np.full((HEIGHT, WIDTH, 3), level, np.uint8) for level in (255, 
 
 
 def cuts(frames):
-    found = find_drawings(shown(frames), lambda: Fraction(len(frames), RATE))
-    return [drawing.number for drawing in found if drawing.cut]
+    """Return the numbers of the frames that begin a shot."""
+    drawings = find_drawings(shown(frames), lambda: Fraction(len(frames), RATE))
+    return [drawing.number for drawing in drawings if drawing.cut]
 
 
 def first_frames(text, times):
-    """The numbers of the frames that a list makes first of a shot."""
+    """Return the numbers of the frames that begin a shot by a user's list."""
     film = [TimedFrame(n, time, WHITE) for n, time in enumerate(times)]
     return [
         drawing.number for drawing in find_drawings(film, lambda: times[-1] + 1, cuts=parse_cuts(text)) if drawing.cut
@@ -62,7 +63,7 @@ def first_frames(text, times):
         (" \n# none\n", set(), ()),
     ],
 )
-def test_a_list_of_cuts_is_read(text, frames, times, tmp_path):
+def test_a_list_of_cuts_is_parsed(text, frames, times, tmp_path):
     expected = CutList(frozenset(frames), tuple(Fraction(time) for time in times))
     assert parse_cuts(text) == expected
     (tmp_path / "cuts.txt").write_text(text)
@@ -71,12 +72,12 @@ def test_a_list_of_cuts_is_read(text, frames, times, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["36.5", "-3", "1:75", "1:75:00", "1:2:3:4", "1:30s", "36;66", "4:", "s", "١٢"])
-def test_what_is_no_cut_is_refused(text):
+def test_invalid_entries_are_refused(text):
     with pytest.raises(UsageError, match=r"expected a frame's number such as 36, or a time"):
         parse_cuts(f"12,{text}")
 
 
-def test_a_list_that_cannot_be_read_is_named(tmp_path):
+def test_an_unreadable_list_is_named(tmp_path):
     with pytest.raises(FileError, match=r"expected a list of cuts.* at .*gone\.txt, found nothing"):
         parse_cuts(str(tmp_path / "gone.txt"))
     (tmp_path / "film.txt").write_bytes(b"\xff\xfe\x00\x93")
@@ -87,29 +88,29 @@ def test_a_list_that_cannot_be_read_is_named(tmp_path):
         parse_cuts(tmp_path / "wrong.txt")
 
 
-def test_a_time_means_the_first_frame_not_before_it_but_for_half_a_frame():
+def test_a_time_stands_for_the_first_frame_shown_at_most_half_a_frame_earlier():
     times = [Fraction(n, 25) for n in range(20)]
     for n in range(1, 20):
-        for off in (-0.01, 0, 0.01):
-            assert first_frames(f"{n / 25 + off:.3f}s", times) == [n]
+        for offset in (-0.01, 0, 0.01):
+            assert first_frames(f"{n / 25 + offset:.3f}s", times) == [n]
     assert first_frames("1, 0.36s, 9", times) == [1, 9]
     uneven = [Fraction(n, 10) for n in (0, 1, 2, 9, 10)]
     assert first_frames("0.4s", uneven) == first_frames("0.9s", uneven) == [3]
     assert first_frames("0.24s,0.99s,7s", uneven) == [2, 4]
 
 
-# --- what is found
+# --- detection
 
 
 def films():
-    """Made films and their cuts."""
+    """Yield made films: name, frames, cuts."""
     one, two = walk(24, 1), walk(24, 2)
     panorama = background(3)
     pan = [view(panorama, 60 * i) for i in range(14)]
     leaps = [with_figure(view(background(4)), 0.5, x) for x in (40, 150, 60, 130, 30, 160, 95, 40)]
-    ground = np.full((HEIGHT, WIDTH, 3), (120, 170, 200), np.uint8)
-    flat = [with_figure(ground, 0.3 * i, color=(240, 220, 60)) for i in range(8)]
-    box = cv2.rectangle(ground.copy(), (20, 20), (70, 95), (70, 40, 110), -1)
+    color = np.full((HEIGHT, WIDTH, 3), (120, 170, 200), np.uint8)
+    flat = [with_figure(color, 0.3 * i, color=(240, 220, 60)) for i in range(8)]
+    box = cv2.rectangle(color.copy(), (20, 20), (70, 95), (70, 40, 110), -1)
     zoom = [view(background(5), 96 * s - 96, 54 * s - 54, s) for s in 1.06 ** np.arange(16)]
     yield "hard cut", one[:12] + two[:12], [12]
     yield "held on twos", held(one[:6] + two[:6], 2), [12]
@@ -137,7 +138,7 @@ def test_cuts_of_made_films(frames, expected):
     assert cuts(frames) == expected
 
 
-def test_cuts_are_found_in_poor_encodings():
+def test_cuts_are_detected_in_poor_encodings():
     frames = coded(walk(10, 1, pan=3) + walk(10, 2) + [WHITE] + walk(10, 2), 34)
     assert cuts(frames) == [10, 20, 21]
 
@@ -148,7 +149,7 @@ def test_flashes_and_short_shots_are_cuts():
     assert len(cuts(frames)) == 8
 
 
-def test_depth_and_alpha_change_nothing():
+def test_cuts_do_not_depend_on_depth_and_alpha():
     frames = walk(6, 1) + walk(6, 2)
     deep = [frame.astype(np.uint16) * 257 for frame in frames]
     alpha = [np.dstack([frame, np.full(frame.shape[:2], 65535, np.uint16)]) for frame in deep]
@@ -171,12 +172,12 @@ def test_depth_and_alpha_change_nothing():
 )
 def test_cuts_of_real_clips(shared, clip, begin, end, expected):
     frames = decoded(shared / "clips" / f"{clip}.mp4", begin, end, width=480)
-    # a bird appears on white at 107 of glyphs: either answer will do
-    found = {begin + number for number in cuts(frames)} - ({107} if "glyphs" in clip else set())
-    assert sorted(found) == expected
+    # a bird appears on white at 107 of glyphs: both answers are accepted
+    detected = {begin + number for number in cuts(frames)} - ({107} if "glyphs" in clip else set())
+    assert sorted(detected) == expected
 
 
-def test_triplets_are_one_shot_and_titles_are_not(shared):
+def test_triplets_are_one_shot_and_two_titles_are_two(shared):
     entries = json.loads((shared / "bench" / "dev_manifest.json").read_text())[::5]
     folder = shared / "bench" / "dev"
     pairs = [
@@ -188,6 +189,6 @@ def test_triplets_are_one_shot_and_titles_are_not(shared):
     ]
     for a, b in pairs:
         assert cuts([a] * 2 + [b] * 2) == []
-    for (a, _), (b, _), ours, theirs in zip(pairs, pairs[1:], entries, entries[1:], strict=False):
-        if ours["title"] != theirs["title"] and ours["background"] != theirs["background"]:
+    for (a, _), (b, _), entry, next_entry in zip(pairs, pairs[1:], entries, entries[1:], strict=False):
+        if entry["title"] != next_entry["title"] and entry["background"] != next_entry["background"]:
             assert cuts([a] * 2 + [b] * 2) == [2]

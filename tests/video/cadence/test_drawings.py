@@ -1,4 +1,4 @@
-"""Drawings of made and of real films: holds, pans, their times, and what is reported of them."""
+"""Drawings of made and real films: holds, pans, times, and the report."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from support.made_films import (
 
 
 def draw(frames, **options):
-    """The drawings of frames (or of what is shown), and the report."""
+    """Return the drawings of frames (arrays or TimedFrames) and the report."""
     report = CadenceReport()
     film = frames if frames and isinstance(frames[0], TimedFrame) else shown(frames)
-    found = list(find_drawings(iter(film), lambda: Fraction(len(film), RATE), report=report, **options))
-    return found, report
+    drawings = list(find_drawings(iter(film), lambda: Fraction(len(film), RATE), report=report, **options))
+    return drawings, report
 
 
 def numbers(frames, **options):
@@ -45,30 +45,30 @@ def numbers(frames, **options):
 # --- holds
 
 
-def test_a_drawing_knows_when_it_appears_ends_and_is_followed():
+def test_drawings_have_the_times_at_which_they_appear_and_end():
     frames = [*held(walk(2, 1), 2), *held(walk(1, 2), 3), walk(1, 3)[0]]
-    found, report = draw(frames)
+    drawings, report = draw(frames)
     at = [Fraction(n, RATE) for n in range(9)]
-    assert [(d.number, d.time, d.last_time, d.end_time, d.cut) for d in found] == [
+    assert [(d.number, d.time, d.last_time, d.end_time, d.cut) for d in drawings] == [
         (0, at[0], at[1], at[2], False),
         (2, at[2], at[3], at[4], False),
         (4, at[4], at[6], at[7], True),
         (7, at[7], at[7], at[8], True),
     ]
-    assert all(drawing.frame is frames[drawing.number] for drawing in found)
+    assert all(drawing.frame is frames[drawing.number] for drawing in drawings)
     assert report == CadenceReport(frames=8, drawings=4, ones=1, twos=2, threes=1, repeats=4, cuts=2)
 
 
 @pytest.mark.parametrize("crf", [16, 23, 30])
 @pytest.mark.parametrize("sigma", [0, 4])
-def test_repeats_are_found_below_codec_noise_and_grain(crf, sigma):
+def test_repeats_are_detected_beneath_codec_noise_and_grain(crf, sigma):
     frames = [*held(walk(5, 1), 2), *held(walk(10, 1)[5:], 3)]
     expected = [*range(0, 10, 2), *range(10, 25, 3)]
     assert numbers(coded(grained(frames, sigma) if sigma else frames, crf)) == expected
 
 
 @pytest.mark.parametrize("sigma", [0, 3])
-def test_a_mouth_that_moves_by_a_few_pixels_is_a_new_drawing(sigma):
+def test_a_mouth_that_moves_by_a_few_pixels_makes_a_new_drawing(sigma):
     scene = cv2.resize(view(background(1)), (960, 540))
     frames = []
     for opened in (0, 0, 2, 2, 4, 4, 1, 1):
@@ -78,15 +78,15 @@ def test_a_mouth_that_moves_by_a_few_pixels_is_a_new_drawing(sigma):
     assert numbers(grained(frames, sigma) if sigma else frames) == [0, 2, 4, 6]
 
 
-def test_slow_motion_does_not_pass_for_a_hold():
+def test_slow_motion_is_not_a_hold():
     ball = [with_figure(view(background(2)), 0.5, 60 + 0.3 * i) for i in range(40)]
-    found = numbers(ball)
-    assert max(np.diff([*found, 40])) <= 3
+    detected = numbers(ball)
+    assert max(np.diff([*detected, 40])) <= 3
     dusk = [np.rint(view(background(2)) * (1 - i / 80)).astype(np.uint8) for i in range(40)]
     assert max(np.diff([*numbers(dusk), 40])) <= 6
 
 
-def test_what_could_not_be_decoded_repeats_the_frame_before():
+def test_a_frame_that_could_not_be_decoded_repeats_the_one_before():
     film = shown(walk(6, 1))
     film[3] = replace(film[3], frame=film[2].frame, after_damage=True)
     assert numbers(film) == [0, 1, 2, 4, 5]
@@ -95,94 +95,94 @@ def test_what_could_not_be_decoded_repeats_the_frame_before():
 def test_uneven_times_stay_exact():
     times = [Fraction(0), Fraction(1001, 24000), Fraction(1, 7), Fraction(3, 2)]
     film = [replace(item, time=time) for item, time in zip(shown(walk(4, 1)), times, strict=True)]
-    found = list(find_drawings(film, lambda: Fraction(22, 7)))
-    assert [drawing.time for drawing in found] == times
-    assert [drawing.end_time for drawing in found] == [*times[1:], Fraction(22, 7)]
+    drawings = list(find_drawings(film, lambda: Fraction(22, 7)))
+    assert [drawing.time for drawing in drawings] == times
+    assert [drawing.end_time for drawing in drawings] == [*times[1:], Fraction(22, 7)]
 
 
 def test_without_holds_every_frame_is_a_drawing_and_cuts_are_still_found():
-    found, report = draw(held(walk(3, 1) + walk(3, 2), 2), holds=False)
-    assert [drawing.number for drawing in found] == list(range(12))
-    assert all(drawing.last_time == drawing.time for drawing in found)
-    assert [drawing.number for drawing in found if drawing.cut] == [6]
+    drawings, report = draw(held(walk(3, 1) + walk(3, 2), 2), holds=False)
+    assert [drawing.number for drawing in drawings] == list(range(12))
+    assert all(drawing.last_time == drawing.time for drawing in drawings)
+    assert [drawing.number for drawing in drawings if drawing.cut] == [6]
     assert (report.ones, report.repeats) == (12, 0)
 
 
-def test_a_film_may_have_one_frame_or_none():
-    found, report = draw(walk(1, 1))
-    assert [(d.number, d.last_time, d.end_time, d.cut) for d in found] == [(0, 0, Fraction(1, RATE), False)]
+def test_films_of_one_frame_and_of_none():
+    drawings, report = draw(walk(1, 1))
+    assert [(d.number, d.last_time, d.end_time, d.cut) for d in drawings] == [(0, 0, Fraction(1, RATE), False)]
     assert report.ones == 1
     assert draw([]) == ([], CadenceReport())
 
 
-def test_a_users_cut_splits_a_hold_and_silences_detection():
+def test_a_users_cut_splits_a_hold_and_replaces_detection():
     frames = held(walk(1, 1), 6) + held(walk(1, 2), 6)
-    found, _ = draw(frames, cuts=parse_cuts("3"))
-    assert [(d.number, d.cut) for d in found] == [(0, False), (3, True), (6, False)]
+    drawings, _ = draw(frames, cuts=parse_cuts("3"))
+    assert [(d.number, d.cut) for d in drawings] == [(0, False), (3, True), (6, False)]
     assert not any(d.cut for d in draw(frames, cuts=CutList())[0])
 
 
-def test_the_end_is_asked_for_last_and_the_report_grows_with_the_drawings():
-    told = []
+def test_the_end_is_requested_last_and_the_report_grows_with_the_drawings():
+    ends = []
 
     def frames():
         yield from shown(walk(30, 1))
-        told.append(Fraction(30, RATE))
+        ends.append(Fraction(30, RATE))
 
     report = CadenceReport()
-    stream = find_drawings(frames(), lambda: told[0], report=report)
+    stream = find_drawings(frames(), lambda: ends[0], report=report)
     next(stream)
-    assert (report.drawings, told) == (1, [])
+    assert (report.drawings, ends) == (1, [])
     assert [drawing.end_time for drawing in stream][-1] == Fraction(30, RATE)
     assert report.drawings == report.frames == 30
 
 
-def test_few_frames_are_kept_however_long_the_film_and_its_holds():
+def test_memory_does_not_grow_with_the_film_and_its_holds():
     alive: weakref.WeakSet = weakref.WeakSet()
-    most = 0
+    peak = 0
     poses = walk(8, 1)
 
-    class Kept(np.ndarray):
+    class WeakArray(np.ndarray):
         pass
 
     def frames():
-        nonlocal most
+        nonlocal peak
         for number in range(240):
             pose = number if number < 80 else number // 40
-            frame = poses[pose % 8].copy().view(Kept)
+            frame = poses[pose % 8].copy().view(WeakArray)
             alive.add(Holder(frame))
             yield TimedFrame(number, Fraction(number, RATE), frame)
-            most = max(most, sum(holder.frame() is not None for holder in alive))
+            peak = max(peak, sum(holder.frame() is not None for holder in alive))
 
     class Holder:
         def __init__(self, frame):
             self.frame = weakref.ref(frame)
-            kept.append(self)
+            holders.append(self)
 
-    kept: list = []
+    holders: list = []
     for _ in find_drawings(frames(), lambda: Fraction(10)):
         pass
     gc.collect()
-    assert 0 < most <= 14
+    assert 0 < peak <= 14
 
 
 # --- pans
 
 
 def still_pan(steps, seed=7, **figure):
-    """A picture, figure and all, over which the camera moves by these steps."""
+    """Move the camera over a still image with a figure in it, by these steps in px."""
     painting = background(seed)
     painting[40 : 40 + HEIGHT, 200 : 200 + WIDTH] = with_figure(painting[40 : 40 + HEIGHT, 200 : 200 + WIDTH], 0.4)
     return [view(painting, x, 40) for x in 120 + np.cumsum(steps)]
 
 
 @pytest.mark.parametrize(("pan", "every"), [(1.5, 2), (3, 2), (6, 2), (3, 3)])
-def test_a_figure_held_while_the_camera_pans_makes_the_drawings(pan, every):
+def test_a_figure_held_while_the_camera_pans_decides_the_drawings(pan, every):
     frames = coded(walk(13, 7, pan=pan, every=every), 20)
-    found, report = draw(frames)
-    assert [drawing.number for drawing in found] == list(range(0, 13, every))
-    assert report.pan_repeats + report.repeats == 13 - len(found)
-    assert all(drawing.last_time <= drawing.end_time - Fraction(1, RATE) for drawing in found)
+    drawings, report = draw(frames)
+    assert [drawing.number for drawing in drawings] == list(range(0, 13, every))
+    assert report.pan_repeats + report.repeats == 13 - len(drawings)
+    assert all(drawing.last_time <= drawing.end_time - Fraction(1, RATE) for drawing in drawings)
 
 
 @pytest.mark.parametrize("pan", [1, 2.5, 7])
@@ -195,14 +195,14 @@ def test_a_figure_on_ones_before_a_pan_loses_no_drawing(pan):
     [[3.0] * 14, [1.5] * 14, [1, 2] * 7, [0.5 * i for i in range(1, 15)], [0.5 * i for i in range(14, 0, -1)]],
     ids=["steady", "slow", "rounded", "faster", "slower"],
 )
-def test_a_pan_over_a_still_picture_is_not_thinned_out(steps):
+def test_a_pan_over_a_still_image_keeps_all_its_frames(steps):
     assert numbers(coded(still_pan(steps), 20)) == list(range(14))
 
 
-def test_of_a_long_hold_before_a_pan_no_more_than_three_frames_are_left_out():
-    found = numbers(walk(18, 7, pan=3, every=6))
-    assert {0, 1, 2, 6, 7, 8, 12} <= set(found)
-    assert max(np.diff(found)) <= 4
+def test_at_most_three_frames_in_a_row_are_left_out_of_a_pan():
+    detected = numbers(walk(18, 7, pan=3, every=6))
+    assert {0, 1, 2, 6, 7, 8, 12} <= set(detected)
+    assert max(np.diff(detected)) <= 4
 
 
 # --- real clips
@@ -214,9 +214,9 @@ def test_a_real_clip_on_twos(shared):
 
 
 def test_a_real_figure_on_twos_before_a_background_on_ones(shared):
-    found = numbers(decoded(shared / "clips" / "mecha_on_twos_bg_on_ones_24fps_tone.mp4", 0, 49))
-    assert set(range(0, 49, 2)) <= set(found)
-    assert len(found) <= 28
+    detected = numbers(decoded(shared / "clips" / "mecha_on_twos_bg_on_ones_24fps_tone.mp4", 0, 49))
+    assert set(range(0, 49, 2)) <= set(detected)
+    assert len(detected) <= 28
 
 
 def test_a_real_walk_on_ones_before_a_pan(shared):

@@ -1,4 +1,4 @@
-"""Small changes at full size: snow, a blink, a cursor are drawings; noise of codecs and grain is not."""
+"""Small changes at full size: snow, a blink and a cursor make drawings; codec noise and grain do not."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def ground(size, seed=5):
 
 
 def snow(size, count, flakes=60):
-    """Flakes of 2 px fall 4 px a frame before a still picture."""
+    """Let flakes of 2 px fall 4 px a frame before a still image."""
     width, height = size
     places = np.random.default_rng(0).random((flakes, 2)) * [width, height]
     frames = [ground(size) for _ in range(count)]
@@ -37,7 +37,7 @@ def snow(size, count, flakes=60):
 
 
 def blink(size, count):
-    """A lid of 12 px that closes and opens."""
+    """Close and open an eyelid of 12 px."""
     frames = [ground(size) for _ in range(count)]
     for k, frame in enumerate(frames):
         cv2.ellipse(frame, (size[0] // 2, size[1] // 2), (6, 1 + (0, 2, 4)[k % 3]), 0, 0, 360, (20, 20, 20), -1)
@@ -76,7 +76,7 @@ def test_small_motion_makes_drawings(make, size):
 
 @pytest.mark.parametrize("crf", [18, 28])
 @pytest.mark.parametrize("make", [snow, subtitles])
-def test_small_motion_survives_a_codec(make, crf):
+def test_small_motion_makes_drawings_after_encoding(make, crf):
     assert numbers(coded(make(SIZES["1080"], 6), crf)) == list(range(6))
 
 
@@ -85,7 +85,7 @@ def test_few_flakes_and_many_make_drawings(flakes):
     assert numbers(snow(SIZES["1080"], 4, flakes)) == list(range(4))
 
 
-def test_snow_falls_on_at_4k_and_in_16_bits_and_gray():
+def test_snow_makes_drawings_at_4k_in_16_bits_and_gray():
     assert numbers(snow((3840, 2160), 3)) == [0, 1, 2]
     frames = snow(SIZES["720"], 4)
     assert numbers([frame.astype(np.uint16) * 257 for frame in frames]) == list(range(4))
@@ -93,7 +93,7 @@ def test_snow_falls_on_at_4k_and_in_16_bits_and_gray():
     assert numbers([np.dstack([frame, np.full(frame.shape[:2], 255, np.uint8)]) for frame in frames]) == list(range(4))
 
 
-def test_snow_on_ones_is_seen_beside_a_figure_on_twos():
+def test_snow_on_ones_makes_drawings_beside_a_figure_on_twos():
     size = SIZES["1080"]
     frames = snow(size, 8)
     for k, frame in enumerate(frames):
@@ -106,19 +106,19 @@ def test_snow_on_ones_is_seen_beside_a_figure_on_twos():
 
 @pytest.mark.parametrize("size", [SIZES["480"], SIZES["1080"]], ids=["480", "1080"])
 @pytest.mark.parametrize(("crf", "sigma"), [(18, 0), (28, 0), (23, 3), (23, 8)])
-def test_noise_of_codecs_and_grain_is_no_drawing(size, crf, sigma):
+def test_codec_noise_and_grain_make_no_drawings(size, crf, sigma):
     small = [with_figure(background(5)[:108, :192], 0.5 * k) for k in range(4)]
     frames = held([cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC) for frame in small], 2)
     assert numbers(coded(grained(frames, sigma) if sigma else frames, crf)) == [0, 2, 4, 6]
 
 
 @pytest.mark.parametrize("sigma", [0, 3])
-def test_a_still_picture_that_is_encoded_again_and_again_stays_one_drawing(sigma):
+def test_an_encoded_still_image_stays_one_drawing(sigma):
     frames = [ground(SIZES["720"])] * 6
     assert numbers(coded(grained(frames, sigma) if sigma else frames, 23)) == [0]
 
 
-def test_a_speck_is_measured_against_the_noise_around_it():
+def test_a_speck_is_measured_relative_to_the_noise():
     random = np.random.default_rng(0)
     still = random.normal(120, 20, (200, 300)).clip(0, 255).astype(np.uint8)
     speck = still.copy()
