@@ -1,4 +1,4 @@
-"""Made films for the tests of cuts and drawings: a painted background, a camera that pans, a figure in poses."""
+"""Make films for the tests of cuts and drawings: a painted background, a panning camera, a figure in poses."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ WIDTH, HEIGHT = 192, 108
 RATE = 24
 
 
-def shown(frames: Sequence[np.ndarray]) -> list[TimedFrame]:
+def timed(frames: Sequence[np.ndarray]) -> list[TimedFrame]:
     return [TimedFrame(number, Fraction(number, RATE), frame) for number, frame in enumerate(frames)]
 
 
 def background(seed: int) -> np.ndarray:
-    """A wide painting, 960 px, of soft and sharp shapes."""
+    """Paint a background, 960x200 px, of soft and sharp shapes."""
     random = np.random.default_rng(seed)
     painting = cv2.resize(random.integers(60, 256, (5, 20, 3), np.uint8), (960, 200), interpolation=cv2.INTER_CUBIC)
     for _ in range(70):
@@ -34,13 +34,13 @@ def background(seed: int) -> np.ndarray:
 
 
 def view(painting: np.ndarray, x: float = 0, y: float = 0, size: float = 1) -> np.ndarray:
-    """What the camera sees of a painting, (x, y) px from its upper left corner."""
+    """Cut the camera's view, (x, y) px from the upper left corner, out of a painting."""
     motion = np.array([[size, 0, -x], [0, size, -y]], np.float32)
     return cv2.warpAffine(painting, motion, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT)
 
 
 def with_figure(frame: np.ndarray, pose: float, x: float = 90, color: Sequence[int] = (220, 60, 50)) -> np.ndarray:
-    """The frame with a figure before it, whose limbs stand at an angle of `pose` radians."""
+    """Draw a figure before a frame, its limbs at an angle of `pose` radians."""
     frame = frame.copy()
     body = np.array([x, 58])
     for angle, length in ((pose, 34), (-pose, 34), (pose + 2.4, 30), (2.4 - pose, 30)):
@@ -53,7 +53,7 @@ def with_figure(frame: np.ndarray, pose: float, x: float = 90, color: Sequence[i
 
 
 def walk(count: int, seed: int = 0, pan: float = 0, every: int = 1, color: Sequence[int] = (220, 60, 50)) -> list:
-    """A figure that changes its pose on every so-manieth frame, while the camera pans by so many px a frame."""
+    """Draw a figure that changes its pose every `every` frames, while the camera pans by `pan` px a frame."""
     painting = background(seed)
     return [with_figure(view(painting, i * pan), 0.55 * (i // every), color=color) for i in range(count)]
 
@@ -63,10 +63,10 @@ def held(frames: Sequence[np.ndarray], times: int) -> list[np.ndarray]:
 
 
 def mix(before: Sequence[np.ndarray], after: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
-    """One shot fades into another within so many mixed frames."""
-    shares = [(i + 1) / (count + 1) for i in range(count)]
-    pairs = zip(before[-count:], after[:count], shares, strict=True)
-    mixed = [cv2.addWeighted(a, 1 - share, b, share, 0) for a, b, share in pairs]
+    """Cross-fade two shots over `count` frames."""
+    weights = [(i + 1) / (count + 1) for i in range(count)]
+    pairs = zip(before[-count:], after[:count], weights, strict=True)
+    mixed = [cv2.addWeighted(a, 1 - weight, b, weight, 0) for a, b, weight in pairs]
     return [*before[:-count], *mixed, *after[count:]]
 
 
@@ -77,7 +77,7 @@ def grained(frames: Sequence[np.ndarray], sigma: float, seed: int = 0) -> list[n
 
 
 def coded(frames: Sequence[np.ndarray], crf: int) -> list[np.ndarray]:
-    """The frames as x264 leaves them."""
+    """Encode frames by x264 and decode them again."""
     file = io.BytesIO()
     with av.open(file, "w", format="matroska") as container:
         stream = container.add_stream("libx264", rate=RATE, options={"crf": str(crf), "preset": "veryfast"})
@@ -91,7 +91,7 @@ def coded(frames: Sequence[np.ndarray], crf: int) -> list[np.ndarray]:
 
 
 def decoded(source: Path | io.BytesIO, begin: int = 0, end: int = 10**9, width: int | None = None) -> list[np.ndarray]:
-    """Frames from `begin` to before `end`, RGB, scaled to a width."""
+    """Decode the RGB frames from `begin` to before `end`, scaled to a width."""
     frames = []
     with av.open(source if isinstance(source, io.BytesIO) else str(source)) as container:
         for number, frame in enumerate(container.decode(video=0)):
@@ -104,6 +104,6 @@ def decoded(source: Path | io.BytesIO, begin: int = 0, end: int = 10**9, width: 
 
 
 def _fixed(point: np.ndarray) -> tuple[int, int]:
-    """A point in 16ths of a px, as OpenCV draws with."""
+    """Convert a point to 16ths of a pixel, OpenCV's fixed point."""
     x, y = (int(value) for value in np.rint(point * 16))
     return x, y

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice, pairwise
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from animeinterp.video.cadence.cut_list import CutList
 from animeinterp.video.cadence.signature import (
@@ -75,14 +75,6 @@ class Hold:
     cut: bool = False
 
 
-class _ComparedFrame(NamedTuple):
-    """A frame, its signature and its change from the frame before."""
-
-    frame: TimedFrame
-    signature: FrameSignature
-    change: FrameDifference
-
-
 def find_holds(
     frames: Iterable[TimedFrame], *, join: bool = True, cuts: CutList | None = None, limits: HoldLimits = HOLD_LIMITS
 ) -> Iterator[Hold]:
@@ -101,58 +93,57 @@ def find_holds(
     previous: FrameSignature | None = None
     changes_before: deque[float] = deque(maxlen=limits.frames_before)
     begins_shot = None if cuts is None else cuts.matcher()
-    for compared, following in with_lookahead(_compare(frames, limits), limits.frames_after):
-        frame, signature, change = compared
-        times = [*([hold.last_time] if hold else []), frame.time, *(other.frame.time for other in following[:1])]
-        duration = min((later - earlier for earlier, later in pairwise(times)), default=Fraction(0))
-        cut = begins_shot is not None and begins_shot(frame.number, frame.time, duration)
+    for single, following in with_lookahead(_single_holds(frames, limits), limits.frames_after):
+        if begins_shot is not None:
+            times = [
+                *([hold.last_time] if hold else []),
+                single.last_time,
+                *(other.last_time for other in following[:1]),
+            ]
+            duration = min((later - earlier for earlier, later in pairwise(times)), default=Fraction(0))
+            single.cut = begins_shot(single.first.number, single.first.time, duration)
         # At the end of the film only the motion before is known.
         is_complete = len(following) == limits.frames_after
         change_after = max(other.change.peak for other in following) if is_complete else float("inf")
-        if (
-            hold is not None
-            and join
-            and not cut
-            and _is_repeat(compared, hold, previous, min(change_after, max(changes_before)), limits)
-        ):
-            hold.last_time, hold.last_number = frame.time, frame.number
+        change_before = max(changes_before, default=float("inf"))
+        if hold is None:
+            hold = single
+        elif join and not single.cut and _is_repeat(single, hold, previous, min(change_after, change_before), limits):
+            hold.last_time, hold.last_number = single.last_time, single.last_number
         else:
-            if hold is not None:
-                yield hold
-            hold = Hold(frame, signature, change, frame.time, frame.number, cut)
-        changes_before.append(change.peak)
-        previous = signature
+            yield hold
+            hold = single
+        changes_before.append(single.change.peak)
+        previous = single.signature
     if hold is not None:
         yield hold
 
 
-def _compare(frames: Iterable[TimedFrame], limits: HoldLimits) -> Iterator[_ComparedFrame]:
-    """Compare each frame with the one before."""
+def _single_holds(frames: Iterable[TimedFrame], limits: HoldLimits) -> Iterator[Hold]:
+    """Make a hold of each frame, with its change from the frame before."""
     previous: FrameSignature | None = None
     for frame in frames:
-        if frame.after_damage and previous is not None:
-            yield _ComparedFrame(frame, previous, FrameDifference(0, 0))
-            continue
-        signature = frame_signature(frame.frame, limits.signature)
         change = FrameDifference(float("inf"), float("inf"))
-        if previous is not None:
-            change = frame_difference(previous, signature, limits.signature)
-        yield _ComparedFrame(frame, signature, change)
+        if frame.after_damage and previous is not None:
+            signature, change = previous, FrameDifference(0, 0)
+        else:
+            signature = frame_signature(frame.frame, limits.signature)
+            if previous is not None:
+                change = frame_difference(previous, signature, limits.signature)
+        yield Hold(frame, signature, change, frame.time, frame.number)
         previous = signature
 
 
-def _is_repeat(
-    compared: _ComparedFrame, hold: Hold, previous: FrameSignature | None, motion: float, limits: HoldLimits
-) -> bool:
+def _is_repeat(single: Hold, hold: Hold, previous: FrameSignature | None, motion: float, limits: HoldLimits) -> bool:
     """Whether a frame repeats a hold; `motion` is the largest change on the quieter side, before or after."""
-    signature = compared.signature
+    signature = single.signature
     max_change = max(limits.max_repeat, min(limits.max_repeat_in_motion, limits.motion_fraction * motion))
     max_speck = speck_limit(motion, signature.full_gray, limits.specks)
 
     def has_small_speck(reference: FrameSignature) -> bool:
         return largest_speck(reference.full_gray, signature.full_gray, limits.specks) <= max_speck
 
-    if compared.change.peak > max_change or not (previous is None or has_small_speck(previous)):
+    if single.change.peak > max_change or not (previous is None or has_small_speck(previous)):
         return False
     if previous is hold.signature:
         return True

@@ -23,7 +23,7 @@ from support.made_films import (
     decoded,
     grained,
     held,
-    shown,
+    timed,
     view,
     walk,
     with_figure,
@@ -33,7 +33,7 @@ from support.made_films import (
 def draw(frames, **options):
     """Return the drawings of frames (arrays or TimedFrames) and the report."""
     report = CadenceReport()
-    film = frames if frames and isinstance(frames[0], TimedFrame) else shown(frames)
+    film = frames if frames and isinstance(frames[0], TimedFrame) else timed(frames)
     drawings = list(find_drawings(iter(film), lambda: Fraction(len(film), RATE), report=report, **options))
     return drawings, report
 
@@ -87,14 +87,14 @@ def test_slow_motion_is_not_a_hold():
 
 
 def test_a_frame_that_could_not_be_decoded_repeats_the_one_before():
-    film = shown(walk(6, 1))
+    film = timed(walk(6, 1))
     film[3] = replace(film[3], frame=film[2].frame, after_damage=True)
     assert numbers(film) == [0, 1, 2, 4, 5]
 
 
 def test_uneven_times_stay_exact():
     times = [Fraction(0), Fraction(1001, 24000), Fraction(1, 7), Fraction(3, 2)]
-    film = [replace(item, time=time) for item, time in zip(shown(walk(4, 1)), times, strict=True)]
+    film = [replace(item, time=time) for item, time in zip(timed(walk(4, 1)), times, strict=True)]
     drawings = list(find_drawings(film, lambda: Fraction(22, 7)))
     assert [drawing.time for drawing in drawings] == times
     assert [drawing.end_time for drawing in drawings] == [*times[1:], Fraction(22, 7)]
@@ -126,7 +126,7 @@ def test_the_end_is_requested_last_and_the_report_grows_with_the_drawings():
     ends = []
 
     def frames():
-        yield from shown(walk(30, 1))
+        yield from timed(walk(30, 1))
         ends.append(Fraction(30, RATE))
 
     report = CadenceReport()

@@ -10,14 +10,14 @@ import pytest
 
 from animeinterp.video.cadence.drawings import CadenceReport, find_drawings
 from animeinterp.video.cadence.specks import full_size_gray, largest_speck
-from support.made_films import RATE, background, coded, grained, held, shown, with_figure
+from support.made_films import RATE, background, coded, grained, held, timed, with_figure
 
 SIZES = {"480": (854, 480), "720": (1280, 720), "1080": (1920, 1080)}
 
 
 def numbers(frames):
     report = CadenceReport()
-    return [d.number for d in find_drawings(iter(shown(frames)), lambda: Fraction(len(frames), RATE), report=report)]
+    return [d.number for d in find_drawings(iter(timed(frames)), lambda: Fraction(len(frames), RATE), report=report)]
 
 
 def ground(size, seed=5):
