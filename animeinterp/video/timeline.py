@@ -114,7 +114,8 @@ def build_grid(
         raise UsageError(f"expected at most {MAX_RATE} frames per second, got {float(rate):g}; give a lower rate")
     if preview is None:
         return Grid(rate, factor)
-    return Grid(rate, factor, *parse_span(preview))
+    begin, end = parse_span(preview)
+    return Grid(rate, factor, begin, end)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
