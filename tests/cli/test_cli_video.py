@@ -80,20 +80,20 @@ def test_after_ctrl_c_it_says_how_to_go_on(film, tmp_path, capsys, monkeypatch):
     from animeinterp.video.sink import segment_store
 
     monkeypatch.setattr(segment_store, "SEGMENT_FRAMES", 3)
-    tell, told = job._Job.tell, 0
+    update, calls = job._Job.update_progress, 0
 
-    def stop(self, maker):
-        nonlocal told
-        told += 1
-        if told == 14:
+    def stop(self, inbetweener):
+        nonlocal calls
+        calls += 1
+        if calls == 14:
             raise KeyboardInterrupt
-        tell(self, maker)
+        update(self, inbetweener)
 
-    monkeypatch.setattr(job._Job, "tell", stop)
+    monkeypatch.setattr(job._Job, "update_progress", stop)
     code, _, err = call(capsys, film, "-o", tmp_path / "b.mp4")
     assert code == 130
     assert "--resume" in err
-    monkeypatch.setattr(job._Job, "tell", tell)
+    monkeypatch.setattr(job._Job, "update_progress", update)
     code, out, _ = call(capsys, film, "-o", tmp_path / "b.mp4", "--resume")
     assert code == 0
     assert "kept from an earlier run" in out
