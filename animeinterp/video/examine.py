@@ -124,19 +124,19 @@ def _first_transparent(film: VideoInfo, begin: Fraction, end: Fraction | None) -
 
 
 def _is_yuv(film: VideoInfo) -> bool:
-    """Whether the frames of a film are YUV or gray."""
+    """Return whether the frames of a film are YUV or gray."""
     return not (film.is_folder or film.webp or is_rgb(film.pix_fmt))
 
 
 def _may_exceed_range(film: VideoInfo) -> bool:
-    """Whether a film's luma could leave the limited range: not RGB, and not of the full range."""
+    """Return whether a film's luma could leave the limited range: not RGB, and not of the full range."""
     if not _is_yuv(film) or film.pix_fmt.startswith(("yuvj", "ya", "mono", "xyz")):
         return False
     return film.color.range != _FULL_RANGE and not (film.color.range == 0 and film.pix_fmt.startswith("gray"))
 
 
 def _exceeds_range(film: VideoInfo, begin: Fraction, end: Fraction | None, limits: RangeLimits = RANGE_LIMITS) -> bool:
-    """Whether a film's luma leaves the limited range by more than encoders overshoot."""
+    """Return whether a film's luma leaves the limited range by more than encoders overshoot."""
     duration = (film.duration if end is None else end) - begin
     count = max(1, round(duration * film.rate))
     if count > limits.short_film:
@@ -171,7 +171,7 @@ def _decode(
 
 
 def _is_outside(frame: av.VideoFrame, limits: RangeLimits) -> bool:
-    """Whether a frame's luma leaves the limited range."""
+    """Return whether a frame's luma leaves the limited range."""
     if int(frame.color_range) == _FULL_RANGE or frame.format.name.startswith("yuvj"):
         return False
     luma, bits = _luma(frame)

@@ -32,7 +32,9 @@ _MIN_WORKING_PIXELS = 96 * 54  # nothing is left to match below this
 
 @dataclass(frozen=True, slots=True)
 class ChangeLimits:
-    """Parameters of the region that changes between two drawings. Levels are 255ths.
+    """Parameters of the region that changes between two drawings.
+
+    Set by hand; `python benchmarks/video.py` measures what interpolating the region alone saves. Levels are 255ths.
 
     Attributes:
         change: Levels above which a pixel has changed, at a quarter of the size; codecs change less between two frames
@@ -223,5 +225,5 @@ def _offset(region: Region, window: Region | None) -> Region:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory ran out."""
+    """Return whether an error says that memory ran out."""
     return isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error)

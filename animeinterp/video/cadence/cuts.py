@@ -73,7 +73,7 @@ def starts_shot(
         limits: What counts as a cut.
 
     Returns:
-        Whether a cut lies before the frame.
+        Whether it is.
     """
     if _same_shot(before[-1], frame, limits):
         return False
@@ -87,7 +87,7 @@ def starts_shot(
 
 
 def _same_shot(a: FrameSignature, b: FrameSignature, limits: CutLimits) -> bool:
-    """Whether two frames belong to one shot; frames of two sizes do not."""
+    """Return whether two frames belong to one shot; frames of two sizes do not."""
     if a.fine.shape != b.fine.shape:
         return False
     changed = float((cv2.absdiff(a.coarse, b.coarse).max(axis=2) > limits.color_change).mean())
@@ -101,7 +101,7 @@ def _same_shot(a: FrameSignature, b: FrameSignature, limits: CutLimits) -> bool:
 
 
 def _is_mixture(a: FrameSignature, b: FrameSignature, c: FrameSignature, limits: CutLimits) -> bool:
-    """Whether `b` is a mixture of `a` and `c`, as in a cross-fade or a fade."""
+    """Return whether `b` is a mixture of `a` and `c`, as in a cross-fade or a fade."""
     if not a.fine.shape == b.fine.shape == c.fine.shape:
         return False
     # Blurred, so that what moves meanwhile still agrees.

@@ -96,7 +96,7 @@ class _EdgeMatcher:
 
     @property
     def matched(self) -> float:
-        """The fraction that has a match, in [0, 1]."""
+        """Return the fraction that has a match, in [0, 1]."""
         return 1 - sum(float(edges.sum()) for edges in self._unmatched) / self._total
 
     def match(self, function: MatchFunction, pan: Pan) -> None:

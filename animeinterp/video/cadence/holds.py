@@ -135,7 +135,7 @@ def _single_holds(frames: Iterable[TimedFrame], limits: HoldLimits) -> Iterator[
 
 
 def _is_repeat(single: Hold, hold: Hold, previous: FrameSignature | None, motion: float, limits: HoldLimits) -> bool:
-    """Whether a frame repeats a hold; `motion` is the largest change on the quieter side, before or after."""
+    """Return whether a frame repeats a hold; `motion` is the largest change on the quieter side, before or after."""
     signature = single.signature
     max_change = max(limits.max_repeat, min(limits.max_repeat_in_motion, limits.motion_fraction * motion))
     max_speck = speck_limit(motion, signature.full_gray, limits.specks)

@@ -136,7 +136,7 @@ def _halved(gray: Gray) -> Gray:
 def _is_drawn_anew(
     first: _Transition, new: _Transition, background: Velocity, layers: Sequence[Velocity], remainder: float
 ) -> bool:
-    """Whether `new` shows a new drawing while the background moves on as in `first`.
+    """Return whether `new` shows a new drawing while the background moves on as in `first`.
 
     `remainder` is the change that the velocities of the background and its layers leave unexplained before `new`.
     """
@@ -150,7 +150,7 @@ def _is_drawn_anew(
 
 
 def _follows(velocity: Velocity, background: Velocity, limits: PanLimits, *, eased: bool = False) -> bool:
-    """Whether a velocity is that of the background or a layer; `eased`: of the background after an acceleration."""
+    """Return whether a velocity is that of the background or a layer; if `eased`, of an accelerated background."""
     speed = math.hypot(*background)
     x, y = background[0] / speed, background[1] / speed
     pace = (velocity[0] * x + velocity[1] * y) / speed
