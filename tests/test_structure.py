@@ -63,6 +63,11 @@ def test_the_core_knows_nothing_of_what_surrounds_it(folder):
     assert not {path: names for path, names in strangers.items() if names}
 
 
+def test_metrics_depend_on_no_data_training_or_evaluation():
+    foreign = {"animeinterp.data", "animeinterp.training", "animeinterp.evaluation"}
+    assert not [name(path) for path in (PACKAGE / "metrics").rglob("*.py") if own_imports(path) & foreign]
+
+
 def test_only_the_command_line_prints():
     printing = set()
     for path in FILES:

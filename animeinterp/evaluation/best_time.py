@@ -1,10 +1,10 @@
 """Find the best time of a model: the time at which its drawing is nearest the true frame, by PSNR.
 
-The score at that time tells errors of timing from errors of drawing. Times are multiples of 1/80 from 0.1 to 0.9. The
-search starts at 0.5 and moves outward by tenths, in both directions in turn. A direction ends at 0.1 or 0.9, after two
-decreases in a row, or more than 1 dB below the best time so far. Then the step is halved three times, to 1/80: of the
-two neighbors of the best time, the one on the better side is tried first, and the other only if the first is no better.
-That is 8.7 renders on average and at most 15, including the one at 0.5.
+The score at that time separates errors of timing from errors of drawing. Times are multiples of 1/80 from 0.1 to 0.9.
+The search starts at 0.5 and moves outward by tenths, in both directions in turn. A direction ends at 0.1 or 0.9, after
+two decreases in a row, or more than 1 dB below the best time so far. Then the step is halved three times, to 1/80: of
+the two neighbors of the best time, the one on the better side is tried first, and the other only if the first is no
+better. That is 8.7 renders on average and at most 15, including the one at 0.5.
 
 PSNR has a cusp where outlines coincide, so the search compares points and fits no parabola. It may miss a peak that is
 narrower than a tenth or behind a dip; 0.1 and 0.9 mean that time or beyond. Of equal PSNR, the time nearest 0.5 wins,

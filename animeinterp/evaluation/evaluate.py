@@ -94,7 +94,7 @@ class Evaluation:
         try:
             pandas = importlib.import_module("pandas")
         except ImportError as error:
-            raise MissingExtraError("a table of scores needs pandas, which is not here; pip install pandas") from error
+            raise MissingExtraError("a table of scores needs pandas; pip install pandas") from error
         return pandas.DataFrame([cells(row) for row in self.rows], columns=list(COLUMNS))
 
 

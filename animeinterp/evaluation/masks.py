@@ -4,8 +4,8 @@
     DATASET_masks/NAME/borders.png      255 within 8 px of a motion border, else 0
 
 `animeinterp dataset linear` writes such masks. PSNR is computed on the pixels of a part. LPIPS is the mean over them of
-the whole frame's map (`LpipsMetric.map`): the network sees the surroundings of a part. A part smaller than `MIN_PIXELS`
-has no scores in that triplet, and does not count in the means.
+the whole frame's map (`LpipsMetric.map`), which depends on the surroundings of a part too. A part smaller than
+`MIN_PIXELS` has no scores in that triplet, and does not count in the means.
 """
 
 from __future__ import annotations

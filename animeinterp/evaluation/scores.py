@@ -11,7 +11,7 @@ import csv
 import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -176,13 +176,20 @@ def mean_parts(scores: Sequence[Mapping[str, PartScores]]) -> dict[str, PartScor
 
 def cells(row: TripletScores) -> tuple[Cell, ...]:
     """Return a row of the CSV: the values of `COLUMNS`, None for unknown ones."""
-    whole, roi = astuple(row.whole), astuple(row.roi) if row.roi else (None,) * len(MEASURES)
-    words = [";".join(some) or None for some in (row.motion_types, row.behaviors)]
-    best = row.best and row.best.scores
-    timed = (getattr(best, measure, None) for measure in TIMED_MEASURES)
-    parts = (getattr(row.parts.get(part), measure, None) for part in PARTS for measure in ("psnr", "lpips"))
-    first = row.model, row.triplet, row.level, *whole[:2], *roi[:2], row.seconds, *whole[2:], *roi[2:]
-    return *first, *words, row.best and row.best.t, *timed, *parts
+    values: dict[str, Cell] = {
+        "model": row.model,
+        "triplet": row.triplet,
+        "level": row.level,
+        "cpu_seconds": row.seconds,
+        "motion_types": ";".join(row.motion_types) or None,
+        "behaviors": ";".join(row.behaviors) or None,
+        "best_t": row.best and row.best.t,
+    }
+    parts = {f"{part}_": scores for part, scores in row.parts.items()}
+    groups = {"": row.whole, "roi_": row.roi, "best_t_": row.best and row.best.scores, **parts}
+    for prefix, scores in groups.items():
+        values |= {prefix + measure: value for measure, value in asdict(scores).items()} if scores else {}
+    return tuple(map(values.get, COLUMNS))
 
 
 def csv_text(rows: Iterable[TripletScores], heading: bool = True) -> str:

@@ -1,7 +1,7 @@
 """Find the crops where a model's drawings look worst, ranked by LPIPS.
 
-The LPIPS of a crop is the mean over it of the frame's LPIPS map (`LpipsMetric.map`): the network sees the surroundings
-of the crop, and all crops of a frame cost one pass. Without LPIPS, crops are ranked by squared error. Crops of a frame
+The LPIPS of a crop is the mean over it of the frame's LPIPS map (`LpipsMetric.map`), which depends on the surroundings
+of the crop too; all crops of a frame cost one pass. Without LPIPS, crops are ranked by squared error. Crops of a frame
 do not overlap. Frames too small for LPIPS are skipped, as the two measures cannot be ranked together.
 """
 
@@ -116,7 +116,7 @@ def _find_in_triplet(files: TripletFiles, model: str, find_frame: FindFrame, err
     except (FileError, FrameError) as error:
         return Fault(files.name, str(error))
     if errors is None:
-        return Fault(files.name, f"{truth.shape[1]}x{truth.shape[0]} px are too few for LPIPS")
+        return Fault(files.name, f"{truth.shape[1]}x{truth.shape[0]} px is too small for LPIPS")
     return [Crop(files, window, mean) for mean, window in worst_windows(errors)]
 
 

@@ -128,18 +128,18 @@ def test_crops_are_ranked_over_the_whole_set(files, drawn, workers):
 def test_each_row_shows_both_frames_the_truth_and_every_model_with_its_error(tmp_path, files, drawn):
     text = write(tmp_path, evaluation(), files, drawn, Lpips())
     shown = pictures(text)
-    row = ["Frame 0", "Frame 1", "Truth", "Where the crop lies"]
+    row = ["Frame 0", "Frame 1", "Truth", "Position of the crop"]
     row += [alt for model in ("ours", "theirs") for alt in (f"Drawn by {model}", f"Error of {model}")]
     assert [alt for alt, _ in shown] == row * 3
     worst = dict(shown[: len(row)])
-    assert {picture.shape for alt, picture in worst.items() if alt != "Where the crop lies"} == {(192, 192, 3)}
+    assert {picture.shape for alt, picture in worst.items() if alt != "Position of the crop"} == {(192, 192, 3)}
     assert abs(int(worst["Frame 0"].mean()) - 50) <= 2
     assert abs(int(worst["Frame 1"].mean()) - 200) <= 2
     assert worst["Truth"].mean() < 2
     assert worst["Drawn by ours"].max() > 240
     assert 100 < worst["Drawn by theirs"].max() < 150
     assert worst["Error of ours"].max() > 200
-    assert worst["Where the crop lies"][..., 0].max() > 200, "the mark"
+    assert worst["Position of the crop"][..., 0].max() > 200, "the mark"
     said = re.findall(r"<b>(\w+)</b> LPIPS ([\d.]+)", text)
     mean = 1600 / 192**2
     assert said[:2] == [("ours", f"{mean:.3f}"), ("theirs", f"{mean * 128 / 255:.3f}")]
@@ -185,13 +185,13 @@ def test_what_cannot_be_looked_at_is_told_and_the_rest_is_shown(tmp_path, files,
     drawn("theirs", "b").unlink()
     cv2.imwrite(str(drawn("ours", "c")), np.zeros((20, 20, 3), np.uint8))
     text = write(tmp_path, evaluation(), files, drawn, Lpips())
-    assert "Not looked at: 2 triplets" in text
+    assert "Skipped: 2 triplets" in text
     assert "has no frame2" in text
     assert "is 20x20; expected the true frame&#39;s 600x400" in text
     assert re.findall(r'<span class="name">(.*?)</span>', text) == ["b", "b"]
     assert text.count('class="missing">theirs: ') == 2
     none = write(tmp_path, evaluation(), files, lambda model, triplet: None, Lpips())
-    assert "Not looked at: 3 triplets" in none
+    assert "Skipped: 3 triplets" in none
     assert "was not kept" in none
 
 
@@ -202,7 +202,7 @@ def test_frames_too_small_for_lpips_are_told(tmp_path):
         cv2.imwrite(str(folder / f"frame{number}.png"), np.zeros((20, 40, 3), np.uint8))
     one = [TripletFiles("a", folder)]
     text = write(tmp_path, evaluation(("ours",), ("a",)), one, lambda *_: folder / "frame1.png", Lpips())
-    assert "40x20 px are too few for LPIPS" in text
+    assert "40x20 px is too small for LPIPS" in text
 
 
 def test_nothing_to_show(tmp_path, files, drawn):

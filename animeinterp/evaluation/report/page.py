@@ -101,7 +101,7 @@ def _facts(evaluation: Evaluation) -> dict[str, object]:
     for summary in map(evaluation.summary, evaluation.models):
         notes = [] if summary.seconds is None else [f"{summary.seconds:.2f} CPU s a frame"]
         if summary.count < len(levels):
-            notes.append(f"only {summary.count} of {len(levels)} triplets, so its means are not those of the others")
+            notes.append(f"only {summary.count} of {len(levels)} triplets, so its means are not comparable")
         models.append((summary.model, notes))
     return {"count": len(levels), "levels": [f"{n} {name}" for n, name in counts if n], "models": models}
 
@@ -114,11 +114,11 @@ def _score_sections(evaluation: Evaluation) -> Iterator[Section]:
     summaries = [evaluation.summary(model) for model in models]
     whole, levels = tables.overall(evaluation, summaries), tables.by_level(evaluation, summaries)
     timing = tables.timing_table(summaries)
-    note = "↑ more is better, ↓ less is better."
+    note = "↑ higher is better, ↓ lower is better."
     if len(models) > 1:
         note += " The best mean of each column is bold."
     if any(summary.best for summary in summaries):
-        note += " At best t: at the time nearest the truth, which chooses it; everything else at t = 0.5."
+        note += " Best t is the time nearest the true frame, selected with it; everything else is at t = 0.5."
     bars = tables.bar_panels(models, [replace(whole[0], name="all"), *levels])
     yield Section("means", "Means", note, tables.means_table("Means", models, whole), () if levels else bars)
     if levels:
@@ -130,7 +130,7 @@ def _score_sections(evaluation: Evaluation) -> Iterator[Section]:
     if behaviors:
         yield Section("behavior", "By behavior", table=tables.means_table("Means by behavior", models, behaviors))
     if timing:
-        note = "When each model's drawing is nearest the truth. The truth chooses it, so this is no score of a model."
+        note = "The time at which a model is nearest the true frame is selected with it, so this is not a score."
         yield Section("timing", "At the best time", note, timing=timing)
     if len(models) > 1:
         yield Section("scatter", "Triplet by triplet", scatter=scatter(evaluation))
