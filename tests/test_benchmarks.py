@@ -1,4 +1,4 @@
-"""The commands in benchmarks/: what they write, what they leave alone, and programs that do not do as they should."""
+"""The commands in benchmarks/: what they write, what they leave untouched, and failing programs."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def tables(monkeypatch):
 
 @pytest.fixture
 def peers(tables, monkeypatch):
-    """peers.py, with a quick model of ours that stands still, and `evaluate` in this process."""
+    """The module peers.py, with a model that copies frame 0 and `evaluate` in this process."""
     module = importlib.import_module("peers")
     monkeypatch.setattr(module, "run_evaluate", evaluate_here)
     return module
@@ -67,10 +67,10 @@ def evaluate_here(arguments, quiet=False):
     options = list(itertools.pairwise(arguments))
     folders = dict(value.split("=") for key, value in options if key == "--predictions")
     models = {value: first_frame for key, value in options if key == "--model"}
-    found = evaluate(
+    evaluation = evaluate(
         Path(arguments[0]), models, predictions={name: Path(folder) for name, folder in folders.items()}, workers=1
     )
-    return list(found.rows), "some were skipped" if found.faults else ""
+    return list(evaluation.rows), "some were skipped" if evaluation.faults else ""
 
 
 @pytest.fixture
@@ -78,15 +78,15 @@ def docs(tmp_path, tables):
     folder = tmp_path / "docs"
     folder.mkdir()
     (folder / "results.md").write_text("# R\n\n<!-- tables: quality -->\nold\n<!-- end -->\n\nProse.\n")
-    places = "".join(f"<!-- tables: {name} -->\n<!-- end -->\nAfter {name}.\n" for name in ("works", "breaks"))
-    (folder / "performance.md").write_text(f"# P\n{places}<!-- end -->\n")
+    markers = "".join(f"<!-- tables: {name} -->\n<!-- end -->\nAfter {name}.\n" for name in ("works", "breaks"))
+    (folder / "performance.md").write_text(f"# P\n{markers}<!-- end -->\n")
     return folder
 
 
 # --- tables
 
 
-def test_only_what_lies_between_the_markers_is_replaced(tables, docs):
+def test_only_the_text_between_the_markers_is_replaced(tables, docs):
     file, once = tables.insert(docs, "quality", "| new |\n")
     assert once == "# R\n\n<!-- tables: quality -->\n\n| new |\n\n<!-- end -->\n\nProse.\n"
     file.write_text(once)
@@ -102,7 +102,7 @@ def test_only_what_lies_between_the_markers_is_replaced(tables, docs):
         "<!-- tables: quality -->\n<!-- end -->\n" * 2,
     ],
 )
-def test_a_document_without_one_place_is_refused_before_the_work(tables, docs, dataset, text, capsys, monkeypatch):
+def test_a_document_without_unique_markers_is_refused_before_the_work(tables, docs, dataset, text, capsys, monkeypatch):
     monkeypatch.setattr(tables, "run_evaluate", lambda *_: pytest.fail("worked"))
     (docs / "results.md").write_text(text)
     assert tables.main([str(dataset), "--quality", "--docs", str(docs)]) == 2
@@ -110,12 +110,12 @@ def test_a_document_without_one_place_is_refused_before_the_work(tables, docs, d
     assert (docs / "results.md").read_text() == text
 
 
-def test_the_documents_have_a_place_for_every_table(tables):
+def test_the_documents_have_markers_for_every_table(tables):
     for name in (tables.QUALITY, *tables.SPEED):
         tables.insert(tables.DOCS, name, "")
 
 
-def test_a_benchmark_that_fails_is_told_and_the_others_are_written(tables, docs, dataset, capsys, monkeypatch):
+def test_a_failed_benchmark_is_reported_and_the_others_are_written(tables, docs, dataset, capsys, monkeypatch):
     programs = docs.parent / "programs"
     programs.mkdir()
     (programs / "works.py").write_text("def main(given): return [('speed', ' '.join(given), '2 | 3 times')]")
@@ -148,15 +148,15 @@ def test_the_quality_table_has_the_means_and_no_paths(tables, docs, dataset, tmp
         TripletScores("classical", name, level, Scores(20.0 + level, 0.5), Scores(9.0, 0.25), 1.5)
         for level, name in enumerate(NAMES)
     ]
-    given = []
-    monkeypatch.setattr(tables, "run_evaluate", lambda arguments: given.append(arguments) or (ours, "one was skipped"))
+    calls = []
+    monkeypatch.setattr(tables, "run_evaluate", lambda arguments: calls.append(arguments) or (ours, "one was skipped"))
     others = [TripletScores("RIFE", name, None, Scores(30.0, 0.75)) for name in NAMES]
     write_rows(tmp_path / "peers.csv", [*others, TripletScores("half", "a", None, Scores(31.0, 0.75))])
-    asked = [str(dataset), "--quality", "--docs", str(docs), "--peers", str(tmp_path / "peers.csv")]
-    assert tables.main([*asked, "--out", "kept", "--model", f"classical={tmp_path}/w.safetensors"]) == 1
-    assert given == [[str(dataset), "--model", f"classical={tmp_path}/w.safetensors", "--out", "kept"]]
+    arguments = [str(dataset), "--quality", "--docs", str(docs), "--peers", str(tmp_path / "peers.csv")]
+    assert tables.main([*arguments, "--out", "kept", "--model", f"classical={tmp_path}/w.safetensors"]) == 1
+    assert calls == [[str(dataset), "--model", f"classical={tmp_path}/w.safetensors", "--out", "kept"]]
     text = (docs / "results.md").read_text()
-    assert "| | PSNR | SSIM | RoI PSNR | RoI SSIM | CPU s/frame |\n" in text, "what nobody measured has no column"
+    assert "| | PSNR | SSIM | RoI PSNR | RoI SSIM | CPU s/frame |\n" in text, "measures without values have no column"
     assert "| `classical` | 20.50 | 0.5000 | 9.00 | 0.2500 | 1.50 |\n" in text
     assert "| RIFE | 30.00 | 0.7500 | – | – | – |\n" in text
     assert "| | PSNR easy | PSNR medium | SSIM easy | SSIM medium |\n" in text
@@ -165,12 +165,12 @@ def test_the_quality_table_has_the_means_and_no_paths(tables, docs, dataset, tmp
     assert "`animeinterp evaluate DATASET --model classical=w.safetensors --peers peers.csv`; means over 2" in text
     assert str(tmp_path) not in text
     assert platform.node() not in text
-    said = capsys.readouterr()
-    assert "half is left out: it has 1 of these 2 triplets" in said.out
-    assert said.err == "quality: one was skipped\n"
+    output = capsys.readouterr()
+    assert "half is left out: it has 1 of these 2 triplets" in output.out
+    assert output.err == "quality: one was skipped\n"
 
 
-def test_the_quality_table_leads_with_lpips_and_the_best_time(tables, docs, dataset, monkeypatch):
+def test_the_quality_table_starts_with_lpips_and_the_best_time(tables, docs, dataset, monkeypatch):
     ours = [
         TripletScores(
             *("classical", name, 0, Scores(20.0, 0.5, lpips=0.125), Scores(9.0, 0.25, lpips=0.5), 1.5),
@@ -179,12 +179,12 @@ def test_the_quality_table_leads_with_lpips_and_the_best_time(tables, docs, data
         for name in NAMES
     ]
     theirs = [TripletScores("RIFE", name, 0, Scores(19.0, 0.25, lpips=0.25)) for name in NAMES]
-    given = []
-    monkeypatch.setattr(tables, "run_evaluate", lambda arguments: given.append(arguments) or (ours + theirs, ""))
-    asked = [str(dataset), "--quality", "--docs", str(docs), "--model", "classical", "--best-t"]
-    assert tables.main([*asked, "--lpips", "somewhere/alex.ckpt", "--predictions", "RIFE=somewhere/rife"]) == 0
+    calls = []
+    monkeypatch.setattr(tables, "run_evaluate", lambda arguments: calls.append(arguments) or (ours + theirs, ""))
+    arguments = [str(dataset), "--quality", "--docs", str(docs), "--model", "classical", "--best-t"]
+    assert tables.main([*arguments, "--lpips", "somewhere/alex.ckpt", "--predictions", "RIFE=somewhere/rife"]) == 0
     words = ["--model", "classical", "--predictions", "RIFE=somewhere/rife", "--lpips", "somewhere/alex.ckpt"]
-    assert given == [[str(dataset), *words, "--best-t"]]
+    assert calls == [[str(dataset), *words, "--best-t"]]
     text = (docs / "results.md").read_text()
     shown = "`animeinterp evaluate DATASET --model classical --predictions RIFE=rife --lpips alex.ckpt --best-t`"
     assert shown in text
@@ -195,7 +195,7 @@ def test_the_quality_table_leads_with_lpips_and_the_best_time(tables, docs, data
     assert "| | LPIPS easy | best-t PSNR easy | PSNR easy | SSIM easy |\n" in text
 
 
-def test_figures_of_a_quick_run_are_not_for_the_documents(tables, dataset, capsys):
+def test_figures_of_a_quick_run_need_copies_of_the_documents(tables, dataset, capsys):
     assert tables.main([str(dataset), "--quick"]) == 2
     assert "--docs FOLDER" in capsys.readouterr().err
 
@@ -211,14 +211,14 @@ def test_scores_come_from_the_command_line_program(tables, dataset, tmp_path, mo
     (tmp_path / "drawn").mkdir()
     for name in NAMES:
         os.link(dataset / name / "frame1.png", tmp_path / "drawn" / f"{name}.png")
-    asked = [str(dataset), "--predictions", f"still={tmp_path / 'drawn'}"]
-    rows, skipped = tables.run_evaluate(asked, quiet=True)
+    arguments = [str(dataset), "--predictions", f"still={tmp_path / 'drawn'}"]
+    rows, skipped = tables.run_evaluate(arguments, quiet=True)
     assert [(row.model, row.triplet, row.whole.psnr) for row in rows] == [
         ("still", name, measure(draw_scene(k), draw_scene(2 * k)).psnr) for k, name in enumerate(NAMES, 1)
     ]
     assert not skipped
     (tmp_path / "drawn" / "b.png").unlink()
-    rows, skipped = tables.run_evaluate(asked)
+    rows, skipped = tables.run_evaluate(arguments)
     assert [row.triplet for row in rows] == ["a"]
     assert "some triplets were skipped" in skipped
     with pytest.raises(FileError, match="wrote no scores"):
@@ -238,7 +238,7 @@ def test_the_search_for_the_best_time_is_compared_with_all_times(tables, dataset
     assert ours.split(", ")[1:] == plain.split(", ")[1:] == every.split(", ")[1:]
 
 
-def test_programs_hand_over_what_they_measured(tables, dataset, capsys):
+def test_programs_return_their_rows(tables, dataset, capsys):
     threads = cv2.getNumThreads()
     rows = importlib.import_module("sgm").main([str(dataset), "--every", "1"])
     cv2.setNumThreads(threads)
@@ -259,12 +259,12 @@ def program(name, command, **others):
 
 
 def compared(peers, dataset, *programs, force=False):
-    """The exit code; what is written lies in `out` beside the data set."""
+    """Run peers.py on programs; return the exit code. Results are in `out` beside the data set."""
     folder = dataset.parent
     (folder / "peers.toml").write_text("".join(programs))
     (folder / "blend.py").write_text(BLEND)
-    asked = [str(dataset), "--config", str(folder / "peers.toml"), "--out", str(folder / "out")]
-    return peers.main([*asked, *(["--force"] if force else [])])
+    arguments = [str(dataset), "--config", str(folder / "peers.toml"), "--out", str(folder / "out")]
+    return peers.main([*arguments, *(["--force"] if force else [])])
 
 
 def scores_of(dataset):
@@ -275,7 +275,7 @@ def scores_of(dataset):
 BLENDS = program("blends", f"{sys.executable} {{here}}/blend.py {{frame0}} {{frame1}} {{output}}")
 
 
-def test_a_program_is_scored_beside_our_models(peers, dataset):
+def test_a_program_is_scored_like_our_models(peers, dataset):
     assert compared(peers, dataset, BLENDS) == 0
     rows = scores_of(dataset)
     assert list(rows[0]) == [*COLUMNS, "wall_seconds"]
@@ -292,28 +292,28 @@ def test_a_program_is_scored_beside_our_models(peers, dataset):
     assert str(dataset.parent) not in table
 
 
-def test_lpips_is_measured_of_all_alike(peers, dataset, monkeypatch):
-    given = []
+def test_lpips_is_measured_for_all_models(peers, dataset, monkeypatch):
+    calls = []
 
     def run_evaluate(arguments, quiet=False):
-        given.append(arguments)
+        calls.append(arguments)
         model = "copies" if "--predictions" in arguments else "classical"
         return [TripletScores(model, name, None, Scores(20.0, 0.5, lpips=0.125)) for name in NAMES], ""
 
     monkeypatch.setattr(peers, "run_evaluate", run_evaluate)
     folder = dataset.parent
     (folder / "peers.toml").write_text(program("copies", "sh -c 'cp $0 $2' {frame0} {frame1} {output}"))
-    asked = [str(dataset), "--config", str(folder / "peers.toml"), "--out", str(folder / "out")]
-    assert peers.main([*asked, "--lpips", str(folder / "alex.ckpt")]) == 0
-    assert len(given) == 2
-    for arguments in given:
+    command = [str(dataset), "--config", str(folder / "peers.toml"), "--out", str(folder / "out")]
+    assert peers.main([*command, "--lpips", str(folder / "alex.ckpt")]) == 0
+    assert len(calls) == 2
+    for arguments in calls:
         assert arguments[arguments.index("--lpips") + 1] == str(folder / "alex.ckpt")
     table = (folder / "out" / "table.md").read_text()
     assert "DATASET --model classical --lpips alex.ckpt`" in table
     assert "| copies | 0.1250 | 20.00 | 0.5000 |" in table
 
 
-def test_programs_that_fail_are_told_and_the_others_done(peers, dataset, capsys, monkeypatch):
+def test_failed_programs_are_reported_and_the_others_are_scored(peers, dataset, capsys, monkeypatch):
     monkeypatch.setattr(peers, "MAX_FAILURES", 1)
     cv2.imwrite(str(dataset.parent / "small.png"), np.zeros((16, 20, 3), np.uint8))
     code = compared(
@@ -327,9 +327,9 @@ def test_programs_that_fail_are_told_and_the_others_done(peers, dataset, capsys,
         program("half", "sh -c 'test ! -e {here}/seen && touch {here}/seen && cp $0 $1' {frame0} {output} {frame1}"),
         program("copies", "sh -c 'cp $0 $2' {frame0} {frame1} {output}"),
     )
-    said = capsys.readouterr().err
+    errors = capsys.readouterr().err
     assert code == 1
-    for told in (
+    for message in (
         "missing: cannot find no-such-program; install it",
         "fails: a: it ended with exit code 3; its last line: no GPU\n",
         "fails: given up after 1 failures in a row; 1 triplets were not tried",
@@ -338,18 +338,18 @@ def test_programs_that_fail_are_told_and_the_others_done(peers, dataset, capsys,
         "wrong size: a: output.png is 20x16; expected the true frame's 96x64",
         "half: b: it ended with exit code 1",
     ):
-        assert told in said
-    found = [(row["model"], row["triplet"]) for row in scores_of(dataset) if row["model"] != "classical"]
-    assert found == [("half", "a"), ("copies", "a"), ("copies", "b")]
+        assert message in errors
+    drawn = [(row["model"], row["triplet"]) for row in scores_of(dataset) if row["model"] != "classical"]
+    assert drawn == [("half", "a"), ("copies", "a"), ("copies", "b")]
     table = (dataset.parent / "out" / "table.md").read_text()
     means = table.partition("| CPU s/frame |")[2].partition("\n\n")[0].splitlines()[2:]
     assert [line.split(" | ")[0] for line in means] == ["| `classical`", "| copies"]
     assert "| half | 1 | " in table
     time.sleep(1.2)
-    assert not (dataset.parent / "late").exists()  # what it has started was ended too
+    assert not (dataset.parent / "late").exists()  # its children were ended too
 
 
-def test_a_second_run_draws_only_what_is_not_there(peers, dataset):
+def test_a_second_run_draws_only_missing_frames(peers, dataset):
     compared(peers, dataset, BLENDS)
     calls = dataset.parent / "calls"
     assert calls.read_text() == "xx"
@@ -362,7 +362,7 @@ def test_a_second_run_draws_only_what_is_not_there(peers, dataset):
     assert len(scores_of(dataset)) == 4
 
 
-def test_frames_of_another_command_are_not_taken_over(peers, dataset, capsys):
+def test_frames_of_another_command_are_not_reused(peers, dataset, capsys):
     compared(peers, dataset, BLENDS)
     other = program("blends", "sh -c 'cp $0 $2' {frame0} {frame1} {output}")
     assert compared(peers, dataset, other) == 1
@@ -372,7 +372,7 @@ def test_frames_of_another_command_are_not_taken_over(peers, dataset, capsys):
     assert np.array_equal(drawn[..., ::-1], draw_scene(1))
 
 
-def test_a_program_that_works_by_folders(peers, dataset):
+def test_a_program_that_reads_and_writes_folders(peers, dataset):
     copy = (
         "sh -c 'cp $0/00000001.png $1/1.png; cp $0/00000002.png $1/2.png; cp $0/00000002.png $1/3.png' {input} {output}"
     )
@@ -409,16 +409,16 @@ def test_no_shell_reads_the_command(peers):
         (BLENDS, "holds blends, not other"),
     ],
 )
-def test_a_file_of_programs_that_says_nothing_sensible_is_refused(peers, tmp_path, text, expected):
+def test_an_invalid_file_of_programs_is_refused(peers, tmp_path, text, expected):
     (tmp_path / "peers.toml").write_text(text)
     with pytest.raises(UsageError, match=expected):
         peers.read_peers(tmp_path / "peers.toml", ["other"], ["classical"])
 
 
-def test_the_examples_can_be_read_without_their_hash(peers, tmp_path):
+def test_the_commented_examples_are_valid(peers, tmp_path):
     lines = (BENCHMARKS / "peers.toml").read_text().splitlines()
-    kept = [
+    examples = [
         line[2:] for line in lines if line.startswith(("# [[", "# name =", "# command =", "# result =", "# timeout ="))
     ]
-    (tmp_path / "peers.toml").write_text("\n".join(kept))
-    assert len(peers.read_peers(tmp_path / "peers.toml", None, ["classical"])) == kept.count("[[peer]]") == 3
+    (tmp_path / "peers.toml").write_text("\n".join(examples))
+    assert len(peers.read_peers(tmp_path / "peers.toml", None, ["classical"])) == examples.count("[[peer]]") == 3

@@ -1,4 +1,4 @@
-"""The time at which a model's drawing is nearest the truth: it is found, and only where it was asked for."""
+"""Best time: the search, its scores in the CSV, on the command line and in the report."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ from animeinterp.metrics.image import chamfer, psnr, ssim
 from animeinterp.metrics.scores import Scores
 from conftest import draw_scene
 
-WAY = 20  # px from frame 1 to frame 3
-PLACES = {"early": 6, "late": 14, "middle": 10}  # px from frame 1 to the truth
+SHIFT = 20  # px from frame 1 to frame 3
+SHIFTS = {"early": 6, "late": 14, "middle": 10}  # px from frame 1 to the truth
 
 
 def glide(frame0, frame1, t):
-    """Draws the scenes below without any error of drawing."""
-    return draw_scene(round(WAY * t))
+    """Draw the scenes of `dataset` without errors of drawing."""
+    return draw_scene(round(SHIFT * t))
 
 
 class Steps:
-    """A model in steps, as an `Interpolator`; counts them."""
+    """A model with the steps of an `Interpolator`, which records its calls."""
 
     accepts_coarse_flow = True
 
     def __init__(self, draw=glide):
-        self.draw, self.seen, self.times = draw, [], []
+        self.draw, self.calls, self.times = draw, [], []
 
     def __call__(self, frame0, frame1, t, coarse=None):
         return self.draw(frame0, frame1, t)
 
     def analyze(self, frame, *, segment=True):
-        self.seen.append(f"analyze {segment}")
+        self.calls.append(f"analyze {segment}")
         return frame
 
     def motion(self, analysis0, analysis1, coarse=None):
-        self.seen.append("motion" if coarse is None else f"motion by {coarse}")
+        self.calls.append("motion" if coarse is None else f"motion by {coarse}")
         return analysis0, analysis1
 
     def render(self, motion, t):
@@ -58,12 +58,12 @@ class Steps:
 
 @pytest.fixture
 def dataset(tmp_path):
-    """Three triplets whose truth is 0.3, 0.7 and 0.5 of the way; levels 2, 0 and, without an annotation, none."""
-    for name, place in PLACES.items():
+    """Three triplets whose true frame is at t = 0.3, 0.7 and 0.5; levels 2, 0 and none, without an annotation."""
+    for name, shift in SHIFTS.items():
         folder, notes = tmp_path / "set" / name, tmp_path / "set_annotations" / name
         folder.mkdir(parents=True)
-        for number, shift in ((1, 0), (2, place), (3, WAY)):
-            cv2.imwrite(str(folder / f"frame{number}.png"), draw_scene(shift)[..., ::-1])
+        for number, position in ((1, 0), (2, shift), (3, SHIFT)):
+            cv2.imwrite(str(folder / f"frame{number}.png"), draw_scene(position)[..., ::-1])
         if name != "middle":
             notes.mkdir(parents=True)
             roi = {"x": 10, "y": 8, "width": 70, "height": 40}
@@ -74,16 +74,16 @@ def dataset(tmp_path):
 
 @pytest.fixture
 def frames(tmp_path):
-    """Another program's frames: those of `glide` at 0.5."""
+    """Frames of another program, equal to those of `glide` at t = 0.5."""
     (tmp_path / "rife").mkdir()
-    for name in PLACES:
-        cv2.imwrite(str(tmp_path / "rife" / f"{name}.png"), draw_scene(WAY // 2)[..., ::-1])
+    for name in SHIFTS:
+        cv2.imwrite(str(tmp_path / "rife" / f"{name}.png"), draw_scene(SHIFT // 2)[..., ::-1])
     return tmp_path / "rife"
 
 
 @pytest.fixture
 def core(monkeypatch):
-    """What `--model classical` loads; its `times` say what was drawn."""
+    """The model that `--model classical` loads; `times` holds the times drawn by `render`."""
     model = Steps()
     module = SimpleNamespace(load_interpolator=lambda *_, **__: model)
     monkeypatch.setitem(sys.modules, "animeinterp.interpolator", module)
@@ -91,13 +91,13 @@ def core(monkeypatch):
 
 
 def run(*arguments):
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exit:
         main(["evaluate", *map(str, arguments)])
-    return left.value.code
+    return exit.value.code
 
 
 def blob(center, width):
-    """A drawing whose PSNR against 0 everywhere falls off on both sides of t = `center`."""
+    """A function of t whose PSNR against a black frame decreases on both sides of `center`, and that frame."""
 
     def draw(t):
         return np.full((16, 16, 3), round(min(255, abs(t - center) / width * 255)), np.uint8)
@@ -106,7 +106,7 @@ def blob(center, width):
 
 
 @pytest.mark.parametrize("center", [0.1, 0.237, 0.3, 0.444, 0.5, 0.51, 0.66, 0.9])
-def test_the_best_time_is_found_to_an_eightieth_in_few_renders(center):
+def test_best_time_is_found_to_an_eightieth_in_few_renders(center):
     draw, truth = blob(center, 1)
     times = []
     best = best_time(lambda t: times.append(t) or draw(t), draw(0.5), truth)
@@ -115,13 +115,13 @@ def test_the_best_time_is_found_to_an_eightieth_in_few_renders(center):
     drawn = draw(best.t)
     assert best.scores == Scores(psnr(drawn, truth), ssim(drawn, truth), chamfer=chamfer(drawn, truth))
     assert len(times) == len(set(times)) <= 10
-    assert 0.5 not in times, "it is drawn already"
+    assert 0.5 not in times, "the caller has drawn it"
     if center == 0.3:
-        assert max(times) < 0.7, "a direction that falls is not followed"
+        assert max(times) < 0.7, "a direction ends when PSNR decreases"
 
 
 def curve(values):
-    """A model whose PSNR at each tenth is that of `values`, in dB; between tenths 5 dB."""
+    """A function of t whose PSNR is `values[t]`, dB, or 5 dB elsewhere, and the true frame."""
     truth = np.zeros((100, 100, 3), np.uint8)
 
     def draw(t):
@@ -148,7 +148,7 @@ def test_a_direction_ends_after_two_falls_or_far_below_the_best():
     assert tried(dip)[0].t == 0.1, "one fall does not end a direction"
 
 
-def test_halves_are_laid_towards_the_better_neighbor():
+def test_refinement_starts_on_the_better_side():
     tenths = {0.3: 10, 0.4: 19, 0.5: 20, 0.6: 19.5, 0.7: 10}
     best, times = tried(tenths | {0.55: 21})
     assert (best.t, 0.45 in times) == (0.55, False)
@@ -156,27 +156,27 @@ def test_halves_are_laid_towards_the_better_neighbor():
     assert (best.t, times.index(0.55) < times.index(0.45)) == (0.45, True)
 
 
-def test_the_longest_search_has_15_renders():
+def test_longest_search_has_15_renders():
     rising = {k / 10: 20 - k % 2 / 10 for k in range(1, 10)}
     assert len(tried(rising)[1]) + 1 == 15
 
 
 @pytest.mark.parametrize(("center", "end"), [(0.0, 0.1), (1.0, 0.9)])
-def test_what_lies_beyond_is_at_the_end(center, end):
+def test_times_beyond_the_range_give_its_end(center, end):
     draw, truth = blob(center, 1)
     assert best_time(draw, draw(0.5), truth).t == end
 
 
-def test_a_time_no_better_than_the_middle_is_not_taken():
+def test_ties_go_to_the_middle_then_to_the_earlier_time():
     truth = draw_scene(3)
     for frame in (truth, draw_scene(9)):
         assert best_time(lambda t, frame=frame: frame, frame, truth).t == 0.5
     values = dict.fromkeys((0.4, 0.6), 10)
     best = best_time(lambda t: np.full_like(truth, values.get(t, 99)), np.full_like(truth, 99), np.zeros_like(truth))
-    assert best.t == 0.4, "of two equal ones the earlier"
+    assert best.t == 0.4, "the earlier of two equal times"
 
 
-def test_all_that_viewers_see_is_measured_at_the_best_time(dataset):
+def test_chamfer_and_lpips_are_measured_at_the_best_time(dataset):
     def lpips(drawn, true):
         return float(np.abs(drawn.astype(float) - true).mean())
 
@@ -188,25 +188,25 @@ def test_all_that_viewers_see_is_measured_at_the_best_time(dataset):
     assert plain.best.scores.lpips is None
 
 
-def test_a_frame_of_the_wrong_size_is_told():
+def test_a_frame_of_another_size_is_refused():
     with pytest.raises(FrameError):
         best_time(lambda t: draw_scene(0)[::2], draw_scene(0), draw_scene(0))
 
 
-def test_a_truth_off_the_middle_is_told_from_a_drawing_gone_wrong(dataset):
-    plain, found = (evaluate(dataset, {"glide": Steps()}, best_t=asked).rows for asked in (False, True))
+def test_best_time_separates_timing_from_drawing_errors(dataset):
+    plain, searched = (evaluate(dataset, {"glide": Steps()}, best_t=best_t).rows for best_t in (False, True))
     assert [row.best for row in plain] == [None] * 3
-    assert [(row.whole, row.roi) for row in found] == [(row.whole, row.roi) for row in plain]
-    early, late, middle = found
+    assert [(row.whole, row.roi) for row in searched] == [(row.whole, row.roi) for row in plain]
+    early, late, middle = searched
     for row, t in ((early, 0.3), (late, 0.7)):
-        assert row.best.t == pytest.approx(t, abs=0.026)  # the same whole px
+        assert row.best.t == pytest.approx(t, abs=0.026)  # shifts are whole px
         assert row.best.scores == Scores(float("inf"), 1, chamfer=0)
         assert row.whole.psnr < 30
     whole = middle.whole
     assert middle.best == BestTime(0.5, 0, Scores(whole.psnr, whole.ssim, chamfer=whole.chamfer))
 
 
-def test_the_time_of_a_real_model(dataset):
+def test_best_time_of_a_real_model(dataset):
     from animeinterp.interpolator import load_interpolator
 
     models = {"classical": load_interpolator("classical", "cpu")}
@@ -225,36 +225,36 @@ def test_the_time_of_a_real_model(dataset):
     assert middle.best.scores.psnr >= middle.whole.psnr
 
 
-def test_motion_is_found_once_and_flows_are_taken(dataset):
+def test_motion_is_computed_once_and_flows_are_passed_on(dataset):
     model = Steps()
     evaluate(dataset, {"steps": model}, best_t=True, workers=1)
-    assert model.seen == ["analyze True", "analyze True", "motion"] * 3
+    assert model.calls == ["analyze True", "analyze True", "motion"] * 3
     assert model.times.count(0.5) == 3
     assert 3 * 6 <= len(model.times) <= 3 * 11
     before = len(model.times)
     list(score(list_triplets(dataset), {"steps": model}))
-    assert len(model.times) == before, "nobody asked"
+    assert len(model.times) == before, "best_t is off"
     guided = Steps()
-    draw = bind_frames(guided, draw_scene(0), draw_scene(WAY), "flows")
+    draw = bind_frames(guided, draw_scene(0), draw_scene(SHIFT), "flows")
     assert np.array_equal(draw(0.25), draw_scene(5))
-    assert guided.seen == ["analyze False", "analyze False", "motion by flows"]
+    assert guided.calls == ["analyze False", "analyze False", "motion by flows"]
 
 
-def test_equal_frames_and_models_without_steps_are_only_called(dataset):
+def test_equal_frames_and_plain_callables_are_called(dataset):
     model = Steps()
     bind_frames(model, draw_scene(0), draw_scene(0))(0.5)
-    assert model.seen == []
+    assert model.calls == []
     whole, steps = evaluate(dataset, {"glide": glide, "steps": model}, best_t=True).rows[:2]
     assert whole.best == steps.best
 
 
-def test_predictions_have_none(dataset, frames):
+def test_predictions_have_no_best_time(dataset, frames):
     rows = evaluate(dataset, {"glide": glide}, predictions={"rife": frames}, best_t=True).rows
     assert [row.best is None for row in rows] == [False, True] * 3
     assert rows[1].whole == rows[0].whole
 
 
-def test_means_are_of_all_triplets_or_none():
+def test_mean_best_times_need_all_triplets():
     def row(triplet, level, t=None, value=30.0):
         best = None if t is None else BestTime.at(t, Scores(value, value / 100))
         return TripletScores("m", triplet, level, Scores(20, 0.5), best=best)
@@ -285,13 +285,13 @@ def test_command_line(dataset, core, frames, tmp_path, capsys):
     numbers = [f"{whole.psnr:.2f}", "inf", f"{whole.ssim:.4f}", "1.0000", far, "0.00", offset]
     assert ["classical", "all", *numbers] in lines
     assert {line[0] for line in lines if len(line) == 8 and line[2] == "inf"} == {"easy", "hard"}
-    assert ["classical", "inf", "1.0000", *numbers[0:3:2]] in [line[:5] for line in lines], "best t leads"
+    assert ["classical", "inf", "1.0000", *numbers[0:3:2]] in [line[:5] for line in lines], "best t comes first"
     assert ["rife", "–", "–", *numbers[0:3:2]] in [line[:5] for line in lines]
     assert "rife has no best t" in out
     with (tmp_path / "s.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [bool(row["best_t"]) for row in rows] == [True, False] * 3
-    assert rows[0]["best_t"] == "0.325", "of the times that give the same px, the one nearest 0.5"
+    assert rows[0]["best_t"] == "0.325", "of the times with the same shift, the one nearest 0.5"
     assert (rows[0]["best_t_psnr"], rows[0]["best_t_ssim"]) == ("inf", "1.0")
     assert [row.best for row in read_rows(tmp_path / "s.csv")] == [row.best for row in evaluation.rows]
     models = json.loads((tmp_path / "out" / "scores.json").read_text())["models"]
@@ -328,7 +328,7 @@ def test_tables_lead_with_lpips_and_fit_into_100_columns(dataset, core, frames, 
     assert ["classical", "all", f"{whole.lpips:.4f}", "0.0000"] in [line[:4] for line in lines]
 
 
-def test_nothing_of_it_is_said_unless_asked(dataset, core, tmp_path, capsys):
+def test_without_best_t_nothing_mentions_it(dataset, core, tmp_path, capsys):
     assert run(dataset, "--model", "classical", "--out", tmp_path / "out") == 0
     assert "best t" not in capsys.readouterr().out
     assert core.times == []
@@ -346,12 +346,12 @@ def test_predictions_alone_are_refused(dataset, core, frames, capsys):
     assert "add a --model" in capsys.readouterr().err
 
 
-def test_scores_without_it_are_done_again_and_not_mixed(dataset, core, tmp_path, capsys):
+def test_scores_without_best_times_are_repeated_and_not_mixed(dataset, core, tmp_path, capsys):
     command = (dataset, "--model", "classical", "--out", tmp_path / "out")
     header = tmp_path / "out" / "scores.json"
     assert run(*command) == 0
     content = json.loads(header.read_text())
-    del content["settings"]["best_t"]  # of before there was any
+    del content["settings"]["best_t"]  # as in older versions
     header.write_text(json.dumps(content))
     assert run(*command) == 0
     assert "3 of 3 triplets are in" in capsys.readouterr().out
@@ -362,13 +362,13 @@ def test_scores_without_it_are_done_again_and_not_mixed(dataset, core, tmp_path,
     before = len(core.times)
     assert run(*command, "--best-t") == 0
     assert "3 of 3 triplets are in" in capsys.readouterr().out
-    assert len(core.times) == before, "what has it is not drawn again"
+    assert len(core.times) == before, "rows with best times are reused"
     assert run(*command) == 2
     assert "best_t was true, is false" in capsys.readouterr().err
     assert read_rows(tmp_path / "out" / "scores.csv") == rows
 
 
-def test_a_run_that_was_broken_off_goes_on(dataset, core, tmp_path, capsys):
+def test_an_interrupted_run_resumes(dataset, core, tmp_path, capsys):
     command = (dataset, "--model", "classical", "--best-t", "--out", tmp_path / "out")
     assert run(*command) == 0
     table = tmp_path / "out" / "scores.csv"
@@ -378,15 +378,15 @@ def test_a_run_that_was_broken_off_goes_on(dataset, core, tmp_path, capsys):
         for name, cell in zip(lines[0].strip().split(","), lines[2].strip().split(","), strict=True)
     ]
     table.write_text("".join(lines[:2]) + ",".join(torn) + "\n")
-    core.seen.clear()
+    core.calls.clear()
     assert run(*command) == 0
     assert "1 of 3 triplets are in" in capsys.readouterr().out
-    assert core.seen.count("motion") == 2
+    assert core.calls.count("motion") == 2
     assert [(row.triplet, row.best) for row in read_rows(table)] == [(row.triplet, row.best) for row in rows]
 
 
 def without_columns(table, *names):
-    """Make a CSV one of before it had these columns."""
+    """Remove columns from a CSV."""
     with table.open() as file:
         rows = [{key: text for key, text in row.items() if key not in names} for row in csv.DictReader(file)]
     with table.open("w", newline="") as file:
@@ -395,7 +395,7 @@ def without_columns(table, *names):
         writer.writerows(rows)
 
 
-def test_best_times_of_before_are_read_and_done_again(dataset, core, tmp_path, capsys):
+def test_best_times_of_older_versions_are_read_and_repeated(dataset, core, tmp_path, capsys):
     command = (dataset, "--model", "classical", "--best-t", "--out", tmp_path / "out")
     table = tmp_path / "out" / "scores.csv"
     assert run(*command) == 0
@@ -405,16 +405,16 @@ def test_best_times_of_before_are_read_and_done_again(dataset, core, tmp_path, c
     assert [row.best.t for row in old] == [row.best.t for row in rows]
     assert old[0].best.scores == replace(rows[0].best.scores, chamfer=None)
     assert run(dataset, "--model", "classical", "--peers", table) == 0
-    assert "best t" in capsys.readouterr().out, "beside others they still count"
-    core.seen.clear()
+    assert "best t" in capsys.readouterr().out, "they are still compared with others"
+    core.calls.clear()
     assert run(*command) == 0
     assert "triplets are in" not in capsys.readouterr().out
-    assert core.seen.count("motion") == 3
+    assert core.calls.count("motion") == 3
     assert [(row.triplet, row.best) for row in read_rows(table)] == [(row.triplet, row.best) for row in rows]
 
 
 class Quarter:
-    """LPIPS that is the same everywhere."""
+    """A constant LPIPS."""
 
     identity = "x"
 
@@ -425,7 +425,7 @@ class Quarter:
         return np.full(true.shape[:2], 0.25, np.float32)
 
 
-def test_best_times_without_lpips_are_done_again_only_if_it_is_measured(dataset, core, tmp_path, capsys, monkeypatch):
+def test_best_times_without_lpips_are_repeated_only_if_it_is_measured(dataset, core, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("animeinterp.cli.evaluating._perceived", lambda _: Quarter())
     command = (dataset, "--model", "classical", "--best-t", "--out", tmp_path / "out")
     assert run(*command) == 0
@@ -438,7 +438,7 @@ def test_best_times_without_lpips_are_done_again_only_if_it_is_measured(dataset,
     assert [row.best.scores.lpips for row in read_rows(table)] == [0.25] * 3
 
 
-def test_page_of_several_models(dataset, tmp_path):
+def test_report_of_several_models(dataset, tmp_path):
     evaluation = evaluate(dataset, {"<b>": glide, "plain": lambda a, b, t: a.copy()}, best_t=True)
     write_report(tmp_path / "r.html", evaluation, list_triplets(dataset), lambda *_: None)
     page = (tmp_path / "r.html").read_text()

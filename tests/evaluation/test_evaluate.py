@@ -1,4 +1,4 @@
-"""Evaluation: the scores are those of the measures, whoever works; what cannot be read is told and left out."""
+"""Evaluation: scores, means, predictions, the CSV, the folder of results, and the command line."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def first(frame0, frame1, t):
 
 
 def predict(folder, names=NAMES):
-    """Another program's frames, the average of frames 1 and 3, as NAME.png."""
+    """Write another program's frames, the average of frames 1 and 3, as NAME.png."""
     folder.mkdir()
     for name in names:
         k = NAMES.index(name) + 1
@@ -47,7 +47,7 @@ def predict(folder, names=NAMES):
 
 @pytest.fixture
 def dataset(tmp_path):
-    """Four triplets, a to d; levels 0, 1, 1 and, without an annotation, none; words by test_means_by_word."""
+    """Four triplets, a to d; levels 0, 1, 1 and none, without an annotation; words as in test_means_by_word."""
     for k, name in enumerate(NAMES):
         folder, notes = tmp_path / "set" / name, tmp_path / "set_annotations" / name
         folder.mkdir(parents=True)
@@ -63,7 +63,7 @@ def dataset(tmp_path):
     return tmp_path / "set"
 
 
-def test_scores_are_those_of_the_measures(dataset):
+def test_scores_equal_the_measures(dataset):
     evaluation = evaluate(dataset, {"blend": blend})
     assert not evaluation.faults
     assert [row.level for row in evaluation.rows] == [0, 1, 1, None]
@@ -104,7 +104,7 @@ def test_means_by_word(dataset):
     assert summary.behaviors["walking"].chamfer == pytest.approx((rows[0].whole.chamfer + rows[1].whole.chamfer) / 2)
 
 
-def test_a_mean_is_over_the_triplets_where_the_measure_is_known():
+def test_a_mean_is_over_the_triplets_that_have_the_measure():
     rows = [TripletScores("m", str(k), None, Scores(30, 0.9, lpips=lpips)) for k, lpips in enumerate((0.1, None, 0.3))]
     assert summarize("m", rows).whole.lpips == pytest.approx(0.2)
     assert summarize("m", rows).whole.ie is None
@@ -122,10 +122,10 @@ def test_workers_do_not_change_the_scores(dataset, tmp_path):
     ]
 
 
-def test_each_worker_has_one_thread_and_the_caller_gets_his_back(dataset):
+def test_workers_are_single_threaded_and_thread_counts_are_restored(dataset):
     counts = set()
 
-    def look(frame0, frame1, t):
+    def count(frame0, frame1, t):
         counts.add(
             (threading.current_thread() is threading.main_thread(), cv2.getNumThreads(), torch.get_num_threads())
         )
@@ -135,7 +135,7 @@ def test_each_worker_has_one_thread_and_the_caller_gets_his_back(dataset):
     try:
         cv2.setNumThreads(2)
         torch.set_num_threads(2)
-        evaluate(dataset, {"look": look}, workers=2)
+        evaluate(dataset, {"count": count}, workers=2)
         assert counts == {(False, 1, 1)}
         assert (cv2.getNumThreads(), torch.get_num_threads()) == (2, 2)
     finally:
@@ -143,18 +143,18 @@ def test_each_worker_has_one_thread_and_the_caller_gets_his_back(dataset):
         torch.set_num_threads(before[1])
 
 
-def test_faults_are_told_and_left_out_for_every_model(dataset):
+def test_unreadable_triplets_are_reported_and_skipped_for_every_model(dataset):
     (dataset / "b" / "frame2.jpg").unlink()
     (dataset / "c" / "frame1.png").write_bytes((dataset / "c" / "frame1.png").read_bytes()[:200])
     (dataset.parent / "set_annotations" / "a" / "a.json").write_text("{}")
     evaluation = evaluate(dataset, {"blend": blend, "first": first})
     assert [(row.model, row.triplet) for row in evaluation.rows] == [("blend", "d"), ("first", "d")]
     assert [fault.triplet for fault in evaluation.faults] == ["a", "b", "c"]
-    for fault, said in zip(evaluation.faults, ("not an annotation", "no frame2", "damaged"), strict=True):
-        assert said in fault.reason
+    for fault, reason in zip(evaluation.faults, ("not an annotation", "no frame2", "damaged"), strict=True):
+        assert reason in fault.reason
 
 
-def test_a_frame_of_the_wrong_size_is_a_fault_and_a_mistake_is_raised(dataset):
+def test_a_frame_of_another_size_is_a_fault_and_other_errors_are_raised(dataset):
     assert len(evaluate(dataset, {"half": lambda a, b, t: a[::2]}).faults) == 4
 
     def fail(frame0, frame1, t):
@@ -175,20 +175,20 @@ def test_the_next_triplet_is_read_while_one_is_drawn(dataset, monkeypatch):
 
     read, read_triplet = {name: threading.Event() for name in NAMES}, module.read_triplet
 
-    def note(files):
+    def record(files):
         read[files.name].set()
         return read_triplet(files)
 
-    monkeypatch.setattr(module, "read_triplet", note)
-    seen = []
+    monkeypatch.setattr(module, "read_triplet", record)
+    read_ahead = []
 
     def draw(frame0, frame1, t):
         if frame0.shape == (64, 96, 3):  # a triplet, not the warm-up
-            seen.append(read["b"].wait(5))
+            read_ahead.append(read["b"].wait(5))
         return frame0.copy()
 
     evaluate(dataset, {"draw": draw}, workers=1)
-    assert seen[0], "a is drawn and b was not read meanwhile"
+    assert read_ahead[0], "b must be read while a is drawn"
 
 
 def test_triplets_are_not_all_read_at_once(dataset, monkeypatch):
@@ -228,13 +228,13 @@ def test_predictions_that_lack_a_frame_or_have_another_size_are_faults(dataset, 
     (folder / "c.webp").write_bytes((folder / "c.png").read_bytes())
     evaluation = evaluate(dataset, {"blend": blend}, predictions={"rife": folder})
     assert [(row.model, row.triplet) for row in evaluation.rows] == [("blend", "a"), ("rife", "a")]
-    said = (
+    reasons = (
         "b.png is 48x32; expected the true frame's",
         "remove the other",
         "no frame for d; expected NAME.png",
     )
     assert [fault.triplet for fault in evaluation.faults] == ["b", "c", "d"]
-    for fault, text in zip(evaluation.faults, said, strict=True):
+    for fault, text in zip(evaluation.faults, reasons, strict=True):
         assert text in fault.reason
 
 
@@ -267,7 +267,7 @@ def test_csv_is_read_back_as_written(tmp_path, dataset):
     assert [path.name for path in tmp_path.glob("*.part")] == []
 
 
-def test_csv_of_before_is_still_read(tmp_path):
+def test_csv_of_older_versions_is_read(tmp_path):
     old = "model,triplet,level,psnr,ssim,roi_psnr,roi_ssim,cpu_seconds"
     assert ",".join(COLUMNS).startswith(f"{old},")
     (tmp_path / "old.csv").write_text(f"{old}\nm,a,2,30.5,0.9,20.5,0.8,1.5\nm,b,,inf,1,,,\n")
@@ -277,13 +277,13 @@ def test_csv_of_before_is_still_read(tmp_path):
     ]
 
 
-def test_peers_of_the_development_set_are_still_read(shared):
+def test_peers_of_the_development_set_are_read(shared):
     rows = read_rows(shared / "bench" / "peers_dev.csv")
     assert sum(row.model == "rife46" for row in rows) == 80
     assert all(row.whole.psnr > 5 and row.whole.ie is None for row in rows)
 
 
-def test_csv_that_holds_no_scores_is_refused(tmp_path):
+def test_csv_without_scores_is_refused(tmp_path):
     for text in ("model,triplet\nx,a\n", "model,triplet,psnr,ssim\nx,a,good,0.9\n", "model,psnr,ssim\nx,1,1\n"):
         (tmp_path / "peers.csv").write_text(text)
         with pytest.raises(FileError, match="expected the columns"):
@@ -309,7 +309,7 @@ def test_peers_are_compared_on_the_same_triplets_and_levels(dataset):
 
 @pytest.fixture
 def core(monkeypatch):
-    """Models that are at hand at once; what was loaded is kept in `loaded`."""
+    """Replace the loading of models; returns the list of loaded models."""
     loaded = []
 
     def load_interpolator(model="default", device="auto", **options):
@@ -321,9 +321,9 @@ def core(monkeypatch):
 
 
 def run(*arguments):
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exit:
         main(["evaluate", *map(str, arguments)])
-    return left.value.code
+    return exit.value.code
 
 
 def test_command_line(dataset, core, capsys, tmp_path):
@@ -339,14 +339,14 @@ def test_command_line(dataset, core, capsys, tmp_path):
     assert "1 of 4 triplets have no annotation" in out
     assert [row.triplet for row in read_rows(target)] == list(NAMES)
     assert run(dataset, "--model", "classical", "--peers", target) == 0
-    assert "scores.csv)" in capsys.readouterr().out, "an older run of the same model is told apart"
+    assert "scores.csv)" in capsys.readouterr().out, "an older run of the same model has another name"
     drawn = read_image(tmp_path / "drawn" / "classical" / "c.png", 10**6).pixels
     assert np.array_equal(drawn, blend(draw_scene(3), draw_scene(9), 0.5))
 
 
 @pytest.fixture
 def weights(tmp_path, monkeypatch):
-    """Files in the current folder that could be weights."""
+    """Files in the current folder, named like weights."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x").mkdir()
     for name in ("x/one.ckpt", "two.ckpt", "v.ckpt", "w.ckpt"):
@@ -354,7 +354,7 @@ def weights(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("weights")
-def test_several_models_each_with_its_weights(dataset, core, capsys, tmp_path):
+def test_several_models_with_their_own_weights(dataset, core, capsys, tmp_path):
     specs = ("paper=x/one.ckpt", "paper=two.ckpt", "default")
     assert (
         run(dataset, "--csv", tmp_path / "s.csv", "--device", "cpu", *(a for s in specs for a in ("--model", s))) == 0
@@ -384,7 +384,7 @@ def test_bad_triplets_end_in_an_exit_code(dataset, core, capsys):
     assert "error: 1 of 4 triplets were skipped" in streams.err
 
 
-def test_nothing_is_overwritten_and_it_is_found_out_before_the_work(dataset, core, tmp_path, capsys):
+def test_existing_files_are_refused_before_the_work(dataset, core, tmp_path, capsys):
     (tmp_path / "s.csv").write_text("precious")
     assert run(dataset, "--csv", tmp_path / "s.csv") == 2
     assert run(dataset, "--csv", tmp_path / "nowhere" / "s.csv") == 1
@@ -399,7 +399,7 @@ def test_nothing_is_overwritten_and_it_is_found_out_before_the_work(dataset, cor
 
 
 def read_all(folder):
-    """What an evaluation has written, but for the times."""
+    """Read what an evaluation has written, without the CPU seconds."""
     table = [replace(row, seconds=None) for row in read_rows(folder / "scores.csv")]
     content = json.loads((folder / "scores.json").read_text())
     for model in content["models"].values():
@@ -410,22 +410,22 @@ def read_all(folder):
 def test_a_folder_of_results(dataset, core, capsys, tmp_path):
     folder, rife = tmp_path / "out", predict(tmp_path / "rife")
     assert run(dataset, "--model", "classical", "--predictions", f"RIFE={rife}", "--out", folder) == 0
-    said = capsys.readouterr().out
-    assert "report.html" in said
-    assert "gallery.html" in said
+    output = capsys.readouterr().out
+    assert "report.html" in output
+    assert "gallery.html" in output
     evaluation = evaluate(dataset, {"classical": blend}, predictions={"RIFE": rife})
     table, content = read_all(folder)
     assert table == [replace(row, seconds=None) for row in evaluation.rows]
     assert content["complete"]
     assert content["faults"] == {}
     summary = evaluation.summary("RIFE")
-    found = content["models"]["RIFE"]
-    assert found["triplets"] == 4
-    assert found["whole"] == asdict(summary.whole)
-    assert found["roi"] == asdict(summary.roi)
-    assert found["level"] == {"easy": asdict(summary.levels[0]), "medium": asdict(summary.levels[1])}
-    assert found["motion_type"].keys() == {"rotation", "scaling"}
-    assert found["behavior"] == {"walking": asdict(summary.behaviors["walking"])}
+    means = content["models"]["RIFE"]
+    assert means["triplets"] == 4
+    assert means["whole"] == asdict(summary.whole)
+    assert means["roi"] == asdict(summary.roi)
+    assert means["level"] == {"easy": asdict(summary.levels[0]), "medium": asdict(summary.levels[1])}
+    assert means["motion_type"].keys() == {"rotation", "scaling"}
+    assert means["behavior"] == {"walking": asdict(summary.behaviors["walking"])}
     drawn = read_image(folder / "frames" / "classical" / "c.png", 10**6).pixels
     assert np.array_equal(drawn, blend(draw_scene(3), draw_scene(9), 0.5))
     assert not (folder / "frames" / "RIFE").exists()
@@ -436,12 +436,12 @@ def test_a_folder_of_results(dataset, core, capsys, tmp_path):
     assert gallery.count('alt="Drawn by RIFE"') == 4
 
 
-def test_the_gallery_is_as_long_as_wanted_and_none_if_not(dataset, core, tmp_path, capsys):
+def test_the_gallery_has_the_requested_length(dataset, core, tmp_path, capsys):
     folder = tmp_path / "out"
     assert run(dataset, "--model", "classical", "--out", folder, "--gallery", 3) == 0
     assert (folder / "gallery.html").read_text().count('<section class="crop"') == 3
     assert run(dataset, "--model", "classical", "--out", folder, "--gallery", 0) == 0
-    assert not (folder / "gallery.html").exists(), "what is left of another run would mislead"
+    assert not (folder / "gallery.html").exists(), "a page of an earlier run would show other frames"
     assert "gallery.html" not in (folder / "report.html").read_text()
     assert "gallery" not in capsys.readouterr().out.splitlines()[-1]
     assert run(dataset, "--model", "classical", "--gallery", 3) == 2
@@ -449,9 +449,9 @@ def test_the_gallery_is_as_long_as_wanted_and_none_if_not(dataset, core, tmp_pat
     assert run(dataset, "--model", "classical", "--out", folder, "--gallery", -1) == 2
 
 
-def test_a_run_that_is_broken_off_goes_on_to_the_same_result(dataset, core, capsys, tmp_path, monkeypatch):
-    asked = (dataset, "--model", "classical", "--out")
-    assert run(*asked, tmp_path / "whole") == 0
+def test_an_interrupted_run_resumes_to_the_same_result(dataset, core, capsys, tmp_path, monkeypatch):
+    command = (dataset, "--model", "classical", "--out")
+    assert run(*command, tmp_path / "whole") == 0
     calls = []
 
     def stop(frame0, frame1, t):
@@ -462,22 +462,22 @@ def test_a_run_that_is_broken_off_goes_on_to_the_same_result(dataset, core, caps
 
     module = SimpleNamespace(load_interpolator=lambda *_, **__: stop)
     monkeypatch.setitem(sys.modules, "animeinterp.interpolator", module)
-    assert run(*asked, tmp_path / "parts", "--workers", 1) == 130
+    assert run(*command, tmp_path / "parts", "--workers", 1) == 130
     assert "the same command goes on" in capsys.readouterr().err
     assert [row.triplet for row in read_rows(tmp_path / "parts" / "scores.csv")] == ["a", "b"]
     assert not json.loads((tmp_path / "parts" / "scores.json").read_text())["complete"]
     with (tmp_path / "parts" / "scores.csv").open("a") as file:
-        file.write("classical,c,1,20.1,0.")  # a row that was under way
+        file.write("classical,c,1,20.1,0.")  # a torn row
     (tmp_path / "parts" / "frames" / "classical" / "a.png").unlink()
     calls[:] = range(10)
-    assert run(*asked, tmp_path / "parts") == 0
+    assert run(*command, tmp_path / "parts") == 0
     assert "1 of 4 triplets are in" in capsys.readouterr().out
     assert len(calls) == 10 + 1 + 3, "the warm-up, a, c and d"
     assert read_all(tmp_path / "parts") == read_all(tmp_path / "whole")
     assert (tmp_path / "parts" / "frames" / "classical" / "a.png").exists()
 
 
-def test_what_is_done_is_not_drawn_again_and_mended_triplets_are_added(dataset, core, tmp_path, capsys):
+def test_scored_triplets_are_reused_and_repaired_ones_added(dataset, core, tmp_path, capsys):
     frame = (dataset / "b" / "frame2.jpg").read_bytes()
     (dataset / "b" / "frame2.jpg").unlink()
     assert run(dataset, "--out", tmp_path / "out") == 1
@@ -511,7 +511,7 @@ def test_results_of_something_else_are_refused(dataset, core, tmp_path, capsys):
     assert read_all(folder)[0][1].level == 2
 
 
-def test_a_folder_that_is_no_evaluation_is_left_alone(dataset, core, tmp_path):
+def test_a_folder_of_something_else_is_left_untouched(dataset, core, tmp_path):
     (tmp_path / "out" / "frames").mkdir(parents=True)
     (tmp_path / "out" / "scores.csv").write_text("precious")
     assert run(dataset, "--out", tmp_path / "out") == 2
@@ -523,7 +523,7 @@ def test_a_folder_that_is_no_evaluation_is_left_alone(dataset, core, tmp_path):
     assert core == []
 
 
-def test_no_path_is_written_that_the_user_did_not_type(dataset, core, tmp_path, monkeypatch):
+def test_paths_are_written_as_the_user_typed_them(dataset, core, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["/somewhere/bin/animeinterp", "evaluate", "set", "--out", "out"])
     (tmp_path / "set_annotations" / "a" / "a.json").write_text("{}")
@@ -535,13 +535,13 @@ def test_no_path_is_written_that_the_user_did_not_type(dataset, core, tmp_path, 
     assert content["about"]["command"] == "animeinterp evaluate set --out out"
 
 
-def test_equal_frames_are_told_in_valid_json(dataset, core, tmp_path):
+def test_infinite_psnr_is_valid_json(dataset, core, tmp_path):
     truth = tmp_path / "truth"
     for name in NAMES:
         (truth / name).mkdir(parents=True)
         cv2.imwrite(str(truth / name / "frame2.png"), cv2.imread(str(next((dataset / name).glob("frame2.*")))))
     assert run(dataset, "--predictions", truth, "--out", tmp_path / "out") == 0
-    assert core == [], "no model was asked for"
+    assert core == [], "no model was requested"
     text = (tmp_path / "out" / "scores.json").read_text()
     content = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
     assert content["models"]["truth"]["whole"]["psnr"] == "Infinity"
@@ -567,7 +567,7 @@ def test_tables_fit_into_100_columns(dataset, core, capsys, tmp_path):
     assert "LPIPS" not in out
 
 
-def test_names_of_models_and_predictions_differ(dataset, core, tmp_path, capsys):
+def test_names_of_models_and_predictions_must_differ(dataset, core, tmp_path, capsys):
     rife = predict(tmp_path / "rife")
     for names in ((f"classical={rife}", f"x={rife}"), (str(rife), f"rife={rife}")):
         options = [text for name in names for text in ("--predictions", name)]
@@ -576,7 +576,7 @@ def test_names_of_models_and_predictions_differ(dataset, core, tmp_path, capsys)
 
 
 def test_the_command_of_the_documentation_on_a_small_atd12k(core, tmp_path, capsys, monkeypatch):
-    """As published: test_2k_540p in png, annotations for 1280x720; one triplet has none, one lacks its frame."""
+    """As published: test_2k_540p in png, annotations for 1280x720; one triplet has none, one lacks a frame."""
     level = {"level": 2, "general_motion_type": ["translation", "deformation"], "behavior": ["fetching"]}
     roi = {"x": 310, "y": 107, "width": 505, "height": 333}
     names = [f"Disney_v4_0_00{k}_s2" for k in range(4)]
@@ -612,14 +612,14 @@ def test_the_command_of_the_documentation_on_a_small_atd12k(core, tmp_path, caps
     assert [row.roi for row in read_rows(tmp_path / "train.csv")] == [None] * 4
 
 
-def test_a_folder_of_another_layout(dataset, core, capsys):
+def test_a_folder_of_another_layout_is_refused(dataset, core, capsys):
     assert run(dataset.parent) == 2
     assert "expected NAME/frame1.png" in capsys.readouterr().err
     with pytest.raises(UsageError):
         evaluate(dataset.parent, {"blend": blend})
 
 
-def test_flows_computed_before_give_the_same_scores_and_are_used(dataset):
+def test_precomputed_flows_are_used_and_give_the_same_scores(dataset):
     from animeinterp.config import PAPER
     from animeinterp.interpolator import Interpolator, load_interpolator
     from animeinterp.net.paper.model import AnimeInterp
@@ -640,12 +640,12 @@ def test_flows_computed_before_give_the_same_scores_and_are_used(dataset):
         path = flows_folder(dataset) / "c" / name
         np.save(path, np.load(path) + 9)
     differing = [row[:2] for row, before in zip(scores(), matched, strict=True) if row != before]
-    assert differing == [("paper", "c")], "the others have their own flow"
+    assert differing == [("paper", "c")], "the other models compute their own flow"
 
 
 @pytest.fixture
 def flows(dataset, monkeypatch):
-    """Flows beside the data set, but for b's; `paper` draws frame 3 where it is given them, else frame 1."""
+    """Flows beside the data set, except for b; `paper` draws frame 3 if it gets them, else frame 1."""
     for name in NAMES:
         if name != "b":
             (flows_folder(dataset) / name).mkdir(parents=True)
@@ -660,24 +660,24 @@ def flows(dataset, monkeypatch):
 
     load = SimpleNamespace(load_interpolator=lambda name, *_, **__: Paper() if name == "paper" else blend)
     monkeypatch.setitem(sys.modules, "animeinterp.interpolator", load)
-    monkeypatch.setattr("animeinterp.cli.evaluating.check_setup", lambda *_: None)  # a stub needs no weights
+    monkeypatch.setattr("animeinterp.cli.evaluating.check_setup", lambda *_: None)  # the stub needs no weights
     monkeypatch.setattr("animeinterp.weights.locations.weight_files", lambda *_: {})
     return flows_folder(dataset)
 
 
 def drawn_from_flows(folder):
-    """The triplets of a folder of results whose frame by `paper` is frame 3."""
+    """Return the triplets of a folder of results whose frame by `paper` is frame 3."""
     frames = {name: read_image(folder / "frames" / "paper" / f"{name}.png", 10**6).pixels for name in "acd"}
     return {name for name, frame in frames.items() if np.array_equal(frame, draw_scene(3 * NAMES.index(name) + 3))}
 
 
-def test_flows_beside_the_data_set_are_used_told_and_kept_in_mind(dataset, flows, tmp_path, capsys):
+def test_flows_beside_the_data_set_are_used_reported_and_recorded(dataset, flows, tmp_path, capsys):
     command = (dataset, "--model", "classical", "--model", "paper", "--annotations", f"{dataset}_annotations")
     out = ("--out", tmp_path / "out")
     assert run(*command, *out) == 0
-    told = "".join(capsys.readouterr().out.splitlines())
-    said = "paper: SGM flows of 3 triplets are taken from set_pre_calc_sgm_flows; for the 1 that have none"
-    assert told.count(said) == 1
+    output = "".join(capsys.readouterr().out.splitlines())
+    message = "paper: SGM flows of 3 triplets are taken from set_pre_calc_sgm_flows; for the 1 that have none"
+    assert output.count(message) == 1
     assert drawn_from_flows(tmp_path / "out") == {"a", "c", "d"}
     content = json.loads((tmp_path / "out" / "scores.json").read_text())
     assert content["settings"]["flows"] == ["paper"]
@@ -692,7 +692,7 @@ def test_flows_beside_the_data_set_are_used_told_and_kept_in_mind(dataset, flows
     assert drawn_from_flows(tmp_path / "out") == set()
 
 
-def test_flows_elsewhere(dataset, flows, tmp_path, capsys):
+def test_flows_of_another_folder(dataset, flows, tmp_path, capsys):
     flows.rename(tmp_path / "elsewhere")
     command = (dataset, "--model", "paper", "--out", tmp_path / "out")
     assert run(*command, "--flows", tmp_path / "elsewhere") == 0
@@ -703,7 +703,7 @@ def test_flows_elsewhere(dataset, flows, tmp_path, capsys):
     assert "such as paper; leave it out" in capsys.readouterr().err
 
 
-def test_flows_matter_only_to_models_that_take_them(dataset, flows, tmp_path, capsys):
+def test_flows_matter_only_to_models_that_accept_them(dataset, flows, tmp_path, capsys):
     (flows / "a" / FLOW_NAMES[0]).write_bytes(b"damaged")
     command = (dataset, "--model", "classical", "--out", tmp_path / "out")
     assert run(*command) == 0
@@ -712,8 +712,8 @@ def test_flows_matter_only_to_models_that_take_them(dataset, flows, tmp_path, ca
     assert run(*command) == 0
     capsys.readouterr()
     assert run(dataset, "--model", "classical", "--model", "paper") == 1
-    told = capsys.readouterr().err
-    assert "skipped a: " in told
-    assert "guide_flo13.npy is damaged or no .npy file" in told
-    assert "skipped c: expected a float array" in told
-    assert "found nothing" in told
+    errors = capsys.readouterr().err
+    assert "skipped a: " in errors
+    assert "guide_flo13.npy is damaged or no .npy file" in errors
+    assert "skipped c: expected a float array" in errors
+    assert "found nothing" in errors

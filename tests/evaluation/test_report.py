@@ -1,4 +1,4 @@
-"""The report: one page that holds together, says what the scores say, and stands whatever is missing."""
+"""Report: content and structure of the page, escaping, and missing data."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NASTY = '<script>alert("1")</script>&amp;\'$body'
 
 
 class Page(HTMLParser):
-    """What is on a page: elements in order with their attributes and own text; balanced tags are asserted."""
+    """The elements of a page in order, with attributes and text; asserts that tags are balanced."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -64,33 +64,33 @@ class Page(HTMLParser):
         ]
 
     def rows(self, label):
-        """The cells of a table: the group's name, model and numbers of each row."""
+        """Return the rows of a table: the group's name, model and numbers."""
         start = next(n for n, (_, attrs) in enumerate(self.elements) if attrs.get("aria-label") == label)
-        found, group = [], ""
+        rows, group = [], ""
         for (tag, attrs), text in list(zip(self.elements, self.texts, strict=True))[start + 1 :]:
             if attrs.get("role") == "region":
                 break
             if tag == "tr":
-                found.append([])
+                rows.append([])
             if tag == "th" and attrs.get("scope") == "rowgroup":
                 group = text
             elif tag == "th" and attrs.get("scope") == "row":
-                found[-1] += [group, text]
+                rows[-1] += [group, text]
             elif tag == "td" and "rowspan" not in attrs:
-                found[-1].append(text)
-        return [row for row in found if row]
+                rows[-1].append(text)
+        return [row for row in rows if row]
 
 
 @pytest.fixture
 def files(tmp_path):
-    found = []
+    files = []
     for k, name in enumerate(NAMES):
         folder = tmp_path / "films & co" / name
         folder.mkdir(parents=True)
         for number in (1, 2, 3):
             cv2.imwrite(str(folder / f"frame{number}.png"), draw_scene(number * (k + 1))[..., ::-1])
-        found.append(TripletFiles(name, folder))
-    return found
+        files.append(TripletFiles(name, folder))
+    return files
 
 
 @pytest.fixture
@@ -98,9 +98,9 @@ def drawn(files, tmp_path):
     """Every model draws the first frame of a triplet."""
     for one in files:
         for model in ("ours", "theirs", "third"):
-            place = tmp_path / "drawn" / model / f"{one.name}.png"
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes((one.folder / "frame1.png").read_bytes())
+            path = tmp_path / "drawn" / model / f"{one.name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes((one.folder / "frame1.png").read_bytes())
     return lambda model, triplet: tmp_path / "drawn" / model / f"{triplet}.png"
 
 
@@ -127,7 +127,7 @@ def write(tmp_path, *arguments, **options):
     return target.read_text(encoding="utf-8")
 
 
-def test_the_page_stands_alone_and_its_parts_are_found(tmp_path, files, drawn):
+def test_the_page_refers_to_no_other_file_and_its_links_resolve(tmp_path, files, drawn):
     text = write(tmp_path, evaluation(("ours", "theirs", "third")), files, drawn)
     page = Page(text)
     ids = [attrs["id"] for _, attrs in page.elements if "id" in attrs]
@@ -179,7 +179,7 @@ def test_tables_show_the_means_of_the_summaries_and_mark_the_best(tmp_path, file
     assert bold[3] == f"{min(s.ie for s in means):.2f}"
 
 
-def test_lpips_leads_then_come_the_best_times(tmp_path, files, drawn):
+def test_lpips_comes_first_then_the_best_times(tmp_path, files, drawn):
     def measured(row):
         whole = replace(row.whole, lpips=0.1 + row.whole.ie / 100)
         best = Scores(row.whole.psnr + 2, row.whole.ssim + 0.01, chamfer=1e-5, lpips=whole.lpips / 2)
@@ -194,7 +194,7 @@ def test_lpips_leads_then_come_the_best_times(tmp_path, files, drawn):
         *("whole frame", "ours", *leading),
         *(f"{whole.ssim_atd:.4f}", f"{whole.ie:.2f}", f"{whole.chamfer * 1e5:.2f}"),
     ]
-    assert page.rows("Means")[1][3:5] == ["–", "–"], "of predictions nothing is known but t = 0.5"
+    assert page.rows("Means")[1][3:5] == ["–", "–"], "predictions have t = 0.5 only"
     easy = summary.best_levels[0].scores
     assert page.rows("Means by level")[0][3:5] == [f"{easy.psnr:.2f}", f"{easy.ssim:.4f}"]
     pairs = [(s.lpips, best.lpips) if k == 0 else None for k, s in enumerate([whole])]
@@ -204,13 +204,13 @@ def test_lpips_leads_then_come_the_best_times(tmp_path, files, drawn):
     assert heads[1].startswith("PSNR dB, best t")
     ours, theirs = ([row.whole.lpips for row in done.rows if row.model == model] for model in done.models)
     better = sum(a < b for a, b in zip(ours, theirs, strict=True))
-    assert f"ours is better on {better} of 5 triplets" in page.all("p", class_="faint wins")[0][1], "less is better"
+    assert f"ours is better on {better} of 5 triplets" in page.all("p", class_="faint wins")[0][1], "lower is better"
     scores = [text for _, text in page.all("span", class_="score")]
     worst = min(done.rows[::2], key=lambda row: row.whole.psnr).whole
     assert scores[:3] == [f"LPIPS {worst.lpips:.4f}", f"PSNR {worst.psnr:.2f} dB", f"SSIM {worst.ssim:.4f}"]
 
 
-def test_a_gallery_is_linked_where_there_is_one(tmp_path, files, drawn):
+def test_a_gallery_is_linked_if_there_is_one(tmp_path, files, drawn):
     for name, links in ((None, []), ("worst & best.html", ["worst%20%26%20best.html"])):
         page = Page(write(tmp_path, evaluation(), files, drawn, cases=0, gallery=name))
         assert [attrs["href"] for attrs, text in page.all("a") if text == "Worst crops"] == links
@@ -224,7 +224,7 @@ def test_equal_means_are_not_marked(tmp_path, files, drawn):
     assert "ours is better on 0 of 5 triplets, theirs on 0." in page.all("p", class_="faint wins")[0][1]
 
 
-def test_bars_are_as_long_as_the_means(tmp_path, files, drawn):
+def test_bar_lengths_are_proportional_to_the_means(tmp_path, files, drawn):
     done = evaluation(("ours",))
     page = Page(write(tmp_path, done, files, drawn, cases=0))
     lengths = [float(attrs["width"]) for attrs, _ in page.all("rect")]
@@ -235,23 +235,23 @@ def test_bars_are_as_long_as_the_means(tmp_path, files, drawn):
         assert part / part.max() == pytest.approx(np.array(values) / max(values), abs=1e-3)
 
 
-def test_points_lie_where_the_scores_say(tmp_path, files, drawn):
+def test_points_are_placed_by_their_scores(tmp_path, files, drawn):
     done = evaluation()
     page = Page(write(tmp_path, done, files, drawn, cases=0))
     points = [(float(attrs["cx"]), float(attrs["cy"])) for attrs, text in page.all("circle") if text][: len(NAMES)]
     rows = {(row.model, row.triplet): row.whole.psnr for row in done.rows}
     values = np.array([[rows["ours", name], rows["theirs", name]] for name in NAMES])
-    places = np.array(points) * (1, -1)
-    scale = np.ptp(places[:, 0]) / np.ptp(values[:, 0])
-    assert places - places[0] == pytest.approx((values - values[0]) * scale, abs=0.11)
+    positions = np.array(points) * (1, -1)
+    scale = np.ptp(positions[:, 0]) / np.ptp(values[:, 0])
+    assert positions - positions[0] == pytest.approx((values - values[0]) * scale, abs=0.11)
     titles = [text for _, text in page.all("circle") if text]
     assert titles[0] == f"a\nours {rows['ours', 'a']:.2f} dB\ntheirs {rows['theirs', 'a']:.2f} dB"
     better = sum(rows["ours", name] > rows["theirs", name] for name in NAMES)
     assert f"ours is better on {better} of 5 triplets" in page.all("p", class_="faint wins")[0][1]
-    assert page.all("select") == [], "two models leave no choice"
+    assert page.all("select") == [], "two models need no selection"
 
 
-def test_of_more_than_two_models_any_two_can_be_chosen(tmp_path, files, drawn):
+def test_any_two_of_more_models_can_be_selected(tmp_path, files, drawn):
     models = ("ours", "theirs", NASTY)
     done = evaluation(models)
     first = replace(done.rows[0], whole=replace(done.rows[0].whole, psnr=math.inf))
@@ -262,14 +262,14 @@ def test_of_more_than_two_models_any_two_can_be_chosen(tmp_path, files, drawn):
     assert data["models"] == [*models]
     psnr = data["panels"][0]["values"]
     assert psnr[0][0] == "inf"
-    assert psnr[2][-1] is None, "a triplet that one model lacks"
+    assert psnr[2][-1] is None, "a triplet that the model lacks"
     assert psnr[1] == [row.whole.psnr for row in done.rows if row.model == "theirs"]
     assert {panel["id"] for panel in data["panels"]} == {
         attrs["id"] for attrs, _ in page.all("figure") if "id" in attrs
     }
 
 
-def test_worst_and_best_come_in_order_and_none_twice(tmp_path, files, drawn):
+def test_worst_and_best_cases_are_sorted_and_unique(tmp_path, files, drawn):
     done = evaluation(("ours",))
     order = [row.triplet for row in sorted(done.rows, key=lambda row: row.whole.psnr)]
     for cases, expected in ((1, [order[0], order[-1]]), (4, [*order[:3], order[4], order[3]]), (0, [])):
@@ -281,7 +281,7 @@ def test_worst_and_best_come_in_order_and_none_twice(tmp_path, files, drawn):
         write(tmp_path, done, files, drawn, cases=-1)
 
 
-def test_the_error_map_states_the_mean_error_and_the_flow_its_scale(tmp_path, files, drawn):
+def test_captions_give_the_mean_error_and_the_scale_of_the_flow(tmp_path, files, drawn):
     page = Page(write(tmp_path, evaluation(("ours",), ("c",)), files, drawn))
     error = draw_scene(3).astype(float) - draw_scene(6)
     mean = np.sqrt((error**2).sum(axis=2)).mean()
@@ -290,7 +290,7 @@ def test_the_error_map_states_the_mean_error_and_the_flow_its_scale(tmp_path, fi
     assert re.fullmatch(r"Flow, frame 0 to 1; full color at \d+ px", captions[2])
 
 
-def test_names_from_outside_stay_text(tmp_path, files, drawn):
+def test_names_are_escaped(tmp_path, files, drawn):
     rows = evaluation(("ours", NASTY), ("a", "b")).rows
     rows = tuple(
         replace(row, triplet=row.triplet + NASTY, motion_types=(NASTY,), behaviors=("\udcff",)) for row in rows
@@ -309,9 +309,9 @@ def test_names_from_outside_stay_text(tmp_path, files, drawn):
 def test_the_same_evaluation_gives_the_same_bytes(tmp_path, files, drawn, monkeypatch):
     from animeinterp.evaluation.report import cases
 
-    seen = []
+    threads = []
     flow = cases.dis_flow
-    monkeypatch.setattr(cases, "dis_flow", lambda *frames: seen.append(cv2.getNumThreads()) or flow(*frames))
+    monkeypatch.setattr(cases, "dis_flow", lambda *frames: threads.append(cv2.getNumThreads()) or flow(*frames))
     before = cv2.getNumThreads()
     try:
         cv2.setNumThreads(2)
@@ -320,7 +320,7 @@ def test_the_same_evaluation_gives_the_same_bytes(tmp_path, files, drawn, monkey
     finally:
         cv2.setNumThreads(before)
     assert len(pages) == 1
-    assert set(seen) == {1}, "DIS flow depends on the number of threads"
+    assert set(threads) == {1}, "DIS flow depends on the number of threads"
 
 
 def test_equal_frames_have_infinite_psnr(tmp_path, files, drawn):
@@ -352,13 +352,13 @@ def test_one_model_and_one_triplet(tmp_path, files, drawn):
     assert len(page.all("details", class_="case")) == 1
 
 
-def test_only_psnr_and_ssim_leave_no_empty_columns(tmp_path, files, drawn):
+def test_columns_without_scores_are_omitted(tmp_path, files, drawn):
     rows = tuple(replace(row, whole=Scores(row.whole.psnr, row.whole.ssim), roi=None) for row in evaluation().rows)
     page = Page(write(tmp_path, Evaluation(rows, ()), files, drawn, cases=0))
     assert {len(row) for row in page.rows("Means")} == {4}
 
 
-def test_a_model_that_lacks_triplets_is_told(tmp_path, files, drawn):
+def test_missing_triplets_of_a_model_are_noted(tmp_path, files, drawn):
     facts = [
         Page(write(tmp_path, Evaluation(rows, ()), files, drawn, cases=0)).all("dl", class_="facts")[0][1]
         for rows in (evaluation().rows, evaluation().rows[:-1])
@@ -368,7 +368,7 @@ def test_a_model_that_lacks_triplets_is_told(tmp_path, files, drawn):
     assert "0.50 CPU s a frame" in facts[0]
 
 
-def test_nothing_but_faults(tmp_path, files, drawn):
+def test_only_faults(tmp_path, files, drawn):
     done = Evaluation((), tuple(Fault(name, "has no frame2") for name in NAMES))
     page = Page(write(tmp_path, done, files, drawn))
     assert "0 scored, 5 skipped" in page.all("dl")[0][1]
@@ -376,26 +376,26 @@ def test_nothing_but_faults(tmp_path, files, drawn):
     Page(write(tmp_path, Evaluation((), ()), [], drawn))
 
 
-def test_what_is_missing_is_said_and_the_rest_is_shown(tmp_path, files, drawn):
+def test_missing_frames_are_reported_and_the_rest_is_shown(tmp_path, files, drawn):
     (files[1].folder / "frame2.png").unlink()
-    drawn("ours", "c").write_bytes(b"no picture")
+    drawn("ours", "c").write_bytes(b"not an image")
     cv2.imwrite(str(drawn("ours", "d")), draw_scene(0)[:32])
-    kept = {"c", "d", "e"}
+    available = {"c", "d", "e"}
     text = write(
         tmp_path,
         evaluation(("ours",)),
         [one for one in files if one.name != "e"],
-        lambda model, triplet: drawn(model, triplet) if triplet in kept else None,
+        lambda model, triplet: drawn(model, triplet) if triplet in available else None,
     )
     page = Page(text)
-    said = " ".join(text for _, text in page.all("p", class_="missing"))
+    missing = " ".join(text for _, text in page.all("p", class_="missing"))
     for reason in ("was not kept", "no frame2", "c.png is not an image", "is 96x32; expected the true frame's 96x64"):
-        assert reason in said
-    assert "the frames of e are not among those given" in said
+        assert reason in missing
+    assert "the frames of e are not among those given" in missing
     assert len(page.all("img", alt="Flow")) == 3
 
 
-def test_large_pictures_are_made_smaller(tmp_path):
+def test_large_images_are_downsampled(tmp_path):
     folder = tmp_path / "set" / "a"
     folder.mkdir(parents=True)
     noise = np.random.default_rng(0).integers(0, 256, (64, 1600, 3), np.uint8)
@@ -408,7 +408,7 @@ def test_large_pictures_are_made_smaller(tmp_path):
     assert sizes == [(960, 38)] * 2 + [(480, 19)] * 5
 
 
-def test_a_page_is_not_overwritten_nor_left_half_written(tmp_path, files, drawn):
+def test_existing_files_are_refused_and_none_is_half_written(tmp_path, files, drawn):
     target = tmp_path / "report.html"
     target.write_text("precious")
     with pytest.raises(UsageError, match="exists already"):

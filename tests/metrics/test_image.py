@@ -1,4 +1,4 @@
-"""Measures, against scikit-image and against plain restatements."""
+"""Measures, compared with scikit-image and plain implementations."""
 
 import cv2
 import numpy as np
@@ -47,7 +47,7 @@ def test_interpolation_error_is_the_mean_distance_of_colors():
 
 
 def plain_chamfer(drawn, true):
-    """As EISAI's paper and code define it, by SciPy."""
+    """The definition of EISAI's paper and code, by SciPy."""
 
     def line_map(frame):
         gray = (frame / 255) @ (0.299, 0.587, 0.114)
@@ -64,19 +64,19 @@ def plain_chamfer(drawn, true):
 def test_chamfer_distance_is_that_of_eisai():
     for shift in (1, 5):
         drawn, true = draw_scene(shift), draw_scene(0)
-        found = measure(drawn, true).chamfer
-        # float32 distances would be 1e-7 off, and not always the same
-        assert found == pytest.approx(plain_chamfer(drawn, true), rel=1e-9)
-        assert found > 0
-        assert found == pytest.approx(measure(true, drawn).chamfer)
+        distance = measure(drawn, true).chamfer
+        # float32 distances would differ by 1e-7, and between runs
+        assert distance == pytest.approx(plain_chamfer(drawn, true), rel=1e-9)
+        assert distance > 0
+        assert distance == pytest.approx(measure(true, drawn).chamfer)
 
 
-def test_a_line_is_where_it_is_darker_than_around():
+def test_lines_are_darker_than_their_surroundings():
     frame = np.full((40, 60, 3), 200, np.uint8)
     cv2.line(frame, (10, 20), (50, 20), (0, 0, 0), 2)
-    found = line_map(frame)
-    assert found[20, 12:48].all()
-    assert not found[:15].any()
+    lines = line_map(frame)
+    assert lines[20, 12:48].all()
+    assert not lines[:15].any()
     assert not line_map(np.full((20, 20, 3), 90, np.uint8)).any()
 
 
@@ -87,11 +87,11 @@ def test_chamfer_distance_of_a_worked_example_at_two_sizes():
     assert line_distance(a, b) == pytest.approx(expected, rel=1e-12)
     a[20:], b[20:] = False, False
     nothing = np.zeros_like(a)
-    assert line_distance(a, nothing) == pytest.approx(40 / 1200 / 2), "without lines all is a diagonal away"
+    assert line_distance(a, nothing) == pytest.approx(40 / 1200 / 2), "without lines every pixel is a diagonal away"
     assert line_distance(nothing, nothing) == 0
 
 
-def test_equal_frames_are_perfect_and_unlike_ones_refused():
+def test_equal_frames_are_perfect_and_other_shapes_are_refused():
     frame = draw_scene(3)
     assert psnr(frame, frame) == float("inf")
     assert ssim(frame, frame) == pytest.approx(1)

@@ -1,4 +1,4 @@
-"""LPIPS with AlexNet: the same from every layout of its weights; what does not fit is refused."""
+"""LPIPS with AlexNet: values, layouts of the weights, and errors."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from animeinterp.metrics.lpips import AlexNet, load_installed_lpips, load_lpips
 from conftest import draw_scene
 
 CHANNELS = (64, 192, 384, 256, 256)
-PLACES = {0: 1, 3: 2, 6: 3, 8: 4, 10: 5}  # of convolutions in torchvision's AlexNet, and in which slice of lpips'
+SLICES = {0: 1, 3: 2, 6: 3, 8: 4, 10: 5}  # index of a convolution in torchvision's AlexNet → slice in lpips
 
 
 @pytest.fixture(scope="module")
 def state():
-    """A state dict as `lpips.LPIPS(net="alex")` has it, of seeded numbers."""
+    """A state dict of `lpips.LPIPS(net="alex")` with seeded random numbers."""
     torch.manual_seed(0)
     convolutions = AlexNet().features
     state = {"scaling_layer.shift": torch.zeros(1, 3, 1, 1), "scaling_layer.scale": torch.ones(1, 3, 1, 1)}
-    for place, segment in PLACES.items():
-        for name, tensor in convolutions[place].state_dict().items():
-            state[f"net.slice{segment}.{place}.{name}"] = tensor
+    for index, number in SLICES.items():
+        for name, tensor in convolutions[index].state_dict().items():
+            state[f"net.slice{number}.{index}.{name}"] = tensor
     for level, channels in enumerate(CHANNELS):
         head = torch.rand(1, channels, 1, 1)
         state |= {f"lin{level}.model.1.weight": head, f"lins.{level}.model.1.weight": head}
@@ -44,17 +44,17 @@ def weights(state, tmp_path_factory):
 
 
 def plain_lpips(drawn, true, state):
-    """Zhang et al. 2018, restated: input scaled as in their v0.1, features of unit length, weighed squares."""
+    """Zhang et al. 2018 in plain operations: input scaled as in v0.1, unit features, weighted squares."""
     shift = torch.tensor([-0.030, -0.088, -0.188]).view(1, 3, 1, 1)
     scale = torch.tensor([0.458, 0.448, 0.450]).view(1, 3, 1, 1)
 
     def features(frame):
         x = (torch.from_numpy(frame).permute(2, 0, 1)[None] / 127.5 - 1 - shift) / scale
-        for place, segment in PLACES.items():
-            if place in (3, 6):
+        for index, number in SLICES.items():
+            if index in (3, 6):
                 x = F.max_pool2d(x, 3, 2)
-            weight, bias = (state[f"net.slice{segment}.{place}.{part}"] for part in ("weight", "bias"))
-            stride, padding = (4, 2) if place == 0 else (1, weight.shape[-1] // 2)
+            weight, bias = (state[f"net.slice{number}.{index}.{part}"] for part in ("weight", "bias"))
+            stride, padding = (4, 2) if index == 0 else (1, weight.shape[-1] // 2)
             x = F.relu(F.conv2d(x, weight, bias, stride, padding))
             yield x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10)
 
@@ -74,8 +74,8 @@ def test_lpips_is_that_of_the_paper(state, weights):
 def test_every_layout_of_the_weights_gives_the_same(state, weights, tmp_path, monkeypatch):
     save_file({name: t.clone() for name, t in state.items()}, tmp_path / "alex.safetensors")
     jax = {"AlexNet_0": {}}
-    for i, (place, segment) in enumerate(PLACES.items()):
-        weight, bias = (state[f"net.slice{segment}.{place}.{part}"].numpy() for part in ("weight", "bias"))
+    for i, (index, number) in enumerate(SLICES.items()):
+        weight, bias = (state[f"net.slice{number}.{index}.{part}"].numpy() for part in ("weight", "bias"))
         jax["AlexNet_0"][f"Conv_{i}"] = {"kernel": weight.transpose(2, 3, 1, 0), "bias": bias}
         head = state[f"lin{i}.model.1.weight"].numpy().reshape(1, 1, -1, 1)
         jax[f"NetLinLayer_{i}"] = {"Conv_0": {"kernel": head}}
@@ -92,22 +92,22 @@ def test_every_layout_of_the_weights_gives_the_same(state, weights, tmp_path, mo
     assert load_installed_lpips().identity == "lpips 0.1.4"
 
 
-def test_the_map_says_where_frames_look_different(weights):
+def test_the_map_localizes_differences(weights):
     lpips, true = load_lpips(weights), draw_scene(0, (192, 128))
     drawn = true.copy()
     drawn[20:60, 30:70] = 0
-    found = lpips.map(drawn, true)
-    assert (found.shape, found.dtype) == ((128, 192), np.float32)
-    assert found.mean() == pytest.approx(lpips(drawn, true), rel=0.15), "borders weigh a little more in larger levels"
-    assert found.min() >= 0
-    assert found[20:60, 30:70].mean() > 20 * found[:, 150:].mean()
+    distances = lpips.map(drawn, true)
+    assert (distances.shape, distances.dtype) == ((128, 192), np.float32)
+    assert distances.mean() == pytest.approx(lpips(drawn, true), rel=0.15), "resizing weights borders a little more"
+    assert distances.min() >= 0
+    assert distances[20:60, 30:70].mean() > 20 * distances[:, 150:].mean()
     assert lpips.map(true, true).max() == 0
     assert lpips.map(true[:30], true[:30]) is None
     with pytest.raises(FrameError, match="one shape"):
         lpips.map(true, true[1:])
 
 
-def test_small_parts_have_no_lpips_and_unlike_ones_are_refused(weights):
+def test_small_frames_have_no_lpips_and_other_shapes_are_refused(weights):
     lpips, frame = load_lpips(weights), draw_scene(0)
     assert lpips(frame[:30], frame[:30]) is None
     assert lpips(frame[:31, :31], frame[:31, :31]) == 0
@@ -135,7 +135,7 @@ def test_other_weights_are_refused(state, tmp_path):
         load_lpips(tmp_path / "nowhere.pth")
 
 
-def test_a_package_that_is_missing_or_cannot_download_says_what_to_do(monkeypatch):
+def test_a_missing_package_or_failed_download_gives_advice(monkeypatch):
     monkeypatch.setattr(perceptual, "installed", lambda: False)
     with pytest.raises(MissingExtraError, match="pip install lpips"):
         load_installed_lpips()
