@@ -183,7 +183,7 @@ def cells(row: TripletScores) -> tuple[Cell, ...]:
         "cpu_seconds": row.seconds,
         "motion_types": ";".join(row.motion_types) or None,
         "behaviors": ";".join(row.behaviors) or None,
-        "best_t": row.best and row.best.t,
+        "best_t": row.best.t if row.best else None,
     }
     parts = {f"{part}_": scores for part, scores in row.parts.items()}
     groups = {"": row.whole, "roi_": row.roi, "best_t_": row.best and row.best.scores, **parts}
