@@ -254,7 +254,7 @@ def _read(files: TripletFiles, predictions: Mapping[str, Path], needs_flows: boo
             annotation.roi(size[1], size[0])
     except AnimeInterpError as error:
         return Fault(files.name, str(error))
-    except Exception as error:  # one odd file must not end the work on the others
+    except Exception as error:  # one bad file must not end the work on the others
         return Fault(files.name, f"unexpected {type(error).__name__}: {error}; please report it with these files")
     return _Task(files, triplet, annotation, predicted, coarse, parts)
 
