@@ -68,6 +68,18 @@ def test_the_given_frames_stay_unchanged():
     np.testing.assert_array_equal(frame, before)
 
 
+def test_the_source_is_on_the_left():
+    source, new = np.zeros((4, 100, 3), np.uint8), np.full((4, 100, 3), 200, np.uint8)
+    both = comparison_frame(source, new, Fraction(0), "side")
+    assert both.shape == (4, 200, 3)
+    assert both[:, :100].max() == 0
+    assert both[:, 100:].min() == 200
+    assert comparison_frame(source, new, Fraction(0), "wipe").min() == 200
+    half = comparison_frame(source, new, Fraction(1), "wipe")
+    assert half[:, :48].max() == 0
+    assert half[:, 50:].min() == 200
+
+
 @pytest.mark.parametrize("how", ["side", "wipe"])
 def test_labels_name_the_frame_rates(tmp_path, how):
     make_film(tmp_path / "a.mkv", [figure(2 * k, (320, 160)) for k in range(3)])

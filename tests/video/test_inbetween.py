@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from animeinterp import AnimeInterpError, Options, load_interpolator
-from animeinterp.runtime.prefetch import prefetch
-from animeinterp.video.compare import comparison_frame
 from animeinterp.video.inbetween import Inbetweener, Key, changed_region
 from conftest import draw_scene
 from support.films import difference
@@ -105,67 +102,3 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(interpolator, monkeypat
     monkeypatch.setattr(type(interpolator), "motion", wrong)
     with Inbetweener(interpolator) as inbetweener, pytest.raises(ValueError, match="unrelated"):
         inbetweener.pair(Key(draw_scene(0)), Key(draw_scene(8))).draw(HALF)
-
-
-def test_ahead_gives_everything_in_order_and_works_ahead():
-    made = []
-
-    def items():
-        for k in range(50):
-            made.append(k)
-            yield k
-
-    stream = prefetch(items(), 4)
-    assert [next(stream) for _ in range(3)] == [0, 1, 2]
-    assert list(stream) == list(range(3, 50))
-    assert made == list(range(50))
-
-
-def test_ahead_never_runs_far_ahead():
-    made = []
-    stream = prefetch((made.append(k) or k for k in range(1000)), 4)
-    for _ in range(10):
-        next(stream)
-    stream.close()
-    assert len(made) <= 10 + 4 + 2
-
-
-def test_ahead_raises_what_its_thread_raises_in_its_place():
-    def items():
-        yield 1
-        raise AnimeInterpError("broken")
-
-    stream = prefetch(items(), 4)
-    assert next(stream) == 1
-    with pytest.raises(AnimeInterpError, match="broken"):
-        next(stream)
-
-
-def test_closing_ends_the_thread_and_closes_the_items():
-    closed = threading.Event()
-
-    def items():
-        try:
-            while True:
-                yield 0
-        finally:
-            closed.set()
-
-    before = threading.active_count()
-    stream = prefetch(items(), 2)
-    next(stream)
-    stream.close()
-    assert closed.wait(5)
-    assert threading.active_count() == before
-
-
-def test_comparisons_show_the_source_on_the_left():
-    source, new = np.zeros((4, 100, 3), np.uint8), np.full((4, 100, 3), 200, np.uint8)
-    both = comparison_frame(source, new, Fraction(0), "side")
-    assert both.shape == (4, 200, 3)
-    assert both[:, :100].max() == 0
-    assert both[:, 100:].min() == 200
-    assert comparison_frame(source, new, Fraction(0), "wipe").min() == 200
-    half = comparison_frame(source, new, Fraction(1), "wipe")
-    assert half[:, :48].max() == 0
-    assert half[:, 50:].min() == 200
