@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from animeinterp.data.preview import draw_sheet, write_preview
-from animeinterp.data.synthetic.compositing import build_layers, find_hidden, follow_points, pixel_grid, render
+from animeinterp.data.synthetic.compositing import build_layers, find_hidden, follow_points, render
 from animeinterp.data.synthetic.dataset import TRIPLET_SIZE, SceneSource, render_scenes, to_batch, triplets
 from animeinterp.data.synthetic.degrade import compress, grain_tile
 from animeinterp.data.synthetic.motions import MAX_STEEPNESS, WAVES, Waves, sample_timing, sample_waves
@@ -21,7 +21,7 @@ from animeinterp.data.synthetic.scene_spec import LayerStyles, SceneSpec, sample
 from animeinterp.data.synthetic.simulated_sgm import SimulatedFlow, simulate_sgm
 from animeinterp.errors import FileError, UsageError
 from animeinterp.io.images import read_image
-from animeinterp.net.ops.geometry import backward_warp
+from animeinterp.net.ops.geometry import backward_warp, pixel_grid
 
 SIZE = (72, 96)
 
@@ -128,7 +128,7 @@ def test_flow_is_exact_for_deformed_layers(start, time):
     (frame, label), (other, _) = render(layers, start, (72, 80)), render(layers, time, (72, 80))
     (points,) = follow_points(layers, label, start, (time,))
     visible = ~find_hidden(layers, label, points, time)[:, None] & away_from_edges(label, 2) & (label[:, None] == 1)
-    flow = points - pixel_grid((0, 72, 0, 80), label.device)
+    flow = points - pixel_grid(frame)
     warped = backward_warp(other, flow)
     # Ignore where bilinear sampling reaches the layer's edge in the other frame.
     visible &= backward_warp(dilate(render(layers, time, (72, 80))[1][:, None] == 0, 1), flow) == 0

@@ -20,8 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from animeinterp.data.synthetic.motions import invert
-from animeinterp.data.synthetic.rng import Floats
 from animeinterp.data.synthetic.scene_spec import SceneSpec
+from animeinterp.data.synthetic.textures import to_tensor
+from animeinterp.net.ops.geometry import pixel_grid
 
 _ITERATIONS = 12  # of the inversion: with a steepness of 0.4, less than 1e-4 of the initial error remains
 _MIN_ALPHA = 0.5  # from this alpha on, a layer is the visible one at a pixel
@@ -93,27 +94,14 @@ def build_layers(spec: SceneSpec, background: Tensor, textures: Tensor, size: tu
         scenes = torch.from_numpy(spec.scene[rows]).to(device)
         ranks.append(Rank(rows, scenes, bool(deformed[rows].any()), (first, middle, final)))
 
-    def tensor(values: Floats) -> Tensor:
-        return torch.from_numpy(values.astype(np.float32)).to(device)
-
     return Layers(
-        background=background, textures=textures, extent=tensor(spec.styles.extent),
+        background=background, textures=textures, extent=to_tensor(spec.styles.extent, device),
         ranks=tuple(ranks), row_of=torch.from_numpy(row_of).to(device),
-        to_frame=tensor(spec.to_frame), to_texture=tensor(invert(spec.to_frame)),
-        amplitude=tensor(spec.waves.amplitude), frequency=tensor(spec.waves.frequency), phase=tensor(spec.waves.phase),
-        opacity=tensor(spec.opacity), deformed=bool(deformed.any()),
+        to_frame=to_tensor(spec.to_frame, device), to_texture=to_tensor(invert(spec.to_frame), device),
+        amplitude=to_tensor(spec.waves.amplitude, device), frequency=to_tensor(spec.waves.frequency, device),
+        phase=to_tensor(spec.waves.phase, device), opacity=to_tensor(spec.opacity, device),
+        deformed=bool(deformed.any()),
     )  # fmt: skip
-
-
-def pixel_grid(window: Window, device: torch.device) -> Tensor:
-    """Make the pixel centers of a window, (2, h, w), x first."""
-    top, bottom, left, right = window
-    y, x = torch.meshgrid(
-        torch.arange(top, bottom, dtype=torch.float32, device=device),
-        torch.arange(left, right, dtype=torch.float32, device=device),
-        indexing="ij",
-    )
-    return torch.stack([x, y])
 
 
 def render(layers: Layers, time: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -128,17 +116,18 @@ def render(layers: Layers, time: int, size: tuple[int, int]) -> tuple[Tensor, Te
         Frames (N, 3, H, W) in [0, 1], and labels int64 (N, H, W): the rank of the front-most layer with alpha 0.5 or
         more.
     """
-    device, count = layers.background.device, len(layers.background)
-    grid = pixel_grid((0, size[0], 0, size[1]), device)
+    count = len(layers.background)
+    label = torch.zeros(count, *size, dtype=torch.int64, device=layers.background.device)
+    grid = pixel_grid(label).float()
     points = _texture_points(layers, time, slice(0, count), grid.expand(count, -1, -1, -1), layers.deformed)
     frame = _sample(layers.background, points, "reflection")
-    label = torch.zeros(count, *size, dtype=torch.int64, device=device)
     for number, rank in enumerate(layers.ranks, 1):
-        top, bottom, left, right = window = rank.windows[time]
+        top, bottom, left, right = rank.windows[time]
         if top >= bottom or left >= right:
             continue
-        grid = pixel_grid(window, device).expand(len(rank.scenes), -1, -1, -1)
-        layer = _sample_layers(layers, time, rank, grid, slice(0, 4))
+        # Contiguous, so that flattening the expanded grid does not copy it for every scene.
+        window = grid[..., top:bottom, left:right].contiguous().expand(len(rank.scenes), -1, -1, -1)
+        layer = _sample_layers(layers, time, rank, window, slice(0, 4))
         alpha = layer[:, 3:]
         behind = frame[rank.scenes, :, top:bottom, left:right]
         frame[rank.scenes, :, top:bottom, left:right] = layer[:, :3] + (1 - alpha) * behind
@@ -160,7 +149,7 @@ def follow_points(layers: Layers, label: Tensor, start: int, ends: tuple[int, ..
         Positions at each of `ends`, (N, 2, H, W) px.
     """
     rows = torch.gather(layers.row_of, 1, label.flatten(1)).flatten()
-    grid = pixel_grid((0, label.shape[1], 0, label.shape[2]), label.device).flatten(1).repeat(1, len(label))
+    grid = pixel_grid(label)[0].float().flatten(1).repeat(1, len(label))
     q = _apply_maps(layers.to_texture[start], rows, grid)
     deformed = torch.nonzero((layers.amplitude != 0).flatten(2).any(2).any(0)[rows])[:, 0] if layers.deformed else None
     if deformed is not None:

@@ -20,15 +20,7 @@ import torch
 from torch import Tensor
 
 from animeinterp.data.synthetic.assets import load_assets
-from animeinterp.data.synthetic.compositing import (
-    Layers,
-    build_layers,
-    find_absent,
-    find_hidden,
-    follow_points,
-    pixel_grid,
-    render,
-)
+from animeinterp.data.synthetic.compositing import Layers, build_layers, find_absent, find_hidden, follow_points, render
 from animeinterp.data.synthetic.degrade import degrade, grade, grain_tile
 from animeinterp.data.synthetic.rng import SceneRng
 from animeinterp.data.synthetic.scene_spec import sample_scenes
@@ -37,6 +29,7 @@ from animeinterp.data.synthetic.textures import paint_backgrounds, paint_layers
 from animeinterp.data.types import Batch, Triplet
 from animeinterp.errors import UsageError
 from animeinterp.frame import RGBImage
+from animeinterp.net.ops.geometry import pixel_grid
 
 MIN_SIDE = 32  # px
 TRIPLET_SIZE = (432, 640)  # height, width, px; larger than the crops, so that they see coarse flow of a whole frame
@@ -167,7 +160,7 @@ def render_scenes(layers: Layers, t: Tensor, size: tuple[int, int]) -> Scenes:
         size: Height and width of the frames, px.
     """
     (frame0, label0), (truth, _), (frame1, label1) = (render(layers, time, size) for time in range(3))
-    grid = pixel_grid((0, size[0], 0, size[1]), t.device)
+    grid = pixel_grid(frame0)
     points0t, points01 = follow_points(layers, label0, 0, (1, 2))
     points1t, points10 = follow_points(layers, label1, 2, (1, 0))
     occluded01, occluded10 = find_hidden(layers, label0, points01, 2), find_hidden(layers, label1, points10, 0)

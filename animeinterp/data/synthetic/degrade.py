@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from animeinterp.data.synthetic.rng import Bools, Floats, Ints, SceneRng
+from animeinterp.data.synthetic.textures import to_tensor
 
 _BLOCK = 8
 GRAIN_SIDE = 512
@@ -130,4 +131,4 @@ def _crop_grain(tile: Tensor, start: Ints, size: tuple[int, ...]) -> Tensor:
 
 def _column(values: Floats, like: Tensor) -> Tensor:
     """Convert (N,) to a float32 tensor (N, 1, 1, 1)."""
-    return torch.from_numpy(values.astype(np.float32)).to(like.device)[:, None, None, None]
+    return to_tensor(values, like.device)[:, None, None, None]

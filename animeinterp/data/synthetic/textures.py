@@ -23,7 +23,7 @@ def paint_backgrounds(spec: SceneSpec, assets: Assets) -> Tensor:
     """
     device = assets.backgrounds.device
     images = assets.backgrounds[torch.from_numpy(spec.background).to(device)].float() / 255
-    color = _tensor(spec.background_color, device)
+    color = to_tensor(spec.background_color, device)
     return (_transform_colors(color[..., :3], images) + color[..., 3:, None]).clamp_(0, 1)
 
 
@@ -40,9 +40,9 @@ def paint_layers(styles: LayerStyles, assets: Assets, side: int) -> Tensor:
         if not len(rows):
             continue
         selected = LayerStyles._make(column[rows] for column in styles)
-        points = _texel_points(_tensor(selected.extent, device), side)
+        points = _texel_points(to_tensor(selected.extent, device), side)
         painted = (_paint_shapes if is_shape else _paint_sprites)(selected, assets, points)
-        light = 1 + (_tensor(selected.shading, device)[:, None, None] * points).sum(-1)[:, None]
+        light = 1 + (to_tensor(selected.shading, device)[:, None, None] * points).sum(-1)[:, None]
         alpha = painted[:, 3:]
         color = torch.minimum((painted[:, :3] * light).clamp_(min=0), alpha)
         textures[torch.from_numpy(rows).to(device)] = torch.cat([color, alpha], 1)
@@ -66,14 +66,14 @@ def _paint_sprites(styles: LayerStyles, assets: Assets, points: Tensor) -> Tenso
         sprites = F.avg_pool2d(sprites, 2 ** int(count))
         painted[rows] = F.grid_sample(sprites, points[rows], align_corners=False)
     texel = (points[:, 0, 1, 0] - points[:, 0, 0, 0])[:, None, None]
-    mask = _cut_mask(_tensor(styles.cut, device), points, texel)
+    mask = _cut_mask(to_tensor(styles.cut, device), points, texel)
     color, alpha = painted[:, :3], painted[:, 3:]
     thick = torch.from_numpy(np.nonzero(styles.thick_lines)[0]).to(device)
     if len(thick):
         on_white = color[thick] + 1 - alpha[thick]
         darkest = -F.max_pool2d(-on_white, _THICKENING, 1, _THICKENING // 2)
         color = color.index_copy(0, thick, (darkest - 1 + alpha[thick]).clamp_(min=0))
-    recolor = _tensor(styles.recolor, device)
+    recolor = to_tensor(styles.recolor, device)
     color = _transform_colors(recolor[..., :3], color) + recolor[..., 3:, None] * alpha
     color = torch.minimum(color.clamp_(min=0), alpha)
     return torch.cat([color, alpha], 1) * mask[:, None]
@@ -91,18 +91,18 @@ def _paint_shapes(styles: LayerStyles, assets: Assets, points: Tensor) -> Tensor
     device = points.device
     distances = assets.shapes[torch.from_numpy(styles.image_index).to(device)]
     texel = (points[:, 0, 1, 0] - points[:, 0, 0, 0])[:, None, None, None]
-    light = _tensor(styles.light, device)[:, None, None]
+    light = to_tensor(styles.light, device)[:, None, None]
     distance, shifted = (
         F.grid_sample(distances, at, padding_mode="border", align_corners=False) for at in (points, points + light)
     )
     alpha = (0.5 - distance / texel).clamp_(0, 1) * (points.abs().amax(-1) < 1)[:, None]
     lit = (0.5 - shifted / texel).clamp_(0, 1)
-    width = _tensor(styles.line_width, device)[:, None, None, None]
+    width = to_tensor(styles.line_width, device)[:, None, None, None]
     # A shape without outline has width 0: its ramp ends where alpha does.
     line = ((distance + width) / texel + 0.5).clamp_(0, 1) * (width > 0)
-    shadow = _tensor(styles.shadow, device)[:, None, None, None]
-    fill = _tensor(styles.fill, device)[..., None, None] * (shadow + (1 - shadow) * lit)
-    color = fill + line * (_tensor(styles.line, device)[..., None, None] - fill)
+    shadow = to_tensor(styles.shadow, device)[:, None, None, None]
+    fill = to_tensor(styles.fill, device)[..., None, None] * (shadow + (1 - shadow) * lit)
+    color = fill + line * (to_tensor(styles.line, device)[..., None, None] - fill)
     return torch.cat([color * alpha, alpha], 1)
 
 
@@ -111,5 +111,6 @@ def _transform_colors(matrix: Tensor, colors: Tensor) -> Tensor:
     return torch.bmm(matrix, colors.flatten(2)).reshape(colors.shape)
 
 
-def _tensor(values: NDArray[np.float64], device: torch.device) -> Tensor:
+def to_tensor(values: NDArray[np.float64], device: torch.device) -> Tensor:
+    """Convert an array to a float32 tensor."""
     return torch.from_numpy(values.astype(np.float32)).to(device)
