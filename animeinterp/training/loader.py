@@ -33,11 +33,9 @@ class Source(Protocol):
 def mix_batches(
     sources: Sequence[tuple[Source, float]], batch_size: int, size: int, seed: int, start: int, rank: int, world: int
 ) -> Iterator[Batch]:
-    """Iterate over batches, endlessly, each from one source drawn by weight.
+    """Iterate over batches, endlessly, each from one of the (source, weight) pairs, drawn by weight.
 
-    Args:
-        sources: Sources with their weights.
-        batch_size: As the other arguments, see `Source.batches`.
+    The other arguments are those of `Source.batches`.
     """
     rng = np.random.default_rng([seed, rank])
     ends = np.cumsum([weight for _, weight in sources])

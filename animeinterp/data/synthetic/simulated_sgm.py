@@ -141,7 +141,7 @@ def _voronoi_cells(count: int, height: int, width: int, generator: Generator) ->
 
 
 def _coordinates(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """x and y of all pixels, (H, W) each, in [-1, 1]."""
+    """Compute x and y of all pixels, (H, W) each, in [-1, 1]."""
     y, x = torch.meshgrid(
         torch.linspace(-1, 1, height, device=device), torch.linspace(-1, 1, width, device=device), indexing="ij"
     )
