@@ -8,8 +8,8 @@ import json
 import pytest
 import torch
 
+from animeinterp.data.lottie import open_animation
 from animeinterp.data.synthetic.assets import load_assets
-from animeinterp.data.vector import open_animation
 from animeinterp.errors import FileError
 
 

@@ -239,7 +239,7 @@ def _shown(films: int) -> Iterator[Callable[[BuildProgress], object] | None]:
             def tell(step: BuildProgress) -> None:
                 nonlocal read
                 text = f"{step.film + 1}/{films} {step.label}, {step.triplets} triplets"
-                log.update(step.share, text, anew=step.film != read)
+                log.update(step.fraction, text, anew=step.film != read)
                 read = step.film
 
             yield tell
@@ -254,7 +254,7 @@ def _shown(films: int) -> Iterator[Callable[[BuildProgress], object] | None]:
                 bar.reset(task)
                 film = step.film
             text = f"{step.film + 1}/{films} {step.label}: {step.triplets} triplets"
-            bar.update(task, completed=step.share, description=text)
+            bar.update(task, completed=step.fraction, description=text)
 
         yield report
 
@@ -270,10 +270,10 @@ def _tell(built: BuildResult, folder: Path) -> None:
         for label, film in built.films.items():
             reasons = ", ".join(f"{count} {reason}" for reason, count in Counter(film.left_out).most_common())
             numbers = (str(len(film.triplets)), str(film.drawings), str(film.shots))
-            table.add_row(label, *numbers, "done before" if label in built.kept else reasons)
+            table.add_row(label, *numbers, "done before" if label in built.unchanged else reasons)
         show_table(table)
     out.print(f"triplets   {folder}", markup=False)
-    out.print(f"sheet      {', '.join(map(str, built.sheets))}", markup=False)
+    out.print(f"sheet      {', '.join(map(str, built.pages))}", markup=False)
     for path, reason in built.faults:
         err.print(f"left out {path}: {reason}", markup=False)
     damaged = {label: film.damaged for label, film in built.films.items() if film.damaged}

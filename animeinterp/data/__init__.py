@@ -1,1 +1,1 @@
-"""What the network learns from and is judged by: synthetic scenes, vector animation, ATD-12K."""
+"""Training and test data: ATD-12K's layout, films, synthetic scenes, vector animation and training crops."""

@@ -1,12 +1,12 @@
-"""ATD-12K's layout (Siyao et al., CVPR 2021), for that data set and any other kept in the same way (system §5).
+"""ATD-12K's layout (Siyao et al., CVPR 2021), shared by every data set of triplets.
 
-    FOLDER/NAME/frame1.png frame2.png frame3.png     two frames and, second, the true one between them
-    ANNOTATIONS/NAME/NAME.json                       where it moves and how hard it is; optional
-    FLOWS/NAME/guide_flo13.npy guide_flo31.npy       what segment-guided matching says of frames 1 and 3; optional
+    FOLDER/NAME/frame1.png frame2.png frame3.png     two frames and, as frame 2, the true frame between them
+    ANNOTATIONS/NAME/NAME.json                       motion RoI and difficulty; optional
+    FLOWS/NAME/guide_flo13.npy guide_flo31.npy       SGM flows between frames 1 and 3; optional
     MASKS/NAME/occlusion.png borders.png             of frame 2, see `animeinterp.evaluation.masks`; optional
 
-Frames may be .png, .jpg, .jpeg or .webp. ATD-12K itself is 960x540, its training part partly 1280x720; annotations
-hold for the `image_size` they state, whatever the size of the frames beside them.
+Frames may be .png, .jpg, .jpeg or .webp. ATD-12K itself is 960x540; its training part is partly 1280x720. An annotation
+refers to the `image_size` that it states, whatever the size of the frames.
 """
 
 from __future__ import annotations
@@ -30,20 +30,28 @@ from animeinterp.io.images import read_image
 from animeinterp.io.reading import describe_error, finite_number, read_json
 
 Value = TypeVar("Value", bound=np.generic)
+FLOW_NAMES = ("guide_flo13.npy", "guide_flo31.npy")
 _MAX_PIXELS = Options().max_pixels
+_MAX_SIZE = 1e6  # px, of sizes and coordinates in annotations
+_MAX_WORDS, _MAX_WORD_LENGTH = 32, 80
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+_BOX_KEYS = ("x", "y", "width", "height")
 _EXPECTED = "NAME/frame1.png, frame2.png and frame3.png (or .jpg, .jpeg, .webp)"
 _EXPECTED_ANNOTATION = "JSON with image_size [w, h], motion_RoI {x, y, width, height} and level 0, 1 or 2"
-_REGION = ("x", "y", "width", "height")
-_FAR = 1e6  # px; larger sizes and places are mistakes
-_MOST_WORDS, _LONGEST_WORD = 32, 80
-FLOW_NAMES = ("guide_flo13.npy", "guide_flo31.npy")
 _EXPECTED_FLOWS = f"flows as NAME/{' and '.join(FLOW_NAMES)}"
+_EXPECTED_ARRAY = "a float array (2, height, width), x first, as animeinterp dataset flows writes it"
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A rectangle of a frame, px: columns x to x + width - 1, rows y to y + height - 1."""
+    """A rectangle of a frame.
+
+    Attributes:
+        x: First column, px.
+        y: First row, px.
+        width: Number of columns.
+        height: Number of rows.
+    """
 
     x: int
     y: int
@@ -51,17 +59,20 @@ class Region:
     height: int
 
     def crop(self, frame: NDArray[Value]) -> NDArray[Value]:
-        """That part of a frame or of a map, (H, W, ...)."""
+        """Return this part of a frame or map, (H, W, ...), as a view."""
         return frame[self.y : self.y + self.height, self.x : self.x + self.width]
 
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """What ATD-12K says of a triplet.
+    """The annotation of a triplet.
 
-    image_size: width and height, px, that `motion_roi` = (x, y, width, height) belongs to. level: 0 easy, 1 medium,
-    2 hard. motion_types: some of translation, rotation, scaling, deformation. behaviors: speaking, walking, eating,
-    sporting, fetching, others.
+    Attributes:
+        image_size: Width and height that `motion_roi` refers to, px.
+        motion_roi: x, y, width and height of the region of interest, px.
+        level: Index in `LEVELS`: 0 easy, 1 medium, 2 hard.
+        motion_types: Some of translation, rotation, scaling, deformation.
+        behaviors: Some of speaking, walking, eating, sporting, fetching, others.
     """
 
     image_size: tuple[float, float]
@@ -71,21 +82,39 @@ class Annotation:
     behaviors: tuple[str, ...] = ()
 
     def roi(self, width: int, height: int) -> Region:
-        """The motion RoI in frames of another size, rounded as in the published evaluation: down, each number alone.
+        """Scale the motion RoI to frames of another size, clipped to the frame.
 
-        What lies outside the frame is cut off. Raises FrameError if nothing is left.
+        As in the published evaluation, each of the four numbers is rounded down by itself.
+
+        Args:
+            width: Width of the frames, px.
+            height: Height of the frames, px.
+
+        Returns:
+            The region.
+
+        Raises:
+            FrameError: The RoI is outside the frame.
         """
         scales = (self.image_size[0] / width, self.image_size[1] / height) * 2
         x, y, w, h = (int(value // scale) for value, scale in zip(self.motion_roi, scales, strict=True))
         left, top, right, bottom = max(x, 0), max(y, 0), min(x + w, width), min(y + h, height)
         if left >= right or top >= bottom:
-            raise FrameError(f"the motion RoI {self.motion_roi} lies outside the frame; mend the annotation")
+            raise FrameError(f"the motion RoI {self.motion_roi} is outside the frame; correct the annotation")
         return Region(left, top, right - left, bottom - top)
 
 
 @dataclass(frozen=True, slots=True)
 class TripletFiles:
-    """Where a triplet lies. folder: of its three frames. annotation, flows, masks (folders): None if there are none."""
+    """The files of a triplet.
+
+    Attributes:
+        name: Name of the triplet.
+        folder: Folder of its three frames.
+        annotation: Annotation file, if any.
+        flows: Folder of its SGM flows, if any.
+        masks: Folder of its masks, if any.
+    """
 
     name: str
     folder: Path
@@ -96,14 +125,26 @@ class TripletFiles:
 
 @dataclass(frozen=True, slots=True)
 class ATD12K:
-    """A data set in this layout as a source of training crops, see `animeinterp.data.crops.write_crops`."""
+    """A data set in this layout as a source of training crops, see `animeinterp.data.crops.write_crops`.
+
+    Attributes:
+        folder: The data set.
+    """
 
     folder: Path
 
     def __call__(self, seeds: Sequence[int]) -> Iterator[Triplet]:
-        """Triplets without end, each once before any comes again; the same seeds give the same order.
+        """Yield triplets endlessly in random order, each once per epoch.
 
-        Raises as `list_triplets` and `read_triplet`, and UsageError for a linear set, which is for evaluation only.
+        Args:
+            seeds: The same seeds give the same order.
+
+        Yields:
+            The triplets.
+
+        Raises:
+            FileError, FrameError: As `list_triplets` and `read_triplet`.
+            UsageError: As `list_triplets`, and for a linear set, which is for evaluation only.
         """
         check_trainable(self.folder)
         rng = np.random.default_rng(seeds)
@@ -114,12 +155,23 @@ class ATD12K:
 
 
 def list_triplets(folder: Path, annotations: Path | None = None, flows: Path | None = None) -> list[TripletFiles]:
-    """Every triplet of a data set, by name. None of its files is opened yet.
+    """List the triplets of a data set by name. No file is opened.
 
-    annotations, flows: by default looked for beside `folder`: DATASET_annotations and DATASET_pre_calc_sgm_flows, and
-    for ATD-12K's test_2k_540p test_2k_annotations and test_2k_pre_calc_sgm_flows. Masks are
-    looked for in DATASET_masks. Triplets without them are listed too, and so are folders that lack a frame, which
-    `read_triplet` refuses. Raises FileError and UsageError, which say what layout was expected.
+    Triplets without annotation, flows or masks are listed too, and so are folders that lack a frame; `read_triplet`
+    refuses those. Masks are searched in DATASET_masks.
+
+    Args:
+        folder: The data set.
+        annotations: Folder of the annotations; by default DATASET_annotations or, for ATD-12K's test_2k_540p,
+            test_2k_annotations.
+        flows: Folder of the SGM flows; by default DATASET_pre_calc_sgm_flows or test_2k_pre_calc_sgm_flows.
+
+    Returns:
+        The triplets.
+
+    Raises:
+        FileError: A folder does not exist or cannot be read.
+        UsageError: A folder has another layout.
     """
     if not folder.is_dir():
         raise FileError(f"{folder} is not a folder; expected a data set of {_EXPECTED}")
@@ -127,28 +179,43 @@ def list_triplets(folder: Path, annotations: Path | None = None, flows: Path | N
         raise FileError(f"{annotations} is not a folder; expected annotations as NAME/NAME.json")
     if flows is not None and not flows.is_dir():
         raise FileError(f"{flows} is not a folder; expected {_EXPECTED_FLOWS}")
-    folders = _folders(folder)
-    if not any(_has_frames(place) for place in folders):
-        inner = [place.name for place in folders if _names(place) and any(map(_has_frames, _folders(place)))]
+    folders = _subfolders(folder)
+    if not any(map(_has_frames, folders)):
+        inner = [path.name for path in folders if _entries(path) and any(map(_has_frames, _subfolders(path)))]
         hint = f"; {', '.join(inner)} in it looks like one, so give that" if inner else ""
         raise UsageError(f"{folder} holds no triplets: expected {_EXPECTED} in it{hint}")
-    notes, guides = annotations or _beside(folder, "_annotations"), flows or _beside(folder, "_pre_calc_sgm_flows")
-    masks = _beside(folder, "_masks")
-    found = [
-        TripletFiles(name, folder / name, _annotation_of(name, notes), _inner(name, guides), _inner(name, masks))
-        for name in (place.name for place in folders)
+    annotations = annotations or _find_sibling(folder, "_annotations")
+    flow_root, masks = flows or _find_sibling(folder, "_pre_calc_sgm_flows"), _find_sibling(folder, "_masks")
+    triplets = [
+        TripletFiles(
+            path.name,
+            folder / path.name,
+            _find_annotation(path.name, annotations),
+            _find_subfolder(path.name, flow_root),
+            _find_subfolder(path.name, masks),
+        )
+        for path in folders
     ]
-    if flows is not None and not any(one.flows for one in found):
+    if flows is not None and not any(files.flows for files in triplets):
         raise UsageError(f"{flows} holds no flows of the triplets in {folder}; expected {_EXPECTED_FLOWS} in it")
-    return found
+    return triplets
 
 
 def read_triplet(files: TripletFiles, max_pixels: int = _MAX_PIXELS) -> Triplet:
-    """The frames of a triplet, t = 0.5. Gray is repeated, alpha laid over mid-gray, 16 bits rounded to 8.
+    """Read the frames of a triplet as 8-bit RGB. Gray is replicated, alpha is composited over mid-gray.
 
-    Raises FileError for a frame that is missing, twice there or damaged, FrameError for sizes that do not fit.
+    Args:
+        files: The triplet.
+        max_pixels: Maximum size of a frame.
+
+    Returns:
+        The triplet, with t = 0.5.
+
+    Raises:
+        FileError: A frame is missing, ambiguous or damaged.
+        FrameError: The frames differ in size, or are too large.
     """
-    frames = [rgb8(read_image(_frame(files.folder, number), max_pixels).pixels) for number in (1, 2, 3)]
+    frames = [rgb8(read_image(_find_frame(files.folder, number), max_pixels).pixels) for number in (1, 2, 3)]
     if len({frame.shape for frame in frames}) > 1:
         sizes = ", ".join(describe(frame).split()[-1] for frame in frames)
         raise FrameError(f"the frames of {files.folder} are {sizes}; expected one size, so export them again")
@@ -157,16 +224,16 @@ def read_triplet(files: TripletFiles, max_pixels: int = _MAX_PIXELS) -> Triplet:
 
 
 def read_annotation(path: Path) -> Annotation:
-    """An annotation file. Raises FileError if it cannot be read, or lacks size, RoI or level within their ranges."""
+    """Read an annotation file. Raises FileError if it is damaged or a value is missing or out of range."""
     content = read_json(path, _EXPECTED_ANNOTATION)
     try:
-        width, height = (finite_number(value, "image_size", 1, _FAR) for value in content["image_size"])
-        region = content["motion_RoI"]
-        x, y, w, h = (finite_number(region[key], f"motion_RoI {key}", -_FAR, _FAR) for key in _REGION)
+        width, height = (finite_number(value, "image_size", 1, _MAX_SIZE) for value in content["image_size"])
+        box = content["motion_RoI"]
+        x, y, w, h = (finite_number(box[key], f"motion_RoI {key}", -_MAX_SIZE, _MAX_SIZE) for key in _BOX_KEYS)
         level = finite_number(content["level"], "level", 0, len(LEVELS) - 1)
         if level != int(level):
             raise ValueError("level is not a whole number")
-        motion_types, behaviors = (_words(content, key) for key in ("general_motion_type", "behavior"))
+        motion_types, behaviors = (_read_words(content, key) for key in ("general_motion_type", "behavior"))
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise FileError(
             f"{path} is not an annotation ({describe_error(error)}); expected {_EXPECTED_ANNOTATION}"
@@ -175,51 +242,57 @@ def read_annotation(path: Path) -> Annotation:
 
 
 def read_flows(folder: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """A triplet's precomputed flows, from frame 1 to frame 3 and back: float32 (2, h, w), x first, px of that size.
+    """Read the precomputed SGM flows of a triplet.
 
-    ATD-12K's are float64 of 960x540, whatever the size of the frames. Raises FileError for flows that are missing,
-    damaged, of another form or not finite.
+    Args:
+        folder: Folder of the two files. ATD-12K's are float64 of 960x540, whatever the size of the frames.
+
+    Returns:
+        The flows from frame 1 to frame 3 and from frame 3 to frame 1: float32 (2, h, w), x first, px of that size.
+
+    Raises:
+        FileError: A flow is missing, damaged, of another form or not finite.
     """
     flow13, flow31 = (_read_flow(folder / name) for name in FLOW_NAMES)
     if flow13.shape != flow31.shape:
         raise FileError(
-            f"the flows of {folder} are {flow13.shape} and {flow31.shape}; expected one shape, so make them again"
+            f"the flows of {folder} are {flow13.shape} and {flow31.shape}; expected one shape, so compute them again"
         )
     return flow13, flow31
 
 
 def _read_flow(path: Path) -> NDArray[np.float32]:
-    expected = "expected a float array (2, height, width), x first, as animeinterp dataset flows writes it"
-    check_source(path, expected.removeprefix("expected "))
+    check_source(path, _EXPECTED_ARRAY)
     try:
-        # mapped, so that a header cannot ask for more memory than the file has
+        # Memory-mapped: a header cannot claim more memory than the file has.
         content = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror or error}; {expected}") from error
-    except Exception as error:  # a header is Python code, and its parser raises anything at all, MemoryError too
-        raise FileError(f"{path} is damaged or no .npy file; {expected}") from error
+        raise FileError(f"cannot read {path}: {error.strerror or error}; expected {_EXPECTED_ARRAY}") from error
+    except Exception as error:  # the header is a Python literal, whose parser raises any error, even MemoryError
+        raise FileError(f"{path} is damaged or not a .npy file; expected {_EXPECTED_ARRAY}") from error
     if not isinstance(content, np.ndarray):
-        raise FileError(f"{path} is an archive of arrays; {expected}")
+        raise FileError(f"{path} is an archive of arrays; expected {_EXPECTED_ARRAY}")
     if content.ndim != 3 or content.shape[0] != 2 or content.dtype.kind != "f" or not content.size:
-        raise FileError(f"{path} holds {content.dtype} {content.shape}; {expected}")
+        raise FileError(f"{path} holds {content.dtype} {content.shape}; expected {_EXPECTED_ARRAY}")
     if content[0].size > _MAX_PIXELS:
-        raise FileError(f"{path} is of {content[0].size} pixels, the limit is {_MAX_PIXELS}; {expected}")
+        raise FileError(f"{path} has {content[0].size} pixels, the limit is {_MAX_PIXELS}; expected {_EXPECTED_ARRAY}")
     with np.errstate(over="ignore"):
         flow = np.array(content, np.float32, order="C")
     if not np.isfinite(flow).all():
-        raise FileError(f"{path} holds values that are not finite; make it again")
+        raise FileError(f"{path} holds values that are not finite; compute it again")
     return flow
 
 
-def _folders(folder: Path) -> list[Path]:
+def _subfolders(folder: Path) -> list[Path]:
+    """List the subfolders that are not hidden."""
     try:
-        return sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith((".", "__")))
+        return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
     except OSError as error:
         raise FileError(f"cannot read {folder}: {error.strerror}; expected a data set of {_EXPECTED}") from error
 
 
-def _names(folder: Path) -> list[str]:
-    """The names of what is in a folder; of one that may not be looked into none."""
+def _entries(folder: Path) -> list[str]:
+    """List the names in a folder; none if it cannot be read."""
     try:
         return [path.name for path in folder.iterdir()]
     except OSError:
@@ -227,41 +300,40 @@ def _names(folder: Path) -> list[str]:
 
 
 def _has_frames(folder: Path) -> bool:
-    return {"frame1", "frame2", "frame3"} <= {Path(name).stem for name in _names(folder)}
+    return {"frame1", "frame2", "frame3"} <= {Path(name).stem for name in _entries(folder)}
 
 
-def _frame(folder: Path, number: int) -> Path:
+def _find_frame(folder: Path, number: int) -> Path:
     stem = f"frame{number}"
     try:
-        found = sorted(path for path in folder.iterdir() if path.stem == stem and path.suffix.lower() in _SUFFIXES)
+        paths = sorted(path for path in folder.iterdir() if path.stem == stem and path.suffix.lower() in _SUFFIXES)
     except OSError as error:
         raise FileError(f"cannot read {folder}: {error.strerror}; expected {_EXPECTED}") from error
-    if not found:
+    if not paths:
         raise FileError(f"{folder} has no {stem}; expected {_EXPECTED}")
-    if len(found) > 1:
-        raise FileError(
-            f"{folder} has {' and '.join(path.name for path in found)}; expected one, so take the other out"
-        )
-    return found[0]
+    if len(paths) > 1:
+        raise FileError(f"{folder} has {' and '.join(path.name for path in paths)}; expected one, so remove the other")
+    return paths[0]
 
 
-def _beside(folder: Path, suffix: str) -> Path | None:
+def _find_sibling(folder: Path, suffix: str) -> Path | None:
+    """Find the folder beside a data set that is named after it, with or without `_540p`."""
     folder = folder.absolute()  # `.` has no name
     names = (f"{folder.name}{suffix}", f"{folder.name.removesuffix('_540p')}{suffix}")
-    return next((place for name in names if (place := folder.with_name(name)).is_dir()), None)
+    return next((path for name in names if (path := folder.with_name(name)).is_dir()), None)
 
 
-def _annotation_of(name: str, annotations: Path | None) -> Path | None:
+def _find_annotation(name: str, annotations: Path | None) -> Path | None:
     path = annotations and annotations / name / f"{name}.json"
     return path if path and os.path.lexists(path) else None
 
 
-def _inner(name: str, folder: Path | None) -> Path | None:
+def _find_subfolder(name: str, folder: Path | None) -> Path | None:
     path = folder and folder / name
     return path if path and path.is_dir() else None
 
 
-def _words(content: Mapping[str, Any], key: str) -> tuple[str, ...]:
+def _read_words(content: Mapping[str, Any], key: str) -> tuple[str, ...]:
     value = content.get(key) or ()
-    words = [value] if isinstance(value, str) else list(value)[:_MOST_WORDS]
-    return tuple(" ".join(str(word).split())[:_LONGEST_WORD] for word in words)
+    words = [value] if isinstance(value, str) else list(value)[:_MAX_WORDS]
+    return tuple(" ".join(str(word).split())[:_MAX_WORD_LENGTH] for word in words)

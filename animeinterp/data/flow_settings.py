@@ -1,4 +1,4 @@
-"""How the flows of a data set are found, and that a folder holds those of one way alone; needs no torch."""
+"""How the SGM flows of a data set are computed; keeps flows of different settings apart. Does not import torch."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from animeinterp.io.reading import read_json
 
 @dataclass(frozen=True, slots=True)
 class FlowSettings:
-    """How flows are found.
+    """How SGM flows are computed.
 
-    deformation: see `animeinterp.config.ModelConfig`. style: see `animeinterp.config.Options`. vgg: VGG-19 weights,
-    as in `load_interpolator`; without them segments are matched by descriptors that need none.
+    Attributes:
+        deformation: See `animeinterp.config.ModelConfig`.
+        style: See `animeinterp.config.Options`.
+        vgg: VGG-19 weights, as in `load_interpolator`; None matches segments by descriptors without weights.
     """
 
     deformation: Literal["published", "quick"] = "published"
@@ -28,19 +30,19 @@ class FlowSettings:
 
 
 def check_settings(folder: Path, settings: FlowSettings, *, write: bool = False) -> None:
-    """Raise unless flows of these settings can go into a folder.
+    """Check that flows of these settings may be written into a folder.
 
     Args:
-        folder: Of the flows; the settings lie beside it.
-        settings: How flows are found.
-        write: Whether the settings are written, where there are none.
+        folder: Folder of the flows; the settings are in FOLDER.json beside it.
+        settings: How the flows are computed.
+        write: Whether to write the settings if there are none.
 
     Raises:
         UsageError: The folder holds flows of other settings, or other things.
         FileError: The settings cannot be read or written.
     """
     weights = settings.vgg.name if settings.vgg else None
-    wanted = {"deformation": settings.deformation, "style": settings.style, "vgg": weights, "version": __version__}
+    expected = {"deformation": settings.deformation, "style": settings.style, "vgg": weights, "version": __version__}
     path = sibling(folder, ".json")
     if not path.exists():
         if folder.exists() and (not folder.is_dir() or any(path.name != "lock" for path in folder.iterdir())):
@@ -48,10 +50,10 @@ def check_settings(folder: Path, settings: FlowSettings, *, write: bool = False)
         if not write:
             return
         make_folder(folder.parent)
-        write_text(path, json.dumps(wanted, indent=1) + "\n")
+        write_text(path, json.dumps(expected, indent=1) + "\n")
         return
-    known = read_json(path, f"the settings of flows; else take it and {folder} away and begin anew")
-    if known != wanted:
+    stored = read_json(path, f"the settings of flows; otherwise remove it and {folder} and run this again")
+    if stored != expected:
         raise UsageError(
-            f"{folder} has flows of other settings, {str(known)[:200]}, now {wanted}; choose another folder with -o"
+            f"{folder} has flows of other settings, {str(stored)[:200]}, now {expected}; choose another folder with -o"
         )

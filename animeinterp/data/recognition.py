@@ -1,4 +1,4 @@
-"""What kind of training data a folder holds, told by the names in it; needs no torch."""
+"""Recognizes the kind of training data in a folder by the names of its files. Does not import torch."""
 
 from __future__ import annotations
 
@@ -13,27 +13,34 @@ Kind = Literal["crops", "scenes", "atd12k", "vector"]
 
 
 def recognize(folder: Path, kind: str | None = None) -> Kind:
-    """What a folder holds; `kind` instead, if given.
+    """Recognize the kind of training data in a folder.
+
+    Args:
+        folder: The training data.
+        kind: The kind, if the user gave it; only checked then.
+
+    Returns:
+        The kind.
 
     Raises:
-        FileError: It is not a folder.
-        UsageError: It holds none of these, or a linear set, which is for evaluation only.
+        FileError: The folder is not a folder.
+        UsageError: It holds none of the kinds, or a linear set, which is for evaluation only.
     """
     if not folder.is_dir():
-        raise FileError(f"{folder} is not a folder; expected one that training data can come from")
+        raise FileError(f"{folder} is not a folder; expected a folder of training data")
     check_trainable(folder)
-    found: dict[Kind, Callable[[], object]] = {
+    tests: dict[Kind, Callable[[], object]] = {
         "crops": lambda: any(folder.glob("*.safetensors")),
         "scenes": lambda: (folder / "sprites").is_dir(),
         "atd12k": lambda: any(folder.glob("*/frame1.*")),
         "vector": lambda: any(folder.rglob("*.json.gz")),
     }
-    for name, fits in found.items():
-        if name == kind or (kind is None and fits()):
+    for name, matches in tests.items():
+        if name == kind or (kind is None and matches()):
             return name
     if kind is not None:
         raise UsageError(f"expected a kind out of {', '.join(get_args(Kind))}, got {kind!r}")
     raise UsageError(
-        f"cannot tell what {folder} holds: expected training crops (NNNNN.safetensors), assets (sprites/), triplets "
-        "(NAME/frame1.png …) or vector animations (.json.gz)"
+        f"cannot tell what {folder} holds: expected training crops (NNNNN.safetensors), assets (sprites/), "
+        "triplets (NAME/frame1.png …) or vector animations (.json.gz); give its kind with --kind"
     )

@@ -1,9 +1,11 @@
-"""Folders that training data comes from, recognized by what lies in them.
+"""Opens the folders that training data comes from.
 
-crops     NNNNN.safetensors, see `animeinterp.data.crops`           → samples
-scenes    manifest.json and sprites/, see `animeinterp.data.synthetic.dataset` → samples
-atd12k    NAME/frame1.png …, see `animeinterp.data.atd12k`          → triplets, cut into samples
-vector    .json.gz somewhere below, see `animeinterp.data.vector`   → triplets, cut into samples
+| kind | folder | gives |
+| --- | --- | --- |
+| crops | NNNNN.safetensors, see `animeinterp.data.crops` | samples |
+| scenes | manifest.json and sprites/, see `animeinterp.data.synthetic.dataset` | samples, triplets |
+| atd12k | NAME/frame1.png and so on, see `animeinterp.data.atd12k` | triplets, from which samples are cut |
+| vector | .json.gz at any depth, see `animeinterp.data.vector` | triplets, from which samples are cut |
 """
 
 from __future__ import annotations
@@ -16,36 +18,45 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import torch
 
 from animeinterp.data import atd12k, vector
-from animeinterp.data.crops import Arrays, CropStore, cut_crops
+from animeinterp.data.crop_store import Arrays, CropStore, stack_samples, to_sample
+from animeinterp.data.crops import cut_crops
 from animeinterp.data.linear.record import check_trainable
 from animeinterp.data.recognition import Kind, recognize
 from animeinterp.data.types import Batch, Triplet
 from animeinterp.errors import UsageError
 
 __all__ = ["Kind", "SampleSource", "open_samples", "open_triplets", "recognize"]
-Triplets = Callable[[Sequence[int]], Iterator[Triplet]]
-PATIENCE = 20  # triplets looked at per sample, should little move in them
+TripletSource = Callable[[Sequence[int]], Iterator[Triplet]]
+MAX_TRIPLETS_PER_SAMPLE = 20  # that are tried, if little moves in them
 
 
 class SampleSource(Protocol):
-    """Anything that gives samples; the same ones for the same seed."""
+    """A source of training samples, which depend only on the seed."""
 
     def samples(self, batch: int, seed: int) -> Batch:
-        """So many samples, see `animeinterp.data.sample`."""
+        """Return `batch` samples."""
         ...
 
 
-def open_triplets(folder: Path, kind: Kind, backgrounds: Path | None = None) -> Triplets:
-    """Triplets without end, by seeds. backgrounds: pictures to lay vector animations over.
+def open_triplets(folder: Path, kind: Kind, backgrounds: Path | None = None) -> TripletSource:
+    """Open a folder as an endless stream of triplets.
 
-    Raises UsageError for a kind that has none, and for linear sets and their art, which are for evaluation only.
+    Args:
+        folder: The training data.
+        kind: Its kind, see `recognize`.
+        backgrounds: Images behind vector animations.
+
+    Returns:
+        A function of seeds; the same seeds give the same triplets.
+
+    Raises:
+        UsageError: There are no triplets in this kind, or the folder is a linear set or its art.
     """
-    for place in (folder, backgrounds):
-        if place is not None:
-            check_trainable(place)
+    for path in (folder, backgrounds):
+        if path is not None:
+            check_trainable(path)
     if kind == "vector":
         return partial(vector.generate_triplets, folder, backgrounds=backgrounds)
     if kind == "atd12k":
@@ -58,18 +69,32 @@ def open_triplets(folder: Path, kind: Kind, backgrounds: Path | None = None) -> 
 
 
 def open_samples(folder: Path, kind: Kind, size: int = 256, backgrounds: Path | None = None) -> SampleSource:
-    """Samples of size x size px. Raises FileError where the folder cannot be read."""
+    """Open a folder as a source of samples.
+
+    Args:
+        folder: The training data.
+        kind: Its kind, see `recognize`.
+        size: Side of a sample, px.
+        backgrounds: Images behind vector animations.
+
+    Returns:
+        The source.
+
+    Raises:
+        FileError: The folder cannot be read.
+        UsageError: It is a linear set or its art.
+    """
     if kind == "crops":
-        return _Stored(CropStore(folder), size)
+        return _StoredSamples(CropStore(folder), size)
     if kind == "scenes":
         from animeinterp.data.synthetic.dataset import SceneSource
 
         return SceneSource(folder, size)
-    return _Cut(open_triplets(folder, kind, backgrounds), size)
+    return _CutSamples(open_triplets(folder, kind, backgrounds), size)
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
+class _StoredSamples:
     store: CropStore
     size: int
 
@@ -78,27 +103,25 @@ class _Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class _Cut:
-    """One crop of each triplet, unchanged."""
+class _CutSamples:
+    """One crop of each triplet, without augmentation."""
 
-    triplets: Triplets
+    triplets: TripletSource
     size: int
 
     def samples(self, batch: int, seed: int) -> Batch:
         rng = np.random.default_rng([seed, 1])
-        stream = islice(self.triplets((seed, 0)), PATIENCE * batch)
-        crops = (cut_crops(triplet, rng, self.size, 1) for triplet in stream)
-        parts = list(islice((crop for crop in crops if len(crop["t"])), batch))
-        if len(parts) < batch:
-            raise UsageError(f"hardly anything moves: {PATIENCE * batch} triplets gave {len(parts)} of {batch} samples")
-        return Batch(*(torch.cat(planes) for planes in zip(*map(_planes, parts), strict=True)))
+        count = MAX_TRIPLETS_PER_SAMPLE * batch
+        crops = (cut_crops(triplet, rng, self.size, 1) for triplet in islice(self.triplets((seed, 0)), count))
+        samples = [_to_sample(crop) for crop in islice((crop for crop in crops if len(crop["t"])), batch)]
+        if len(samples) < batch:
+            raise UsageError(
+                f"hardly anything moves: {count} triplets gave {len(samples)} of {batch} samples; give another source"
+            )
+        return stack_samples(samples)
 
 
-def _planes(crop: Arrays) -> Batch:
-    frame0, truth, frame1 = torch.from_numpy(crop["frames"]).float().div(255).unbind(1)
-    count, _, height, width = frame0.shape
-    coarse, trust = torch.from_numpy(crop["coarse"]).float(), torch.from_numpy(crop["trust"]).float().div(255)
-    flow = torch.from_numpy(crop.get("flow", np.zeros((count, 2, 2, height, width), np.float16))).float()
-    known = torch.from_numpy(crop.get("known", np.zeros((count, 2, height, width), np.uint8))).float()
-    pairs = (*coarse.unbind(1), *trust.chunk(2, 1), *flow.unbind(1), *known.chunk(2, 1))
-    return Batch(frame0, frame1, torch.from_numpy(crop["t"]), truth, *pairs)
+def _to_sample(crops: Arrays) -> Arrays:
+    """Convert the first of the crops to a sample."""
+    crop = {name: array[0] for name, array in crops.items()}
+    return to_sample(crop, crop["frames"].astype(np.float32) / 255)

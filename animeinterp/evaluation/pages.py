@@ -1,7 +1,6 @@
 """Parts that the HTML pages share: rendering of templates, images as data URIs, and the color map of errors.
 
-Templates are in `templates/`. Autoescape is on, so names from outside cannot become markup. A page refers to no other
-file: images are WebP in data URIs.
+Templates are in `templates/`. A page refers to no other file: images are WebP in data URIs.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 from PIL import Image
 
 from animeinterp.frame import RGBImage
 from animeinterp.io.files import write_bytes
+from animeinterp.io.pages import create_environment
 
 FULL_ERROR = 64  # RGB distance, 0 to 441, that gets the brightest color of the error map
 _WEBP_QUALITY = 85
@@ -52,13 +51,7 @@ def write_page(target: Path, template: str, content: Mapping[str, object], *, fo
         UsageError: The file exists and not `force`.
         FileError: It cannot be written.
     """
-    environment = Environment(
-        loader=PackageLoader("animeinterp.evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = create_environment("animeinterp.evaluation")
     environment.filters["shorten"] = shorten
     environment.globals |= {"full_error": FULL_ERROR, "gradient": _error_gradient()}
     page = environment.get_template(template).render(content)

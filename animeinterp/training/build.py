@@ -59,7 +59,7 @@ def _build_source(config: SourceConfig, size: int, device: torch.device) -> Sour
     if config.path:
         check_trainable(Path(config.path))
     if config.kind == "crops":
-        from animeinterp.data.crops import CropStore
+        from animeinterp.data.crop_store import CropStore
 
         return CropStore(Path(config.path))
     from animeinterp.data.synthetic.dataset import SceneSource

@@ -1,4 +1,4 @@
-"""ATD-12K's layout: found, read and refused; its RoI in frames of another size, against worked examples."""
+"""ATD-12K's layout: listing, reading, errors, and the RoI at other frame sizes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def write_triplet(folder, suffix=".png", size=(96, 64)):
 
 @pytest.fixture
 def dataset(tmp_path):
-    """test_2k_540p with b (png, annotated) and a (jpg, not annotated), files of the system between them."""
+    """test_2k_540p with b (png, annotated) and a (jpg, not annotated), with files of the system in it."""
     write_triplet(tmp_path / "test_2k_540p" / "b")
     write_triplet(tmp_path / "test_2k_540p" / "a", ".JPG")
     (tmp_path / "test_2k_540p" / ".DS_Store").touch()
@@ -59,7 +59,7 @@ def test_triplets_are_found_with_the_annotations_beside_them(dataset):
     assert b == TripletFiles("b", dataset / "b", dataset.parent / "test_2k_annotations" / "b" / "b.json")
 
 
-def test_annotations_may_lie_elsewhere(dataset):
+def test_annotations_may_be_in_another_folder(dataset):
     (dataset.parent / "test_2k_annotations").rename(dataset.parent / "notes")
     assert list_triplets(dataset)[1].annotation is None
     assert list_triplets(dataset, dataset.parent / "notes")[1].annotation is not None
@@ -74,14 +74,14 @@ def test_the_second_frame_is_the_truth(dataset):
     assert triplet.t == 0.5
 
 
-def test_jpeg_and_gray_are_read_too(dataset):
+def test_jpeg_and_gray_frames_are_read(dataset):
     assert read_triplet(list_triplets(dataset)[0]).truth.shape == (64, 96, 3)
     for number in (1, 2, 3):
         cv2.imwrite(str(dataset / "b" / f"frame{number}.png"), draw_scene(number)[..., 0])
     assert np.array_equal(read_triplet(list_triplets(dataset)[1]).truth, draw_scene(2)[..., [0, 0, 0]])
 
 
-def test_a_missing_a_double_and_an_odd_frame_are_named(dataset):
+def test_missing_ambiguous_and_mismatched_frames_are_errors(dataset):
     (dataset / "a" / "frame2.JPG").unlink()
     a, b = list_triplets(dataset)
     with pytest.raises(FileError, match=r"no frame2; expected NAME/frame1\.png"):
@@ -94,7 +94,7 @@ def test_a_missing_a_double_and_an_odd_frame_are_named(dataset):
         read_triplet(b)
 
 
-def test_other_layouts_are_refused_with_what_was_expected(dataset):
+def test_other_layouts_are_refused_with_the_expected_one(dataset):
     with pytest.raises(UsageError, match=r"expected NAME/frame1.png.*test_2k_540p in it looks like one"):
         list_triplets(dataset.parent)
     with pytest.raises(UsageError, match="holds no triplets"):
@@ -134,14 +134,14 @@ def test_annotation_is_read(dataset):
         {"behavior": "\ud800"},
     ],
 )
-def test_annotations_that_are_none(tmp_path, change):
+def test_invalid_annotations_are_refused(tmp_path, change):
     path = tmp_path / "a.json"
     path.write_text(json.dumps(ANNOTATION | change))
     with pytest.raises(FileError, match="expected JSON with image_size"):
         read_annotation(path)
 
 
-def test_text_that_is_no_annotation(tmp_path):
+def test_files_that_are_not_annotations_are_refused(tmp_path):
     for text in ("", "[]", "{", "3", "[" * 100_000, "1" * 5000):
         (tmp_path / "a.json").write_text(text)
         with pytest.raises(FileError, match=r"(is not an annotation|is damaged) \(.*expected JSON with image_size"):
@@ -157,11 +157,11 @@ def test_text_that_is_no_annotation(tmp_path):
         ((1920, 1080), (271, 73, 801, 601), (960, 540), (135, 36, 400, 300)),  # halves, rounded down
         ((1280, 720), (400, 99, 404, 402), (960, 540), (300, 74, 303, 301)),  # 74.25 and 301.5 rounded down
         ((960, 540), (100, 10, 50, 40), (1280, 720), (133, 13, 66, 53)),  # larger: 133.3, 13.3, 66.7, 53.3
-        ((960, 540), (900, 500, 100, 100), (960, 540), (900, 500, 60, 40)),  # cut off at the frame's edge
+        ((960, 540), (900, 500, 100, 100), (960, 540), (900, 500, 60, 40)),  # clipped at the edge of the frame
         ((960, 540), (-10, -20, 50, 60), (960, 540), (0, 0, 40, 40)),
     ],
 )
-def test_roi_of_other_sizes(image, roi, frame, expected):
+def test_the_roi_is_scaled_and_rounded_down(image, roi, frame, expected):
     assert Annotation(image, roi, 0).roi(*frame) == Region(*expected)
 
 
@@ -183,7 +183,7 @@ def write_flows(folder, flows=None):
 
 
 @pytest.mark.parametrize("name", ["test_2k_pre_calc_sgm_flows", "test_2k_540p_pre_calc_sgm_flows"])
-def test_flows_are_found_beside_and_elsewhere(dataset, name, monkeypatch):
+def test_flows_are_found_beside_the_data_set_or_where_given(dataset, name, monkeypatch):
     folder = write_flows(dataset.parent / name / "b").parent
     monkeypatch.chdir(dataset)  # where `.` has no name
     for data in (dataset, Path()):
@@ -197,17 +197,17 @@ def test_flows_are_found_beside_and_elsewhere(dataset, name, monkeypatch):
 
 
 def test_published_flows_in_double_precision_are_read(tmp_path):
-    there, back = read_flows(write_flows(tmp_path / "a"))
-    assert there.dtype == back.dtype == np.float32
-    assert there.shape == (2, 54, 96)
-    assert (there[1, 5, 7], back[0, 5, 7]) == (0.5, 1.5)
+    forward, backward = read_flows(write_flows(tmp_path / "a"))
+    assert forward.dtype == backward.dtype == np.float32
+    assert forward.shape == (2, 54, 96)
+    assert (forward[1, 5, 7], backward[0, 5, 7]) == (0.5, 1.5)
 
 
 FLOW = np.zeros((2, 6, 8), np.float32)
 
 
 @pytest.mark.parametrize(
-    ("flow", "said"),
+    ("flow", "message"),
     [
         (FLOW.transpose(1, 2, 0), r"holds float32 \(6, 8, 2\); expected a float array \(2, height, width\)"),
         (FLOW.astype(np.int32), "int32"),
@@ -215,15 +215,15 @@ FLOW = np.zeros((2, 6, 8), np.float32)
         (np.full_like(FLOW, np.nan), "not finite"),
         (np.full(FLOW.shape, 1e300), "not finite"),
         (FLOW[:, :5], r"\(2, 6, 8\) and \(2, 5, 8\); expected one shape"),
-        (np.array([{"a": 1}], object), "damaged or no .npy"),
+        (np.array([{"a": 1}], object), "damaged or not a .npy"),
     ],
 )
-def test_arrays_that_are_no_flow_are_refused(tmp_path, flow, said):
-    with pytest.raises(FileError, match=said):
+def test_arrays_that_are_not_flows_are_refused(tmp_path, flow, message):
+    with pytest.raises(FileError, match=message):
         read_flows(write_flows(tmp_path / "a", (FLOW, flow)))
 
 
-def test_files_that_are_no_flow_are_refused(tmp_path):
+def test_files_that_are_not_flows_are_refused(tmp_path):
     folder = write_flows(tmp_path / "a")
     path = folder / "guide_flo31.npy"
     whole = path.read_bytes()
@@ -231,7 +231,7 @@ def test_files_that_are_no_flow_are_refused(tmp_path):
     assert huge != whole
     for content in (b"", b"text", whole[:60], whole[:-1], huge, b"\x93NUMPY" + bytes(200)):
         path.write_bytes(content)
-        with pytest.raises(FileError, match=r"no \.npy file; expected a float array"):
+        with pytest.raises(FileError, match=r"not a \.npy file; expected a float array"):
             read_flows(folder)
     np.savez(folder / "b.npz", FLOW)
     (folder / "b.npz").rename(path)
@@ -259,7 +259,7 @@ def test_files_that_are_no_flow_are_refused(tmp_path):
         b"\x00" * 50,
     ],
 )
-def test_headers_that_lie_are_refused(tmp_path, header):
+def test_false_headers_are_refused(tmp_path, header):
     folder = write_flows(tmp_path / "a")
     header = header.ljust(245) + b"\n"
     content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(4 * FLOW.size)
@@ -278,7 +278,7 @@ def test_damaged_flows_are_refused_or_read(tmp_path):
             read_flows(folder)
 
 
-def test_a_folder_that_may_not_be_read_is_told(dataset, monkeypatch):
+def test_an_unreadable_folder_is_an_error(dataset, monkeypatch):
     listing = Path.iterdir
 
     def closed(path):
@@ -293,7 +293,7 @@ def test_a_folder_that_may_not_be_read_is_told(dataset, monkeypatch):
     assert read_triplet(second)
 
 
-def test_as_a_source_it_gives_every_triplet_before_any_comes_again(dataset):
+def test_as_a_source_it_yields_every_triplet_once_per_epoch(dataset):
     def drawn(seeds):
         stream = ATD12K(dataset)(seeds)
         return [next(stream).truth.tobytes() for _ in range(6)]

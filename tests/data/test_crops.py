@@ -1,4 +1,4 @@
-"""The store of training crops: what is cut, how it is kept, and in which order it comes back."""
+"""Training crops: cutting, the store on disk, order and augmentation."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from animeinterp import load_interpolator
-from animeinterp.data import crops
-from animeinterp.data.crops import CropStore, cut_crops, flip_crop, reverse_crop, write_crops
+from animeinterp.data import crop_store, crops
+from animeinterp.data.crop_store import CropStore, flip_crop, reverse_crop
+from animeinterp.data.crops import cut_crops, write_crops
 from animeinterp.data.types import Triplet
 from animeinterp.errors import FileError, UsageError
 from conftest import draw_scene
@@ -25,7 +26,7 @@ def moving_triplet() -> Triplet:
 
 
 def shifted_triplet() -> Triplet:
-    """A random picture, shifted: its true flow is known all over."""
+    """A random image, shifted, with its true flow everywhere."""
     ground = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
     frames = [np.roll(ground, (k * SHIFT[1], k * SHIFT[0]), (0, 1)) for k in range(3)]
     flow = np.broadcast_to(2 * np.array(SHIFT, np.float32)[:, None, None], (2, 96, 96))
@@ -43,7 +44,7 @@ def nothing(seeds):
 
 
 def numbered_store(folder: Path, counts: tuple[int, ...] = (5, 4, 3), side: int = 12) -> CropStore:
-    """Crops that differ by t alone: crop k has t = (k + 1) / 100."""
+    """Crops that differ only in t: crop k has t = (k + 1) / 100."""
     first = 0
     for index, count in enumerate(counts):
         t = (first + np.arange(count, dtype=np.float32) + 1) / 100
@@ -64,7 +65,7 @@ def numbers(batch) -> list[int]:
     return [round(100 * min(float(v), 1 - float(v))) for v in t]
 
 
-def test_crops_hold_what_the_whole_frame_holds():
+def test_crops_are_parts_of_the_whole_frame_and_its_flow():
     triplet = moving_triplet()
     cut = cut_crops(triplet, np.random.default_rng(0), size=64, count=3)
     interpolator = load_interpolator("classical", "cpu")
@@ -85,7 +86,7 @@ def test_crops_hold_what_the_whole_frame_holds():
         )
 
 
-def test_nothing_is_cut_where_nothing_moves():
+def test_no_crops_are_cut_where_nothing_moves():
     cut = cut_crops(nothing(())[0], np.random.default_rng(0), size=64)
     assert {len(array) for array in cut.values()} == {0}
 
@@ -95,7 +96,7 @@ def test_frames_smaller_than_a_crop_are_refused():
         cut_crops(moving_triplet(), np.random.default_rng(0), size=128)
 
 
-def test_a_store_broken_off_is_gone_on_with(tmp_path, monkeypatch):
+def test_an_interrupted_store_is_continued(tmp_path, monkeypatch):
     monkeypatch.setattr(crops, "CROPS_PER_SHARD", 3)
     whole = list(write_crops(tmp_path / "whole", source, 2, size=64, seed=7))
     assert [path.name for path in whole] == ["00000.safetensors", "00001.safetensors"]
@@ -114,30 +115,30 @@ def test_a_source_without_motion_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("changes", [(m, u, t) for m in (0, 1) for u in (0, 1) for t in (0, 1)])
-def test_turned_flow_still_leads_to_the_same_colors(changes):
+def test_flipped_flow_points_to_the_same_colors(changes):
     cut = cut_crops(shifted_triplet(), np.random.default_rng(0), size=64, count=1)
-    turned = flip_crop({name: array[0] for name, array in cut.items()}, *(bool(c) for c in changes))
-    for crop in (turned, reverse_crop(turned)):
+    flipped = flip_crop({name: array[0] for name, array in cut.items()}, *(bool(c) for c in changes))
+    for crop in (flipped, reverse_crop(flipped)):
         dx, dy = crop["flow"][0, :, 0, 0].astype(int)
         inner = np.s_[:, 8:-8, 8:-8]
-        arrived = np.roll(crop["frames"][0], (dy, dx), (1, 2))
-        assert np.array_equal(arrived[inner], crop["frames"][2][inner])
+        warped = np.roll(crop["frames"][0], (dy, dx), (1, 2))
+        assert np.array_equal(warped[inner], crop["frames"][2][inner])
 
 
 def test_true_flow_reaches_the_batch(tmp_path, monkeypatch):
-    monkeypatch.setattr(crops, "NOISY_FRACTION", 0)
+    monkeypatch.setattr(crop_store, "NOISY_FRACTION", 0)
     cut = cut_crops(shifted_triplet(), np.random.default_rng(0), size=64, count=2)
     save_file({name: np.ascontiguousarray(array) for name, array in cut.items()}, tmp_path / "00000.safetensors")
     batch = CropStore(tmp_path).batch(0, 8, size=48)
     for frame0, frame1, flow in zip(batch.frame0, batch.frame1, batch.flow01, strict=True):
         dx, dy = (int(v) for v in flow[:, 0, 0])
-        arrived = torch.roll(frame0, (dy, dx), (1, 2))
-        torch.testing.assert_close(arrived[:, 8:-8, 8:-8], frame1[:, 8:-8, 8:-8])
+        warped = torch.roll(frame0, (dy, dx), (1, 2))
+        torch.testing.assert_close(warped[:, 8:-8, 8:-8], frame1[:, 8:-8, 8:-8])
     assert bool(batch.known0.eq(1).all())
     assert torch.equal(batch.flow01, -batch.flow10)
 
 
-def test_batches_are_as_agreed(tmp_path):
+def test_batches_have_the_documented_shapes(tmp_path):
     batch = numbered_store(tmp_path).batch(0, 4, size=8)
     sizes = {name: tuple(tensor.shape) for name, tensor in batch._asdict().items()}
     assert sizes["frame0"] == sizes["frame1"] == sizes["truth"] == (4, 3, 8, 8)
@@ -149,7 +150,7 @@ def test_batches_are_as_agreed(tmp_path):
     assert 0 <= float(batch.frame0.min()) <= float(batch.frame0.max()) <= 1
 
 
-def test_every_crop_comes_once_per_epoch(tmp_path):
+def test_every_crop_occurs_once_per_epoch(tmp_path):
     store = numbered_store(tmp_path)
     assert len(store) == 12
     epochs = [[n for step in range(first, first + 4) for n in numbers(store.batch(step, 3, 8))] for first in (0, 4)]
@@ -173,7 +174,7 @@ def test_ranks_share_no_crop_of_an_epoch(tmp_path):
     assert sorted(parts[0] + parts[1]) == list(range(1, 13))
 
 
-def test_stores_that_cannot_be_read(tmp_path):
+def test_damaged_stores_are_refused(tmp_path):
     with pytest.raises(FileError, match="found none"):
         CropStore(tmp_path)
     (tmp_path / "00000.safetensors").write_bytes(b"nonsense")
@@ -186,8 +187,8 @@ def test_a_size_beyond_the_crops_is_refused(tmp_path):
         numbered_store(tmp_path).batch(0, 1, size=16)
 
 
-def test_noise_spoils_the_inputs_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(crops, "NOISY_FRACTION", 1)
+def test_noise_is_added_to_the_inputs_only(tmp_path, monkeypatch):
+    monkeypatch.setattr(crop_store, "NOISY_FRACTION", 1)
     batch = numbered_store(tmp_path).batch(0, 12, size=8)
     assert bool((batch.truth == batch.truth[..., :1, :1]).all())
     assert not bool((batch.frame0 == batch.truth).all())

@@ -1,4 +1,4 @@
-"""The linear set: frames are exact, masks right, nothing is trained on it, and its art is in no training set."""
+"""The linear set: exact frames, correct masks, excluded from training, and art that no training set contains."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ CARDS = sorted((ROOT / "docs").glob("model-card-*.md"))
 
 
 def noise(rng, height, width):
-    """A smooth opaque picture, uint8 RGBA: where it is read slightly elsewhere, it is slightly different."""
+    """A smooth opaque image, uint8 RGBA, whose colors change slightly with a slight shift."""
     coarse = rng.uniform(40, 215, (height // 16 + 2, width // 16 + 2, 3)).astype(np.float32)
     smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).clip(0, 255)
     return np.dstack([np.rint(smooth), np.full((height, width), 255)]).astype(np.uint8)
 
 
 def disc(color, size=80):
-    """A disc of one color, transparent around it."""
+    """A disc of one color on a transparent background."""
     y, x = np.mgrid[:size, :size] - (size - 1) / 2
     alpha = 255 * (np.hypot(x, y) < 0.45 * size)
     return np.dstack([np.broadcast_to(np.array(color), (size, size, 3)), alpha]).astype(np.uint8)
@@ -54,7 +54,7 @@ def disc(color, size=80):
 
 @pytest.fixture
 def art(tmp_path):
-    """A small folder of art, drawn here."""
+    """A small folder of generated art."""
     rng, folder = np.random.default_rng(0), tmp_path / "art"
     files = {}
     for name in FOLDERS:
@@ -87,8 +87,8 @@ def shot_of(layers, pictures, width=160, height=120):
     return prepare_shot(layers, pictures, width, height)
 
 
-def test_frame_2_is_frame_1_moved_by_half_of_all_parameters():
-    """A smooth picture that turns, grows and shifts: known points of frame 1 are found in frame 2, between them too."""
+def test_frame_2_is_frame_1_transformed_by_half_of_all_parameters():
+    """A smooth image that rotates, grows and shifts: points of frame 1 are found in frame 2 with sub-pixel accuracy."""
     layer = Layer("x", (150, 110), ((75, 55), (91, 63)), (-6, 6), (0.9, 1.1))
     shot = shot_of([layer], [noise(np.random.default_rng(1), 220, 300)])
     frames = [render_frame(shot, t).astype(np.float32) for t in FRAME_TIMES]
@@ -97,15 +97,15 @@ def test_frame_2_is_frame_1_moved_by_half_of_all_parameters():
     assert np.allclose(transform_points(half, 150, 110), (83, 59))
     y, x = np.mgrid[30:90, 30:130].astype(np.float64)
     for t, frame in ((0.0, frames[0]), (1.0, frames[2])):
-        there = transform_points(layer.to_frame(t), *transform_points(layer.to_picture(0.5), x, y))
-        found = cv2.remap(frame, *(part.astype(np.float32) for part in there), cv2.INTER_CUBIC)
+        position = transform_points(layer.to_frame(t), *transform_points(layer.to_image(0.5), x, y))
+        found = cv2.remap(frame, *(part.astype(np.float32) for part in position), cv2.INTER_CUBIC)
         assert np.abs(found - frames[1][30:90, 30:130]).mean() < 0.6  # of 255: rounding and resampling
-        beside = cv2.remap(frame, *(part.astype(np.float32) + 0.25 for part in there), cv2.INTER_CUBIC)
-        assert np.abs(beside - frames[1][30:90, 30:130]).mean() > 1.2  # a quarter of a pixel off is seen
+        shifted = cv2.remap(frame, *(part.astype(np.float32) + 0.25 for part in position), cv2.INTER_CUBIC)
+        assert np.abs(shifted - frames[1][30:90, 30:130]).mean() > 1.2  # a shift of a quarter pixel is detected
 
 
 def test_all_frames_are_equally_sharp():
-    """A picture at rest at a whole place, moving by a fraction of a pixel: no frame is a copy while others are soft."""
+    """A shift of half a pixel: no frame is an exact copy while others are blurred."""
     rng = np.random.default_rng(2)
     grain = rng.integers(0, 255, (300, 400, 4)).astype(np.uint8)
     grain[..., 3] = 255
@@ -115,7 +115,7 @@ def test_all_frames_are_equally_sharp():
     assert max(spread) < 1.06 * min(spread)
 
 
-def test_a_pixel_is_the_mean_of_its_part_of_the_layers():
+def test_a_pixel_is_the_mean_over_its_area():
     """A white square over black that covers three quarters of a column's pixels."""
     black, white = np.zeros((60, 60, 4), np.uint8), np.full((20, 20, 4), 255, np.uint8)
     black[..., 3] = 255
@@ -126,8 +126,8 @@ def test_a_pixel_is_the_mean_of_its_part_of_the_layers():
     assert not frame[:, :9].any()
 
 
-def test_occlusion_counts_the_frames_that_see_a_point():
-    """A disc over a plain background, 30 px to the right from frame 1 to 3: what it uncovers is seen once."""
+def test_occlusion_counts_the_frames_in_which_a_point_is_visible():
+    """A disc that moves 30 px to the right from frame 1 to 3: what it uncovers is visible in one of them."""
     back = noise(np.random.default_rng(3), 240, 320)
     layers = [
         Layer("back", (160, 120), ((80, 60), (80, 60))),
@@ -141,14 +141,14 @@ def test_occlusion_counts_the_frames_that_see_a_point():
     sure = np.ones_like(at[0])
     for center in (65, 80, 95):  # rims are one pixel wide
         sure &= np.abs(np.hypot(x - center, y - 60) - radius) > 1.0
-    assert (masks.seen[sure] == expected[sure]).all()
-    assert {int(times) for times in np.unique(masks.seen)} == {1, 2}
+    assert (masks.visibility[sure] == expected[sure]).all()
+    assert {int(times) for times in np.unique(masks.visibility)} == {1, 2}
     assert np.allclose(masks.motion[60, 80], (30, 0))
     assert np.allclose(masks.motion[5, 5], 0)
 
 
-def test_what_leaves_the_frame_or_lies_behind_on_both_sides_is_not_seen():
-    """The background shifts by 20 px each way: its rims leave the frame. A gap between two bars is covered twice."""
+def test_points_outside_the_frame_or_covered_in_both_frames_are_not_visible():
+    """The background shifts by 20 px each way, so its edges leave the frame. A gap between bars is covered twice."""
     back, bar = noise(np.random.default_rng(4), 240, 400), np.full((80, 30, 4), 255, np.uint8)
     layers = [
         Layer("back", (200, 120), ((60, 60), (100, 60))),
@@ -157,19 +157,19 @@ def test_what_leaves_the_frame_or_lies_behind_on_both_sides_is_not_seen():
         Layer("bar", (14.5, 39.5), ((18, 60), (81, 60))),
     ]
     masks = compute_masks(shot_of(layers, [back, bar, bar, bar]))
-    assert (masks.seen[:15, 25:135] == 2).all()
-    assert (masks.seen[:15, :18] == 1).all()
-    assert (masks.seen[:15, -18:] == 1).all()
-    assert masks.label[60, 80] == 1
-    assert masks.seen[60, 80] == 0
+    assert (masks.visibility[:15, 25:135] == 2).all()
+    assert (masks.visibility[:15, :18] == 1).all()
+    assert (masks.visibility[:15, -18:] == 1).all()
+    assert masks.layer[60, 80] == 1
+    assert masks.visibility[60, 80] == 0
 
 
-def test_borders_lie_where_motion_differs_and_not_elsewhere():
+def test_borders_are_only_where_motion_differs():
     label, motion = np.zeros((60, 80), np.int32), np.zeros((60, 80, 2))
     label[:, 30:] = 1
     label[:, 60:] = 2
     motion[:, 30:] = (0.6, 0)
-    motion[:, 60:] = (0.9, 0)  # another layer, hardly another motion
+    motion[:, 60:] = (0.9, 0)  # another layer with nearly the same motion
     borders = find_motion_borders(label, motion)
     assert borders[:, 29 - 8 : 30 + 9].all()
     assert not borders[:, : 29 - 8].any()
@@ -196,7 +196,7 @@ def test_a_set_has_the_layout_of_atd12k_with_masks_and_a_manifest(linear, art):
 MASKS = ("occlusion.png", "borders.png")
 
 
-def test_a_set_is_the_same_for_the_same_seed_and_goes_on(tmp_path, art, linear):
+def test_the_same_seed_gives_the_same_set_and_a_run_continues(tmp_path, art, linear):
     again = tmp_path / "again"
     run = write_linear(again, art, 2, 3, (192, 108))
     next(run)
@@ -211,8 +211,8 @@ def test_a_set_is_the_same_for_the_same_seed_and_goes_on(tmp_path, art, linear):
         list(write_linear(art, art, 2, 3, (192, 108)))
 
 
-def test_backgrounds_cover_the_frame_and_cut_edges_stay_out_of_it(art):
-    """At every time, of every shot: no edge of a background, no lower edge of a middle ground or bust."""
+def test_backgrounds_cover_the_frame_and_cut_edges_stay_outside(art):
+    """At all times of every shot: no edge of a background, no lower edge of a middle ground or bust."""
     found = read_art(art)
     sizes = {name: found.read(name).shape[1::-1] for name in (*found.figures, *found.backgrounds, *found.middle)}
     shots = compose_shots(found, 12, 0, (192, 108), sizes.__getitem__)
@@ -224,16 +224,14 @@ def test_backgrounds_cover_the_frame_and_cut_edges_stay_out_of_it(art):
             width, height = sizes[layer.file]
             for t in FRAME_TIMES:
                 if layer.file.startswith("backgrounds/"):
-                    corners = [
-                        transform_points(layer.to_picture(t), x, y) for x in (-0.5, 191.5) for y in (-0.5, 107.5)
-                    ]
+                    corners = [transform_points(layer.to_image(t), x, y) for x in (-0.5, 191.5) for y in (-0.5, 107.5)]
                     assert all(1 <= u <= width - 2 and 1 <= v <= height - 2 for u, v in corners)
                 if layer.file.startswith("middle/") or layer.file in found.busts:
                     inner = np.linspace(0.2, 0.8, 5) * width
                     assert (transform_points(layer.to_frame(t), inner, height - 1)[1] >= 107).all()
 
 
-def test_figures_overlap_in_a_good_share_of_shots(art):
+def test_figures_overlap_in_at_least_half_of_the_shots(art):
     found = read_art(art)
     sizes = {name: found.read(name).shape[1::-1] for name in (*found.figures, *found.backgrounds, *found.middle)}
     hidden = 0
@@ -254,7 +252,7 @@ def test_figures_overlap_in_a_good_share_of_shots(art):
 
 
 def test_nothing_is_trained_on_a_linear_set(linear, art):
-    """Neither by what the folder holds nor by a kind that is given, nor as a library, nor with its art."""
+    """By recognition, by an explicit kind, through the library and with its art."""
     for kind in (None, "atd12k"):
         with pytest.raises(UsageError, match="evaluation only"):
             recognize(linear, kind)
@@ -266,7 +264,7 @@ def test_nothing_is_trained_on_a_linear_set(linear, art):
         open_triplets(linear.parent, "vector", backgrounds=art / "backgrounds")
     with pytest.raises(UsageError, match="evaluation only"):
         recognize(art, "scenes")
-    assert len(list_triplets(linear)) == 2  # evaluation takes it
+    assert len(list_triplets(linear)) == 2  # evaluation accepts it
 
 
 def test_the_command_line_refuses_to_train_on_it(linear, tmp_path, capsys):
@@ -284,7 +282,7 @@ def test_a_run_refuses_it_as_a_source(linear):
         build_sources(TrainingConfig(name="run", folder="run", source=(source,)), torch.device("cpu"))
 
 
-def test_a_run_of_the_command_line_refuses_it_before_it_begins(linear, tmp_path, capsys):
+def test_a_training_command_refuses_it_before_the_run_starts(linear, tmp_path, capsys):
     config, folder = tmp_path / "run.toml", tmp_path / "run"
     lines = ('name = "run"', f'folder = "{folder.as_posix()}"', "[[source]]", 'kind = "scenes"')
     text = "\n".join((*lines, f'path = "{linear.as_posix()}"'))
@@ -331,7 +329,7 @@ def test_a_figure_is_the_largest_part_of_its_box(script):
 
 
 def test_the_art_is_in_no_training_set(script):
-    """Nothing that the art is taken from is named among the sources of shipped weights."""
+    """No package of the art is named among the data sources of shipped weights."""
     names = {name for package, about in script.PACKAGES.items() for name in (package, about["title"])}
     assert names >= {"WarMUX", "lorelei"}
     assert CARDS
@@ -341,7 +339,7 @@ def test_the_art_is_in_no_training_set(script):
         assert not [name for name in names if name.lower() in section.lower()]
 
 
-def test_art_that_leads_elsewhere_is_refused(art):
+def test_art_with_names_of_other_folders_is_refused(art):
     path = art / "art.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     for name in ("figures/../../x.png", "elsewhere/x.png", "figures/missing.png"):
@@ -354,7 +352,7 @@ def test_art_that_leads_elsewhere_is_refused(art):
 
 
 class Mapped:
-    """Stands for LPIPS: its map is the mean absolute difference of colors."""
+    """Replaces LPIPS: its map is the mean absolute difference of colors."""
 
     identity = "stand-in"
 
@@ -366,7 +364,7 @@ class Mapped:
 
 
 def test_parts_are_scored_by_their_own_pixels():
-    """A frame whose left half is off by 51 levels and whose right half is right."""
+    """A frame whose left half differs by 51 levels and whose right half is correct."""
     true = np.full((32, 64, 3), 100, np.uint8)
     drawn = true.copy()
     drawn[:, :32] += 51
@@ -375,7 +373,7 @@ def test_parts_are_scored_by_their_own_pixels():
     small = np.zeros((32, 64), bool)
     small[0, :10] = True
     scores = score_parts(drawn, true, {"seen1": left, "seen2": right, "seen0": small}, Mapped())
-    assert scores.keys() == {"seen1", "seen2"}  # too small a part says nothing
+    assert scores.keys() == {"seen1", "seen2"}  # parts that are too small are left out
     assert scores["seen1"].psnr == pytest.approx(-20 * np.log10(0.2))
     assert scores["seen1"].lpips == pytest.approx(0.2)
     assert scores["seen2"] == PartScores(np.inf, 0.0)
@@ -386,7 +384,7 @@ def test_parts_are_scored_by_their_own_pixels():
 
 
 def test_an_evaluation_scores_a_linear_set_by_parts(linear, tmp_path):
-    """In rows, CSV and means; a set without masks has none of it, and damaged masks are a fault."""
+    """In rows, CSV and means; without masks there are no parts, and damaged masks are a fault."""
 
     def first(frame0, frame1, t):
         return frame0.copy()

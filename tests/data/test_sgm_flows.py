@@ -1,4 +1,4 @@
-"""Guidance flows on disk: the published layout, the same whatever the number of workers, and what goes wrong."""
+"""SGM flows on disk: the published layout, independence of the number of workers, and errors."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def make_set(folder: Path, names: str = "ab") -> Path:
     for number, name in enumerate(names):
         (folder / name).mkdir(parents=True)
         for frame in (1, 2, 3):
-            picture = draw_scene(number + (frame - 1) * SHIFT // 2, (144, 96))
-            cv2.imwrite(str(folder / name / f"frame{frame}.png"), picture[..., ::-1])
+            frame_image = draw_scene(number + (frame - 1) * SHIFT // 2, (144, 96))
+            cv2.imwrite(str(folder / name / f"frame{frame}.png"), frame_image[..., ::-1])
     return folder
 
 
@@ -41,13 +41,13 @@ def run(*arguments) -> int:
 def test_files_are_as_published_and_point_from_frame_1_to_frame_3(tmp_path):
     data = make_set(tmp_path / "test_2k_540p")
     assert run("dataset", "flows", data) == 0
-    there, back = (np.load(tmp_path / "test_2k_pre_calc_sgm_flows" / "a" / name) for name in NAMES)
-    assert there.shape == back.shape == (2, 96, 144)
-    assert there.dtype == back.dtype == np.float32
-    box = np.s_[28:44, 80:92]  # within the box, in both frames
-    np.testing.assert_allclose(there[0][box].mean(), SHIFT, atol=0.5)
-    np.testing.assert_allclose(back[0][box].mean(), -SHIFT, atol=0.5)
-    np.testing.assert_allclose(there[1][box].mean(), 0, atol=0.5)
+    forward, backward = (np.load(tmp_path / "test_2k_pre_calc_sgm_flows" / "a" / name) for name in NAMES)
+    assert forward.shape == backward.shape == (2, 96, 144)
+    assert forward.dtype == backward.dtype == np.float32
+    box = np.s_[28:44, 80:92]  # inside the moving box in both frames
+    np.testing.assert_allclose(forward[0][box].mean(), SHIFT, atol=0.5)
+    np.testing.assert_allclose(backward[0][box].mean(), -SHIFT, atol=0.5)
+    np.testing.assert_allclose(forward[1][box].mean(), 0, atol=0.5)
 
 
 def test_workers_do_not_change_the_flows(tmp_path):
@@ -58,7 +58,7 @@ def test_workers_do_not_change_the_flows(tmp_path):
     assert len(content(tmp_path / "1")) == 6
 
 
-def test_flows_that_are_there_stay_and_what_was_half_written_goes(tmp_path):
+def test_existing_flows_are_kept_and_temporary_files_removed(tmp_path):
     files, target = list_triplets(make_set(tmp_path / "set")), tmp_path / "flows"
     assert [done.written for done in write_flows(files[:1], target)] == [True]
     (target / ".0123456789abcdef.part").mkdir()
@@ -68,14 +68,14 @@ def test_flows_that_are_there_stay_and_what_was_half_written_goes(tmp_path):
     assert sorted(path.name for path in target.iterdir()) == ["a", "b"]
 
 
-def test_a_damaged_triplet_is_listed_and_the_others_are_done(tmp_path, capsys):
+def test_a_damaged_triplet_is_listed_and_the_others_are_written(tmp_path, capsys):
     data = make_set(tmp_path / "set")
     (data / "a" / "frame3.png").write_bytes(b"no picture")
     assert run("dataset", "flows", data, "--deformation", "quick") == 1
-    told = capsys.readouterr()
-    assert "1 written" in told.out
-    assert "skipped a: " in told.err
-    assert "1 of 2 triplets" in told.err
+    output = capsys.readouterr()
+    assert "1 written" in output.out
+    assert "skipped a: " in output.err
+    assert "1 of 2 triplets" in output.err
     assert sorted(path.name for path in flows_folder(data).iterdir()) == ["b"]
 
 

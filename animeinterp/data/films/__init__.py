@@ -1,1 +1,1 @@
-"""Training and test triplets out of films."""
+"""Builds training and test triplets from films."""

@@ -1,12 +1,12 @@
-"""Triplets out of films, in ATD-12K's layout (see `animeinterp.data.atd12k`).
+"""Builds a data set of triplets from films, in ATD-12K's layout (see `animeinterp.data.atd12k`).
 
-    DIR/NAME/frame1.png frame2.png frame3.png     three drawings in a row; NAME is the film's and the first one's number
-    DIR_annotations/NAME/NAME.json NAME.jpg       level and motion RoI, proposed; a strip for the contact sheet
+    DIR/NAME/frame1.png frame2.png frame3.png     three consecutive drawings; NAME is the film's and the first's number
+    DIR_annotations/NAME/NAME.json NAME.jpg       proposed level and motion RoI; a strip for the contact sheet
     DIR_manifest.json                             see `animeinterp.data.films.manifest`
     DIR_sheet.html                                see `animeinterp.data.films.contact_sheet`
 
-The same films and options give the same files, whether a run is broken off or not: OpenCV works in one thread meanwhile
-(DIS flow depends on their number), and a triplet appears whole, after its annotation.
+The same films and options give the same files, interrupted or not: OpenCV uses one thread meanwhile, because DIS flow
+depends on their number, and a triplet appears as a whole, after its annotation.
 """
 
 from __future__ import annotations
@@ -53,34 +53,41 @@ from animeinterp.video.source.info import VideoInfo
 from animeinterp.video.source.probe import probe
 from animeinterp.video.source.reader import Reader
 
-_FRAMES_AHEAD = 4
+_PREFETCHED_FRAMES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class BuildProgress:
-    """How far a run is. film: number in the list, from 0. label: its name in the data set. share: of it that was read.
+    """Progress of a run.
 
-    triplets: of it so far.
+    Attributes:
+        film: Index of the film in the list.
+        label: Its name in the data set.
+        fraction: Fraction of the film that was read.
+        triplets: Number of its triplets so far.
     """
 
     film: int
     label: str
-    share: float
+    fraction: float
     triplets: int
 
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """What a run did.
+    """Result of a run.
 
-    films: by their names in the data set, those of earlier runs that were asked for again among them. kept: the names
-    of these. faults: films that could not be read, and why. sheets: the pages of the contact sheet.
+    Attributes:
+        films: The films that were given, by their names in the data set.
+        unchanged: Names of those that an earlier run had finished.
+        faults: Films that could not be read, each with the reason.
+        pages: Pages of the contact sheet.
     """
 
     films: dict[str, FilmRecord]
-    kept: tuple[str, ...]
+    unchanged: tuple[str, ...]
     faults: tuple[tuple[Path, str], ...]
-    sheets: tuple[Path, ...]
+    pages: tuple[Path, ...]
 
 
 def build(
@@ -91,162 +98,165 @@ def build(
     force: bool = False,
     report: Callable[[BuildProgress], object] | None = None,
 ) -> BuildResult:
-    """Make triplets of films, or go on with it: films that are finished are not read again.
+    """Build a data set from films, or continue: finished films are not read again.
 
     Args:
-        films: Video files or folders of frames; those that cannot be read are left out and told of.
+        films: Video files or folders of frames; those that cannot be read are left out and listed in the result.
         folder: The data set.
         options: What makes a triplet.
-        force: Begin anew: what the data set holds is deleted.
+        force: Whether to delete the data set's content first.
         report: Called after every drawing.
 
+    Returns:
+        What was built.
+
     Raises:
-        UsageError: The folder holds other things, was made with other options or is in use.
-        FileError: It cannot be written, or there is none of the films.
+        UsageError: The folder holds other things, was built with other options or is in use.
+        FileError: The folder cannot be written, or none of the films exists.
     """
     folder, options = Path(folder), options or BuildOptions()
     check_options(folder, options, force)
     if films and not any(map(os.path.exists, films)):
         raise FileError(f"expected films, found nothing at {', '.join(map(str, films[:3]))}; check the names")
-    for place in (folder, annotations_folder(folder)):
-        make_folder(place)
+    for path in (folder, annotations_folder(folder)):
+        make_folder(path)
     with lock_folder(folder), single_threaded():
         remove_temporary_files(annotations_folder(folder))
-        record = open_manifest(folder, options, force)
-        return _build(record, films, options, report)
+        manifest = open_manifest(folder, options, force)
+        return _build(manifest, films, options, report)
 
 
 def _build(
-    record: Manifest, films: Sequence[Path], options: BuildOptions, report: Callable[[BuildProgress], object] | None
+    manifest: Manifest, films: Sequence[Path], options: BuildOptions, report: Callable[[BuildProgress], object] | None
 ) -> BuildResult:
-    made: dict[str, FilmRecord] = {}
-    kept, faults = [], []
-    record.write()
-    for number, path in enumerate(films):
+    records: dict[str, FilmRecord] = {}
+    unchanged, faults = [], []
+    manifest.write()
+    for index, path in enumerate(films):
         try:
-            label, film = _begin(record, Path(path), options)
+            label, film = _register(manifest, Path(path), options)
         except AnimeInterpError as error:
             faults.append((Path(path), str(error)))
             continue
-        made[label] = record.films[label]
+        records[label] = manifest.films[label]
         if film is None:
-            kept += [label] if label not in kept else []
+            unchanged += [label] if label not in unchanged else []
             continue
-        record.write()
-        fault = _make(record, label, film, options, _reporter(report, number, label, film))
+        manifest.write()
+        fault = _build_film(manifest, label, film, options, _reporter(report, index, label, film))
         faults += [(Path(path), fault)] if fault else []
-        record.write()
-    sheets = write_sheet(record.folder)
-    return BuildResult(made, tuple(kept), tuple(faults), tuple(sheets))
+        manifest.write()
+    pages = write_sheet(manifest.folder)
+    return BuildResult(records, tuple(unchanged), tuple(faults), tuple(pages))
 
 
 def prune(folder: Path, rejected: Path) -> int:
-    """Take triplets out of a data set that was built, for good: a run that goes on does not make them again.
+    """Remove rejected triplets from a data set; later runs do not build them again.
 
     Args:
         folder: The data set.
-        rejected: A text file with the name of a triplet in each line, as the contact sheet saves it.
+        rejected: A text file with one name per line, as saved by the contact sheet.
 
     Returns:
-        How many were not rejected before.
+        The number of names that were not rejected before.
 
     Raises:
         FileError: A file cannot be read, or the manifest is damaged or names other folders.
-        UsageError: Names are not in the data set, or a folder holds other things; nothing is taken out then.
+        UsageError: The data set has no triplet of a name, or a folder holds other things; nothing is removed then.
     """
     folder = Path(folder)
     read_manifest(folder)
     if not folder.is_dir():
         raise FileError(f"{folder} is not a folder; expected a data set that was built")
     lines = read_text(rejected, "a list that the contact sheet saved", 16 * MEGABYTE).splitlines()
-    wanted = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    listed = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
     with lock_folder(folder):
-        record = read_manifest(folder)
-        known = {normalize("NFC", name): name for film in record.films.values() for name in film.triplets}
-        strange = [name for name in wanted if normalize("NFC", name) not in known]
-        if strange:
+        manifest = read_manifest(folder)
+        known = {normalize("NFC", name): name for film in manifest.films.values() for name in film.triplets}
+        unknown = [name for name in listed if normalize("NFC", name) not in known]
+        if unknown:
             raise UsageError(
-                f"{rejected} names {strange[0][:100]!r}, {len(strange)} of {len(wanted)} names that are not in "
+                f"{rejected} names {unknown[0][:100]!r}, {len(unknown)} of {len(listed)} names that are not in "
                 f"{folder}; expected the list that its own contact sheet saved"
             )
-        names = [known[normalize("NFC", name)] for name in wanted]
+        names = [known[normalize("NFC", name)] for name in listed]
         plan = plan_removal(folder, annotations_folder(folder), flows_folder(folder), names)
-        new = [name for name in names if name not in record.rejected]
-        record.rejected += new
-        record.write()
+        new = [name for name in names if name not in manifest.rejected]
+        manifest.rejected += new
+        manifest.write()
         remove(plan)
         write_sheet(folder)
     return len(new)
 
 
-def _begin(record: Manifest, path: Path, options: BuildOptions) -> tuple[str, VideoInfo | None]:
-    """The name of a film in the data set, and what it is, None if it is finished."""
-    known = fingerprint_film(path)
-    label = record.label_of(path, known)
-    if label in record.films and record.films[label].finished:
+def _register(manifest: Manifest, path: Path, options: BuildOptions) -> tuple[str, VideoInfo | None]:
+    """Return a film's name in the data set and its properties, None if it is finished; record new films."""
+    fingerprint = fingerprint_film(path)
+    label = manifest.choose_label(path, fingerprint)
+    if label in manifest.films and manifest.films[label].finished:
         return label, None
     film = probe(path, deinterlace=options.deinterlace)
-    # A name that is not Unicode cannot be written into the manifest.
+    # JSON cannot hold a file name that is not Unicode.
     name = path.resolve().name.encode("utf-8", "replace").decode()
-    record.films[label] = FilmRecord(name, known)
+    manifest.films[label] = FilmRecord(name, fingerprint)
     return label, film
 
 
-def _make(
-    record: Manifest, label: str, film: VideoInfo, options: BuildOptions, report: Callable[[Drawing, int], object]
+def _build_film(
+    manifest: Manifest, label: str, film: VideoInfo, options: BuildOptions, report: Callable[[Drawing, int], object]
 ) -> str:
-    """Write the triplets of a film. Returns why it could not be read, empty if it could."""
-    own = record.films[label]
-    reader, cadence, left_out = Reader(film, deinterlace=options.deinterlace), CadenceReport(), Counter[str]()
-    found = find_drawings(prefetch(reader, _FRAMES_AHEAD), lambda: reader.end, report=cadence)
+    """Write the triplets of a film; return why it could not be read to its end, empty if it could."""
+    record = manifest.films[label]
+    reader, cadence, rejections = Reader(film, deinterlace=options.deinterlace), CadenceReport(), Counter[str]()
+    drawings = find_drawings(prefetch(reader, _PREFETCHED_FRAMES), lambda: reader.end, report=cadence)
     fault = ""
-    with closing(_stopping(select_triplets(found, film, options, left_out))) as stream:
-        for item in stream:
+    with closing(_yield_error(select_triplets(drawings, film, options, rejections))) as items:
+        for item in items:
             if isinstance(item, AnimeInterpError):
                 fault = str(item)
                 break
             drawing, triplet = item
             if triplet is not None:
                 name = f"{label}_{triplet.number:06}"
-                own.triplets.append(name)
-                if name not in record.rejected:
-                    _write(record.folder, name, own.file, triplet)
-            report(drawing, len(own.triplets))
-    own.drawings, own.shots, own.damaged = cadence.drawings, cadence.cuts + 1, reader.damaged
-    own.left_out, own.finished = dict(sorted(left_out.items())), not fault
+                record.triplets.append(name)
+                if name not in manifest.rejected:
+                    _write_triplet(manifest.folder, name, record.file, triplet)
+            report(drawing, len(record.triplets))
+    record.drawings, record.shots, record.damaged = cadence.drawings, cadence.cuts + 1, reader.damaged
+    record.left_out, record.finished = dict(sorted(rejections.items())), not fault
     return fault
 
 
-def _stopping(
+def _yield_error(
     items: Iterator[tuple[Drawing, FilmTriplet | None]],
 ) -> Generator[tuple[Drawing, FilmTriplet | None] | AnimeInterpError]:
-    """The items, and what reading them raises as the last: what writing raises is not a film's fault."""
+    """Yield the items, then the error of reading, if any: errors of writing must not count as the film's."""
     try:
         yield from items
     except AnimeInterpError as error:
         yield error
     except (OSError, ValueError, ArithmeticError, LookupError, TypeError, RuntimeError) as error:
-        # What decoders raise on damaged films; it must not end the work on the next film.
+        # Decoders raise these on damaged films; the next film must still be read.
         yield FileError(f"{type(error).__name__}: {error}; it may be damaged, so leave it out or convert it first")
 
 
-def _write(folder: Path, name: str, file: str, triplet: FilmTriplet) -> None:
-    """Put a triplet on disk, whole or not at all; one that is there stays."""
-    target, notes = folder / name, annotations_folder(folder)
+def _write_triplet(folder: Path, name: str, file: str, triplet: FilmTriplet) -> None:
+    """Write a triplet, whole or not at all, unless it exists."""
+    target, annotations = folder / name, annotations_folder(folder)
     if os.path.lexists(target):
         return
-    remove(plan_annotation_removal(notes, name))
+    remove(plan_annotation_removal(annotations, name))
     with atomic_folder(target) as part:
         for number, frame in enumerate(triplet.frames, 1):
             write_image(part / f"frame{number}.png", frame)
-        with atomic_folder(notes / name) as notes_part:
-            text = json.dumps(_annotation(file, triplet), indent=1, ensure_ascii=False)
-            write_text(notes_part / f"{name}.json", text + "\n")
-            write_bytes(notes_part / f"{name}.jpg", encode_strip(triplet.frames))
+        with atomic_folder(annotations / name) as annotation_part:
+            text = json.dumps(_annotate(file, triplet), indent=1, ensure_ascii=False)
+            write_text(annotation_part / f"{name}.json", text + "\n")
+            write_bytes(annotation_part / f"{name}.jpg", encode_strip(triplet.frames))
 
 
-def _annotation(file: str, triplet: FilmTriplet) -> dict[str, Any]:
-    """ATD-12K's keys, what nobody can tell left empty, and where the triplet is from."""
+def _annotate(file: str, triplet: FilmTriplet) -> dict[str, Any]:
+    """Return the annotation: ATD-12K's keys, those that need a person left empty, and origin and measurements."""
     height, width = triplet.frames[0].shape[:2]
     return {
         "image_size": [width, height],
@@ -264,11 +274,13 @@ def _annotation(file: str, triplet: FilmTriplet) -> dict[str, Any]:
 
 
 def _reporter(
-    report: Callable[[BuildProgress], object] | None, number: int, label: str, film: VideoInfo
+    report: Callable[[BuildProgress], object] | None, index: int, label: str, film: VideoInfo
 ) -> Callable[[Drawing, int], object]:
-    def tell(drawing: Drawing, triplets: int) -> None:
-        share = min(Fraction(1), drawing.end_time / film.duration) if film.duration > 0 else Fraction(0)
-        if report is not None:
-            report(BuildProgress(number, label, float(share), triplets))
+    """Return a function that reports a drawing and the number of triplets so far."""
 
-    return tell
+    def report_drawing(drawing: Drawing, triplets: int) -> None:
+        fraction = min(Fraction(1), drawing.end_time / film.duration) if film.duration > 0 else Fraction(0)
+        if report is not None:
+            report(BuildProgress(index, label, float(fraction), triplets))
+
+    return report_drawing

@@ -1,8 +1,7 @@
-"""What a built data set knows of itself: DIR_manifest.json, beside the folder, in which there are triplets only.
+"""The manifest of a built data set, DIR_manifest.json.
 
-It says with which options the set was made, which films are in it and which triplets their maker rejected, so that a
-run that was broken off goes on and nothing is done twice. Nothing in it depends on where the films lie or when it
-was written.
+It records the options, the films and the triplets that the user rejected, so that an interrupted run can be continued
+and nothing is done twice. It depends neither on the location of the films nor on the time of writing.
 """
 
 from __future__ import annotations
@@ -24,19 +23,25 @@ from animeinterp.io.files import check_name, check_source, report_write_errors, 
 from animeinterp.io.reading import MEGABYTE, describe_error, read_json
 
 _KIND = "animeinterp triplets 1"
-_ENDS = 1 << 20  # bytes of each end of a film that it is known by
-_LONGEST = 80  # characters of a film in a triplet's name
-_LONGEST_BYTES = 200  # of the same; file systems take 255, with number and suffix
-_MOST = 64 * MEGABYTE  # of a manifest
+_FINGERPRINT_BYTES = 1 << 20  # of each end of a film
+_MAX_LABEL = 80  # characters
+_MAX_LABEL_BYTES = 200  # file systems allow 255, with number and suffix
+_MAX_BYTES = 64 * MEGABYTE
 
 
 @dataclass(slots=True)
 class FilmRecord:
-    """What was made of one film.
+    """A film of a data set. The names of the attributes are those of the manifest.
 
-    file: its name. fingerprint: of its content. finished: whether it was read to its end. triplets: their names, also
-    of rejected ones. drawings, shots: in it. damaged: frames that could not be decoded. left_out: triplets looked at
-    and not taken, by reason.
+    Attributes:
+        file: File name of the film.
+        fingerprint: See `fingerprint_film`.
+        finished: Whether the film was read to its end.
+        triplets: Names of its triplets, rejected ones included.
+        drawings: Number of its drawings.
+        shots: Number of its shots.
+        damaged: Number of frames that could not be decoded.
+        left_out: Number of triplets that did not meet the options, by reason.
     """
 
     file: str
@@ -51,7 +56,14 @@ class FilmRecord:
 
 @dataclass(slots=True)
 class Manifest:
-    """The manifest of the data set in `folder`. films: by the beginning of their triplets' names."""
+    """The manifest of a data set.
+
+    Attributes:
+        folder: The data set.
+        options: The options and the version of this package, as JSON.
+        films: The films by label, with which the names of their triplets begin.
+        rejected: Names of rejected triplets.
+    """
 
     folder: Path
     options: dict[str, Any]
@@ -59,26 +71,35 @@ class Manifest:
     rejected: list[str] = field(default_factory=list)
 
     def write(self) -> None:
-        """Put it on disk, whole or not at all. Raises FileError if that cannot be."""
+        """Write the manifest, whole or not at all. Raises FileError."""
         films = {label: asdict(self.films[label]) for label in sorted(self.films)}
         content = {"kind": _KIND, "options": self.options, "films": films, "rejected": sorted(self.rejected)}
         write_text(manifest_path(self.folder), json.dumps(content, indent=1, ensure_ascii=False) + "\n", force=True)
 
-    def label_of(self, film: Path, fingerprint: str) -> str:
-        """How a film is called in names: as its file, with its folder or a number where another has that name."""
-        for label, known in self.films.items():
-            if known.fingerprint == fingerprint:
+    def choose_label(self, film: Path, fingerprint: str) -> str:
+        """Choose the label of a film: its file name, with its folder or a number where that label is taken.
+
+        Args:
+            film: The film.
+            fingerprint: See `fingerprint_film`; a film of the manifest keeps its label, whatever its name.
+
+        Returns:
+            The label.
+        """
+        for label, record in self.films.items():
+            if record.fingerprint == fingerprint:
                 return label
-        whole = film.resolve()
-        stem = whole.name if whole.is_dir() else whole.stem
-        plain, longer = _plain(stem), _plain(f"{whole.parent.name}-{stem}")
-        names = [plain, longer, *(f"{plain}-{number}" for number in range(2, len(self.films) + 3))]
-        taken = {label.casefold() for label in self.films}  # some file systems know no capitals
+        path = film.resolve()
+        stem = path.name if path.is_dir() else path.stem
+        label = _plain_name(stem)
+        numbered = (f"{label}-{number}" for number in range(2, len(self.films) + 3))
+        taken = {label.casefold() for label in self.films}  # some file systems ignore case
+        names = [label, _plain_name(f"{path.parent.name}-{stem}"), *numbered]
         return next(name for name in names if name.casefold() not in taken)
 
 
 def check_options(folder: Path, options: BuildOptions, force: bool) -> None:
-    """Raise what `open_manifest` would raise, without touching anything."""
+    """Raise the errors of `open_manifest` without changing anything."""
     if not manifest_path(folder).exists():
         _check_empty(folder)
         return
@@ -86,82 +107,94 @@ def check_options(folder: Path, options: BuildOptions, force: bool) -> None:
 
 
 def open_manifest(folder: Path, options: BuildOptions, force: bool) -> Manifest:
-    """The manifest of a data set that is to be made or gone on with; the folder is locked meanwhile.
+    """Open the manifest of a locked data set that is to be built or continued.
 
-    force: what was made of the films in the manifest is deleted, whatever the options, and the manifest itself. Raises
-    UsageError if the options differ, FileError for a manifest that is damaged.
+    Args:
+        folder: The data set.
+        options: What makes a triplet.
+        force: Whether to delete the triplets of its films and the manifest first, whatever the options.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        UsageError: The options differ.
+        FileError: The manifest is damaged.
     """
     settings = _settings(options)
     if not manifest_path(folder).exists():
         return Manifest(folder, settings)
-    record = read_manifest(folder)
+    manifest = read_manifest(folder)
     if force:
         with report_write_errors(folder):
-            _remove_all(record)
+            _remove_all(manifest)
         return Manifest(folder, settings)
-    _check_same(record, settings, force)
-    return record
+    _check_same(manifest, settings, force)
+    return manifest
 
 
 def _settings(options: BuildOptions) -> dict[str, Any]:
-    """What the manifest keeps of the options, as JSON has it."""
+    """Return the options as JSON has them."""
     size = None if options.size is None else list(options.size)
     return {**asdict(options), "version": __version__, "size": size}
 
 
-def _check_same(record: Manifest, settings: dict[str, Any], force: bool) -> None:
-    if force or record.options == settings:
+def _check_same(manifest: Manifest, settings: dict[str, Any], force: bool) -> None:
+    if force or manifest.options == settings:
         return
-    names = sorted(record.options.keys() | settings.keys())
-    pairs = [(name, record.options.get(name), settings.get(name)) for name in names]
-    differ = ", ".join(f"{name} {str(was)[:40]}, now {now}" for name, was, now in pairs if was != now)[:400]
+    names = sorted(manifest.options.keys() | settings.keys())
+    pairs = [(name, manifest.options.get(name), settings.get(name)) for name in names]
+    differences = ", ".join(f"{name} {str(old)[:40]}, now {new}" for name, old, new in pairs if old != new)[:400]
     raise UsageError(
-        f"{record.folder} was made with other options ({differ}); give the same, another folder, or --force to begin "
-        "anew"
+        f"{manifest.folder} was built with other options ({differences}); give the same, another folder, or --force to "
+        "delete it and start over"
     )
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read the manifest of a data set that was built.
-
-    Raises:
-        FileError: There is none, it is damaged, or it holds names that lead elsewhere.
-    """
+    """Read the manifest of a data set. Raises FileError if it is missing or damaged, or names lead elsewhere."""
     path = manifest_path(folder)
-    content = read_json(path, "the manifest of a data set that was built here", _MOST)
+    content = read_json(path, "the manifest of a data set that was built here", _MAX_BYTES)
     try:
         if content["kind"] != _KIND:
             raise ValueError(f"kind {str(content['kind'])[:40]!r}")
-        films = {check_name(label, str(path)): _film(path, film) for label, film in content["films"].items()}
-        return Manifest(folder, dict(content["options"]), films, _names(path, content["rejected"]))
+        films = {check_name(label, str(path)): _parse_film(path, film) for label, film in content["films"].items()}
+        return Manifest(folder, dict(content["options"]), films, _parse_names(path, content["rejected"]))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise FileError(
-            f"{path} is damaged ({describe_error(error)}); take it and {folder} away and build anew"
+            f"{path} is damaged ({describe_error(error)}); remove it and {folder} and build the data set again"
         ) from error
 
 
-def _film(path: Path, content: Any) -> FilmRecord:
-    """A film out of a manifest. Raises FileError, or what reading odd data raises."""
+def _parse_film(path: Path, content: Any) -> FilmRecord:
+    """Parse a film of a manifest. Raises FileError, or a parser's error."""
     film = FilmRecord(**content)
     texts, counts = (film.file, film.fingerprint), (film.drawings, film.shots, film.damaged, *film.left_out.values())
     if not all(isinstance(text, str) for text in texts) or not isinstance(film.finished, bool):
-        raise ValueError("a film without name, fingerprint or end")
+        raise ValueError("a film whose file, fingerprint or finished is of another type")
     if not all(isinstance(count, int) and count >= 0 for count in counts):
         raise ValueError("counts that are not numbers")
-    film.triplets = _names(path, film.triplets)
+    film.triplets = _parse_names(path, film.triplets)
     return film
 
 
-def _names(path: Path, content: Any) -> list[str]:
+def _parse_names(path: Path, content: Any) -> list[str]:
     if not isinstance(content, list):
-        raise ValueError("a list of triplets that is not a list")
+        raise ValueError("names of triplets that are not a list")
     return [check_name(name, str(path)) for name in content]
 
 
 def fingerprint_film(film: Path) -> str:
-    """What a film's content is known by: its size and both ends; of a folder, the names and sizes of its pictures.
+    """Compute the hash by which a film is recognized: of its size and both ends, or of the names and sizes in a folder.
 
-    Raises FileError if it cannot be read.
+    Args:
+        film: A video file or a folder of frames.
+
+    Returns:
+        SHA-256, hexadecimal.
+
+    Raises:
+        FileError: The film cannot be read.
     """
     digest = hashlib.sha256()
     try:
@@ -173,8 +206,8 @@ def fingerprint_film(film: Path) -> str:
             size = film.stat().st_size
             digest.update(str(size).encode())
             with film.open("rb") as file:
-                digest.update(file.read(_ENDS))
-                file.seek(max(0, size - _ENDS))
+                digest.update(file.read(_FINGERPRINT_BYTES))
+                file.seek(max(0, size - _FINGERPRINT_BYTES))
                 digest.update(file.read())
     except FileError:
         raise
@@ -184,29 +217,30 @@ def fingerprint_film(film: Path) -> str:
 
 
 def _check_empty(folder: Path) -> None:
-    """Raise UsageError unless a data set can begin in `folder`. A lock is what a run that was killed leaves."""
+    """Raise UsageError unless a data set can be started in `folder`; a lock file of a killed run is allowed."""
     if folder.exists() and (not folder.is_dir() or any(path.name != "lock" for path in folder.iterdir())):
         raise UsageError(f"{folder} holds other things; expected a new folder or a data set that was built there")
-    notes = annotations_folder(folder)
-    if notes.exists() and (not notes.is_dir() or any(notes.iterdir())):
-        raise UsageError(f"{notes} is there, but no data set of ours; choose another folder")
+    annotations = annotations_folder(folder)
+    if annotations.exists() and (not annotations.is_dir() or any(annotations.iterdir())):
+        raise UsageError(f"{annotations} exists, but does not belong to a data set built here; choose another folder")
 
 
-def _remove_all(record: Manifest) -> None:
-    """Delete what was made of the films of the record; other things stay. Raises as `plan_removal`."""
-    places = record.folder, annotations_folder(record.folder), flows_folder(record.folder)
+def _remove_all(manifest: Manifest) -> None:
+    """Delete the triplets of the manifest's films and the manifest, and nothing else. Raises as `plan_removal`."""
+    folder = manifest.folder
+    folders = folder, annotations_folder(folder), flows_folder(folder)
     names = set()
-    for place in places:
-        for path in place.iterdir() if place.is_dir() else ():
+    for root in folders:
+        for path in root.iterdir() if root.is_dir() else ():
             label, _, number = path.name.rpartition("_")
-            if label in record.films and re.fullmatch("[0-9]+", number):
+            if label in manifest.films and re.fullmatch("[0-9]+", number):
                 names.add(path.name)
-    remove(plan_removal(*places, sorted(names)))
-    manifest_path(record.folder).unlink()
+    remove(plan_removal(*folders, sorted(names)))
+    manifest_path(folder).unlink()
 
 
-def _plain(name: str) -> str:
-    """A name that every file system takes and no data set's reader passes over."""
+def _plain_name(name: str) -> str:
+    """Return a name that every file system accepts and `list_triplets` does not skip."""
     letters = unicodedata.normalize("NFC", name)
-    plain = re.sub(r"[^\w.-]+", "_", letters).strip("._ ")[:_LONGEST].encode()[:_LONGEST_BYTES]
+    plain = re.sub(r"[^\w.-]+", "_", letters).strip("._ ")[:_MAX_LABEL].encode()[:_MAX_LABEL_BYTES]
     return plain.decode(errors="ignore").rstrip("._ ") or "film"

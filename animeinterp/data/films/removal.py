@@ -1,8 +1,8 @@
-"""Remove triplets of a built data set, and nothing else.
+"""Removes triplets of a built data set, and nothing else.
 
-Only files that the package writes are deleted, by their names, in the three folders of a data set: frames, annotations
-and flows. Everything is looked at before anything is deleted: a folder that holds another file is refused, and no link
-is followed.
+Only files that this package writes are deleted, by their names, in the three folders of a data set: frames, annotations
+and flows. Everything is checked before anything is deleted: a folder that holds another file is refused, and links are
+not followed.
 """
 
 from __future__ import annotations
@@ -14,17 +14,16 @@ from pathlib import Path
 from animeinterp.errors import UsageError
 from animeinterp.io.files import check_name, is_link, report_write_errors
 
-# What file managers leave in every folder that they show.
+# File managers create these in every folder they show.
 _LITTER = (r"\.DS_Store", r"Thumbs\.db", r"desktop\.ini")
 _FRAMES = (r"frame[123]\.(?:png|jpe?g|webp)", *_LITTER)
 _FLOWS = (r"guide_flo13\.npy", r"guide_flo31\.npy", *_LITTER)
 
+RemovalPlan = list[tuple[Path, list[Path]]]  # folders, and links, each with the files in it
 
-Plan = list[tuple[Path, list[Path]]]
 
-
-def plan_removal(folder: Path, annotations: Path, flows: Path, names: Iterable[str]) -> Plan:
-    """What there is to delete of triplets, their annotations and flows. Those that are not there are passed over.
+def plan_removal(folder: Path, annotations: Path, flows: Path, names: Iterable[str]) -> RemovalPlan:
+    """List what belongs to triplets, their annotations and flows. Missing parts are skipped.
 
     Args:
         folder: The data set, of NAME/frame1.png and so on.
@@ -33,57 +32,59 @@ def plan_removal(folder: Path, annotations: Path, flows: Path, names: Iterable[s
         names: The triplets.
 
     Returns:
-        Folders, and links, each with the files in it.
+        The plan for `remove`.
 
     Raises:
         FileError: A name is not a plain name, or a folder cannot be read.
-        UsageError: A folder holds other things or lies behind a link.
+        UsageError: A folder holds other things or is behind a link.
     """
-    found: Plan = []
+    plan: RemovalPlan = []
     for name in names:
         check_name(name, f"the list of triplets of {folder}")
-        for root, patterns in ((folder, _FRAMES), (annotations, _notes(name)), (flows, _FLOWS)):
+        for root, patterns in ((folder, _FRAMES), (annotations, _annotation_patterns(name)), (flows, _FLOWS)):
             if root is not folder and is_link(root) and (root / name).exists():
-                raise UsageError(f"{root} is a link, and nothing behind links is deleted; put the folder in its place")
-            found += _contents(root / name, patterns)
-    return found
+                raise UsageError(
+                    f"{root} is a link, and nothing behind links is deleted; replace it with the folder itself"
+                )
+            plan += _plan_folder(root / name, patterns)
+    return plan
 
 
-def plan_annotation_removal(folder: Path, name: str) -> Plan:
-    """The annotation NAME in a folder of annotations, if it is there. Raises as `plan_removal`."""
-    return _contents(folder / check_name(name, str(folder)), _notes(name))
+def plan_annotation_removal(folder: Path, name: str) -> RemovalPlan:
+    """List the annotation NAME in a folder of annotations, if it exists. Raises as `plan_removal`."""
+    return _plan_folder(folder / check_name(name, str(folder)), _annotation_patterns(name))
 
 
-def remove(plan: Plan) -> None:
+def remove(plan: RemovalPlan) -> None:
     """Delete what was planned. Raises FileError if the system refuses."""
-    for place, files in plan:
-        with report_write_errors(place):
+    for folder, files in plan:
+        with report_write_errors(folder):
             for path in files:
                 path.unlink()
-            if place.is_symlink():
-                place.unlink()
+            if folder.is_symlink():
+                folder.unlink()
             else:
-                place.rmdir()  # a junction too
+                folder.rmdir()  # a junction too
 
 
-def _notes(name: str) -> tuple[str, ...]:
-    """Patterns of what lies in the annotation folder of a triplet."""
-    own = re.escape(name)
-    return (rf"{own}\.json", rf"{own}\.jpg", *_LITTER)
+def _annotation_patterns(name: str) -> tuple[str, ...]:
+    """Return the patterns of the files in the annotation folder of a triplet."""
+    stem = re.escape(name)
+    return (rf"{stem}\.json", rf"{stem}\.jpg", *_LITTER)
 
 
-def _contents(place: Path, patterns: tuple[str, ...]) -> Plan:
-    """The folder `place` and the files to delete with it; a link is deleted without what is behind it."""
-    if is_link(place):
-        return [(place, [])]
-    with report_write_errors(place):
-        if not place.exists():
+def _plan_folder(folder: Path, patterns: tuple[str, ...]) -> RemovalPlan:
+    """List a folder and the files in it; a link is listed without what is behind it."""
+    if is_link(folder):
+        return [(folder, [])]
+    with report_write_errors(folder):
+        if not folder.exists():
             return []
-        entries = sorted(place.iterdir()) if place.is_dir() else [place]
+        entries = sorted(folder.iterdir()) if folder.is_dir() else [folder]
         allowed = re.compile("|".join(patterns), re.IGNORECASE)
-        strange = [
+        foreign = [
             path for path in entries if not allowed.fullmatch(path.name) or (path.is_dir() and not is_link(path))
         ]
-    if strange:
-        raise UsageError(f"{strange[0]} is not part of a triplet, so nothing was deleted; move it away and try again")
-    return [(place, entries)]
+    if foreign:
+        raise UsageError(f"{foreign[0]} is not part of a triplet, so nothing was deleted; move it away and try again")
+    return [(folder, entries)]

@@ -1,11 +1,10 @@
-"""Which three drawings of a film make a triplet: its drawings in, chosen triplets with level and motion RoI out.
+"""Selects the triplets of a film from its drawings, with difficulty level and motion RoI.
 
-    drawings ─► three in a row of one shot ─► alike enough, not too alike ─► moving ─► the middle lies between
+    drawings ─► three consecutive ones of one shot ─► SSIM within limits ─► displacement within limits ─► in-between
 
-After ATD-12K (Siyao et al., CVPR 2021, §3), whose triplets are frames in a row of one shot, held and unlike ones taken
-out by the SSIM of neighbors. Deviation: held frames are gone before, by
-`animeinterp.video.cadence.drawings`; and people looked through theirs, which the contact sheet is for.
-Motion is told in px of 960x540, whatever the size of the film.
+After ATD-12K (Siyao et al., CVPR 2021, §3), whose triplets are consecutive frames of one shot, filtered by the SSIM of
+neighbors. Deviations: held frames were removed before, by `animeinterp.video.cadence.drawings`; their second, manual
+selection is left to the contact sheet. Motion is measured in px of 960x540, whatever the size of the film.
 """
 
 from __future__ import annotations
@@ -19,9 +18,18 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from animeinterp.config import Options
-from animeinterp.data.difficulty import classify_motion, find_moving_region, is_between, measure_displacement
+from animeinterp.data.difficulty import (
+    REGION_LIMITS,
+    MiddleLimits,
+    RegionLimits,
+    classify_motion,
+    find_moving_region,
+    is_between,
+    measure_displacement,
+)
 from animeinterp.data.types import Level
 from animeinterp.errors import UsageError
 from animeinterp.frame import RGBImage, check_size, rgb8
@@ -30,23 +38,29 @@ from animeinterp.video.cadence.drawings import Drawing
 from animeinterp.video.source.geometry import describe_upright, make_upright
 from animeinterp.video.source.info import VideoInfo
 
-DIAGONAL = float(np.hypot(960, 540))  # px, of the size that motion is told at and SSIM is taken at
-_COARSE = 0.5  # of that size, motion is looked for
-_MARGIN = 16  # px of 960x540, around what moves
-_LEAST_REGION = 64  # px of the frame: smaller parts cannot be scored
+REFERENCE_DIAGONAL = float(np.hypot(960, 540))  # px, of the size at which motion and SSIM are measured
+_FLOW_SCALE = 0.5  # of that size, at which optical flow is computed
 
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """What makes a triplet.
+    """What makes a triplet; the manifest of a data set stores these.
 
-    step: a triplet is every so-manieth drawing of a shot. min_ssim, max_ssim: each end beside the middle frame, on gray
-    at 960x540. min_motion, max_motion: mean displacement of moving pixels from end to end, px of 960x540.
-    max_unexplained: share of the middle frame's changed pixels that neither end explains. max_span: s, from the last
-    source frame that shows the first drawing to the first that shows the third. spacing: s, at least, between the
-    beginnings of triplets. limit: triplets of one film, spread over it. size: (width, height) px of the frames, the
-    middle of the picture cut out to that shape; None keeps the film's as players show it, pixels
-    made square. deinterlace: make whole frames of fields first.
+    The limits of SSIM follow ATD-12K; the others were set by looking at contact sheets.
+
+    Attributes:
+        step: Take every `step`-th drawing of a shot.
+        min_ssim: Minimum SSIM between the middle frame and each end, on gray at 960x540.
+        max_ssim: Maximum of the same.
+        min_motion: Minimum mean displacement of moving pixels from end to end, px of 960x540.
+        max_motion: Maximum of the same.
+        max_unexplained: Maximum fraction of the middle frame's changed pixels that neither end frame explains.
+        max_span: Maximum time from the last source frame of the first drawing to the first of the third, s.
+        spacing: Minimum time between the starts of triplets, s.
+        limit: Maximum number of triplets of a film, distributed over its length.
+        size: Width and height of the frames, px, cropped centrally to that shape; None keeps the size at which players
+            show the film, with square pixels.
+        deinterlace: Whether to deinterlace the film.
     """
 
     step: int = 1
@@ -62,11 +76,14 @@ class BuildOptions:
     deinterlace: bool = False
 
     def __post_init__(self) -> None:
-        """Raise UsageError for what cannot be."""
+        """Raise UsageError for values out of range."""
         ranges = (self.min_ssim, self.max_ssim, "SSIM"), (self.min_motion, self.max_motion, "motion")
         for low, high, name in ranges:
             if not 0 <= low < high:
-                raise UsageError(f"expected a least {name} below the most, both at least 0, got {low:g} to {high:g}")
+                raise UsageError(
+                    f"expected a minimum {name} of at least 0 and below the maximum, got {low:g} to {high:g}; change "
+                    "them"
+                )
         if not (self.step >= 1 and self.limit >= 1 and self.spacing >= 0 and self.max_span > 0):
             raise UsageError(
                 f"expected a step and a limit of at least 1, a spacing of at least 0 s and a span above 0 s, got "
@@ -80,9 +97,15 @@ class BuildOptions:
 class FilmTriplet:
     """A triplet of a film.
 
-    number: of the source frame in which its first drawing appears. time: when, s. frames: uint8 (H, W, 3) RGB, in
-    order. region: (x, y, width, height), px, of what moves. level. displacement: mean of the moving pixels from end to
-    end, px of 960x540. occluded: share of the changed pixels. similarity: SSIM of frames 1 and 2, 2 and 3.
+    Attributes:
+        number: Number of the source frame in which its first drawing appears.
+        time: Time of that frame, s.
+        frames: Three frames in order, uint8 (H, W, 3) RGB.
+        region: Motion RoI: x, y, width, height, px.
+        level: Difficulty level.
+        displacement: Mean displacement of moving pixels from end to end, px of 960x540.
+        occluded: Occluded fraction of the changed pixels.
+        similarity: SSIM of frames 1 and 2, and of frames 2 and 3.
     """
 
     number: int
@@ -96,134 +119,156 @@ class FilmTriplet:
 
 
 def select_triplets(
-    drawings: Iterable[Drawing], film: VideoInfo, options: BuildOptions, left_out: Counter[str]
+    drawings: Iterable[Drawing], film: VideoInfo, options: BuildOptions, rejections: Counter[str]
 ) -> Iterator[tuple[Drawing, FilmTriplet | None]]:
-    """Each drawing of a film and the triplet that it completes, or None. Holds 2 x step + 1 drawings.
+    """Select the triplets of a film. Holds 2 x step + 1 drawings in memory.
 
-    left_out: counts, by reason, the triplets that were looked at and not taken.
+    Args:
+        drawings: The drawings of the film.
+        film: Its duration and geometry.
+        options: What makes a triplet.
+        rejections: Counts the rejected triplets by reason.
+
+    Yields:
+        Each drawing, with the triplet that it completes or None.
     """
     window: deque[_Candidate] = deque(maxlen=2 * options.step + 1)
-    taken, last = 0, None
+    count, previous = 0, None
     for drawing in drawings:
         if drawing.cut:
             window.clear()
         window.append(_Candidate(drawing, film, options.size))
-        found = None
+        triplet = None
         time = window[0].drawing.time
-        # As many as are due by now, so that triplets come from all of the film.
-        due = taken < options.limit and (not film.duration or taken <= options.limit * time / film.duration)
-        if len(window) == window.maxlen and due and (last is None or time - last >= options.spacing):
-            found = _judged(window[0], window[options.step], window[-1], options, left_out)
-        if found:
-            taken, last = taken + 1, time
-        yield drawing, found
+        # The limit grows with the time, so that triplets come from all of the film.
+        due = count < options.limit and (not film.duration or count <= options.limit * time / film.duration)
+        if len(window) == window.maxlen and due and (previous is None or time - previous >= options.spacing):
+            triplet = _judge(window[0], window[options.step], window[-1], options, rejections)
+        if triplet:
+            count, previous = count + 1, time
+        yield drawing, triplet
 
 
 class _Candidate:
-    """A drawing as it is written and as it is looked at."""
+    """A drawing with its frame as written and the reduced images that are compared."""
 
     def __init__(self, drawing: Drawing, film: VideoInfo, size: tuple[int, int] | None) -> None:
         self.drawing, self._film, self._size = drawing, film, size
-        self._similar: dict[int, float] = {}
+        self._similarities: dict[int, float] = {}
 
     @cached_property
     def frame(self) -> RGBImage:
+        """The frame as it is written."""
         frame: Any = make_upright(rgb8(self.drawing.frame), self._film, square=self._size is None)
         return fit_image(frame, self._size, float(describe_upright(self._film, square=False).aspect))
 
     @cached_property
-    def gray(self) -> RGBImage:
-        """Gray, at most 960x540 large."""
-        return np.asarray(cv2.cvtColor(_scaled(self.frame, 1.0), cv2.COLOR_RGB2GRAY), np.uint8)
+    def gray(self) -> NDArray[np.uint8]:
+        """The frame in gray, at most as large as 960x540."""
+        return np.asarray(cv2.cvtColor(_reduce(self.frame, 1.0), cv2.COLOR_RGB2GRAY), np.uint8)
 
     @cached_property
-    def coarse(self) -> RGBImage:
-        return _scaled(self.frame, _COARSE)
+    def reduced(self) -> RGBImage:
+        """The frame at the size at which optical flow is computed."""
+        return _reduce(self.frame, _FLOW_SCALE)
 
     def similarity(self, other: _Candidate) -> float:
+        """Return the SSIM to another drawing, computed once."""
         number = other.drawing.number
-        if number not in self._similar:
-            self._similar[number] = ssim(self.gray, other.gray)
-        return self._similar[number]
+        if number not in self._similarities:
+            self._similarities[number] = ssim(self.gray, other.gray)
+        return self._similarities[number]
 
 
-def _judged(
-    first: _Candidate, middle: _Candidate, last: _Candidate, options: BuildOptions, left_out: Counter[str]
+def _judge(
+    first: _Candidate, middle: _Candidate, last: _Candidate, options: BuildOptions, rejections: Counter[str]
 ) -> FilmTriplet | None:
-    reason = _unfit(first, middle, last, options)
+    """Return the triplet of three drawings, or count the reason why there is none."""
+    reason = _reject(first, middle, last, options)
     if reason:
-        left_out[reason] += 1
+        rejections[reason] += 1
         return None
-    frames = first.coarse, middle.coarse, last.coarse
-    shrunk = float(np.hypot(*frames[0].shape[:2])) / DIAGONAL
-    far, occluded = measure_displacement(frames[0], frames[2], shrunk)
-    if not options.min_motion <= far <= options.max_motion:
-        left_out["too slow" if far < options.min_motion else "too fast"] += 1
+    frames = first.reduced, middle.reduced, last.reduced
+    scale = float(np.hypot(*frames[0].shape[:2])) / REFERENCE_DIAGONAL
+    displacement, occluded = measure_displacement(frames[0], frames[2], scale)
+    if not options.min_motion <= displacement <= options.max_motion:
+        rejections["too slow" if displacement < options.min_motion else "too fast"] += 1
         return None
-    if not is_between(*frames, options.max_unexplained):
-        left_out["middle elsewhere"] += 1
+    if not is_between(*frames, MiddleLimits(max_unexplained=options.max_unexplained)):
+        rejections["middle elsewhere"] += 1
         return None
-    similar = first.similarity(middle), middle.similarity(last)
-    region = _region(frames, first.frame.shape[:2])
-    pictures = first.frame, middle.frame, last.frame
-    drawing = first.drawing
     return FilmTriplet(
-        drawing.number, drawing.time, pictures, region, classify_motion(far, occluded), far, occluded, similar
+        number=first.drawing.number,
+        time=first.drawing.time,
+        frames=(first.frame, middle.frame, last.frame),
+        region=_find_region(frames, first.frame.shape[:2]),
+        level=classify_motion(displacement, occluded),
+        displacement=displacement,
+        occluded=occluded,
+        similarity=(first.similarity(middle), middle.similarity(last)),
     )
 
 
-def _unfit(first: _Candidate, middle: _Candidate, last: _Candidate, options: BuildOptions) -> str:
-    """Why three drawings make no triplet, as far as times and similarity tell; empty if they may."""
+def _reject(first: _Candidate, middle: _Candidate, last: _Candidate, options: BuildOptions) -> str:
+    """Return why times or SSIM rule out a triplet; empty if they do not."""
     if last.drawing.time - first.drawing.last_time > options.max_span:
         return "held too long"
     for one, other in ((first, middle), (middle, last)):
-        similar = one.similarity(other)
-        if similar > options.max_ssim:
+        similarity = one.similarity(other)
+        if similarity > options.max_ssim:
             return "too alike"
-        if similar < options.min_ssim:
+        if similarity < options.min_ssim:
             return "too different"
     return ""
 
 
-def _region(frames: tuple[RGBImage, ...], size: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """The box of what moves with a margin, whole px of a frame of `size` = (height, width)."""
-    x, y, width, height = find_moving_region(frames)
-    factor = size[1] / frames[0].shape[1], size[0] / frames[0].shape[0]
-    margin = _MARGIN * float(np.hypot(size[0], size[1])) / DIAGONAL
-    left, across = _side(factor[0] * x - margin, factor[0] * (x + width) + margin, size[1])
-    top, down = _side(factor[1] * y - margin, factor[1] * (y + height) + margin, size[0])
-    return left, top, across, down
+def _find_region(
+    frames: tuple[RGBImage, ...], size: tuple[int, ...], limits: RegionLimits = REGION_LIMITS
+) -> tuple[int, int, int, int]:
+    """Find the motion RoI with its margin, in whole px of a frame of `size` = (height, width)."""
+    x, y, width, height = find_moving_region(frames, limits)
+    scale_x, scale_y = size[1] / frames[0].shape[1], size[0] / frames[0].shape[0]
+    margin = limits.margin * float(np.hypot(size[0], size[1])) / REFERENCE_DIAGONAL
+
+    def extend(start: float, end: float, maximum: int) -> tuple[int, int]:
+        """Return start and length with the margin and at least the minimum length, within 0 to `maximum`."""
+        start, end = start - margin, end + margin
+        missing = max(0.0, limits.min_side - (end - start)) / 2
+        first, last = max(0, int(np.floor(start - missing))), min(maximum, int(np.ceil(end + missing)))
+        return first, last - first
+
+    left, columns = extend(scale_x * x, scale_x * (x + width), size[1])
+    top, rows = extend(scale_y * y, scale_y * (y + height), size[0])
+    return left, top, columns, rows
 
 
-def _side(begin: float, end: float, most: int) -> tuple[int, int]:
-    """Where a region begins and how long it is, within 0 to `most`."""
-    lack = max(0.0, _LEAST_REGION - (end - begin)) / 2
-    first, last = max(0, int(np.floor(begin - lack))), min(most, int(np.ceil(end + lack)))
-    return first, last - first
+def fit_image(image: RGBImage, size: tuple[int, int] | None, aspect: float = 1.0) -> RGBImage:
+    """Resize an image, cropped centrally to the shape of the new size.
 
+    Args:
+        image: uint8 (H, W, 3).
+        size: Width and height of the result, px; None returns the image as it is.
+        aspect: Width of the image's pixels divided by their height; those of the result are square.
 
-def fit_image(picture: RGBImage, size: tuple[int, int] | None, aspect: float = 1.0) -> RGBImage:
-    """A picture, uint8 (H, W, 3), of `size` = (width, height): what is too long for that shape is cut off evenly.
-
-    aspect: width of its pixels by their height; those of the new size are square. No size leaves it as it is.
+    Returns:
+        uint8 (height, width, 3).
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     if size is None or (size == (width, height) and aspect == 1):
-        return picture
+        return image
     scale = max(size[0] / (width * aspect), size[1] / height)
-    wide, tall = min(width, round(size[0] / scale / aspect)), min(height, round(size[1] / scale))
-    left, top = (width - wide) // 2, (height - tall) // 2
-    return _resized(picture[top : top + tall, left : left + wide], size)
+    columns, rows = min(width, round(size[0] / scale / aspect)), min(height, round(size[1] / scale))
+    left, top = (width - columns) // 2, (height - rows) // 2
+    return _resize(image[top : top + rows, left : left + columns], size)
 
 
-def _scaled(picture: RGBImage, share: float) -> RGBImage:
-    """Made as large as a share of 960x540, by its diagonal, never larger than it is."""
-    height, width = picture.shape[:2]
-    scale = min(1.0, share * DIAGONAL / float(np.hypot(width, height)))
-    return _resized(picture, (round(width * scale), round(height * scale)))
+def _reduce(image: RGBImage, scale: float) -> RGBImage:
+    """Reduce an image to `scale` times 960x540, by its diagonal; smaller images keep their size."""
+    height, width = image.shape[:2]
+    factor = min(1.0, scale * REFERENCE_DIAGONAL / float(np.hypot(width, height)))
+    return _resize(image, (round(width * factor), round(height * factor)))
 
 
-def _resized(picture: RGBImage, size: tuple[int, int]) -> RGBImage:
-    larger = size[0] > picture.shape[1]
-    resized: Any = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC if larger else cv2.INTER_AREA)
-    return np.asarray(resized, np.uint8)
+def _resize(image: RGBImage, size: tuple[int, int]) -> RGBImage:
+    mode = cv2.INTER_CUBIC if size[0] > image.shape[1] else cv2.INTER_AREA
+    return np.asarray(cv2.resize(image, size, interpolation=mode), np.uint8)

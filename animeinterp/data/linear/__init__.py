@@ -1,1 +1,1 @@
-"""The linear set: composed shots whose true middle frame is exact."""
+"""The linear set: test triplets composed of art, whose middle frame is exact."""

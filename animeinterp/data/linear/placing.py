@@ -1,10 +1,10 @@
-"""Where a layer of a shot is at a time: a similarity transform whose parameters change linearly.
+"""Motion of a layer in a shot: a similarity transform whose parameters change linearly.
 
     x(t) = position(t) + scale(t) · R(rotation(t)) · (u - anchor)
 
-u is a point of the layer's picture and x of the frame, both (x, y) in px, y down, with the center of the upper left
-pixel at (0, 0). R turns clockwise as it is seen. Position and rotation are linear in t, and so is the logarithm of the
-scale: frame 1 is at t = 0, frame 2 exactly at t = 0.5, frame 3 at t = 1.
+u is a point of the layer's image and x a point of the frame, both (x, y) in px, y down, with the center of the upper
+left pixel at (0, 0). R rotates clockwise as seen on the screen. Position, rotation and the logarithm of the scale are
+linear in t: frame 1 is at t = 0, frame 2 exactly at t = 0.5, frame 3 at t = 1.
 """
 
 from __future__ import annotations
@@ -16,18 +16,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Matrix = NDArray[np.float64]  # (2, 3): of x, y and 1
+Matrix = NDArray[np.float64]  # (2, 3), applied to (x, y, 1)
 Pair = tuple[float, float]
 FRAME_TIMES = (0.0, 0.5, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A picture and its motion. Pairs are at frames 1 and 3.
+    """An image and its motion. Pairs of values are those at frame 1 and at frame 3.
 
-    file: of the art, `figures/…`, `backgrounds/…` or `middle/…`. anchor: the point of the picture, px, that it turns
-    about. position: where the anchor lies in the frame, ((x, y), (x, y)) px. rotation: degrees, clockwise. scale: px of
-    the frame per px of the picture, above 0. parallax: share of the camera's pan that is in `position`.
+    Attributes:
+        file: Name in the art: `figures/…`, `backgrounds/…` or `middle/…`.
+        anchor: Center of rotation, (x, y) px of the image.
+        position: Position of the anchor in the frame, ((x, y), (x, y)) px.
+        rotation: Degrees, clockwise.
+        scale: px of the frame per px of the image, above 0.
+        parallax: Fraction of the camera pan that `position` contains.
     """
 
     file: str
@@ -38,24 +42,24 @@ class Layer:
     parallax: float = 1.0
 
     def to_frame(self, t: float) -> Matrix:
-        """The matrix (2, 3) from the picture to the frame at time t in [0, 1]."""
-        angle = math.radians(_between(self.rotation, t))
-        scale = math.exp(_between((math.log(self.scale[0]), math.log(self.scale[1])), t))
+        """Return the matrix (2, 3) from the image to the frame at time t in [0, 1]."""
+        angle = math.radians(_interpolate(self.rotation, t))
+        scale = math.exp(_interpolate((math.log(self.scale[0]), math.log(self.scale[1])), t))
         cos, sin = scale * math.cos(angle), scale * math.sin(angle)
-        turn = np.array([[cos, -sin], [sin, cos]])
-        place = [_between((first, last), t) for first, last in zip(*self.position, strict=True)]
-        return np.column_stack([turn, np.array(place) - turn @ np.array(self.anchor)])
+        rotation = np.array([[cos, -sin], [sin, cos]])
+        position = [_interpolate((first, last), t) for first, last in zip(*self.position, strict=True)]
+        return np.column_stack([rotation, np.array(position) - rotation @ np.array(self.anchor)])
 
-    def to_picture(self, t: float) -> Matrix:
-        """The matrix (2, 3) from the frame at time t to the picture."""
+    def to_image(self, t: float) -> Matrix:
+        """Return the matrix (2, 3) from the frame at time t in [0, 1] to the image."""
         return invert(self.to_frame(t))
 
-    def described(self) -> dict[str, Any]:
-        """As the manifest has it."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the layer as the manifest stores it."""
         return {
             "file": self.file,
             "anchor": list(self.anchor),
-            "position": [list(place) for place in self.position],
+            "position": [list(point) for point in self.position],
             "rotation": list(self.rotation),
             "scale": list(self.scale),
             "parallax": self.parallax,
@@ -63,16 +67,25 @@ class Layer:
 
 
 def invert(matrix: Matrix) -> Matrix:
-    """The inverse of a matrix (2, 3)."""
-    turn = np.linalg.inv(matrix[:, :2])
-    return np.column_stack([turn, -turn @ matrix[:, 2]])
+    """Invert a matrix (2, 3)."""
+    inverse = np.linalg.inv(matrix[:, :2])
+    return np.column_stack([inverse, -inverse @ matrix[:, 2]])
 
 
 def transform_points(matrix: Matrix, x: Any, y: Any) -> tuple[Any, Any]:
-    """Points under a matrix (2, 3): x and y, arrays or numbers."""
+    """Apply a matrix (2, 3) to points.
+
+    Args:
+        matrix: The matrix.
+        x: Coordinates, numbers or arrays of any shape.
+        y: The same.
+
+    Returns:
+        The new x and y.
+    """
     (a, b, c), (d, e, f) = matrix
     return a * x + b * y + c, d * x + e * y + f
 
 
-def _between(pair: Pair, t: float) -> float:
+def _interpolate(pair: Pair, t: float) -> float:
     return (1 - t) * pair[0] + t * pair[1]

@@ -1,6 +1,6 @@
-"""What marks a linear set, so that nothing is trained on it: the kind that its manifest states.
+"""Recognizes linear sets and their art by the kind stated in their manifest, so that nothing is trained on them.
 
-Needs neither torch nor pictures.
+Imports neither torch nor OpenCV.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from animeinterp.io.reading import MEGABYTE, read_json
 
 KIND = "animeinterp linear set 1"
 ART_KIND = "animeinterp linear art 1"
-MAX_MANIFEST_BYTES = 64 * MEGABYTE  # of a manifest
+MAX_MANIFEST_BYTES = 64 * MEGABYTE
 
 
 def check_trainable(folder: Path) -> None:
-    """Raise UsageError for a linear set, one of its triplets, or the art that such sets are composed of.
+    """Raise UsageError if training data, or images for it, would come from a linear set or from its art.
 
     Args:
-        folder: What training data, or pictures for it, are to come from.
+        folder: A data set, one of its triplets, or a folder of images.
     """
     folder = folder.absolute()
-    for place in (folder, folder.parent):
-        if _kind(manifest_path(place)) == KIND:
-            raise UsageError(f"{place} is a linear set, which is for evaluation only; train on something else")
-        if _kind(place / "art.json") == ART_KIND:
-            raise UsageError(f"{place} is the art of linear sets, which are for evaluation only; train on other art")
+    for path in (folder, folder.parent):
+        if _read_kind(manifest_path(path)) == KIND:
+            raise UsageError(f"{path} is a linear set, which is for evaluation only; train on something else")
+        if _read_kind(path / "art.json") == ART_KIND:
+            raise UsageError(f"{path} is the art of linear sets, which are for evaluation only; train on other art")
 
 
-def _kind(path: Path) -> object:
-    """The kind that a manifest states; None without one that can be read."""
+def _read_kind(path: Path) -> object:
+    """Return the kind stated in a manifest; None if there is no readable manifest."""
     try:
         content = read_json(path, "a manifest", MAX_MANIFEST_BYTES) if path.is_file() else None
     except (FileError, OSError):

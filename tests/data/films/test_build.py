@@ -1,4 +1,4 @@
-"""Triplets out of films: what is taken and left out, and that a data set is the same however it came about."""
+"""Building triplets from films: selection, rejection, and the same files after an interruption."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LOSSLESS = {"crf": "0", "preset": "ultrafast"}
 
 
 def strut(count: int, seed: int = 0, begin: int = 0) -> list[np.ndarray]:
-    """A figure that walks to the right, 2 px a drawing, and moves its limbs."""
+    """A figure that walks to the right by 2 px per drawing and moves its limbs."""
     painting = made_films.background(seed)
     return [made_films.with_figure(made_films.view(painting), 0.1 * i, 30 + 2 * (begin + i)) for i in range(count)]
 
@@ -56,7 +56,7 @@ def films(tmp_path_factory) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def made(films, tmp_path_factory) -> Path:
-    """A data set of both films; not to be changed."""
+    """A data set of both films; read-only."""
     folder = tmp_path_factory.mktemp("made") / "mine"
     built = build(films, folder, OPTIONS)
     assert not built.faults
@@ -76,16 +76,16 @@ def names(folder: Path) -> list[str]:
 
 
 def run(*arguments) -> int:
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exit_info:
         main([*map(str, arguments)])
-    return left.value.code
+    return exit_info.value.code
 
 
 def source(folder: Path, name: str) -> dict:
     return json.loads((annotations_folder(folder) / name / f"{name}.json").read_text())["source"]
 
 
-def test_a_triplet_is_three_drawings_in_a_row_without_held_frames_or_cuts(films, made):
+def test_a_triplet_is_three_consecutive_drawings_without_holds_or_cuts(films, made):
     frames = frames_of(films[0])
     found = [name for name in names(made) if name.startswith("on_twos_")]
     assert len(found) >= 2
@@ -101,13 +101,13 @@ def test_a_triplet_is_three_drawings_in_a_row_without_held_frames_or_cuts(films,
     assert np.diff(begins).min() >= 0.5
 
 
-def test_no_triplet_reaches_over_a_cut_whatever_the_thresholds(films, tmp_path):
+def test_no_triplet_spans_a_cut_whatever_the_thresholds(films, tmp_path):
     anything = BuildOptions(spacing=0, min_ssim=0, max_ssim=2, min_motion=0, max_motion=1e9, max_unexplained=1)
     record = build(films[:1], tmp_path / "mine", anything).films["on_twos"]
     assert {int(name[-6:]) for name in record.triplets} == {*range(0, CUT - 4, 2), *range(CUT, CUT + 16, 2)}
 
 
-def test_the_set_is_read_as_any_other(made):
+def test_the_data_set_can_be_read_and_evaluated(made):
     files = list_triplets(made)
     assert len(files) == len(names(made)) > 4
     assert all(one.annotation for one in files)
@@ -123,7 +123,7 @@ def test_the_set_is_read_as_any_other(made):
 
 
 def test_level_and_region_follow_the_motion(made):
-    """The figure walks by 2 px a drawing on frames of 192x108, which is 20 px of 960x540 in two drawings."""
+    """The figure walks 2 px per drawing at 192x108, which is 20 px of 960x540 over two drawings."""
     name = next(name for name in names(made) if name.startswith("ones_"))
     note = json.loads((annotations_folder(made) / name / f"{name}.json").read_text())
     assert 8 < note["measured"]["displacement"] < 40
@@ -137,7 +137,7 @@ def test_level_and_region_follow_the_motion(made):
 
 
 @pytest.mark.parametrize("grain", [0, 3])
-def test_the_region_leaves_the_camera_and_grain_aside(grain):
+def test_the_region_ignores_camera_motion_and_grain(grain):
     painting = made_films.background(3)
     frames = [made_films.with_figure(made_films.view(painting, 3 * i), 0, 60 + 5 * i) for i in range(3)]
     x, _, width, _ = find_moving_region(made_films.grained(frames, grain))
@@ -145,7 +145,7 @@ def test_the_region_leaves_the_camera_and_grain_aside(grain):
     assert 84 <= x + width <= 130
 
 
-def test_the_region_is_the_frame_where_nothing_moves():
+def test_the_region_is_the_whole_frame_if_nothing_moves():
     still = [made_films.view(made_films.background(3))] * 3
     assert find_moving_region(still) == (0, 0, made_films.WIDTH, made_films.HEIGHT)
 
@@ -156,7 +156,7 @@ def test_films_in_one_run_or_several_give_the_same_bytes(films, made, tmp_path):
     assert content(tmp_path) == content(made.parent)
 
 
-def test_a_run_that_was_broken_off_goes_on_to_the_same_bytes(films, made, tmp_path):
+def test_an_interrupted_run_continues_to_the_same_bytes(films, made, tmp_path):
     def stop(step):
         if step.film == 1 and step.triplets == 2:
             raise KeyboardInterrupt
@@ -166,7 +166,7 @@ def test_a_run_that_was_broken_off_goes_on_to_the_same_bytes(films, made, tmp_pa
     (tmp_path / "mine" / ".0123456789abcdef.part").mkdir()
     assert not read_manifest(tmp_path / "mine").films["ones"].finished
     built = build(films, tmp_path / "mine", OPTIONS)
-    assert built.kept == ("on_twos",)
+    assert built.unchanged == ("on_twos",)
     assert content(tmp_path) == content(made.parent)
 
 
@@ -175,10 +175,10 @@ def test_finished_films_are_not_read_again(films, made, tmp_path, monkeypatch):
     monkeypatch.setattr(building, "Reader", None)
     moved = tmp_path / "elsewhere.mp4"
     moved.write_bytes(films[0].read_bytes())
-    assert build([moved, films[1]], tmp_path / "mine", OPTIONS).kept == ("on_twos", "ones")
+    assert build([moved, films[1]], tmp_path / "mine", OPTIONS).unchanged == ("on_twos", "ones")
 
 
-def test_other_options_are_refused_and_force_begins_anew(films, tmp_path):
+def test_other_options_are_refused_and_force_starts_over(films, tmp_path):
     folder = tmp_path / "mine"
     build(films[:1], folder, OPTIONS)
     many = len(names(folder))
@@ -191,7 +191,7 @@ def test_other_options_are_refused_and_force_begins_anew(films, tmp_path):
     assert names(annotations_folder(folder)) == [*names(folder), "own"]
 
 
-def test_what_is_not_ours_is_left_alone(films, tmp_path):
+def test_a_folder_with_other_files_is_refused(films, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
     with pytest.raises(UsageError, match="other things"):
@@ -210,20 +210,20 @@ def test_what_is_not_ours_is_left_alone(films, tmp_path):
         ({"max_span": 0.05}, "held too long"),
     ],
 )
-def test_every_threshold_leaves_triplets_out(films, tmp_path, options, reason):
+def test_every_threshold_rejects_triplets(films, tmp_path, options, reason):
     record = build(films[:1], tmp_path / "mine", BuildOptions(**options)).films["on_twos"]
     assert reason in record.left_out
     assert len(record.triplets) <= 1
 
 
-def test_a_limit_spreads_over_the_film(films, tmp_path):
+def test_a_limit_is_distributed_over_the_film(films, tmp_path):
     record = build(films[1:], tmp_path / "mine", BuildOptions(spacing=0, limit=4)).films["ones"]
     begins = [int(name[-6:]) for name in record.triplets]
     assert len(begins) == 4
     assert np.diff(begins).min() >= 0.8 * COUNT / 4
 
 
-def test_every_second_drawing(films, tmp_path):
+def test_a_step_of_two_takes_every_second_drawing(films, tmp_path):
     record = build(films[:1], tmp_path / "mine", BuildOptions(step=2, spacing=0.5, min_ssim=0.5)).films["on_twos"]
     frames = frames_of(films[0])
     first = int(record.triplets[0][-6:])
@@ -231,44 +231,44 @@ def test_every_second_drawing(films, tmp_path):
     np.testing.assert_array_equal(middle, frames[first + 4])
 
 
-def test_frames_are_cut_to_a_size_and_pixels_made_square():
-    picture = np.zeros((100, 200, 3), np.uint8)
-    picture[:, 50:150] = 255
-    assert (fit_image(picture, (50, 50)) == 255).all()
-    assert fit_image(picture, (960, 540)).shape == (540, 960, 3)
-    wide = fit_image(picture, (100, 50), aspect=2.0)  # shows a picture of 4:1, so that half of it is cut off
+def test_frames_are_cropped_to_a_size_with_square_pixels():
+    image = np.zeros((100, 200, 3), np.uint8)
+    image[:, 50:150] = 255
+    assert (fit_image(image, (50, 50)) == 255).all()
+    assert fit_image(image, (960, 540)).shape == (540, 960, 3)
+    wide = fit_image(image, (100, 50), aspect=2.0)  # displayed as 4:1, so half of it is cropped
     assert (wide[:, 2:-2] == 255).all()
-    assert fit_image(picture, None) is picture
+    assert fit_image(image, None) is image
 
 
-def test_damaged_films_are_listed_and_the_others_are_done(films, tmp_path, capsys):
+def test_damaged_films_are_listed_and_the_others_are_built(films, tmp_path, capsys):
     (tmp_path / "broken.mp4").write_bytes(films[0].read_bytes()[:500])
     arguments = ("--limit", 1, "--size", "96x54")
-    asked = (tmp_path / "broken.mp4", tmp_path / "absent.mp4", films[1])
-    assert run("dataset", "build", *asked, "-o", tmp_path / "mine", *arguments) == 1
-    told = capsys.readouterr()
-    assert f"left out {asked[0]}" in told.err
-    assert f"left out {asked[1]}" in told.err
-    assert "2 films cannot be read" in told.err
-    assert "_sheet.html" in told.out
+    films_given = (tmp_path / "broken.mp4", tmp_path / "absent.mp4", films[1])
+    assert run("dataset", "build", *films_given, "-o", tmp_path / "mine", *arguments) == 1
+    output = capsys.readouterr()
+    assert f"left out {films_given[0]}" in output.err
+    assert f"left out {films_given[1]}" in output.err
+    assert "2 films cannot be read" in output.err
+    assert "_sheet.html" in output.out
     (one,) = list_triplets(tmp_path / "mine")
     assert read_triplet(one).truth.shape == (54, 96, 3)
 
 
-def test_a_folder_whose_frames_break_off_keeps_what_was_found(tmp_path):
+def test_a_folder_with_a_damaged_frame_keeps_the_earlier_triplets(tmp_path):
     frames = tmp_path / "frames"
     frames.mkdir()
     for number, frame in enumerate(strut(24)):
         cv2.imwrite(str(frames / f"{number}.png"), frame[..., ::-1])
     whole = (frames / "21.png").read_bytes()
-    (frames / "21.png").write_bytes(whole.replace(b"IDATx", b"IDATy"))  # its header is in order
+    (frames / "21.png").write_bytes(whole.replace(b"IDATx", b"IDATy"))  # its header stays valid
     built = build([frames], tmp_path / "mine", OPTIONS)
     assert "21.png" in built.faults[0][1]
     assert names(tmp_path / "mine") == ["frames_000000"]
     assert not read_manifest(tmp_path / "mine").films["frames"].finished
 
 
-def test_a_full_disk_leaves_no_half_triplet(films, tmp_path, monkeypatch):
+def test_a_full_disk_leaves_no_partial_triplet(films, tmp_path, monkeypatch):
     write, calls = building.write_image, []
 
     def full(path, frame):
@@ -283,17 +283,17 @@ def test_a_full_disk_leaves_no_half_triplet(films, tmp_path, monkeypatch):
     assert names(tmp_path / "mine") == ["on_twos_000000"] == names(annotations_folder(tmp_path / "mine"))
 
 
-def test_films_of_one_name_are_told_apart(tmp_path):
+def test_films_of_the_same_name_get_different_labels(tmp_path):
     record = Manifest(tmp_path / "mine", {})
     labels = []
     for number, film in enumerate(["one/01.mkv", "two/01.mkv", "two/01.mp4", "one/ É:<b>.mp4", "one/__.mp4"]):
-        labels.append(record.label_of(tmp_path / film, str(number)))
+        labels.append(record.choose_label(tmp_path / film, str(number)))
         record.films[labels[-1]] = FilmRecord(film, str(number))
     assert labels == ["01", "two-01", "01-2", "É_b", "film"]
-    assert record.label_of(tmp_path / "moved.mkv", "1") == "two-01"
+    assert record.choose_label(tmp_path / "moved.mkv", "1") == "two-01"
 
 
-def test_the_sheet_holds_everything_and_escapes_names(made, tmp_path):
+def test_the_sheet_is_self_contained_and_escapes_names(made, tmp_path):
     page = made.with_name("mine_sheet.html").read_text()
     assert set(re.findall(r'name="([^"]+)"', page)) == {*names(made), "viewport"} - {"viewport"}
     assert page.count("data:image/jpeg;base64,") == len(names(made))
@@ -308,16 +308,16 @@ def test_the_sheet_holds_everything_and_escapes_names(made, tmp_path):
 
 
 def test_large_sets_have_several_pages(films, tmp_path, monkeypatch):
-    monkeypatch.setattr("animeinterp.data.films.contact_sheet._PAGE", 2)
+    monkeypatch.setattr("animeinterp.data.films.contact_sheet._TRIPLETS_PER_PAGE", 2)
     folder = tmp_path / "mine"
     built = build(films[:1], folder, OPTIONS)
-    assert len(built.sheets) == -(-len(names(folder)) // 2) > 1
+    assert len(built.pages) == -(-len(names(folder)) // 2) > 1
     (tmp_path / "rejected.txt").write_text("\n".join(names(folder)[1:]))
     prune(folder, tmp_path / "rejected.txt")
     assert len(list(tmp_path.glob("mine_sheet*.html"))) == 1
 
 
-def test_rejected_triplets_go_and_do_not_come_back(films, tmp_path, capsys):
+def test_rejected_triplets_are_removed_and_not_built_again(films, tmp_path, capsys):
     folder = tmp_path / "mine"
     build(films[:1], folder, OPTIONS)
     before = names(folder)
@@ -326,8 +326,8 @@ def test_rejected_triplets_go_and_do_not_come_back(films, tmp_path, capsys):
     rejected.write_text(f"{before[0]}\n\n{before[2]}\n")
     assert run("dataset", "prune", folder, rejected) == 0
     assert "2 triplets taken out" in capsys.readouterr().out
-    left = sorted({*before} - {before[0], before[2]})
-    assert names(folder) == names(annotations_folder(folder)) == left
+    remaining = sorted({*before} - {before[0], before[2]})
+    assert names(folder) == names(annotations_folder(folder)) == remaining
     assert names(flows_folder(folder)) == []
     assert before[0] not in folder.with_name("mine_sheet.html").read_text()
     assert prune(folder, rejected) == 0
@@ -336,10 +336,10 @@ def test_rejected_triplets_go_and_do_not_come_back(films, tmp_path, capsys):
     record.films["on_twos"].finished = False
     record.write()
     build(films, folder, OPTIONS)
-    assert [name for name in names(folder) if name.startswith("on_twos")] == left
+    assert [name for name in names(folder) if name.startswith("on_twos")] == remaining
 
 
-def test_a_list_of_another_set_takes_nothing_out(films, tmp_path):
+def test_a_list_of_another_data_set_removes_nothing(films, tmp_path):
     folder = tmp_path / "mine"
     build(films[:1], folder, OPTIONS)
     before = content(tmp_path)
@@ -361,12 +361,12 @@ def test_a_list_of_another_set_takes_nothing_out(films, tmp_path):
     "options",
     [{"min_ssim": 0.9, "max_ssim": 0.8}, {"min_motion": -1}, {"step": 0}, {"max_span": 0}, {"size": (8, 600)}],
 )
-def test_options_that_cannot_be_are_refused(options):
+def test_invalid_options_are_refused(options):
     with pytest.raises(UsageError, match="expected"):
         BuildOptions(**options)
 
 
-def test_few_drawings_are_held_however_long_the_film():
+def test_memory_does_not_grow_with_the_length_of_the_film():
     alive: list[weakref.ref] = []
 
     def long():
@@ -377,15 +377,15 @@ def test_few_drawings_are_held_however_long_the_film():
             yield Drawing(number, time, time, time + Fraction(1, 24), frame, number % 300 == 0)
 
     film = VideoInfo(Path("film"), 32, 32, Fraction(24), Fraction(0), Fraction(1000, 24), 1000, "rgb24")
-    held = [
+    alive_counts = [
         sum(reference() is not None for reference in alive)
         for _ in select_triplets(long(), film, BuildOptions(step=2, max_span=9, spacing=0.2), Counter())
     ]
-    assert len(held) == 1000
-    assert max(held) <= 6  # five of a triplet and the next
+    assert len(alive_counts) == 1000
+    assert max(alive_counts) <= 6  # five of a triplet and the next
 
 
-def test_a_real_film(shared):
+def test_triplets_of_a_real_film_start_in_several_shots(shared):
     film = probe(shared / "clips" / "hard_cuts_5shots_24fps_tone.mp4")
     found = find_drawings(islice(Reader(film), 46), lambda: film.duration)
     options = BuildOptions(limit=20, spacing=0.25, size=(480, 270))

@@ -1,4 +1,4 @@
-"""The contact sheet of a data set whose files are damaged or oddly named."""
+"""Contact sheets of data sets with damaged files or unusual names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from animeinterp.data.films.contact_sheet import escape_html, write_sheet
+from animeinterp.data.films.contact_sheet import render_page, write_sheet
 from animeinterp.data.films.manifest import Manifest
 
 
@@ -28,7 +28,7 @@ from animeinterp.data.films.manifest import Manifest
         {"level": "easy"},
     ],
 )
-def test_a_damaged_card_is_named_and_does_not_end_the_sheet(tmp_path, change):
+def test_a_damaged_annotation_is_named_and_the_sheet_is_written(tmp_path, change):
     for name in ("a", "b"):
         (tmp_path / "mine" / name).mkdir(parents=True)
         (tmp_path / "mine_annotations" / name).mkdir(parents=True)
@@ -47,11 +47,13 @@ def test_a_damaged_card_is_named_and_does_not_end_the_sheet(tmp_path, change):
     assert 'name="b"> b<br><small>its annotation or strip is damaged' in page.read_text(encoding="utf-8")
 
 
-def test_names_that_are_not_unicode_still_give_a_sheet(tmp_path):
-    assert escape_html("film\udcff<") == "film?&lt;"
+def test_names_that_are_not_unicode_are_escaped(tmp_path):
+    folder = tmp_path / "film\udcff<"
+    page = render_page(folder, [tmp_path / "page.html"], 0, [])
+    assert b"<title>film?&lt;</title>" in page
 
 
 def test_long_names_of_any_script_fit_every_file_system(tmp_path):
-    label = Manifest(tmp_path / "mine", {}).label_of(tmp_path / ("\U00020000" * 60 + ".mkv"), "x")
+    label = Manifest(tmp_path / "mine", {}).choose_label(tmp_path / ("\U00020000" * 60 + ".mkv"), "x")
     assert label.strip("\U00020000") == ""
     assert len(f"{label}_000000.json".encode()) < 255

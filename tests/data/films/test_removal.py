@@ -1,4 +1,4 @@
-"""What a data set of a stranger says is never a reason to delete anything but triplets."""
+"""A data set from an untrusted source cannot cause anything but triplets to be deleted."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def write_triplet(folder, name):
 
 @pytest.fixture
 def mine(tmp_path):
-    """A data set of one triplet, beside a folder that is precious."""
+    """A data set of one triplet, beside a folder that must not be touched."""
     (tmp_path / "precious" / "photos").mkdir(parents=True)
     (tmp_path / "precious" / "photos" / "a.jpg").touch()
     folder = tmp_path / "mine"
@@ -53,7 +53,7 @@ def listed(tmp_path, *names):
     return path
 
 
-def test_a_triplet_goes_and_nothing_else(mine, tmp_path):
+def test_only_the_triplet_is_deleted(mine, tmp_path):
     before = everything(tmp_path)
     assert prune(mine, listed(tmp_path, "a_000000")) == 1
     gone = [name for name in before if "a_000000" in name]
@@ -65,7 +65,7 @@ def test_a_triplet_goes_and_nothing_else(mine, tmp_path):
 @pytest.mark.parametrize(
     "name", ["../precious", "{tmp}/precious", ".", "..", "", "a/../../precious", "..\\precious", "C:precious", "a\x00"]
 )
-def test_names_that_lead_elsewhere_are_refused(mine, tmp_path, name, where):
+def test_names_that_lead_to_other_folders_are_refused(mine, tmp_path, name, where):
     name = name.replace("{tmp}", str(tmp_path))
     more = {"triplets": {}, "rejected": {"rejected": [name]}}
     more["films"] = {"films": {name: {"file": "a", "fingerprint": "x", "triplets": []}}}
@@ -81,7 +81,7 @@ def test_names_that_lead_elsewhere_are_refused(mine, tmp_path, name, where):
 
 @pytest.mark.parametrize("place", ["mine", "mine_annotations", "mine_pre_calc_sgm_flows"])
 @pytest.mark.parametrize("strange", ["letter.txt", "frame1.png/deeper.txt", "a_000000.json.bak", "frame4.png"])
-def test_folders_with_other_files_stay_whole(mine, tmp_path, place, strange):
+def test_folders_with_other_files_are_not_changed(mine, tmp_path, place, strange):
     if strange.startswith("frame1.png") and place == "mine":
         (mine / "a_000000" / "frame1.png").unlink()
     path = tmp_path / place / "a_000000" / strange
@@ -110,7 +110,7 @@ def test_a_plain_name_of_a_folder_that_holds_no_triplet_is_refused(mine, tmp_pat
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
 @pytest.mark.parametrize("place", ["mine", "mine_annotations", "mine_pre_calc_sgm_flows"])
-def test_a_link_goes_without_what_is_behind_it(mine, tmp_path, place):
+def test_a_link_is_deleted_without_its_target(mine, tmp_path, place):
     outside = tmp_path / "outside"
     (tmp_path / place / "a_000000").rename(outside)
     (tmp_path / place / "a_000000").symlink_to(outside)
@@ -139,7 +139,7 @@ def test_nothing_behind_a_linked_folder_is_deleted(mine, tmp_path, place):
     assert everything(tmp_path) == before
 
 
-def test_names_are_compared_as_letters_not_as_bytes(tmp_path):
+def test_names_are_compared_after_unicode_normalization(tmp_path):
     folder = tmp_path / "mine"
     composed = unicodedata.normalize("NFC", "é_000000")
     write_triplet(folder, composed)
@@ -169,7 +169,7 @@ def test_names_are_compared_as_letters_not_as_bytes(tmp_path):
         None,
     ],
 )
-def test_a_damaged_manifest_is_one_line(mine, tmp_path, film):
+def test_a_damaged_manifest_is_a_file_error(mine, tmp_path, film):
     whole = {"file": "a.mkv", "fingerprint": "x", "finished": True, "triplets": ["a_000000"]}
     write_manifest(mine, [], films={"a": {**whole, **film} if isinstance(film, dict) else film})
     for call in (
@@ -184,13 +184,13 @@ def test_a_damaged_manifest_is_one_line(mine, tmp_path, film):
 @pytest.mark.parametrize(
     "more", [{"rejected": [5, "a"]}, {"rejected": "a"}, {"films": []}, {"options": 5}, {"kind": [1]}, {"kind": None}]
 )
-def test_a_manifest_of_other_kinds_is_one_line(mine, tmp_path, more):
+def test_a_manifest_of_another_kind_is_a_file_error(mine, tmp_path, more):
     write_manifest(mine, ["a_000000"], **more)
     with pytest.raises(FileError, match=r"damaged|names 5"):
         prune(mine, listed(tmp_path, "a_000000"))
 
 
-def test_a_data_set_that_is_in_use_is_left_alone(mine, tmp_path):
+def test_a_data_set_in_use_is_refused(mine, tmp_path):
     rejected = listed(tmp_path, "a_000000")
     with lock_folder(mine):
         for call in (lambda: prune(mine, rejected), lambda: build([], mine, BuildOptions(), force=True)):
@@ -199,7 +199,7 @@ def test_a_data_set_that_is_in_use_is_left_alone(mine, tmp_path):
     assert (mine / "a_000000" / "frame1.png").exists()
 
 
-def test_films_that_are_not_there_make_no_folders(tmp_path):
+def test_missing_films_create_no_folders(tmp_path):
     with pytest.raises(FileError, match=r"found nothing at .*nope\.mkv"):
         build([tmp_path / "nope.mkv"], tmp_path / "mine", BuildOptions())
     assert list(tmp_path.iterdir()) == []
