@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from animeinterp.data.atd12k import TripletFiles, list_triplets, read_triplet
-from animeinterp.evaluation.best_time import best_time, bind_frames
+from animeinterp.evaluation.best_time import bind_frames, find_best_time
 from animeinterp.interpolator import Interpolator, load_interpolator
 from animeinterp.metrics.image import psnr
 
@@ -70,7 +70,7 @@ def compare(model: Interpolator, files: TripletFiles) -> tuple[Found, Found, Fou
         return psnr(draw(time / 80), truth)
 
     tried = []
-    best = best_time(lambda t: tried.append(t) or draw(t), draw(0.5), truth)
+    best = find_best_time(lambda t: tried.append(t) or draw(t), draw(0.5), truth)
     every = [score(time) for time in TIMES]
     return Found(len(tried) + 1, best.scores.psnr), plain_search(score), Found(len(every), max(every))
 

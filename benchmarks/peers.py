@@ -46,7 +46,7 @@ from animeinterp.errors import AnimeInterpError, FileError, FrameError, UsageErr
 from animeinterp.evaluation.evaluate import Evaluation, compare_with_peers
 from animeinterp.evaluation.predictions import read_prediction
 from animeinterp.evaluation.results import fingerprint
-from animeinterp.evaluation.scores import COLUMNS, TripletScores, cells, write_rows
+from animeinterp.evaluation.scores import COLUMNS, TripletScores, to_cells, write_rows
 from animeinterp.io.files import make_folder, write_text
 from animeinterp.io.images import write_image
 
@@ -412,7 +412,7 @@ def with_seconds(rows: Iterable[TripletScores], seconds: Mapping[tuple[str, str]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*COLUMNS, "wall_seconds"])
-    writer.writerows([*cells(row), seconds.get((row.model, row.triplet))] for row in rows)
+    writer.writerows([*to_cells(row), seconds.get((row.model, row.triplet))] for row in rows)
     return text.getvalue()
 
 

@@ -67,7 +67,7 @@ def bind_frames(
     return partial(model.render, model.motion(*analyses, **options))
 
 
-def best_time(
+def find_best_time(
     draw: Draw, middle: RGBImage, truth: RGBImage, lpips: Lpips | None = None, limits: SearchLimits = SearchLimits()
 ) -> BestTime:
     """Find the time with the highest PSNR; never below that of t = 0.5.

@@ -28,10 +28,10 @@ from numpy.typing import NDArray
 from animeinterp.data.atd12k import Annotation, TripletFiles, list_triplets, read_annotation, read_flows, read_triplet
 from animeinterp.data.types import Triplet
 from animeinterp.errors import AnimeInterpError, FileError, FrameError, MissingExtraError
-from animeinterp.evaluation.best_time import best_time, bind_frames
+from animeinterp.evaluation.best_time import bind_frames, find_best_time
 from animeinterp.evaluation.masks import Parts, read_masks, score_parts
 from animeinterp.evaluation.predictions import check_predictions, read_prediction
-from animeinterp.evaluation.scores import COLUMNS, BestTime, Summary, TripletScores, cells, summarize
+from animeinterp.evaluation.scores import COLUMNS, BestTime, Summary, TripletScores, summarize, to_cells
 from animeinterp.frame import Frame, RGBImage
 from animeinterp.metrics.image import Lpips, measure
 from animeinterp.runtime.prefetch import prefetch
@@ -95,7 +95,7 @@ class Evaluation:
             pandas = importlib.import_module("pandas")
         except ImportError as error:
             raise MissingExtraError("a table of scores needs pandas; pip install pandas") from error
-        return pandas.DataFrame([cells(row) for row in self.rows], columns=list(COLUMNS))
+        return pandas.DataFrame([to_cells(row) for row in self.rows], columns=list(COLUMNS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +293,7 @@ def _draw(model: Model, task: _Task, best_t: bool, lpips: Lpips | None) -> _Draw
     draw = bind_frames(model, frame0, frame1, coarse, share_motion=best_t)
     frame = draw(0.5)
     seconds = time.thread_time() - begin
-    return _Drawn(frame, seconds, best_time(draw, frame, truth, lpips) if best_t else None)
+    return _Drawn(frame, seconds, find_best_time(draw, frame, truth, lpips) if best_t else None)
 
 
 def _row(label: str, task: _Task, drawn: _Drawn, lpips: Lpips | None) -> TripletScores:

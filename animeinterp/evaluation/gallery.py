@@ -18,7 +18,7 @@ from animeinterp.data.atd12k import TripletFiles, read_triplet
 from animeinterp.data.types import LEVELS
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation
-from animeinterp.evaluation.pages import color_distance, error_map, page_image, write_page
+from animeinterp.evaluation.pages import color_distance, encode_image, error_map, write_page
 from animeinterp.evaluation.predictions import FindFrame, read_drawn
 from animeinterp.evaluation.worst_crops import MAX_PER_TRIPLET, SIDE, Crop, ErrorMap, find_crops, squared_error
 from animeinterp.frame import RGBImage
@@ -161,4 +161,4 @@ def _position(crop: Crop, truth: RGBImage) -> str:
 
 def _encode(image: RGBImage) -> str:
     """Encode an image as a data URI."""
-    return page_image(image, _MAX_SIDE, _WEBP_QUALITY).uri
+    return encode_image(image, _MAX_SIDE, _WEBP_QUALITY).uri

@@ -59,7 +59,7 @@ def write_page(target: Path, template: str, content: Mapping[str, object], *, fo
     write_bytes(target, page.encode("utf-8", "replace"), force=force)
 
 
-def page_image(image: RGBImage, longest: int, quality: int = _WEBP_QUALITY) -> PageImage:
+def encode_image(image: RGBImage, longest: int, quality: int = _WEBP_QUALITY) -> PageImage:
     """Encode an image for a page, downsampled until no side is longer than `longest` px."""
     height, width = image.shape[:2]
     scale = min(1.0, longest / max(height, width))

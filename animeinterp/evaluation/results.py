@@ -36,7 +36,7 @@ from animeinterp.evaluation.scores import (
     PartScores,
     Summary,
     TripletScores,
-    csv_text,
+    format_csv,
     read_rows,
     write_rows,
 )
@@ -87,7 +87,7 @@ class Results:
 
     def append(self, rows: Iterable[TripletScores]) -> None:
         """Append the rows of one triplet; thread-safe. Raises FileError."""
-        path, text = self.folder / _TABLE, csv_text(rows, heading=False)
+        path, text = self.folder / _TABLE, format_csv(rows, heading=False)
         try:
             with self._lock, path.open("a", encoding="utf-8", newline="") as file:
                 file.write(text)

@@ -174,7 +174,7 @@ def mean_parts(scores: Sequence[Mapping[str, PartScores]]) -> dict[str, PartScor
     return means
 
 
-def cells(row: TripletScores) -> tuple[Cell, ...]:
+def to_cells(row: TripletScores) -> tuple[Cell, ...]:
     """Return a row of the CSV: the values of `COLUMNS`, None for unknown ones."""
     values: dict[str, Cell] = {
         "model": row.model,
@@ -192,19 +192,19 @@ def cells(row: TripletScores) -> tuple[Cell, ...]:
     return tuple(map(values.get, COLUMNS))
 
 
-def csv_text(rows: Iterable[TripletScores], heading: bool = True) -> str:
+def format_csv(rows: Iterable[TripletScores], heading: bool = True) -> str:
     """Format rows as CSV, with or without the heading."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     if heading:
         writer.writerow(COLUMNS)
-    writer.writerows(map(cells, rows))
+    writer.writerows(map(to_cells, rows))
     return text.getvalue()
 
 
 def write_rows(path: Path, rows: Iterable[TripletScores], *, force: bool = True) -> None:
     """Write the CSV, whole or not at all. Raises FileError, and UsageError if it exists and not `force`."""
-    write_text(path, csv_text(rows), force=force)
+    write_text(path, format_csv(rows), force=force)
 
 
 def read_rows(path: Path, drop_torn_line: bool = False) -> list[TripletScores]:

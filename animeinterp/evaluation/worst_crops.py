@@ -52,7 +52,7 @@ def squared_error(drawn: RGBImage, true: RGBImage) -> NDArray[np.float32]:
     return np.asarray(np.square(difference).mean(axis=2), np.float32)
 
 
-def worst_windows(
+def find_worst_windows(
     errors: NDArray[np.float32], side: int = SIDE, count: int = MAX_PER_TRIPLET
 ) -> list[tuple[float, Region]]:
     """Find the windows with the largest mean errors, without overlap.
@@ -117,7 +117,7 @@ def _find_in_triplet(files: TripletFiles, model: str, find_frame: FindFrame, err
         return Fault(files.name, str(error))
     if errors is None:
         return Fault(files.name, f"{truth.shape[1]}x{truth.shape[0]} px is too small for LPIPS")
-    return [Crop(files, window, mean) for mean, window in worst_windows(errors)]
+    return [Crop(files, window, mean) for mean, window in find_worst_windows(errors)]
 
 
 def _positions(last: int) -> NDArray[np.intp]:

@@ -185,7 +185,7 @@ def load_lpips(path: Path) -> LpipsMetric:
     return LpipsMetric(alexnet, read_heads(path), file_sha256(path))
 
 
-def installed() -> bool:
+def is_installed() -> bool:
     """Return whether the package `lpips` is installed."""
     return importlib.util.find_spec(_PACKAGE) is not None
 
@@ -200,7 +200,7 @@ def load_installed_lpips() -> LpipsMetric:
         MissingExtraError: The package is not installed.
         WeightsError: The package cannot get its weights.
     """
-    if not installed():
+    if not is_installed():
         raise MissingExtraError("LPIPS needs its weights: give a file of them, or pip install lpips")
     try:
         state = importlib.import_module(_PACKAGE).LPIPS(net="alex", verbose=False).state_dict()

@@ -15,10 +15,10 @@ import pytest
 from animeinterp.cli import main
 from animeinterp.data.atd12k import list_triplets
 from animeinterp.errors import FrameError
-from animeinterp.evaluation.best_time import best_time, bind_frames
+from animeinterp.evaluation.best_time import bind_frames, find_best_time
 from animeinterp.evaluation.evaluate import evaluate, score
 from animeinterp.evaluation.report.page import write_report
-from animeinterp.evaluation.scores import COLUMNS, BestTime, TripletScores, cells, read_rows, summarize
+from animeinterp.evaluation.scores import COLUMNS, BestTime, TripletScores, read_rows, summarize, to_cells
 from animeinterp.metrics.image import chamfer, psnr, ssim
 from animeinterp.metrics.scores import Scores
 from conftest import draw_scene
@@ -109,7 +109,7 @@ def blob(center, width):
 def test_best_time_is_found_to_an_eightieth_in_few_renders(center):
     draw, truth = blob(center, 1)
     times = []
-    best = best_time(lambda t: times.append(t) or draw(t), draw(0.5), truth)
+    best = find_best_time(lambda t: times.append(t) or draw(t), draw(0.5), truth)
     assert abs(best.t - center) <= 1 / 80
     assert best.offset == abs(best.t - 0.5)
     drawn = draw(best.t)
@@ -134,7 +134,7 @@ def curve(values):
 def tried(values):
     draw, truth = curve(values)
     times = []
-    best = best_time(lambda t: times.append(round(t, 6)) or draw(t), draw(0.5), truth)
+    best = find_best_time(lambda t: times.append(round(t, 6)) or draw(t), draw(0.5), truth)
     return best, times
 
 
@@ -164,15 +164,17 @@ def test_longest_search_has_15_renders():
 @pytest.mark.parametrize(("center", "end"), [(0.0, 0.1), (1.0, 0.9)])
 def test_times_beyond_the_range_give_its_end(center, end):
     draw, truth = blob(center, 1)
-    assert best_time(draw, draw(0.5), truth).t == end
+    assert find_best_time(draw, draw(0.5), truth).t == end
 
 
 def test_ties_go_to_the_middle_then_to_the_earlier_time():
     truth = draw_scene(3)
     for frame in (truth, draw_scene(9)):
-        assert best_time(lambda t, frame=frame: frame, frame, truth).t == 0.5
+        assert find_best_time(lambda t, frame=frame: frame, frame, truth).t == 0.5
     values = dict.fromkeys((0.4, 0.6), 10)
-    best = best_time(lambda t: np.full_like(truth, values.get(t, 99)), np.full_like(truth, 99), np.zeros_like(truth))
+    best = find_best_time(
+        lambda t: np.full_like(truth, values.get(t, 99)), np.full_like(truth, 99), np.zeros_like(truth)
+    )
     assert best.t == 0.4, "the earlier of two equal times"
 
 
@@ -190,7 +192,7 @@ def test_chamfer_and_lpips_are_measured_at_the_best_time(dataset):
 
 def test_a_frame_of_another_size_is_refused():
     with pytest.raises(FrameError):
-        best_time(lambda t: draw_scene(0)[::2], draw_scene(0), draw_scene(0))
+        find_best_time(lambda t: draw_scene(0)[::2], draw_scene(0), draw_scene(0))
 
 
 def test_best_time_separates_timing_from_drawing_errors(dataset):
@@ -337,7 +339,7 @@ def test_without_best_t_nothing_mentions_it(dataset, core, tmp_path, capsys):
     assert content["models"]["classical"]["best_t"] is None
     assert "best t" not in (tmp_path / "out" / "report.html").read_text()
     row = read_rows(tmp_path / "out" / "scores.csv")[0]
-    known = dict(zip(COLUMNS, cells(row), strict=True))
+    known = dict(zip(COLUMNS, to_cells(row), strict=True))
     assert {value for name, value in known.items() if name.startswith("best_t")} == {None}
 
 

@@ -16,7 +16,7 @@ from animeinterp.errors import FileError, UsageError
 from animeinterp.evaluation.evaluate import Evaluation
 from animeinterp.evaluation.gallery import write_gallery
 from animeinterp.evaluation.scores import TripletScores
-from animeinterp.evaluation.worst_crops import find_crops, squared_error, worst_windows
+from animeinterp.evaluation.worst_crops import find_crops, find_worst_windows, squared_error
 from animeinterp.metrics.scores import Scores
 
 NASTY = '<script>alert("1")</script>&amp;\'{{ title }}'
@@ -91,15 +91,15 @@ def test_windows_come_by_mean_error_and_do_not_overlap():
     errors[20:30, 30:40] = 1
     errors[25:35, 35:45] = 0.5  # overlaps the first: no window of its own
     errors[150:160, 250:260] = 0.25
-    windows = worst_windows(errors, side=64, count=5)
+    windows = find_worst_windows(errors, side=64, count=5)
     assert [round(mean, 6) for mean, _ in windows] == pytest.approx([125 / 64**2, 25 / 64**2], rel=1e-3)
     first, second = (window for _, window in windows)
     for window, (y, x) in ((first, (20, 30)), (second, (150, 250))):
         assert (window.width, window.height) == (64, 64)
         assert window.y <= y <= window.y + 54
         assert window.x <= x <= window.x + 54
-    assert worst_windows(errors, side=64, count=1) == windows[:1]
-    crowded = worst_windows(np.random.default_rng(0).random((200, 300)).astype(np.float32), side=64, count=99)
+    assert find_worst_windows(errors, side=64, count=1) == windows[:1]
+    crowded = find_worst_windows(np.random.default_rng(0).random((200, 300)).astype(np.float32), side=64, count=99)
     for k, (_, one) in enumerate(crowded):
         for _, other in crowded[:k]:
             assert abs(one.x - other.x) >= 64 or abs(one.y - other.y) >= 64
@@ -111,8 +111,8 @@ def test_windows_come_by_mean_error_and_do_not_overlap():
 def test_windows_are_clipped_to_the_frame_and_reach_its_borders():
     errors = np.zeros((50, 203), np.float32)
     errors[49, 202] = 1
-    assert worst_windows(errors, side=64) == [(pytest.approx(1 / 50 / 64), Region(139, 0, 64, 50))]
-    assert worst_windows(np.zeros((50, 50), np.float32)) == []
+    assert find_worst_windows(errors, side=64) == [(pytest.approx(1 / 50 / 64), Region(139, 0, 64, 50))]
+    assert find_worst_windows(np.zeros((50, 50), np.float32)) == []
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -82,7 +82,7 @@ def test_every_layout_of_the_weights_gives_the_same(state, weights, tmp_path, mo
     (tmp_path / "alexnet.ckpt").write_bytes(pickle.dumps(jax))
     package = SimpleNamespace(LPIPS=lambda net, verbose: SimpleNamespace(state_dict=lambda: state))
     monkeypatch.setitem(sys.modules, "lpips", package)
-    monkeypatch.setattr(perceptual, "installed", lambda: True)
+    monkeypatch.setattr(perceptual, "is_installed", lambda: True)
     monkeypatch.setattr(perceptual.importlib.metadata, "version", lambda name: "0.1.4")
     drawn, true = draw_scene(5), draw_scene(0)
     expected = load_lpips(weights)(drawn, true)
@@ -136,14 +136,14 @@ def test_other_weights_are_refused(state, tmp_path):
 
 
 def test_a_missing_package_or_failed_download_gives_advice(monkeypatch):
-    monkeypatch.setattr(perceptual, "installed", lambda: False)
+    monkeypatch.setattr(perceptual, "is_installed", lambda: False)
     with pytest.raises(MissingExtraError, match="pip install lpips"):
         load_installed_lpips()
 
     def fail(net, verbose):
         raise ConnectionError("no network")
 
-    monkeypatch.setattr(perceptual, "installed", lambda: True)
+    monkeypatch.setattr(perceptual, "is_installed", lambda: True)
     monkeypatch.setitem(sys.modules, "lpips", SimpleNamespace(LPIPS=fail))
     with pytest.raises(WeightsError, match=r"no network.*give a file"):
         load_installed_lpips()

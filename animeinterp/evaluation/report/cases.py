@@ -14,7 +14,7 @@ from animeinterp.data.atd12k import TripletFiles, read_triplet
 from animeinterp.data.types import LEVELS
 from animeinterp.errors import FileError, FrameError
 from animeinterp.evaluation.evaluate import Evaluation
-from animeinterp.evaluation.pages import PageImage, color_distance, error_map, page_image
+from animeinterp.evaluation.pages import PageImage, color_distance, encode_image, error_map
 from animeinterp.evaluation.predictions import FindFrame, read_drawn
 from animeinterp.evaluation.report.measures import LPIPS, PSNR, SSIM, TIMED_MEASURES, Measure, known_measures
 from animeinterp.evaluation.scores import TripletScores
@@ -164,9 +164,9 @@ def _sheets(
     with single_threaded():
         flow = dis_flow(frame0, frame1)
     scale = max(1, round(float(np.percentile(np.hypot(*flow), 99))))
-    small0, small, small1 = (page_image(frame, _SMALL) for frame in (frame0, truth, frame1))
-    colors = page_image(flow_to_color(flow, scale), _SMALL)
-    inputs = Inputs((small0, small, small1), colors, scale, page_image(truth, _LARGE))
+    small0, small, small1 = (encode_image(frame, _SMALL) for frame in (frame0, truth, frame1))
+    colors = encode_image(flow_to_color(flow, scale), _SMALL)
+    inputs = Inputs((small0, small, small1), colors, scale, encode_image(truth, _LARGE))
     for model in models:
         try:
             frame = read_drawn(find_frame(model, name), truth.shape)
@@ -179,5 +179,5 @@ def _sheets(
 def _compared(inputs: Inputs, frame: RGBImage, truth: RGBImage) -> Sheet:
     """Compare a drawn frame with the true one."""
     error = color_distance(frame, truth)
-    images = page_image(frame, _LARGE), page_image(error_map(error), _SMALL)
+    images = encode_image(frame, _LARGE), encode_image(error_map(error), _SMALL)
     return Sheet(inputs, "", *images, float(error.mean()))

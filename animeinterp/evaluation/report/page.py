@@ -17,11 +17,11 @@ from animeinterp.data.atd12k import TripletFiles
 from animeinterp.data.types import LEVELS
 from animeinterp.errors import UsageError
 from animeinterp.evaluation.evaluate import Evaluation
-from animeinterp.evaluation.pages import page_image, write_page
+from animeinterp.evaluation.pages import encode_image, write_page
 from animeinterp.evaluation.predictions import FindFrame
 from animeinterp.evaluation.report import tables
 from animeinterp.evaluation.report.cases import Case, select_cases
-from animeinterp.evaluation.report.scatter import Scatter, scatter
+from animeinterp.evaluation.report.scatter import Scatter, plot_models
 from animeinterp.flow import flow_to_color
 from animeinterp.io.files import check_target
 
@@ -112,31 +112,31 @@ def _score_sections(evaluation: Evaluation) -> Iterator[Section]:
         return
     models = evaluation.models
     summaries = [evaluation.summary(model) for model in models]
-    whole, levels = tables.overall(evaluation, summaries), tables.by_level(evaluation, summaries)
-    timing = tables.timing_table(summaries)
+    whole, levels = tables.group_all(evaluation, summaries), tables.group_by_level(evaluation, summaries)
+    timing = tables.tabulate_timings(summaries)
     note = "↑ higher is better, ↓ lower is better."
     if len(models) > 1:
         note += " The best mean of each column is bold."
     if any(summary.best for summary in summaries):
         note += " Best t is the time nearest the true frame, selected with it; everything else is at t = 0.5."
-    bars = tables.bar_panels(models, [replace(whole[0], name="all"), *levels])
-    yield Section("means", "Means", note, tables.means_table("Means", models, whole), () if levels else bars)
+    bars = tables.lay_out_bars(models, [replace(whole[0], name="all"), *levels])
+    yield Section("means", "Means", note, tables.tabulate_means("Means", models, whole), () if levels else bars)
     if levels:
-        yield Section("levels", "By level", table=tables.means_table("Means by level", models, levels), bars=bars)
-    types = tables.by_word(evaluation, lambda row: row.motion_types, [s.motion_types for s in summaries])
-    behaviors = tables.by_word(evaluation, lambda row: row.behaviors, [s.behaviors for s in summaries])
+        yield Section("levels", "By level", table=tables.tabulate_means("Means by level", models, levels), bars=bars)
+    types = tables.group_by_word(evaluation, lambda row: row.motion_types, [s.motion_types for s in summaries])
+    behaviors = tables.group_by_word(evaluation, lambda row: row.behaviors, [s.behaviors for s in summaries])
     if types:
-        yield Section("motion", "By motion type", table=tables.means_table("Means by motion type", models, types))
+        yield Section("motion", "By motion type", table=tables.tabulate_means("Means by motion type", models, types))
     if behaviors:
-        yield Section("behavior", "By behavior", table=tables.means_table("Means by behavior", models, behaviors))
+        yield Section("behavior", "By behavior", table=tables.tabulate_means("Means by behavior", models, behaviors))
     if timing:
         note = "The time at which a model is nearest the true frame is selected with it, so this is not a score."
         yield Section("timing", "At the best time", note, timing=timing)
     if len(models) > 1:
-        yield Section("scatter", "Triplet by triplet", scatter=scatter(evaluation))
+        yield Section("scatter", "Triplet by triplet", scatter=plot_models(evaluation))
 
 
 def _color_wheel() -> str:
     """Draw the key to the colors of flow: each point of the disc is the flow from its center to that point."""
     axis = np.linspace(-1, 1, 64)
-    return page_image(flow_to_color(np.stack(np.meshgrid(axis, axis)), 1), 64).uri
+    return encode_image(flow_to_color(np.stack(np.meshgrid(axis, axis)), 1), 64).uri

@@ -84,7 +84,7 @@ class Scatter:
     data: Mapping[str, object] | None
 
 
-def scatter(evaluation: Evaluation) -> Scatter | None:
+def plot_models(evaluation: Evaluation) -> Scatter | None:
     """Plot LPIPS, if measured, PSNR and SSIM of each triplet under two models; None for fewer models.
 
     The plots show the first two models; for more, the page has a script that moves the points.

@@ -93,7 +93,7 @@ class BarPanel:
     groups: Sequence[BarGroup]
 
 
-def overall(evaluation: Evaluation, summaries: Sequence[Summary]) -> list[Group]:
+def group_all(evaluation: Evaluation, summaries: Sequence[Summary]) -> list[Group]:
     """Group the means over whole frames, and over the motion RoIs if there are any."""
     annotated = [row for row in evaluation.rows if row.roi is not None]
     counts = (len({row.triplet for row in rows}) for rows in (evaluation.rows, annotated))
@@ -101,14 +101,14 @@ def overall(evaluation: Evaluation, summaries: Sequence[Summary]) -> list[Group]
     return [group for group in map(Group, ("whole frame", "motion RoI"), counts, means) if group.count]
 
 
-def by_level(evaluation: Evaluation, summaries: Sequence[Summary]) -> list[Group]:
+def group_by_level(evaluation: Evaluation, summaries: Sequence[Summary]) -> list[Group]:
     """Group the means by level, without levels that no triplet has."""
     counts = [len({row.triplet for row in evaluation.rows if row.level == level}) for level in range(len(LEVELS))]
     means = (tuple(ScorePair(s.levels[k], s.best_levels[k]) for s in summaries) for k in range(len(LEVELS)))
     return [group for group in map(Group, LEVELS, counts, means) if group.count]
 
 
-def by_word(
+def group_by_word(
     evaluation: Evaluation, words: Callable[[TripletScores], tuple[str, ...]], means: Sequence[Mapping[str, Scores]]
 ) -> list[Group]:
     """Group the means by words of the annotations, in alphabetical order.
@@ -125,19 +125,19 @@ def by_word(
     return [Group(word, counts[word], tuple(ScorePair(one.get(word)) for one in means)) for word in sorted(counts)]
 
 
-def means_table(label: str, models: Sequence[str], groups: Sequence[Group]) -> Table:
+def tabulate_means(label: str, models: Sequence[str], groups: Sequence[Group]) -> Table:
     """Make a table with the columns that at least one mean has."""
     return Table(label, models, groups, known_measures(scores for group in groups for scores in group.means))
 
 
-def timing_table(summaries: Sequence[Summary]) -> TimingTable | None:
+def tabulate_timings(summaries: Sequence[Summary]) -> TimingTable | None:
     """Make the table of the best times; None if they were not searched for."""
     timings = [timing for summary in summaries for timing in summary.timings()]
     scores = [one for _, middle, best in timings for one in (middle, best.scores)]
     return TimingTable(known_measures(scores, TIMED_MEASURES), summaries) if timings else None
 
 
-def bar_panels(models: Sequence[str], groups: Sequence[Group]) -> list[BarPanel]:
+def lay_out_bars(models: Sequence[str], groups: Sequence[Group]) -> list[BarPanel]:
     """Lay out the bars of every measure: groups from top to bottom, the models within each."""
     measures = known_measures(scores for group in groups for scores in group.means)
     return [_bar_panel(measure, models, groups) for measure in measures]
