@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from animeinterp.errors import UsageError
 from animeinterp.frame import has_alpha
-from animeinterp.video.sink.encoders import ANIMATED, Encoding, choose_encoder, container_of
+from animeinterp.video.sink.encoders import ANIMATED, Encoding, choose_container, choose_encoder
 from animeinterp.video.source.color import has_supported_matrix, is_rgb
 from animeinterp.video.source.decoding import decode_frames
 from animeinterp.video.source.info import VideoInfo
@@ -73,7 +73,7 @@ def examine(
         UsageError: The encoding is invalid, or frames are transparent and the target cannot hold alpha.
         FileError: The film cannot be read.
     """
-    if not target.suffix or container_of(target) in ANIMATED:
+    if not target.suffix or choose_container(target) in ANIMATED:
         return film if has_supported_matrix(film) else _with_note(film)
     opaque = replace(film, alpha=False)
     encoder = choose_encoder(target, opaque, encoding)  # refuses before frames are read

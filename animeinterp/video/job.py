@@ -186,10 +186,10 @@ class _Job:
 
     def _layout(self, output_frame: OutputFrame, image: Frame) -> Frame:
         """Turn a frame to the target's orientation, and put the source beside it for a comparison."""
-        image = self._output.shaped(image)
+        image = self._output.shape(image)
         if self.options.compare is None:
             return image
-        source = self._output.shaped(output_frame.drawing.frame)
+        source = self._output.shape(output_frame.drawing.frame)
         labels = f"source {float(self._film.rate):.6g} fps", f"new {float(self._grid.rate):.6g} fps"
         return comparison_frame(source, image, output_frame.number / self._grid.rate, self.options.compare, labels)
 

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from animeinterp.video.sink.encoders import Encoding, choose_encoder
-from animeinterp.video.sink.muxing import join
+from animeinterp.video.sink.muxing import FilmLayout, join_segments
 from animeinterp.video.sink.segments import SegmentWriter
 from animeinterp.video.source.info import VideoInfo
 from animeinterp.video.source.probe import probe
@@ -105,7 +105,7 @@ def made(source: Path, target: Path, **options: Any) -> Path:
     rate = options.pop("rate", Fraction(48))
     asked = {name: options.pop(name) for name in ("codec", "preset", "count") if name in options}
     paths, encoder = segments(target.with_suffix(".parts"), film, target, rate=rate, **asked)
-    assert join(target, paths, film, rate, encoder, source=source, **options) == 0
+    assert join_segments(target, paths, FilmLayout(film, rate, encoder, source=source, **options)) == 0
     assert not list(target.parent.glob(".*.part"))
     return target
 

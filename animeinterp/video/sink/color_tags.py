@@ -1,7 +1,7 @@
-"""The color tags of a new film: the source's, so that players read both alike.
+"""The color tags of a new film: those of the source, so that players display both alike.
 
-What was RGB is tagged in full. A matrix is tagged, too, where the source has none and players would assume another for
-the new size. Codes are those of ITU-T H.273.
+RGB sources are tagged completely. A matrix is also tagged if the source has none and players would assume another one
+for the new size. Codes are those of ITU-T H.273.
 """
 
 from __future__ import annotations
@@ -11,42 +11,49 @@ from dataclasses import replace
 from animeinterp.video.source.color import assume_matrix, choose_matrix, is_rgb, is_rgb_source
 from animeinterp.video.source.info import ColorInfo, VideoInfo
 
-_LIMITED, _FULL = 1, 2
-_IDENTITY, _BT709, _UNSPECIFIED, _BT601 = 0, 1, 2, 6
-# Primaries, transfers and matrices, without reserved codes.
-_CODES = {*range(13), 22} - {0, 3}, set(range(19)) - {0, 3}, set(range(18)) - {3}
+_LIMITED, _FULL = 1, 2  # ranges
+_IDENTITY, _BT709, _UNSPECIFIED, _BT470BG, _BT601 = 0, 1, 2, 5, 6
+# The codes of H.273, without the reserved ones.
+_PRIMARIES = {*range(13), 22} - {0, 3}
+_TRANSFERS = {*range(19)} - {0, 3}
+_MATRICES = {*range(18)} - {3}
 
 
-def tags_of(film: VideoInfo, name: str, pix_fmt: str) -> list[ColorInfo]:
-    """Return the tags that a new file may have, best first: without reserved codes, without those few encoders know.
+def choose_tags(film: VideoInfo, encoder: str, pix_fmt: str) -> list[ColorInfo]:
+    """Return the tags that a new file may have, best first.
 
     Args:
-        film: What is encoded.
-        name: The encoder, FFmpeg's name.
-        pix_fmt: What it is given, FFmpeg's name.
+        film: The film to encode.
+        encoder: FFmpeg's name of the encoder.
+        pix_fmt: FFmpeg's name of the pixel format that is encoded.
+
+    Returns:
+        The tags without reserved codes; then without primaries and transfer, which some encoders reject.
     """
-    color = _color(film, name, pix_fmt)
-    known = [
-        code if code in codes else _UNSPECIFIED
-        for code, codes in zip((color.primaries, color.transfer, color.matrix), _CODES, strict=True)
-    ]
-    color = ColorInfo(known[0], known[1], known[2], color.range)
-    bare = replace(color, primaries=_UNSPECIFIED, transfer=_UNSPECIFIED)
-    return [color] if bare == color else [color, bare]
+    color = _choose_color(film, encoder, pix_fmt)
+    color = ColorInfo(
+        primaries=color.primaries if color.primaries in _PRIMARIES else _UNSPECIFIED,
+        transfer=color.transfer if color.transfer in _TRANSFERS else _UNSPECIFIED,
+        matrix=color.matrix if color.matrix in _MATRICES else _UNSPECIFIED,
+        range=color.range,
+    )
+    reduced = replace(color, primaries=_UNSPECIFIED, transfer=_UNSPECIFIED)
+    return [color] if reduced == color else [color, reduced]
 
 
-def _color(film: VideoInfo, name: str, pix_fmt: str) -> ColorInfo:
-    """Return the film's tags, or what must differ for the new file to be read alike."""
+def _choose_color(film: VideoInfo, encoder: str, pix_fmt: str) -> ColorInfo:
+    """Return the film's tags, changed where the new file would be displayed differently otherwise."""
     color, matrix = film.color, choose_matrix(film)
     if is_rgb(pix_fmt):
         return replace(color, matrix=_IDENTITY, range=_FULL)
-    tag = {5: _BT601}.get(matrix, matrix)
+    tag = _BT601 if matrix == _BT470BG else matrix
     if is_rgb_source(film):
-        said = [_BT709 if code == _UNSPECIFIED else code for code in (color.primaries, color.transfer)]
-        return ColorInfo(said[0], said[1], tag, _LIMITED)
+        primaries = _BT709 if color.primaries == _UNSPECIFIED else color.primaries
+        transfer = _BT709 if color.transfer == _UNSPECIFIED else color.transfer
+        return ColorInfo(primaries, transfer, tag, _LIMITED)
     untagged = color.matrix == _UNSPECIFIED and matrix != assume_matrix(color, film.width, film.height)
     if untagged or color.matrix == _IDENTITY:
         color = replace(color, matrix=tag)
-    if name == "prores_ks":  # has no way to say "full"
+    if encoder == "prores_ks":  # cannot declare the full range
         return replace(color, range=_LIMITED)
     return replace(color, range=_FULL) if film.pix_fmt.startswith("yuvj") else color

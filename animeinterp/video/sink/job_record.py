@@ -59,12 +59,8 @@ class JobRecord:
 
     def write(self, path: Path) -> None:
         """Write the record, whole or not at all. Raises FileError if it cannot be written."""
-        content = {
-            "kind": _KIND,
-            "settings": self.settings,
-            "film": self.film,
-            "parts": [asdict(p) for p in self.parts],
-        }
+        parts = [asdict(part) for part in self.parts]
+        content = {"kind": _KIND, "settings": self.settings, "film": self.film, "parts": parts}
         write_text(path, json.dumps(content, indent=1, ensure_ascii=True) + "\n", force=True)
 
 

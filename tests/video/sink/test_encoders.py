@@ -1,4 +1,4 @@
-"""The encoder fits film, file and wish; segments are whole, repeatable and tagged."""
+"""The encoder fits film, file and request; segments are complete, repeatable and tagged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from animeinterp.errors import FileError, FrameError, UsageError
 from animeinterp.video.sink.encoders import Encoding, choose_encoder
-from animeinterp.video.sink.muxing import join
+from animeinterp.video.sink.muxing import FilmLayout, join_segments
 from animeinterp.video.sink.segments import SegmentWriter
 from animeinterp.video.source.color import ColorConverter
 from animeinterp.video.source.info import ColorInfo, VideoInfo
@@ -37,8 +37,8 @@ HDR = {
 
 
 def film(**known: Any) -> VideoInfo:
-    usual = {"rate": Fraction(24), "start": Fraction(0), "duration": Fraction(1), "frames": 24, "pix_fmt": "yuv420p"}
-    return VideoInfo(**{"path": Path("film.mp4"), "width": 96, "height": 64} | usual | known)
+    default = {"rate": Fraction(24), "start": Fraction(0), "duration": Fraction(1), "frames": 24, "pix_fmt": "yuv420p"}
+    return VideoInfo(**{"path": Path("film.mp4"), "width": 96, "height": 64} | default | known)
 
 
 def drawings(of: VideoInfo, count: int = 8) -> list[np.ndarray]:
@@ -52,16 +52,16 @@ def drawings(of: VideoInfo, count: int = 8) -> list[np.ndarray]:
     return frames
 
 
-def written(path: Path, of: VideoInfo, target: str, asked: Encoding | None = None) -> tuple[Any, list[Any]]:
-    """The encoder, and the pictures that come back from a segment."""
-    encoder = choose_encoder(Path(target), of, asked or Encoding())
+def write_segment(path: Path, of: VideoInfo, target: str, encoding: Encoding | None = None) -> tuple[Any, list[Any]]:
+    """Write a segment; return its encoder and its decoded images."""
+    encoder = choose_encoder(Path(target), of, encoding or Encoding())
     with SegmentWriter(path, of, RATE, encoder) as writer:
         for frame in drawings(of):
             writer.write(frame)
-    return encoder, decoded(path)
+    return encoder, decode(path)
 
 
-def decoded(path: Path) -> list[Any]:
+def decode(path: Path) -> list[Any]:
     with av.open(path) as container:
         stream = container.streams.video[0]
         if stream.name != "vp9":
@@ -90,14 +90,14 @@ def decoded(path: Path) -> list[Any]:
         ("a.webp", {"pix_fmt": "gbrap", "alpha": True}, "ffv1", "bgra"),
     ],
 )
-def test_what_the_film_has_is_kept(tmp_path, target, known, name, pix_fmt):
-    encoder, pictures = written(tmp_path / "0.mkv", film(**known), target)
+def test_the_properties_of_the_film_are_kept(tmp_path, target, known, name, pix_fmt):
+    encoder, images = write_segment(tmp_path / "0.mkv", film(**known), target)
     assert (encoder.name, encoder.pix_fmt) == (name, pix_fmt)
-    assert len(pictures) == 8
-    path = ColorConverter(dataclasses.replace(film(**known), color=encoder.color))
+    assert len(images) == 8
+    converter = ColorConverter(dataclasses.replace(film(**known), color=encoder.color))
     largest = 65535 if film(**known).depth == 16 else 255
-    for picture, frame in zip(pictures, drawings(film(**known)), strict=True):
-        assert np.abs(path.to_frame(picture).astype(int) - frame).mean() < 0.015 * largest
+    for image, frame in zip(images, drawings(film(**known)), strict=True):
+        assert np.abs(converter.to_frame(image).astype(int) - frame).mean() < 0.015 * largest
 
 
 @pytest.mark.parametrize(
@@ -115,10 +115,10 @@ def test_what_the_film_has_is_kept(tmp_path, target, known, name, pix_fmt):
 )
 def test_lossless_is_lossless(tmp_path, target, known, codec):
     of = film(**known)
-    _, pictures = written(tmp_path / "0.mkv", of, target, Encoding(codec, lossless=not target.endswith("gif")))
-    path = ColorConverter(of)
-    for picture, frame in zip(pictures, drawings(of), strict=True):
-        np.testing.assert_array_equal(path.to_frame(picture), frame)
+    _, images = write_segment(tmp_path / "0.mkv", of, target, Encoding(codec, lossless=not target.endswith("gif")))
+    converter = ColorConverter(of)
+    for image, frame in zip(images, drawings(of), strict=True):
+        np.testing.assert_array_equal(converter.to_frame(image), frame)
 
 
 @pytest.mark.parametrize(
@@ -126,10 +126,10 @@ def test_lossless_is_lossless(tmp_path, target, known, codec):
     [("a.mp4", "h264"), ("a.mp4", "hevc"), ("a.webm", "vp9"), ("a.mkv", "av1"), ("a.mov", "prores")],
 )
 def test_the_same_frames_give_the_same_file(tmp_path, target, codec):
-    # 6 blocks wide: there x264's packets differed from run to run on CPUs with AVX-512
+    # At this width, 6 blocks, x264's packets differed between runs on CPUs with AVX-512.
     files = set()
     for number in range(6):
-        written(tmp_path / f"{number}.mkv", film(), target, Encoding(codec))
+        write_segment(tmp_path / f"{number}.mkv", film(), target, Encoding(codec))
         files.add((tmp_path / f"{number}.mkv").read_bytes())
     assert len(files) == 1
     assert len(list(tmp_path.iterdir())) == 6
@@ -139,13 +139,13 @@ def test_the_same_frames_give_the_same_file(tmp_path, target, codec):
 @pytest.mark.parametrize("codec", ["auto", "h264"])
 def test_hdr10_is_kept_to_the_end(tmp_path, target, codec):
     of = film(**HDR)
-    encoder, _ = written(tmp_path / "0.mkv", of, target, Encoding(codec))
-    join(tmp_path / target, [tmp_path / "0.mkv"], of, RATE, encoder, source=None)
+    encoder, _ = write_segment(tmp_path / "0.mkv", of, target, Encoding(codec))
+    join_segments(tmp_path / target, [tmp_path / "0.mkv"], FilmLayout(of, RATE, encoder))
     with av.open(tmp_path / target) as container:
-        picture = next(container.decode(video=0))
-        side = {data.type.name: bytes(data) for data in picture.side_data}
+        image = next(container.decode(video=0))
+        side = {data.type.name: bytes(data) for data in image.side_data}
         assert container.streams.video[0].codec_context.codec_tag in ("hvc1", "avc1", "[0][0][0][0]", "\0\0\0\0")
-    tags = picture.color_primaries, picture.color_trc, picture.colorspace, picture.color_range
+    tags = image.color_primaries, image.color_trc, image.colorspace, image.color_range
     assert tuple(map(int, tags)) == (9, 16, 9, 1)
     assert side["CONTENT_LIGHT_LEVEL"] == LIGHT
     assert side["MASTERING_DISPLAY_METADATA"] == SCREEN
@@ -153,27 +153,27 @@ def test_hdr10_is_kept_to_the_end(tmp_path, target, codec):
 
 def test_alpha_is_kept_to_the_end(tmp_path):
     of = film(pix_fmt="yuva420p", alpha=True)
-    encoder, _ = written(tmp_path / "0.mkv", of, "a.webm")
-    join(tmp_path / "a.webm", [tmp_path / "0.mkv"], of, RATE, encoder, source=None)
-    for picture, frame in zip(decoded(tmp_path / "a.webm"), drawings(of), strict=True):
-        assert np.abs(ColorConverter(of).to_frame(picture)[..., 3].astype(int) - frame[..., 3]).mean() < 1.5
+    encoder, _ = write_segment(tmp_path / "0.mkv", of, "a.webm")
+    join_segments(tmp_path / "a.webm", [tmp_path / "0.mkv"], FilmLayout(of, RATE, encoder))
+    for image, frame in zip(decode(tmp_path / "a.webm"), drawings(of), strict=True):
+        assert np.abs(ColorConverter(of).to_frame(image)[..., 3].astype(int) - frame[..., 3]).mean() < 1.5
 
 
 @pytest.mark.parametrize("color", [ColorInfo(1, 1, 1, 1), ColorInfo(1, 13, 5, 2), ColorInfo(9, 14, 9, 1), ColorInfo()])
-def test_colors_are_tagged_as_the_films(tmp_path, color):
-    _, pictures = written(tmp_path / "0.mkv", film(color=color), "a.mp4")
-    first = pictures[0]
+def test_color_tags_are_those_of_the_film(tmp_path, color):
+    _, images = write_segment(tmp_path / "0.mkv", film(color=color), "a.mp4")
+    first = images[0]
     tags = first.color_primaries, first.color_trc, first.colorspace, first.color_range
     assert ColorInfo(*map(int, tags)) == color
 
 
-def test_rgb_becomes_what_players_expect(tmp_path):
-    encoder, _ = written(tmp_path / "0.mkv", film(pix_fmt="gbrp"), "a.mp4")
+def test_rgb_sources_are_tagged_as_players_expect(tmp_path):
+    encoder, _ = write_segment(tmp_path / "0.mkv", film(pix_fmt="gbrp"), "a.mp4")
     assert encoder.color == ColorInfo(1, 1, 6, 1)
 
 
 @pytest.mark.parametrize(
-    ("target", "known", "asked", "said"),
+    ("target", "known", "encoding", "message"),
     [
         ("a.avi", {}, {}, "suffix"),
         ("a", {}, {}, "suffix"),
@@ -196,9 +196,9 @@ def test_rgb_becomes_what_players_expect(tmp_path):
         ("a.mkv", {}, {"codec": "dnxhd"}, "dnxhd"),
     ],
 )
-def test_what_cannot_be_is_said_before_the_work(target, known, asked, said):
-    with pytest.raises(UsageError, match=said) as caught:
-        choose_encoder(Path(target), film(**known), Encoding(**asked))
+def test_invalid_requests_are_refused_before_the_work(target, known, encoding, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        choose_encoder(Path(target), film(**known), Encoding(**encoding))
     assert "\n" not in str(caught.value)
 
 
@@ -208,7 +208,7 @@ def test_options_reach_the_encoder():
     assert choose_encoder(Path("a.mkv"), film(), Encoding("vp9", preset="5")).options["cpu-used"] == "5"
 
 
-def test_a_segment_appears_when_it_is_whole(tmp_path):
+def test_a_segment_appears_when_it_is_complete(tmp_path):
     encoder = choose_encoder(Path("a.mp4"), film(), Encoding())
     with SegmentWriter(tmp_path / "0.mkv", film(), RATE, encoder) as writer:
         for frame in drawings(film()):
@@ -220,17 +220,17 @@ def test_a_segment_appears_when_it_is_whole(tmp_path):
         assert float(container.streams.video[0].average_rate) == pytest.approx(float(RATE), rel=1e-6)
 
 
-def stopped(path: Path, frame: np.ndarray) -> None:
+def write_and_interrupt(path: Path, frame: np.ndarray) -> None:
     with SegmentWriter(path, film(), RATE, choose_encoder(Path("a.mp4"), film(), Encoding())) as writer:
         writer.write(frame)
         raise KeyboardInterrupt
 
 
-def test_a_segment_that_is_broken_off_leaves_nothing(tmp_path):
+def test_an_interrupted_segment_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        stopped(tmp_path / "0.mkv", draw_scene(0))
+        write_and_interrupt(tmp_path / "0.mkv", draw_scene(0))
     with pytest.raises(FrameError, match="96x64"):
-        stopped(tmp_path / "0.mkv", draw_scene(0, (64, 64)))
+        write_and_interrupt(tmp_path / "0.mkv", draw_scene(0, (64, 64)))
     with SegmentWriter(tmp_path / "0.mkv", film(), RATE, choose_encoder(Path("a.mp4"), film(), Encoding())):
         pass
     assert not list(tmp_path.iterdir())
@@ -242,7 +242,7 @@ def write_all(path: Path, frames: list[np.ndarray], encoder: Any) -> None:
             writer.write(frame)
 
 
-def test_a_full_disk_is_said_in_one_line(tmp_path):
+def test_a_full_disk_is_reported_in_one_line(tmp_path):
     encoder = choose_encoder(Path("a.mkv"), film(), Encoding("ffv1"))
     resource = pytest.importorskip("resource")
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)

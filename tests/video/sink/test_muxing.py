@@ -1,4 +1,4 @@
-"""What a source's file holds beside its pictures gets into the new film: whole, in place, in step."""
+"""The other streams of a source's file reach the new film complete, unchanged and in sync."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from animeinterp.errors import FileError, UsageError
-from animeinterp.video.sink.muxing import check_streams, join
+from animeinterp.video.sink.muxing import FilmLayout, check_streams, join_segments
 from animeinterp.video.source.probe import probe
 from support.muxed import (
     ASS,
@@ -67,7 +67,7 @@ def full(tmp_path_factory) -> Path:
     return path
 
 
-def test_everything_else_survives_in_matroska(full, tmp_path):
+def test_matroska_keeps_all_other_streams(full, tmp_path):
     new = made(full, tmp_path / "new.mkv")
     with av.open(full) as a, av.open(new) as b:
         assert [s.type for s in b.streams] == [s.type for s in a.streams]
@@ -90,7 +90,7 @@ def test_everything_else_survives_in_matroska(full, tmp_path):
 
 @pytest.mark.parametrize("rate", [Fraction(48), Fraction(60000, 1001), Fraction(30)])
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
-def test_frame_k_stands_at_k_over_rate(full, tmp_path, suffix, rate):
+def test_frame_k_is_shown_at_k_over_rate(full, tmp_path, suffix, rate):
     new = made(full, tmp_path / f"new{suffix}", rate=rate, count=100)
     shown = sorted(times(new, 0))
     assert len(shown) == 100
@@ -98,7 +98,7 @@ def test_frame_k_stands_at_k_over_rate(full, tmp_path, suffix, rate):
     assert max(abs(time - k / rate) for k, time in enumerate(shown)) <= allowed
     with av.open(new) as container:
         stream = container.streams.video[0]
-        assert stream.codec_context.has_b_frames  # or nothing would be tested
+        assert stream.codec_context.has_b_frames  # the test needs reordered frames
         decoded = [p.dts for p in container.demux(stream) if p.size and p.dts is not None]
         assert all(a < b for a, b in pairwise(decoded))
         assert float(stream.average_rate) == pytest.approx(float(rate), rel=1e-5)
@@ -106,7 +106,7 @@ def test_frame_k_stands_at_k_over_rate(full, tmp_path, suffix, rate):
             assert stream.duration * stream.time_base == 100 / rate
 
 
-def test_joined_pictures_are_those_of_the_segments(full, tmp_path):
+def test_joined_images_are_those_of_the_segments(full, tmp_path):
     new = made(full, tmp_path / "new.mp4")
     parts = []
     for path in sorted((tmp_path / "new.parts").iterdir()):
@@ -122,7 +122,7 @@ def test_the_same_segments_give_the_same_file(full, tmp_path):
     assert made(full, tmp_path / "again" / "new.mkv").read_bytes() == first
 
 
-def test_mp4_takes_what_it_can_and_says_what_not(full, tmp_path):
+def test_mp4_keeps_what_it_can_and_reports_the_rest(full, tmp_path):
     notes = check_streams(full, tmp_path / "new.mp4")
     assert len(notes) == 3
     assert "ssa, fra" in notes[0]
@@ -141,10 +141,10 @@ def test_mp4_takes_what_it_can_and_says_what_not(full, tmp_path):
     for index in (1, 2):
         assert contents(new, index) == contents(full, index)
     lengths = {b - a for a, b in pairwise(times(new, 1))}
-    assert lengths == {Fraction(1024, 48000)}  # Matroska's ms are not taken over
+    assert lengths == {Fraction(1024, 48000)}  # exact, not Matroska's ms
 
 
-def test_mov_says_that_it_has_no_cover(full, tmp_path):
+def test_mov_reports_that_it_cannot_hold_a_cover(full, tmp_path):
     notes = check_streams(full, tmp_path / "new.mov")
     assert any("png" in note and "left out" in note for note in notes)
     assert not any("MY_TAG" in note for note in notes)
@@ -154,7 +154,7 @@ def test_mov_says_that_it_has_no_cover(full, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_chapters_beyond_the_end_do_not_make_a_film_longer(tmp_path, suffix):
+def test_chapters_beyond_the_end_do_not_extend_the_film(tmp_path, suffix):
     source = tmp_path / "old.mkv"
     with av.open(source, "w") as container:
         stream = video(container)
@@ -171,18 +171,18 @@ def test_chapters_beyond_the_end_do_not_make_a_film_longer(tmp_path, suffix):
         assert container.duration / av.time_base == pytest.approx(1, abs=0.1)
 
 
-def test_words_come_back_from_mp4(full, tmp_path):
+def test_subtitles_survive_mp4_and_back(full, tmp_path):
     new = made(made(full, tmp_path / "new.mp4"), tmp_path / "back.mkv")
     with av.open(new) as container:
         assert [s.name for s in container.streams.subtitles] == ["srt"]
         assert [s.name for s in container.streams.video] == ["h264", "png"]
-        assert not list(container.streams.data)  # QuickTime's chapters are a track; they came as chapters
+        assert not list(container.streams.data)  # QuickTime keeps chapters in a track, which is read as chapters
     assert contents(new, 3) == [text.replace("<i>", "").replace("</i>", "").encode() for _, _, text in WORDS]
     assert times(new, 3) == [time * MS for time, _, _ in WORDS]
     assert contents(new, 1) == contents(full, 1)
 
 
-def test_webm_gets_sound_and_words_that_it_can_hold(full, tmp_path):
+def test_webm_gets_audio_and_subtitles_that_it_can_hold(full, tmp_path):
     notes = check_streams(full, tmp_path / "new.webm")
     assert any("becomes opus" in note for note in notes)
     new = made(full, tmp_path / "new.webm", count=48)
@@ -196,7 +196,7 @@ def test_webm_gets_sound_and_words_that_it_can_hold(full, tmp_path):
 
 @pytest.fixture(scope="module")
 def late(tmp_path_factory) -> Path:
-    """An MP4 whose sound begins 0.3 s after its pictures, which begin at 0.5 s."""
+    """An MP4 whose audio begins 0.3 s after its video, which begins at 0.5 s."""
     path = tmp_path_factory.mktemp("late") / "late.mp4"
     with av.open(path, "w") as container:
         streams = [video(container), sine(container, "aac")]
@@ -206,7 +206,7 @@ def late(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
-def test_sound_keeps_its_distance_from_the_pictures(late, tmp_path, suffix):
+def test_audio_stays_in_sync_with_the_video(late, tmp_path, suffix):
     film = probe(late)
     assert film.start == Fraction(1, 2)
     new = made(late, tmp_path / f"new{suffix}", count=48)
@@ -218,7 +218,7 @@ def test_sound_keeps_its_distance_from_the_pictures(late, tmp_path, suffix):
     assert onset == pytest.approx(0.3, abs=0.002)
 
 
-def test_matroska_leaves_out_what_an_edit_list_leaves_out(tmp_path):
+def test_audio_hidden_by_an_edit_list_is_skipped_in_matroska_too(tmp_path):
     source = simple(tmp_path / "old.mp4", "aac")
     assert times(source, 1)[0] < 0
     new = made(source, tmp_path / "new.mkv", count=48)
@@ -228,7 +228,7 @@ def test_matroska_leaves_out_what_an_edit_list_leaves_out(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])
-def test_slow_motion_stretches_sound_words_and_chapters(full, tmp_path, suffix):
+def test_slow_motion_stretches_audio_subtitles_and_chapters(full, tmp_path, suffix):
     new = made(full, tmp_path / f"new{suffix}", stretch=Fraction(4), sound="stretch")
     with av.open(new) as container:
         rate = container.streams.audio[0].codec_context.sample_rate
@@ -259,7 +259,7 @@ def test_sound_cannot_be_copied_into_slow_motion(full, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_a_piece_takes_only_its_span(full, tmp_path, suffix):
+def test_a_preview_takes_only_its_span(full, tmp_path, suffix):
     new = made(full, tmp_path / f"new{suffix}", start=Fraction(1, 2), end=Fraction(3, 2), count=48)
     assert min(times(new, 0)) == 0
     wave = heard(new)
@@ -276,7 +276,7 @@ def test_a_piece_takes_only_its_span(full, tmp_path, suffix):
 
 
 def simple(path: Path, codec: str, setup: Callable[[Any], object] = lambda stream: None) -> Path:
-    """A second of pictures, with sound."""
+    """Make one second of video with audio."""
     with av.open(path, "w") as container:
         streams = [video(container), sine(container, codec)]
         setup(streams[0])
@@ -287,21 +287,21 @@ def simple(path: Path, codec: str, setup: Callable[[Any], object] = lambda strea
 
 @pytest.mark.parametrize("codec", ["pcm_s24le", "libmp3lame", "libopus", "eac3", "alac"])
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
-def test_sound_of_many_kinds_is_copied(tmp_path, codec, suffix):
+def test_many_audio_codecs_are_copied(tmp_path, codec, suffix):
     source = simple(tmp_path / f"old{'.mkv' if codec == 'pcm_s24le' else '.mov' if codec == 'alac' else '.mp4'}", codec)
     new = made(source, tmp_path / f"new{suffix}", count=48)
     assert contents(new, 1) == contents(source, 1)
     assert min(times(new, 0)) == 0
 
 
-def test_a_timecode_of_the_old_frames_is_left_out(tmp_path):
+def test_a_timecode_track_is_left_out(tmp_path):
     source = simple(tmp_path / "old.mov", "aac", lambda stream: stream.metadata.update(timecode="01:00:00:00"))
-    assert "old frames" in check_streams(source, tmp_path / "new.mov")[0]
+    assert "numbers the source's frames" in check_streams(source, tmp_path / "new.mov")[0]
     with av.open(made(source, tmp_path / "new.mov", count=48)) as container:
         assert [s.type for s in container.streams] == ["video", "audio"]
 
 
-def test_a_real_clip_keeps_its_sound(shared, tmp_path):
+def test_a_real_clip_keeps_its_audio(shared, tmp_path):
     source = shared / "clips" / "glyphs_synfig_audio.mp4"
     for suffix in (".mp4", ".mkv"):
         new = made(source, tmp_path / f"new{suffix}", count=20)
@@ -311,7 +311,7 @@ def test_a_real_clip_keeps_its_sound(shared, tmp_path):
             assert container.metadata["title"] == "glyphs_2x_crf13k.mp4"
 
 
-def test_damaged_sound_does_not_end_the_film(tmp_path):
+def test_damaged_audio_does_not_end_the_film(tmp_path):
     source = tmp_path / "old.ts"
     with av.open(source, "w") as container:
         streams = [video(container), sine(container, "aac")]
@@ -325,10 +325,12 @@ def test_damaged_sound_does_not_end_the_film(tmp_path):
         film = probe(source)
         target = tmp_path / f"new{suffix}"
         paths, encoder = segments(tmp_path / "parts", film, target)
-        join(target, paths, film, Fraction(48), encoder, source=source)
+        join_segments(target, paths, FilmLayout(film, Fraction(48), encoder, source=source))
         assert len(times(target, 0)) == 96
         assert times(target, 1)[-1] == pytest.approx(Fraction(2), abs=0.2)
-        join(target, paths, film, Fraction(48), encoder, source=source, sound="stretch", stretch=Fraction(2))
+        join_segments(
+            target, paths, FilmLayout(film, Fraction(48), encoder, source=source, sound="stretch", stretch=Fraction(2))
+        )
         assert len(heard(target)) / 48000 == pytest.approx(4, abs=0.2)
 
 
@@ -340,7 +342,7 @@ def with_tags(stream: Any) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm"])
-def test_rotation_shape_of_pixels_and_colors_are_kept(tmp_path, suffix):
+def test_rotation_pixel_aspect_ratio_and_colors_are_kept(tmp_path, suffix):
     source = tmp_path / "old.mp4"
     with av.open(source, "w") as container:
         stream = video(container)
@@ -356,7 +358,7 @@ def test_rotation_shape_of_pixels_and_colors_are_kept(tmp_path, suffix):
 def test_a_folder_of_frames_needs_no_source(full, tmp_path):
     film = probe(full)
     paths, encoder = segments(tmp_path / "parts", film, tmp_path / "new.mp4", count=10)
-    join(tmp_path / "new.mp4", paths, film, Fraction(48), encoder, source=None)
+    join_segments(tmp_path / "new.mp4", paths, FilmLayout(film, Fraction(48), encoder))
     with av.open(tmp_path / "new.mp4") as container:
         assert len(container.streams) == 1
 
@@ -367,11 +369,11 @@ def test_segments_of_two_runs_are_refused(full, tmp_path):
     first, encoder = segments(tmp_path / "a", film, target, count=10)
     second, _ = segments(tmp_path / "b", film, target, count=10, codec="vp9", preset="8")
     with pytest.raises(FileError, match="not encoded like"):
-        join(target, [*first, *second], film, Fraction(48), encoder, source=full)
+        join_segments(target, [*first, *second], FilmLayout(film, Fraction(48), encoder, source=full))
     assert not target.exists()
 
 
-def test_what_cannot_be_written_leaves_the_old_file(full, tmp_path):
+def test_a_failed_write_leaves_the_old_file(full, tmp_path):
     film = probe(full)
     target = tmp_path / "new.mkv"
     target.write_bytes(b"old")
@@ -381,10 +383,10 @@ def test_what_cannot_be_written_leaves_the_old_file(full, tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (20000, limit[1]))  # like a full disk
     try:
         with pytest.raises(FileError, match="free some space"):
-            join(target, paths, film, Fraction(48), encoder, source=full)
+            join_segments(target, paths, FilmLayout(film, Fraction(48), encoder, source=full))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     assert target.read_bytes() == b"old"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["new.mkv", "parts"]
     with pytest.raises(FileError, match="cannot write"):
-        join(tmp_path / "missing" / "new.mkv", paths, film, Fraction(48), encoder, source=full)
+        join_segments(tmp_path / "missing" / "new.mkv", paths, FilmLayout(film, Fraction(48), encoder, source=full))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from animeinterp.video.sink.encoders import Encoding, choose_encoder
-from animeinterp.video.sink.muxing import join
+from animeinterp.video.sink.muxing import FilmLayout, join_segments
 from animeinterp.video.sink.segments import SegmentWriter
 from animeinterp.video.source.clock import Clock
 from animeinterp.video.source.probe import probe
@@ -154,7 +154,7 @@ def test_sound_follows_pictures_over_a_jump(tmp_path):
     with SegmentWriter(segment, film, film.rate, encoder) as writer:
         for shown in Reader(film):
             writer.write(shown.frame)
-    join(tmp_path / "new.mkv", [segment], film, film.rate, encoder, source=path)
+    join_segments(tmp_path / "new.mkv", [segment], FilmLayout(film, film.rate, encoder, source=path))
     with av.open(tmp_path / "new.mkv") as container:
         heard = [packet.pts * packet.time_base for packet in container.demux(audio=0) if packet.size]
     assert heard == sorted(heard)

@@ -12,7 +12,7 @@ from animeinterp.errors import FileError, FrameError
 from animeinterp.interpolator import load_interpolator
 from animeinterp.video.job import interpolate_video
 from animeinterp.video.options import VideoOptions
-from animeinterp.video.sink.animated import animate
+from animeinterp.video.sink.animated import write_animation
 from animeinterp.video.source.probe import probe
 from animeinterp.video.source.reader import Reader
 from conftest import draw_scene
@@ -55,7 +55,7 @@ def test_frames_times_and_alpha_are_the_files(tmp_path, alpha):
 def test_what_was_written_is_read_at_its_rate(tmp_path, rate):
     # The fourth frame repeats the third: the encoder joins them.
     frames = [draw_scene(2 * shift) for shift in (0, 1, 2, 2, *range(3, 30))]
-    animate(tmp_path / "a.webp", lambda: frames, Fraction(rate))
+    write_animation(tmp_path / "a.webp", lambda: frames, Fraction(rate))
     film = probe(tmp_path / "a.webp")
     assert (film.rate, film.duration) == (Fraction(rate), len(frames) / Fraction(rate))
     times = [shown.time for shown in Reader(film)]
