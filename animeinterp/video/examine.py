@@ -163,10 +163,8 @@ def _decode(
         keyframes=keyframes,
     )
     for frame in frames:
-        if frame.pts is not None:
-            time = frame.pts * frame.time_base - film.start
-            if end is not None and time >= end:
-                return
+        if end is not None and frame.pts is not None and frame.pts * frame.time_base - film.start >= end:
+            return
         yield frame
 
 

@@ -11,7 +11,8 @@ from animeinterp.errors import UsageError
 _SHORT_RATE = re.compile(r"\d+\.(\d*?[1-9])0*")
 _RATE_TOLERANCE = Fraction(1, 5000)  # relative
 _CLOCK = re.compile(r"(?:(?:([0-9]{1,9}):)?([0-9]{1,9}):)?([0-9]{1,9}(?:\.[0-9]{1,9})?)s?")
-_RATIO = re.compile(r"[0-9]{1,9}(?:/[0-9]{1,9}|\.[0-9]{0,15})?|\.[0-9]{1,15}")  # Fraction("1e9999999") takes for ever
+# Fraction("1e9999999") would not end, and Fraction("1/0") raises ZeroDivisionError.
+_RATIO = re.compile(r"[0-9]{1,9}(?:/(?!0+\Z)[0-9]{1,9}|\.[0-9]{0,15})?|\.[0-9]{1,15}")
 
 
 def parse_rate(text: str) -> Fraction:
@@ -89,11 +90,7 @@ def parse_positive(text: str, name: str) -> Fraction:
     Raises:
         UsageError: The text is not such a number.
     """
-    is_ratio = _RATIO.fullmatch(text.strip())
-    try:
-        number = Fraction(text.strip()) if is_ratio else Fraction(0)
-    except ZeroDivisionError:
-        number = Fraction(0)
+    number = Fraction(text.strip()) if _RATIO.fullmatch(text.strip()) else Fraction(0)
     if number <= 0:
         raise UsageError(f"expected {name} above 0, such as 60 or 24000/1001, got {text!r}")
     return number
