@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import cv2
@@ -98,7 +99,7 @@ def backward_warp(image: NDArray[Any], flow: Flow, border: Literal["replicate", 
 
 
 def chain_flows(first: Flow, second: Flow, border: Literal["replicate", "zero"] = "replicate") -> Flow:
-    """Add to a flow the flow found at its targets.
+    """Add a second flow, sampled at the targets of the first.
 
     With the opposite flow as `second` the result is the forward-backward error, zero where both agree.
 
@@ -163,15 +164,7 @@ def resize_flow(flow: Flow, size: tuple[int, ...]) -> Flow:
 
 
 # The color wheel of Baker et al. 2011: its hues, red to yellow to … to red, and the steps from one hue to the next.
-_WHEEL_HUES = (
-    (255, 0, 0),
-    (255, 255, 0),
-    (0, 255, 0),
-    (0, 255, 255),
-    (0, 0, 255),
-    (255, 0, 255),
-    (255, 0, 0),
-)
+_WHEEL_HUES = ((255, 0, 0), (255, 255, 0), (0, 255, 0), (0, 255, 255), (0, 0, 255), (255, 0, 255), (255, 0, 0))
 _WHEEL_STEPS = (15, 6, 4, 11, 13, 6)
 
 
@@ -185,12 +178,8 @@ def flow_to_color(flow: NDArray[np.floating], radius: float) -> RGBImage:
     Returns:
         uint8 RGB (H, W, 3), in the colors of Baker et al. 2011.
     """
-    wheel = np.concatenate(
-        [
-            np.linspace(a, b, steps, endpoint=False)
-            for a, b, steps in zip(_WHEEL_HUES[:-1], _WHEEL_HUES[1:], _WHEEL_STEPS, strict=True)
-        ]
-    )
+    arcs = zip(pairwise(_WHEEL_HUES), _WHEEL_STEPS, strict=True)
+    wheel = np.concatenate([np.linspace(*hues, steps, endpoint=False) for hues, steps in arcs])
     length = np.hypot(flow[0], flow[1]) / radius
     position = (np.arctan2(-flow[1], -flow[0]) / (2 * math.pi) + 0.5) * len(wheel)
     steps = np.arange(len(wheel))

@@ -1,12 +1,11 @@
-"""CPU time of a frame's label map, by stage and against a plain restatement; what the styles are worth.
+"""Measure the CPU time of a frame's label map, by stage and against a plain restatement, and compare line styles.
 
     python benchmarks/label_map.py [DATASET] [--every N] [--plain N] [--styles]
 
-DATASET is a folder of triplets laid out like ATD-12K: NAME/frame1.*, frame2.*, frame3.*. All on one thread.
---plain N also runs the plain restatement (up to a minute a frame) on N frames and checks that labels are
-equal. --styles compares the line styles, with noise added to the frames: number of segments, and their
-recurrence, which is the share of the area of segments below 12 % of the frame that find each other in frame 1
-and frame 3.
+DATASET is a folder of triplets in the layout of ATD-12K: NAME/frame1.*, frame2.*, frame3.*. All runs use one thread.
+--plain N also runs the plain restatement (up to a minute a frame) on N frames and checks that the labels are equal.
+--styles compares the line styles with noise added to the frames: the number of segments, and their recurrence. Of the
+area of segments below 12 % of the frame, recurrence is the fraction that match between frame 1 and frame 3.
 """
 
 from __future__ import annotations
@@ -25,8 +24,9 @@ from scipy.spatial.distance import cdist
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from animeinterp.config import JAPANESE, WESTERN
 from animeinterp.sgm.contours import choose_style, compute_line_map
-from animeinterp.sgm.merging import merge_small_segments, relabel_by_area, thin_lines
+from animeinterp.sgm.merging import merge_small_segments
 from animeinterp.sgm.segments import segment
+from animeinterp.sgm.thinning import relabel_by_area, thin_lines
 from animeinterp.sgm.trapped_ball import fill_trapped_ball
 from support import plain_segmentation as plain
 
@@ -43,7 +43,7 @@ def frame_path(triplet, number):
 
 
 def timed_label_map(frame, style):
-    """Label map and the CPU seconds of each stage."""
+    """Compute the label map and the CPU seconds of each stage."""
     clock = [time.process_time()]
     fillable = compute_line_map(frame, style)
     clock.append(time.process_time())
@@ -57,6 +57,7 @@ def timed_label_map(frame, style):
 
 
 def timed_plain_label_map(frame, style):
+    """Do the same by the plain restatement."""
     clock = [time.process_time()]
     fillable = plain.line_map(frame, style.bilateral, style.low, style.high)
     clock.append(time.process_time())
@@ -70,13 +71,13 @@ def timed_plain_label_map(frame, style):
 
 
 def best(frame, style):
-    """Label map, and of several runs the CPU milliseconds of the fastest: (stages,)."""
+    """Compute the label map and, in the fastest of several runs, the CPU milliseconds of each stage."""
     runs = [timed_label_map(frame, style) for _ in range(REPEATS)]
     return runs[0][0], 1e3 * min((seconds for _, seconds in runs), key=sum)
 
 
 def print_times(frames):
-    """CPU milliseconds by style: (frames, stages)."""
+    """Print and return the CPU milliseconds by style: (frames, stages)."""
     by_style = {}
     for name, style in (("japanese", JAPANESE), ("western", WESTERN)):
         results = [best(frame, style) for frame in frames]
@@ -91,8 +92,8 @@ def print_times(frames):
 
 
 def print_ratios(frames):
-    """How many times longer the plain restatement takes, and whether the labels are equal: (frames, 2)."""
-    found = []
+    """Print and return the plain restatement's time ratio, and whether the labels are equal: (frames, 2)."""
+    ratios = []
     print("\nagainst the plain restatement, japanese")
     print(f"{'segments':>8}{'ms':>8}{'plain ms':>11}{'ratio':>7}  equal  by stage")
     for frame in frames:
@@ -106,18 +107,19 @@ def print_ratios(frames):
             f"  {equal!s:5}  {by_stage}",
             flush=True,
         )
-        found.append((slow.sum() / fast.sum(), equal))
-    return np.array(found)
+        ratios.append((slow.sum() / fast.sum(), equal))
+    return np.array(ratios)
 
 
 def mean_colors(segments, frame):
+    """Compute the mean color of each segment: (K, 3)."""
     labels = segments.labels.ravel()
     sums = [np.bincount(labels, frame[..., channel].ravel(), len(segments.area)) for channel in range(3)]
     return np.stack(sums, axis=1) / segments.area[:, None]
 
 
 def recurrence(frame0, frame1, style):
-    """Segments of frame 0, and the share of their area (large ones aside) that recurs in frame 1."""
+    """Count the segments of frame 0, and compute the fraction of their area, without large ones, that recurs."""
     a, b = segment(frame0, style), segment(frame1, style)
     colors_a, colors_b = mean_colors(a, frame0), mean_colors(b, frame1)
     size = np.abs(np.log(a.area[:, None] / b.area[None]))
@@ -132,6 +134,7 @@ def recurrence(frame0, frame1, style):
 
 
 def print_styles(triplets):
+    """Print segments and recurrence of both styles under noise."""
     print(f"\nstyles under noise: segments, recurrence; {len(triplets)} triplets")
     print(f"{'noise':>6}{'japanese':>17}{'western':>17}{'western better/worse':>22}{'chosen western':>16}")
     for deviation in (0, 1.5, 3, 5, 8):
@@ -155,15 +158,15 @@ def print_styles(triplets):
         )
 
 
-def main(given: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
-    """Print the table; its rows, what, figure and against what, are for benchmarks/tables.py."""
+def main(arguments: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
+    """Print the tables; return rows (subject, result, comparison) for benchmarks/tables.py."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = Path(__file__).parents[2] / "shared" / "bench" / "dev"
     parser.add_argument("dataset", nargs="?", type=Path, default=default)
     parser.add_argument("--every", type=int, default=1, help="take every N-th triplet")
     parser.add_argument("--plain", type=int, default=0, help="frames to compare with the plain restatement")
     parser.add_argument("--styles", action="store_true", help="compare the line styles")
-    args = parser.parse_args(given)
+    args = parser.parse_args(arguments)
     triplets = sorted(path for path in args.dataset.iterdir() if path.is_dir())[:: args.every]
     cv2.setNumThreads(1)
     frames = [load(frame_path(triplet, 1)) for triplet in triplets]
@@ -176,22 +179,23 @@ def main(given: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
 
 
 def rows(times, ratios):
+    """Format the results as rows (subject, result, comparison)."""
     whole = {style: stages.sum(axis=1) for style, stages in times.items()}
     ratio = f"{np.median(whole['western']) / np.median(whole['japanese']):.1f}"
-    against = {"japanese": f"Western style takes {ratio} times that", "western": f"{ratio} times Japanese style"}
+    comparison = {"japanese": f"Western style takes {ratio} times that", "western": f"{ratio} times Japanese style"}
     if ratios is not None:
         equal = "equal" if ratios[:, 1].all() else "other"
         spread = f"{ratios[:, 0].min():.0f}-{ratios[:, 0].max():.0f} times that"
-        against["japanese"] = f"plain restatement takes {spread} on {len(ratios)} frames; {equal} labels"
-    found = []
+        comparison["japanese"] = f"plain restatement takes {spread} on {len(ratios)} frames; {equal} labels"
+    table = []
     for style, all_stages in whole.items():
         medians = np.median(times[style], axis=0)
-        parts, shares = (" / ".join(f"{n:.0f}" for n in some) for some in (medians, 100 * medians / medians.sum()))
+        parts, percentages = (" / ".join(f"{n:.0f}" for n in some) for some in (medians, 100 * medians / medians.sum()))
         low, middle, high = all_stages.min(), np.median(all_stages), all_stages.max()
-        figure = f"median {middle:.0f} CPU ms ({low:.0f}-{high:.0f}), {len(all_stages)} frames"
-        found.append((f"label map, {style.capitalize()} style", figure, against[style]))
-        found.append((f"– {' / '.join(STAGES)}", f"{parts} CPU ms", f"{shares} % of it"))
-    return found
+        result = f"median {middle:.0f} CPU ms ({low:.0f}-{high:.0f}), {len(all_stages)} frames"
+        table.append((f"label map, {style.capitalize()} style", result, comparison[style]))
+        table.append((f"– {' / '.join(STAGES)}", f"{parts} CPU ms", f"{percentages} % of it"))
+    return table
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ Shifted by one of its periods such a background looks the same. Segment matching
 possible motions, so that a fence that pans by most of a period moves backward. What does not repeat, such as a stone
 before the fence, decides between these motions. Deviation: the paper has no such step.
 
-Method: the autocorrelation of the gradients tells whether the source is periodic. If so, the peaks of the correlation
+Method: the autocorrelation of the gradients shows whether the source is periodic. If so, the peaks of the correlation
 between both images that are a period apart are compared by the edge pixels that one explains and the other does not.
 
 All work is done on small copies. Translations are (x, y) in px of these, from the source to the target. Errors and
@@ -43,10 +43,10 @@ class PeriodicPanLimits:
         max_pan: Longest pan, fraction of the width and of the height.
         peak_radius: Minimum distance between two peaks of a correlation, px.
         min_period: Shortest period, px.
-        min_period_peak: Autocorrelation one period away, at least, fraction of that at rest.
-        max_period_dip: Lowest autocorrelation on the way there, at most, fraction of that peak.
-        min_second_peak: Autocorrelation two periods away, at least, fraction of that peak.
-        min_pan_peak: Correlation of a pan, at least, fraction of the best pan's.
+        min_period_peak: Autocorrelation one period away, at least, as a fraction of that without a translation.
+        max_period_dip: Lowest autocorrelation on the way to that peak, at most, as a fraction of it.
+        min_second_peak: Autocorrelation two periods away, at least, as a fraction of that peak.
+        min_pan_peak: Correlation of a pan, at least, as a fraction of the best pan's.
         period_tolerance: Two pans are a period apart within this, px …
         period_tolerance_fraction: … plus this fraction of the period.
         max_same_error: Smaller color errors count as explained, levels.
@@ -83,7 +83,7 @@ LIMITS = PeriodicPanLimits()
 
 
 class _SmallImage(NamedTuple):
-    """A small copy of an image and what is compared of it.
+    """A small copy of an image, with its edges and spectra.
 
     Attributes:
         image: uint8 (h, w, 3) RGB.
@@ -157,7 +157,7 @@ def _padded_shape(image: RGBImage) -> tuple[int, int]:
 def _correlate(source: _SmallImage, target: _SmallImage, limits: PeriodicPanLimits, reach: int = 1) -> _Floats:
     """Correlate the gradients for each translation up to `reach` times the longest pan, per px of overlap.
 
-    Returns float32 (2 max_y + 1, 2 max_x + 1); no translation stands in the middle.
+    Returns float32 (2 max_y + 1, 2 max_x + 1); no translation is in the middle.
     """
     height, width = source.image.shape[:2]
     max_x, max_y = round(reach * limits.max_pan[0] * width), round(reach * limits.max_pan[1] * height)
@@ -218,12 +218,9 @@ def _differ_by_period(
     pan: Translation, other: Translation, periods: list[Translation], limits: PeriodicPanLimits
 ) -> bool:
     """Whether two pans are about one of the periods apart."""
-    x, y = pan[0] - other[0], pan[1] - other[1]
-    return any(
-        np.hypot(x - period[0], y - period[1])
-        < limits.period_tolerance + limits.period_tolerance_fraction * np.hypot(*period)
-        for period in periods
-    )
+    errors = np.hypot(*(np.subtract(pan, other) - periods).T)
+    tolerances = limits.period_tolerance + limits.period_tolerance_fraction * np.hypot(*np.transpose(periods))
+    return bool((errors < tolerances).any())
 
 
 def _is_better(

@@ -1,6 +1,7 @@
-"""The color segments of a frame: a label map and a table with one row per segment (system §1a).
+"""The color segments of an image: a label map and a table with one row per segment (docs/paper-to-code.md, 1 to 4).
 
-Conventions: x before y; boxes inclusive; segments numbered by area, the smallest 0.
+A segment is the paper's color piece. Conventions: x before y; boxes are inclusive; segments are numbered by area, 0
+being the smallest.
 """
 
 from __future__ import annotations
@@ -13,24 +14,27 @@ from numpy.typing import NDArray
 
 from animeinterp.config import JAPANESE, WESTERN, LineStyle
 from animeinterp.errors import FrameError, UsageError
+from animeinterp.frame import RGBImage
 from animeinterp.runtime.jit import cached_njit
 from animeinterp.sgm.contours import choose_style, compute_line_map
-from animeinterp.sgm.merging import merge_small_segments, relabel_by_area, thin_lines
+from animeinterp.sgm.merging import merge_small_segments
+from animeinterp.sgm.thinning import relabel_by_area, thin_lines
 from animeinterp.sgm.trapped_ball import fill_trapped_ball
 
-MIN_SIDE = 16  # px; smaller frames have no segments worth matching
+MIN_SIDE = 16  # px; smaller images have no segments worth matching
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segments:
-    """The color segments of one frame: label map and one table row per segment.
+    """The K color segments of one image.
 
-    labels: (H, W) int32, 0..K-1 in ascending order of area; every label occurs.
-    area: (K,) int64, px.
-    centroid: (2, K) float64, mean x and mean y of the pixels, px.
-    box: (4, K) int32, x0, y0, x1, y1, both ends inclusive, px.
-    fillable: (H, W) uint8, the line map the labels came from: 255 = fillable, 0 = line.
-    style: the `LineStyle` that drew it.
+    Attributes:
+        labels: int32 (H, W), 0..K-1 in ascending order of area; every label occurs.
+        area: int64 (K,), px.
+        centroid: float64 (2, K), mean x and mean y of the pixels, px.
+        box: int32 (4, K), x0, y0, x1, y1, both ends inclusive, px.
+        fillable: uint8 (H, W), the line map the labels came from: 255 = fillable, 0 = line.
+        style: The `LineStyle` of the line map.
     """
 
     labels: NDArray[np.int32]
@@ -44,37 +48,62 @@ class Segments:
         return len(self.area)
 
 
-def segment(frame: NDArray[np.uint8], style: LineStyle | Literal["auto", "western", "japanese"] = "auto") -> Segments:
-    """Divide a frame into color segments.
+def segment(image: RGBImage, style: LineStyle | Literal["auto", "western", "japanese"] = "auto") -> Segments:
+    """Divide an image into color segments.
 
-    frame: (H, W, 3) uint8, RGB, at least 16x16. style: how lines are found; `auto` looks at the frame.
-    Raises FrameError for any other array, UsageError for an unknown style.
+    Args:
+        image: uint8 (H, W, 3) RGB, at least 16x16.
+        style: How lines are found; `auto` decides by the image's grain.
+
+    Returns:
+        The segments.
+
+    Raises:
+        FrameError: `image` has another dtype or shape, or is too small.
+        UsageError: The style is unknown.
     """
-    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or min(frame.shape[:2]) < MIN_SIDE:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or min(image.shape[:2]) < MIN_SIDE:
         raise FrameError(
             f"expected a uint8 RGB frame (H, W, 3) of at least {MIN_SIDE}x{MIN_SIDE} pixels, "
-            f"got {frame.dtype} {frame.shape}; convert or enlarge it first"
+            f"got {image.dtype} {image.shape}; convert or enlarge it first"
         )
-    frame = np.ascontiguousarray(frame)
-    chosen = resolve_style(frame, style)
-    return segment_between_lines(frame, compute_line_map(frame, chosen), chosen)
+    image = np.ascontiguousarray(image)
+    line_style = resolve_style(image, style)
+    return segment_between_lines(image, compute_line_map(image, line_style), line_style)
 
 
-def segment_between_lines(frame: NDArray[np.uint8], fillable: NDArray[np.uint8], style: LineStyle) -> Segments:
-    """The segments of a frame between the lines of its line map.
+def segment_between_lines(image: RGBImage, fillable: NDArray[np.uint8], style: LineStyle) -> Segments:
+    """Divide an image into color segments, given its line map.
 
-    frame: (H, W, 3) uint8, RGB. fillable: (H, W) uint8, what `line_map(frame, style)` gave.
+    Args:
+        image: uint8 (H, W, 3) RGB.
+        fillable: uint8 (H, W), the result of `compute_line_map(image, style)`.
+        style: The style of the line map.
+
+    Returns:
+        The segments.
     """
-    fills = merge_small_segments(fill_trapped_ball(fillable), frame)
+    fills = merge_small_segments(fill_trapped_ball(fillable), image)
     return measure_segments(relabel_by_area(thin_lines(fills)), fillable, style)
 
 
-def resolve_style(frame: NDArray[np.uint8], style: LineStyle | str) -> LineStyle:
-    """The style that a name stands for on this frame. Raises UsageError for an unknown name."""
+def resolve_style(image: RGBImage, style: LineStyle | str) -> LineStyle:
+    """Convert the name of a line style to the style.
+
+    Args:
+        image: uint8 (H, W, 3) RGB, which decides for `auto`.
+        style: `auto`, `western`, `japanese`, or a style, which is returned.
+
+    Returns:
+        The style.
+
+    Raises:
+        UsageError: The name is unknown.
+    """
     if isinstance(style, LineStyle):
         return style
     if style == "auto":
-        return choose_style(frame)
+        return choose_style(image)
     named = {"western": WESTERN, "japanese": JAPANESE}
     if style not in named:
         raise UsageError(f"expected the style auto, western, japanese or a LineStyle, got {style!r}")
@@ -84,9 +113,15 @@ def resolve_style(frame: NDArray[np.uint8], style: LineStyle | str) -> LineStyle
 def measure_segments(
     labels: NDArray[np.int32], fillable: NDArray[np.uint8] | None = None, style: LineStyle = JAPANESE
 ) -> Segments:
-    """The table of a given label map.
+    """Compute the table of a given label map.
 
-    labels: (H, W) int32, 0..K-1, each present. fillable: its line map; left out, all is fillable.
+    Args:
+        labels: int32 (H, W), 0..K-1, each present.
+        fillable: uint8 (H, W), its line map; None = all fillable.
+        style: The style of the line map.
+
+    Returns:
+        The segments.
     """
     area, centroid, box = _measure(labels, int(labels.max()) + 1)
     if fillable is None:
@@ -96,7 +131,7 @@ def measure_segments(
 
 @cached_njit()
 def _measure(labels, count):  # type: ignore[no-untyped-def]
-    """Area, centroid (2, K) and box (4, K) of each label."""
+    """Compute area (K,), centroid (2, K) and box (4, K) of each label."""
     height, width = labels.shape
     area = np.zeros(count, np.int64)
     total = np.zeros((2, count), np.int64)

@@ -1,3 +1,5 @@
+"""The line map equals the published one, and the style follows the grain."""
+
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +33,7 @@ def test_equals_plain_restatement(style, frame):
 
 @settings(deadline=None, max_examples=20)
 @given(frame=drawings())
-def test_thresholds_of_a_style_are_obeyed(frame):
+def test_thresholds_of_a_style_are_used(frame):
     for style in (LineStyle((5, 20, 5), 5, 60), LineStyle((3, 1, 1), 0, 0), LineStyle((3, 1, 1), 50, 10)):
         assert np.array_equal(compute_line_map(frame, style), plain_line_map(frame, style))
 
@@ -73,7 +75,7 @@ def test_texture_on_less_than_half_of_the_frame_is_not_grain():
     assert choose_style(frame) is JAPANESE
 
 
-def test_the_filter_shrinks_with_the_picture():
+def test_the_filter_shrinks_with_the_image():
     assert scale_style(WESTERN, 1.0) == WESTERN
     assert scale_style(JAPANESE, 0.25).bilateral == (5, 10, 5.0)
     assert scale_style(JAPANESE, 0.01).bilateral[0] == 3, "a filter of one px would do nothing"

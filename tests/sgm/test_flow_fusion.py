@@ -1,4 +1,4 @@
-"""Dense flow without weights: segments choose well, and trust falls where motion cannot be confirmed."""
+"""Each segment takes its best candidate flow, and importance falls where motion cannot be confirmed."""
 
 import cv2
 import numpy as np
@@ -27,7 +27,7 @@ def test_color_error_is_the_mean_over_the_channels():
     np.testing.assert_array_equal(compute_color_error(frame, other, flow), difference.mean(axis=2, dtype=np.float32))
 
 
-def test_errors_are_capped_and_what_leaves_the_frame_is_not_judged():
+def test_errors_are_capped_and_fixed_outside_the_frame():
     random = np.random.default_rng(0)
     frame, other = random.integers(0, 256, (2, 40, 50, 3), np.uint8)
     flow = random.normal(0, 9, (2, 40, 50)).astype(np.float32)
@@ -46,31 +46,31 @@ def test_each_segment_takes_the_candidate_that_fits_it_best(shift):
     segments = segment(frame, "japanese")
     random = np.random.default_rng(0)
     confidence = (random.random(len(segments)) < 0.5).astype(np.float32)
-    guidance = CoarseFlow(random.normal(shift, 9, (2, 200, 320)).astype(np.float32), confidence)
-    fused = select_flow_per_segment(PairDirection(frame, other, segments, guidance))
+    coarse = CoarseFlow(random.normal(shift, 9, (2, 200, 320)).astype(np.float32), confidence)
+    fused = select_flow_per_segment(PairDirection(frame, other, segments, coarse))
 
-    free = dis_flow(frame, other)
-    guided = np.where(confidence[segments.labels] > 0, guidance.flow, free)
-    camera = np.broadcast_to(np.median(free[:, ::2, ::2], axis=(1, 2))[:, None, None], free.shape).astype(np.float32)
-    candidates = [free, guided, dis_flow(frame, other, guided), camera]
+    unguided = dis_flow(frame, other)
+    matched = np.where(confidence[segments.labels] > 0, coarse.flow, unguided)
+    camera = np.broadcast_to(np.median(unguided[:, ::2, ::2], axis=(1, 2))[:, None, None], unguided.shape)
+    candidates = [unguided, matched, dis_flow(frame, other, matched), camera.astype(np.float32)]
     errors = [_pixel_cost(frame, other, flow, FUSION) for flow in candidates]
-    taken = set()
+    chosen = set()
     for index in range(len(segments)):
         inside = segments.labels == index
         best = int(np.argmin([error[inside].mean(dtype=np.float64) for error in errors]))
         np.testing.assert_array_equal(fused[:, inside], candidates[best][:, inside])
-        taken.add(best)
-    assert len(taken) > 1
+        chosen.add(best)
+    assert len(chosen) > 1
 
 
-def test_dis_leaves_its_start_alone():
+def test_dis_does_not_change_its_initial_flow():
     frames = draw_scene(0), draw_scene(3)
     start = np.ones((2, 64, 96), np.float32)
     dis_flow(*frames, start=start)
     assert (start == 1).all()
 
 
-def test_a_matched_segment_takes_its_guidance_when_dis_is_lost():
+def test_a_matched_segment_takes_its_coarse_flow_where_dis_fails():
     size, jump = (320, 200), 70
     frame, other = draw_scene(0, size), draw_scene(jump, size)
     segments = segment(frame, "japanese")

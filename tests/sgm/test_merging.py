@@ -1,9 +1,12 @@
+"""Merging and thinning equal the published code and a plain restatement."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from animeinterp.sgm.merging import merge_small_segments, relabel_by_area, thin_lines
+from animeinterp.sgm.merging import merge_small_segments
+from animeinterp.sgm.thinning import relabel_by_area, thin_lines
 from animeinterp.sgm.trapped_ball import fill_trapped_ball
 from support import plain_segmentation as plain
 from support.drawings import draw, draw_lines, golden_frames, painted_label_maps
@@ -25,7 +28,7 @@ def test_equals_golden_labels(golden, index):
 
 
 def assert_same_labels(labels, golden):
-    """Equal, but for the order among segments of equal area: numpy's sort leaves that to the processor."""
+    """Compare labels, except for the order of segments of equal area, which numpy's sort leaves to the processor."""
     area, golden_area = np.bincount(labels.ravel()), np.bincount(golden.ravel())
     assert np.array_equal(area, golden_area)
     pairs = np.unique(np.stack([labels.ravel(), golden.ravel()]), axis=1)
@@ -50,7 +53,7 @@ def test_merging_of_segments_in_parts_equals_plain_restatement(case):
 
 @settings(deadline=None, max_examples=60)
 @given(case=painted_label_maps())
-def test_thinning_and_relabelling_equal_plain_restatement(case):
+def test_thinning_and_relabeling_equal_plain_restatement(case):
     labels, _ = case
     labels = np.where(np.random.default_rng(labels.size).random(labels.shape) < 0.8, 0, labels).astype(np.int32)
     thinned = thin_lines(labels)
@@ -67,7 +70,7 @@ def test_small_segment_joins_the_neighbor_of_the_most_similar_histogram():
     assert np.array_equal(merge_small_segments(fills, frame), np.where(fills == 3, 2, fills))
 
 
-def test_flat_segments_all_look_alike():
+def test_flat_segments_all_have_the_same_histogram():
     # Bins span each segment's own range, so any flat color is the same histogram: the first neighbor wins.
     fills = np.ones((40, 60), np.int32)
     fills[:, 30:] = 2
@@ -92,8 +95,8 @@ def test_speck_in_a_line_becomes_line():
 
 @pytest.mark.parametrize("gap", [3, 4])
 @pytest.mark.parametrize("side", [24, 30, 36])
-def test_winding_contours_are_no_points(side, gap):
-    # A comb has the longest contour for its width; still it must not count as a point.
+def test_winding_contours_are_not_points(side, gap):
+    # A comb has the longest contour for its width; it must not count as a point.
     fills = np.zeros((60, 60), np.int32)
     fills[2, 2 : 2 + side] = 1
     fills[2 : 2 + side, 2 : 2 + side : gap] = 1
@@ -113,13 +116,13 @@ def test_lines_thicker_than_the_layers_keep_a_core():
     assert (thinned[20, 315:] == 2).all()
 
 
-def test_column_and_row_zero_give_no_label_away():
+def test_column_and_row_zero_pass_on_no_label():
     fills = np.zeros((20, 20), np.int32)
     fills[:, 0] = 1
     assert np.array_equal(thin_lines(fills), fills)
 
 
-def test_relabelling_starts_at_the_smallest():
+def test_relabeling_starts_at_the_smallest():
     labels = np.full((10, 10), 7, np.int32)
     labels[0, :3] = 2
     labels[1, 0] = 0

@@ -1,3 +1,5 @@
+"""Segments equal the published ones, and odd images are handled."""
+
 import numba
 import numpy as np
 import pytest
@@ -64,7 +66,7 @@ def test_odd_frames_never_crash(style):
 
 
 def test_thousands_of_segments():
-    # Cells of 5 px between lines of 3 px, each of its own color: too different to merge unless alone.
+    # Cells of 5 px between lines of 3 px, each of its own color, so that most do not merge.
     random = np.random.default_rng(1)
     cells = np.kron(random.integers(60, 256, (75, 75, 3)), np.ones((12, 12, 1), np.int64)).astype(np.uint8)
     cells[::12] = cells[1::12] = cells[:, ::12] = cells[:, 1::12] = 0
@@ -74,7 +76,7 @@ def test_thousands_of_segments():
     assert np.bincount(segments.labels.ravel()).min() > 0
 
 
-def test_views_are_taken_as_they_look():
+def test_views_equal_their_copies():
     frame = draw(4)
     view = np.repeat(frame, 2, axis=1)[:, ::2]
     assert np.array_equal(segment(view, "japanese").labels, segment(frame, "japanese").labels)
@@ -97,12 +99,12 @@ def test_frame_is_not_written_to():
         np.zeros((40, 40, 3), np.float32),
     ],
 )
-def test_other_arrays_are_refused(frame):
+def test_other_arrays_are_rejected(frame):
     with pytest.raises(FrameError, match="expected a uint8 RGB frame"):
         segment(frame)
 
 
-def test_unknown_style_is_refused():
+def test_unknown_style_is_rejected():
     with pytest.raises(UsageError, match="'eastern'"):
         segment(np.zeros((20, 20, 3), np.uint8), "eastern")
 
@@ -112,7 +114,7 @@ def test_own_line_style():
     assert segment(draw(4), style).style is style
 
 
-def test_compiles_without_a_place_for_the_cache(monkeypatch):
+def test_compiles_without_a_cache_folder(monkeypatch):
     njit = numba.njit
 
     def no_cache(cache=False, **options):

@@ -1,3 +1,5 @@
+"""Fills equal the published ones and a plain restatement."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -22,8 +24,8 @@ def test_equals_plain_restatement(fillable):
 
 @pytest.mark.parametrize(("ball_limit", "flood_limit"), [(1, 1), (2, 30), (3, 7)])
 def test_limits_on_the_number_of_fills(monkeypatch, ball_limit, flood_limit):
-    monkeypatch.setattr(trapped_ball, "FILLS_PER_BALL", ball_limit)
-    monkeypatch.setattr(trapped_ball, "FILLS_PER_FLOOD", flood_limit)
+    monkeypatch.setattr(trapped_ball, "MAX_FILLS_PER_BALL", ball_limit)
+    monkeypatch.setattr(trapped_ball, "MAX_FILLS_PER_FLOOD", flood_limit)
     for seed in range(20):
         fillable = draw_lines(seed, (48, 40))
         expected = plain.trapped_ball_fill(fillable, ball_limit, flood_limit)
