@@ -201,8 +201,9 @@ def _estimate_deformation(estimate: GrayFlowEstimator, source: Gray, target: Gra
         return np.asarray(estimate(source, target, None), np.float32)
     height, width = source.shape
     small = (max(width >> halvings, MIN_PATCH_SIDE), max(height >> halvings, MIN_PATCH_SIDE))
-    pair = (cv2.resize(patch, small, interpolation=cv2.INTER_AREA) for patch in (source, target))
-    flow = np.asarray(cv2.resize(estimate(*pair, None), (width, height), interpolation=cv2.INTER_LINEAR))
+    small_source, small_target = (cv2.resize(p, small, interpolation=cv2.INTER_AREA) for p in (source, target))
+    flow = estimate(small_source, small_target, None)
+    flow = np.asarray(cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
     return np.asarray(flow * (width / small[0], height / small[1]), np.float32)
 
 
