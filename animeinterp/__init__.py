@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from animeinterp.coarse_flow import CoarseFlows
-    from animeinterp.config import LineStyle, ModelConfig, Options
+    from animeinterp.config import LineStyle, Options, Preset
     from animeinterp.errors import (
         AnimeInterpError,
         AnimeInterpWarning,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from animeinterp.frame import Frame
     from animeinterp.interpolator import Interpolator, load_interpolator
     from animeinterp.motion import Analysis, Motion
+    from animeinterp.segment_matching import CoarseFlows
     from animeinterp.video.compare import Compare
     from animeinterp.video.job import interpolate_video
     from animeinterp.video.options import Sound, VideoOptions
@@ -45,7 +45,7 @@ _HOME = {
     "AnimeInterpWarning": "animeinterp.errors",
     "CacheWarning": "animeinterp.errors",
     "Cadence": "animeinterp.video.timeline",
-    "CoarseFlows": "animeinterp.coarse_flow",
+    "CoarseFlows": "animeinterp.segment_matching",
     "Compare": "animeinterp.video.compare",
     "DeviceWarning": "animeinterp.errors",
     "Encoding": "animeinterp.video.sink.encoders",
@@ -55,10 +55,10 @@ _HOME = {
     "Interpolator": "animeinterp.interpolator",
     "LineStyle": "animeinterp.config",
     "MissingExtraError": "animeinterp.errors",
-    "ModelConfig": "animeinterp.config",
     "ModelRecord": "animeinterp.weights.records",
     "Motion": "animeinterp.motion",
     "Options": "animeinterp.config",
+    "Preset": "animeinterp.config",
     "Progress": "animeinterp.video.progress",
     "Score": "animeinterp.weights.records",
     "Sound": "animeinterp.video.options",
@@ -87,10 +87,10 @@ __all__ = [
     "Interpolator",
     "LineStyle",
     "MissingExtraError",
-    "ModelConfig",
     "ModelRecord",
     "Motion",
     "Options",
+    "Preset",
     "Progress",
     "Score",
     "Sound",

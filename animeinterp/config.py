@@ -1,6 +1,8 @@
-"""What can be chosen: the architecture (`ModelConfig`, one per preset) and how it is run (`Options`).
+"""Presets (which parts, with which settings) and options (how a preset is run), as plain data.
 
-Both are plain data. A preset is a `ModelConfig`; a quirk of the published network is a named field of it.
+A preset names its parts: how segments are matched (`SgmConfig`) and which network refines flow and draws the frame
+(`PaperConfig`, `CelConfig`, `StudioConfig`, or None for drawing without learned weights). A quirk of the published
+network is a named field, never a test for a preset's name.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 SplatMode = Literal["average", "softmax"]
+Deformation = Literal["published", "quick", "translation"]
+DisPreset = Literal["medium", "fast"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +39,12 @@ CONSISTENCY = ConsistencyLimits()
 
 @dataclass(frozen=True, slots=True)
 class LineStyle:
-    """How outlines are found (system §1a, contours).
+    """How outlines are found (contours, paper §4.1).
 
-    bilateral: diameter in px, sigma of color, sigma of space of the edge-preserving filter.
-    low, high: hysteresis thresholds on the Laplacian scaled to a maximum of 255.
+    Attributes:
+        bilateral: Edge-preserving filter: diameter in px, sigma of color, sigma of space.
+        low: Lower hysteresis threshold on the Laplacian, scaled to a maximum of 255.
+        high: Upper hysteresis threshold, same scale.
     """
 
     bilateral: tuple[int, float, float]
@@ -46,10 +52,11 @@ class LineStyle:
     high: float
 
 
-def scale_style(style: LineStyle, share: float) -> LineStyle:
-    """The style for pictures with `share` of the usual pixels: the filter's px shrink with them."""
+def scale_style(style: LineStyle, pixel_fraction: float) -> LineStyle:
+    """Scale the filter of a style to frames with `pixel_fraction` of the usual number of pixels."""
     diameter, color, space = style.bilateral
-    return replace(style, bilateral=(max(3, round(diameter * share**0.5)), color, space * share**0.5))
+    side = pixel_fraction**0.5
+    return replace(style, bilateral=(max(3, round(diameter * side)), color, space * side))
 
 
 WESTERN = LineStyle(bilateral=(30, 40, 30), low=1, high=20)
@@ -57,102 +64,136 @@ JAPANESE = LineStyle(bilateral=(10, 10, 10), low=2, high=20)
 
 
 @dataclass(frozen=True, slots=True)
-class ModelConfig:
-    """One architecture, as data.
+class SgmConfig:
+    """Segment-guided matching and the flow that is fused from it.
 
-    name: the preset's name.
-    flow: where dense flow comes from: `rfr` refines SGM's coarse flow by a network (paper §4.2); `dis` fuses
-        SGM's flow with DIS optical flow, no weights; `refined` does both, by a lighter network.
-    synthesis: `gridnet` draws the frame by a network (paper §4.3); `compose` selects between the warped frames by
-        rule; `chosen` lets a network select; `restored` joins what `chosen` and a heavy network draw.
-    splat: forward-warping mode, `average` or `softmax` (Niklaus & Liu 2020).
-    deformation: how SGM finds the deformation of a matched segment: DIS with the `published` settings, `quick` ones,
-        or `none`: segments are only shifted.
-    iterations: steps of the recurrent refinement; 0 and no gate leave the coarse flow as it is.
-    correlation_levels, correlation_radius: size of the correlation lookup.
-    apply_gate: multiply the coarse flow by exp(-g²) as the paper says; the published code computes g and drops it.
-    coarse_flow_added: how often the coarse flow enters before the first lookup; the published code adds it twice.
-    widths: channels of the shared encoder at 1/2, 1/4, 1/8, for `refined` and `chosen`.
-    synthesis_widths: channels of `chosen` at 1/2, 1/4, 1/8, 1/16.
-    network_pixel_fraction: share of a frame's pixels that `refined` and `chosen` look at; they draw from the frame as
-    it is.
-    network_pixel_range: at least (if there are as many) and at most so many.
-    sgm_pixel_fraction: of `Options.working_pixels`, for segmentation, matching and DIS.
-    dis_preset: how closely DIS looks that begins from nothing: OpenCV's `medium` or `fast`.
+    Attributes:
+        deformation: How the deformation of a matched segment is found: DIS with the `published` settings, with
+            `quick` ones, or not at all (`translation`: segments are only shifted).
+        pixel_fraction: Fraction of `Options.working_pixels` on which segments are found and matched.
+        dis_preset: OpenCV's preset for DIS flow that is not guided by matches.
     """
 
-    name: str
-    flow: Literal["rfr", "dis", "refined"]
-    synthesis: Literal["gridnet", "compose", "chosen", "restored"]
-    splat: SplatMode
-    deformation: Literal["published", "quick", "none"]
+    deformation: Deformation = "quick"
+    pixel_fraction: float = 1.0
+    dis_preset: DisPreset = "medium"
+
+
+@dataclass(frozen=True, slots=True)
+class PaperConfig:
+    """The paper's network; the defaults are the paper's text, `PAPER` has the quirks of the published code.
+
+    Attributes:
+        iterations: Steps of the recurrent refinement.
+        correlation_levels: Scales of the correlation lookup.
+        correlation_radius: Points on each side of the estimate.
+        apply_gate: Multiply the coarse flow by exp(-g²); the published code computes g and drops it.
+        coarse_flow_added: How often the coarse flow enters before the first lookup; the published code adds it twice.
+        splat: Forward-warping mode; the published code averages.
+    """
+
     iterations: int = 12
     correlation_levels: int = 4
     correlation_radius: int = 4
     apply_gate: bool = True
     coarse_flow_added: int = 1
+    splat: SplatMode = "softmax"
+
+
+@dataclass(frozen=True, slots=True)
+class CelConfig:
+    """The project's own network.
+
+    Attributes:
+        iterations: Steps of the recurrent refinement; 0 leaves the coarse flow as it is.
+        correlation_levels: Scales of the correlation lookup.
+        correlation_radius: Points on each side of the estimate.
+        apply_gate: Weigh the coarse flow by exp(-g²) and keep it where it fits better.
+        widths: Channels of the shared encoder at 1/2, 1/4 and 1/8 of the size the network sees.
+        synthesis_widths: Channels of the synthesis U-net at 1/2, 1/4, 1/8 and 1/16.
+        network_pixel_fraction: Fraction of a frame's pixels that the network sees; the frame is drawn at its own size.
+            Half is as good as all at half the cost (docs/training-log.md).
+        network_pixel_range: Minimum (if the frame has as many) and maximum number of pixels that the network sees.
+    """
+
+    iterations: int = 4
+    correlation_levels: int = 3
+    correlation_radius: int = 4
+    apply_gate: bool = True
     widths: tuple[int, int, int] = (32, 48, 96)
     synthesis_widths: tuple[int, int, int, int] = (32, 64, 96, 128)
-    network_pixel_fraction: float = 1.0
-    network_pixel_range: tuple[int, int] = (0, 2_200_000)
-    sgm_pixel_fraction: float = 1.0
-    dis_preset: Literal["medium", "fast"] = "medium"
+    network_pixel_fraction: float = 0.5
+    network_pixel_range: tuple[int, int] = (480 * 270, 2_200_000)
 
 
-PAPER = ModelConfig(
+@dataclass(frozen=True, slots=True)
+class StudioConfig:
+    """`cel` joined with a heavy network from public weights.
+
+    Attributes:
+        cel: The light network; the heavy one sees frames of at most as many pixels.
+    """
+
+    cel: CelConfig = CelConfig()
+
+
+NetworkConfig = PaperConfig | CelConfig | StudioConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A named model.
+
+    Attributes:
+        name: Its name on the command line.
+        sgm: Segment-guided matching.
+        network: The learned half; None draws by rules alone.
+    """
+
+    name: str
+    sgm: SgmConfig
+    network: NetworkConfig | None
+
+
+def splat_mode(preset: Preset) -> SplatMode:
+    """Return how a preset splats frames."""
+    return preset.network.splat if isinstance(preset.network, PaperConfig) else "softmax"
+
+
+PAPER = Preset(
     name="paper",
-    flow="rfr",
-    synthesis="gridnet",
-    splat="average",
-    deformation="published",
-    apply_gate=False,
-    coarse_flow_added=2,
+    sgm=SgmConfig(deformation="published"),
+    network=PaperConfig(apply_gate=False, coarse_flow_added=2, splat="average"),
 )
-CLASSICAL = ModelConfig(name="classical", flow="dis", synthesis="compose", splat="softmax", deformation="quick")
-
-CEL = ModelConfig(
-    name="cel",
-    flow="refined",
-    synthesis="chosen",
-    splat="softmax",
-    deformation="quick",
-    iterations=4,
-    correlation_levels=3,
-    network_pixel_fraction=0.5,  # as good as all of it, at half the cost (docs/training-log.md)
-    network_pixel_range=(480 * 270, 2_200_000),
-)
-# The weights of `cel`; it looks at half the width and height, segments are only shifted, and all is matched in less.
-CEL_FAST = replace(
-    CEL,
+CLASSICAL = Preset(name="classical", sgm=SgmConfig(), network=None)
+CEL = Preset(name="cel", sgm=SgmConfig(), network=CelConfig())
+# The weights of `cel` with less work: half the width and height for the network, segments only shifted.
+CEL_FAST = Preset(
     name="cel-fast",
-    deformation="none",
-    iterations=3,
-    network_pixel_fraction=0.25,
-    sgm_pixel_fraction=0.4,
-    dis_preset="fast",
+    sgm=SgmConfig(deformation="translation", pixel_fraction=0.4, dis_preset="fast"),
+    network=CelConfig(iterations=3, network_pixel_fraction=0.25),
 )
+# The best images, at several times the cost.
+STUDIO = Preset(name="studio", sgm=SgmConfig(), network=StudioConfig())
 
-# The best images, at several times the cost: `cel` joined with a heavy network from public weights.
-STUDIO = replace(CEL, name="studio", synthesis="restored")
+PRESETS = {preset.name: preset for preset in (CEL, CEL_FAST, STUDIO, CLASSICAL, PAPER)}
+DEFAULT_PRESET = CEL.name
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """How a model is run; the defaults suit most drawings.
 
-    style: `auto` looks at the frame; `western`, `japanese` are the paper's two settings; or a `LineStyle`.
-    working_pixels: frames with more pixels are segmented and matched at a smaller size of about this area
-        (the paper's 960x540); flow is then scaled back to the frame.
-    max_pixels: frames with more pixels are refused; the default admits 8K (8192x4320) with some room.
-    precision: `fp32`, or `bf16` for the networks; `auto` takes bf16 on a GPU that has it, for `studio` also on a CPU
-        that has it, fp32 elsewhere.
+    Attributes:
+        style: `auto` chooses by the frame; `western`, `japanese` are the paper's two settings; or a `LineStyle`.
+        working_pixels: Frames with more pixels are segmented and matched at a smaller size of about this area (the
+            paper's 960x540); flow is then scaled back to the frame.
+        max_pixels: Frames with more pixels are refused; the default admits 8K (8192x4320).
+        precision: `fp32`, or `bf16` for the networks; `auto` takes bf16 on a GPU with fast bf16, for `studio` also on
+            such a CPU, and fp32 elsewhere.
     """
 
     style: Literal["auto", "western", "japanese"] | LineStyle = "auto"
     working_pixels: int = 960 * 540
     max_pixels: int = 40_000_000
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-
-
-PRESETS = {config.name: config for config in (CEL, CEL_FAST, STUDIO, CLASSICAL, PAPER)}
-DEFAULT_PRESET = CEL.name

@@ -1,35 +1,37 @@
-"""The straight line from two frames to the frame between: analyze → motion → render.
+"""From two frames to the frame between them: analyze → motion → render.
 
-    analyze(frame)   → Analysis   once per frame: color segments, their descriptors, network features
-    motion(a0, a1)   → Motion     once per pair: matches, coarse flow, refined flow, importance
+    analyze(frame)    → Analysis  once per frame: color segments, their descriptors, network features
+    motion(a0, a1)    → Motion    once per pair: matches, coarse flow, refined flow, importance
     render(motion, t) → frame     once per new frame
 
-This is the only place that joins `sgm/` (numpy) and `net/` (torch). Segmentation and matching work on a copy of the
-frame of at most `Options.working_pixels`; rendering works on the frame as it is.
+This is the only place that joins `sgm/` (numpy) and `net/` (torch). Segmentation and matching work on an image of at
+most `Options.working_pixels`; flow is refined and frames are drawn at the size of the frame.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from animeinterp.builder import Networks, build_network, try_out, wrap
-from animeinterp.coarse_flow import CoarseFlows, given_flow, match_segments
-from animeinterp.config import DEFAULT_PRESET, PRESETS, LineStyle, ModelConfig, Options, scale_style
-from animeinterp.device import choose_device, has_fast_bf16
+from animeinterp.builder import Networks, build_network, try_out
+from animeinterp.config import (
+    DEFAULT_PRESET,
+    PRESETS,
+    LineStyle,
+    Options,
+    Preset,
+    scale_style,
+    splat_mode,
+)
+from animeinterp.device import choose_device
 from animeinterp.errors import DeviceWarning, UsageError
 from animeinterp.flow import resize, resize_flow
 from animeinterp.frame import (
     AnyFrame,
-    Frame,
+    RGBImage,
     at_working_size,
     check_frame,
     check_pair,
@@ -37,16 +39,14 @@ from animeinterp.frame import (
     copied,
     from_planes,
     rgb8,
-    to_planes,
 )
 from animeinterp.mattes import Region, crop, find_window, mix, moving_hull, surround
-from animeinterp.motion import Analysis, Motion, timed
-from animeinterp.net.adapters import FrameFeatures, Moved
-from animeinterp.net.classical import Warped, compose, warp
-from animeinterp.net.ops.splat_cpu import mark_moving_targets
+from animeinterp.motion import Analysis, Array, Motion, timed
+from animeinterp.net.ops.moving_targets import mark_moving_targets
 from animeinterp.net.paper.vgg import SegmentDescriptor, load_vgg
-from animeinterp.sgm import descriptors as appearance
-from animeinterp.sgm.coarse_flow import CoarseFlow
+from animeinterp.network_runner import Flows, NetworkRunner, RefinedFlows
+from animeinterp.segment_matching import CoarseFlows, SegmentMatches, match_segments, matches_of_known_flow
+from animeinterp.sgm import descriptors
 from animeinterp.sgm.contours import compute_line_map
 from animeinterp.sgm.flow_fusion import PairDirection, compute_importance, select_flow_per_segment
 from animeinterp.sgm.periodic_pan import estimate_periodic_pan
@@ -54,54 +54,70 @@ from animeinterp.sgm.segments import Segments, measure_segments, resolve_style, 
 from animeinterp.weights.loading import load_weights
 from animeinterp.weights.locations import weight_files
 
-STATIC_THRESHOLD_PX = 0.5  # px; slower pixels do not count as moving when untouched pixels are kept
-
-
-class _Found(NamedTuple):
-    """What is found of a pair, there and back, at the size of the frame; see `Motion`.
-
-    flows: float32 (2, H, W). importances: float32 (H, W), none where they are to be found by rule.
-    """
-
-    flows: list[NDArray[np.float32]]
-    importances: list[NDArray[np.float32]]
-    second: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
-    state: Any = None
+STATIC_THRESHOLD_PX = 0.5  # px; slower pixels are static, and pixels that nothing else reaches are copied
 
 
 class Interpolator:
     """Draws frames between frames; made by `load_interpolator`.
 
-    config: the architecture. options: how it is run. network: the learned half, None where `config` needs none.
-    descriptor: VGG features for matching; None takes `animeinterp.sgm.descriptors`, which needs no weights.
+    Attributes:
+        preset: What it consists of.
+        options: How it is run; see `with_options`.
+        device: Where the networks run.
+        learned: The modules whose weights decide pixels; None where there is none.
     """
 
     def __init__(
         self,
-        config: ModelConfig,
+        preset: Preset,
         options: Options | None = None,
         network: Networks | None = None,
         descriptor: SegmentDescriptor | None = None,
         device: str = "cpu",
     ) -> None:
-        self.config = config
+        """Join the parts.
+
+        Args:
+            preset: What it consists of.
+            options: How it is run.
+            network: The learned half; None where the preset has none.
+            descriptor: VGG features for matching; None takes `animeinterp.sgm.descriptors`, which needs no weights.
+            device: Where the networks are.
+        """
+        self.preset = preset
         self.options = options or Options()
-        self.device = torch.device(device)
-        self._network = None if network is None else wrap(network)
+        self._network = network
+        self._runner = NetworkRunner(preset, network, device, self.options.precision)
+        self.device = self._runner.device
         self._descriptor = descriptor
-        self.learned = network, None if descriptor is None else descriptor.network  # whose weights decide pixels
+        self.learned = network, None if descriptor is None else descriptor.network
+
+    def with_options(self, options: Options) -> Interpolator:
+        """Return an interpolator with the same parts and weights but other options."""
+        return Interpolator(self.preset, options, self._network, self._descriptor, str(self.device))
 
     @property
     def accepts_coarse_flow(self) -> bool:
-        """Whether flow can be given in place of matching: where a network refines what matching alone says."""
-        return self._network is not None and not self._network.fused
+        """Whether known flow may replace matching: true if a network refines the flow of matching alone."""
+        return not self._runner.expects_fused_flow
 
     def __call__(
         self, frame0: AnyFrame, frame1: AnyFrame, t: float = 0.5, coarse: CoarseFlows | None = None
     ) -> AnyFrame:
-        """The frame at time t in [0, 1] between two frames of one size, mode and depth. coarse: see `motion`.
+        """Draw the frame at time t between two frames of one size, mode and depth.
 
-        Raises UsageError for a t outside [0, 1], FrameError for frames of an unsupported size or mode.
+        Args:
+            frame0: See `animeinterp.frame`.
+            frame1: Of the same size, mode and depth.
+            t: In [0, 1].
+            coarse: See `motion`.
+
+        Returns:
+            A frame like the two.
+
+        Raises:
+            UsageError: t is outside [0, 1].
+            FrameError: The frames have an unsupported size or mode, or differ in them.
         """
         t = check_time(t)
         for name, frame in (("frame 0", frame0), ("frame 1", frame1)):
@@ -116,114 +132,92 @@ class Interpolator:
         return self.render(self.motion(analysis0, analysis1, coarse), t)
 
     def analyze(self, frame: AnyFrame, style: LineStyle | None = None, *, segment: bool = True) -> Analysis[AnyFrame]:
-        """Find and describe the color segments of a frame. style: instead of that of the options.
+        """Find and describe the color segments of a frame, and compute its features.
 
-        segment: False looks for none, which is enough where `motion` is given the coarse flow. Raises FrameError for
-        frames of an unsupported size or mode.
+        Args:
+            frame: See `animeinterp.frame`.
+            style: Overrides the style of the options.
+            segment: False skips segmentation, for frames whose coarse flow is known.
+
+        Returns:
+            The analysis.
+
+        Raises:
+            FrameError: The frame has an unsupported size or mode.
         """
         check_frame(frame, self.options.max_pixels)
         seconds: dict[str, float] = {}
-        picture = at_working_size(rgb8(frame), round(self.options.working_pixels * self.config.sgm_pixel_fraction))
+        image = at_working_size(rgb8(frame), round(self.options.working_pixels * self.preset.sgm.pixel_fraction))
         if segment:
-            segments, descriptors = self._segment(picture, style, seconds)
+            segments, described = self._segment(image, style, seconds)
         else:
-            segments, descriptors = (
-                measure_segments(np.zeros(picture.shape[:2], np.int32)),
-                np.zeros((1, 0), np.float32),
-            )
-        features = None
-        if self._network is not None:
-            with timed(seconds, "features"), self._inference():
-                features = self._network.see(self._planes(frame))
-        return Analysis(frame, picture, segments, descriptors, features, seconds)
+            segments, described = measure_segments(np.zeros(image.shape[:2], np.int32)), np.zeros((1, 0), np.float32)
+        planes, features = self._runner.planes_of(frame), None
+        if self._runner.has_network:
+            with timed(seconds, "features"):
+                features = self._runner.encode(planes)
+        return Analysis(frame, image, segments, described, planes, features, seconds)
+
+    def match(self, analysis0: Analysis[AnyFrame], analysis1: Analysis[AnyFrame]) -> SegmentMatches:
+        """Match the segments of two frames: the SGM step on its own, see `animeinterp.segment_matching`."""
+        return match_segments(analysis0, self._in_style_of(analysis0, analysis1), self.preset.sgm.deformation)
 
     def motion(
         self, analysis0: Analysis[AnyFrame], analysis1: Analysis[AnyFrame], coarse: CoarseFlows | None = None
     ) -> Motion[AnyFrame]:
-        """Match the segments of two frames and find the flow between them.
+        """Match the segments of two frames and refine the flow between them.
 
-        coarse: flow from frame 0 to 1 and back, known before, in place of matching, for models that
-        `accepts_coarse_flow`:
-        float32 (2, h, w), finite, x first, px of that size, 0 = nothing; resized to working size. Raises FrameError if
-        the frames do not fit, UsageError if the flow does not.
+        Args:
+            analysis0: Frame 0.
+            analysis1: Frame 1.
+            coarse: Known flow 0→1 and 1→0 in place of matching, for models that `accepts_coarse_flow`: float32
+                (2, h, w), finite, x first, px of that size, 0 = unknown; resized to working size.
+
+        Returns:
+            How the frames move into each other.
+
+        Raises:
+            FrameError: The frames do not fit together.
+            UsageError: The coarse flow does not fit.
         """
         check_pair(analysis0.frame, analysis1.frame)
-        seconds: dict[str, float] = {}
         if coarse is None:
-            if analysis0.segments.style != analysis1.segments.style:
-                # Segments found in two ways would not match.
-                analysis1 = self.analyze(analysis1.frame, analysis0.segments.style)
-            (match01, match10), guidances = match_segments(self.config.deformation, analysis0, analysis1, seconds)
+            analysis1 = self._in_style_of(analysis0, analysis1)
+            matches = self.match(analysis0, analysis1)
+        elif self.accepts_coarse_flow:
+            matches = matches_of_known_flow(analysis0, analysis1, coarse)
         else:
-            if not self.accepts_coarse_flow:
-                raise UsageError(f"model {self.config.name!r} takes no coarse flow; leave it out")
-            (match01, match10), guidances = given_flow(analysis0, analysis1, coarse)
-        frames = analysis0.frame, analysis1.frame
-        window, inner, second, state = find_window(*frames), None, None, None
-        if window is None:
-            flows, importances, second, state = self._flows(analysis0, analysis1, guidances, seconds)
-        else:
-            inner = self._within(window, frames, coarse)
-            flows = [_placed(flow, window, frames[0], 0) for flow in (inner.flow01, inner.flow10)]
-            importances = [_placed(plane, window, frames[0], 1) for plane in (inner.importance0, inner.importance1)]
-            seconds |= inner.seconds
+            raise UsageError(f"model {self.preset.name!r} takes no coarse flow; leave it out")
+        window = find_window(analysis0.frame, analysis1.frame)
+        if window is not None:
+            return self._motion_inside(window, matches, coarse, analysis0, analysis1)
+        seconds = dict(matches.seconds)
+        with timed(seconds, "refined flow"):
+            proposal = self._runner.propose(analysis0, analysis1)
+            fused = self._fuse(analysis0, analysis1, matches, proposal)
+        flows, importances = self._refine(analysis0, analysis1, fused, seconds)
         return Motion(
-            analysis0, analysis1, match01, match10, guidances[0].flow, guidances[1].flow, flows[0], flows[1],
-            importances[0], importances[1], moving_hull(*frames), seconds, inner, window, second, state,
+            analysis0, analysis1, matches.match01, matches.match10, matches.coarse01.flow, matches.coarse10.flow,
+            *flows, *importances, moving_hull(analysis0.frame, analysis1.frame), seconds,
+            proposed=None if proposal is None else proposal.flows,
+            state=None if proposal is None else proposal.state,
         )  # fmt: skip
 
-    def _within(
-        self, window: Region, frames: tuple[AnyFrame, AnyFrame], coarse: CoarseFlows | None
-    ) -> Motion[AnyFrame]:
-        """The motion of the picture inside a matte, analyzed as if the image ended there."""
-        if coarse is not None:
-            there, back = (resize_flow(flow, frames[0].shape[:2])[:, *window] for flow in coarse)
-            coarse = np.ascontiguousarray(there), np.ascontiguousarray(back)
-        first, second = (self.analyze(crop(frame, window), segment=coarse is None) for frame in frames)
-        return self.motion(first, second, coarse)
-
-    def _flows(
-        self, analysis0: Analysis, analysis1: Analysis, guidances: list[CoarseFlow], seconds: dict[str, float]
-    ) -> _Found:
-        """Dense flow in both directions at the size of the frame, and what else rendering needs."""
-        pictures = analysis0.picture, analysis1.picture
-        directions = (
-            PairDirection(*pictures, analysis0.segments, guidances[0]),
-            PairDirection(*pictures[::-1], analysis1.segments, guidances[1]),
-        )
-        with timed(seconds, "refined flow"):
-            fused = self._network is None or self._network.fused
-            slide = estimate_periodic_pan(*pictures, analysis0.segments, analysis1.segments) if fused else None
-            slides = slide, None if slide is None else -slide
-            second, state = self._propose(analysis0, analysis1)
-            small = [guidance.flow for guidance in guidances]
-            if fused:
-                size = pictures[0].shape[:2]
-                proposed = [None, None] if second is None else [resize_flow(flow, size) for flow in second]
-                small = [
-                    select_flow_per_segment(directions[i], slides[i], self.config.dis_preset, proposed[i])
-                    for i in (0, 1)
-                ]
-        with timed(seconds, "importance"):
-            trust = [compute_importance(directions[i], small[i], small[1 - i]) for i in (0, 1)]
-        size = analysis0.frame.shape[:2]
-        flows, importances = [resize_flow(flow, size) for flow in small], [resize(plane, size) for plane in trust]
-        if self._network is None:
-            return _Found(flows, importances)
-        with timed(seconds, "refined flow"):
-            found = self._refine(analysis0, analysis1, flows, importances)
-        if found.importances:
-            return found._replace(second=second, state=state)
-        small = [resize_flow(flow, pictures[0].shape[:2]) for flow in found.flows]
-        own = [resize(compute_importance(directions[i], small[i], small[1 - i]), size) for i in (0, 1)]
-        return found._replace(importances=own)
-
     def render(self, motion: Motion[AnyFrame], t: float) -> AnyFrame:
-        """Draw the frame at time t in [0, 1], in the size, mode and depth of the frames.
+        """Draw the frame at time t.
 
-        t = 0 and t = 1 give the frames themselves. Where both frames are equal and nothing that moves passes, the
-        result is equal too; beyond all that moves, frames that are nearly equal are cross-faded. Raises UsageError for
-        a t outside [0, 1].
+        t = 0 and t = 1 give the frames themselves. Pixels that are equal in both frames and that nothing moving reaches
+        are copied; outside all motion, nearly equal pixels are cross-faded.
+
+        Args:
+            motion: Of this interpolator.
+            t: In [0, 1].
+
+        Returns:
+            A frame in the size, mode and depth of the frames.
+
+        Raises:
+            UsageError: t is outside [0, 1].
         """
         t = check_time(t)
         frame0, frame1 = motion.analysis0.frame, motion.analysis1.frame
@@ -231,11 +225,10 @@ class Interpolator:
             return copied(frame1 if t == 1 else frame0)
         if motion.inner is not None and motion.window is not None:
             return surround(self.render(motion.inner, t), motion.window, frame0, frame1, t)
-        new = self._something_moves(motion, t) & motion.moving
+        new = _moving_targets(motion, t) & motion.moving
         differs = frame0 != frame1
         new |= differs if differs.ndim == 2 else np.logical_or.reduce(differs, 2)
-        with self._inference():
-            planes = self._draw(motion, t, new)[0].float().cpu().numpy()
+        planes = self._runner.draw(motion, t, new)
         faded = new & ~motion.moving
         if faded.any():
             np.copyto(planes, mix(frame0, frame1, t), where=faded)
@@ -244,117 +237,94 @@ class Interpolator:
         return drawn
 
     def warped(self, motion: Motion[AnyFrame], t: float) -> tuple[AnyFrame, AnyFrame]:
-        """Each frame alone, moved to time t; black (transparent, if there is alpha) where nothing arrives."""
+        """Warp each frame alone to time t in [0, 1]; holes are black (transparent, if there is alpha)."""
         frame = motion.analysis0.frame
         if motion.inner is not None and motion.window is not None:
-            moved = copied(frame), copied(motion.analysis1.frame)
-            for whole, part in zip(moved, self.warped(motion.inner, t), strict=True):
-                whole[motion.window] = part
-            return moved
-        with self._inference():
-            warped = self._warp(motion, check_time(t))
-        first, second = (from_planes(w.planes[0].float().cpu().numpy(), frame) for w in warped)
-        return first, second
+            whole = copied(frame), copied(motion.analysis1.frame)
+            whole[0][motion.window], whole[1][motion.window] = self.warped(motion.inner, t)
+            return whole
+        planes0, planes1 = self._runner.warp(motion, check_time(t))
+        return from_planes(planes0, frame), from_planes(planes1, frame)
 
     def _segment(
-        self, picture: NDArray[np.uint8], style: LineStyle | None, seconds: dict[str, float]
+        self, image: RGBImage, style: LineStyle | None, seconds: dict[str, float]
     ) -> tuple[Segments, NDArray[np.float32]]:
         with timed(seconds, "contours"):
-            style = style or resolve_style(picture, self.options.style)
-            fillable = compute_line_map(picture, scale_style(style, self.config.sgm_pixel_fraction))
+            style = style or resolve_style(image, self.options.style)
+            fillable = compute_line_map(image, scale_style(style, self.preset.sgm.pixel_fraction))
         with timed(seconds, "segments"):
-            segments = segment_between_lines(picture, fillable, style)
+            segments = segment_between_lines(image, fillable, style)
         with timed(seconds, "descriptors"):
             if self._descriptor is None:
-                return segments, appearance.describe(picture, segments)
-            return segments, self._descriptor.describe(picture, segments.labels, len(segments))
+                return segments, descriptors.describe(image, segments)
+            return segments, self._descriptor.describe(image, segments.labels, len(segments))
 
-    def _propose(
-        self, analysis0: Analysis, analysis1: Analysis
-    ) -> tuple[tuple[NDArray[np.float32], NDArray[np.float32]] | None, Any]:
-        """Flow at the size of the frame that the network finds without coarse flow, if it does, and its state."""
-        if self._network is None:
-            return None, None
-        with self._inference():
-            proposal = self._network.propose(self._side(analysis0), self._side(analysis1))
+    def _in_style_of(self, analysis0: Analysis, analysis1: Analysis[AnyFrame]) -> Analysis[AnyFrame]:
+        """Analyze frame 1 again if it was segmented in another style than frame 0: its segments would not match."""
+        style = analysis0.segments.style
+        return analysis1 if analysis1.segments.style == style else self.analyze(analysis1.frame, style)
+
+    def _motion_inside(
+        self,
+        window: Region,
+        matches: SegmentMatches,
+        coarse: CoarseFlows | None,
+        analysis0: Analysis[AnyFrame],
+        analysis1: Analysis[AnyFrame],
+    ) -> Motion[AnyFrame]:
+        """Find the motion inside a fixed matte, analyzed as if the frame ended there; outside flow is 0."""
+        frames, size = (analysis0.frame, analysis1.frame), analysis0.frame.shape[:2]
+        if coarse is not None:
+            flow01, flow10 = (resize_flow(flow, size)[:, *window] for flow in coarse)
+            coarse = np.ascontiguousarray(flow01), np.ascontiguousarray(flow10)
+        inner0, inner1 = (self.analyze(crop(frame, window), segment=coarse is None) for frame in frames)
+        inner = self.motion(inner0, inner1, coarse)
+        flow01, flow10 = (_embed(flow, window, size, 0) for flow in (inner.flow01, inner.flow10))
+        importance0, importance1 = (_embed(plane, window, size, 1) for plane in (inner.importance0, inner.importance1))
+        return Motion(
+            analysis0, analysis1, matches.match01, matches.match10, matches.coarse01.flow, matches.coarse10.flow,
+            flow01, flow10, importance0, importance1, moving_hull(*frames), matches.seconds | inner.seconds,
+            inner, window,
+        )  # fmt: skip
+
+    def _fuse(
+        self, analysis0: Analysis, analysis1: Analysis, matches: SegmentMatches, proposal: RefinedFlows | None
+    ) -> Flows:
+        """Select flow per segment, where a network or the preset without one expects dense flow; at working size."""
+        if self.accepts_coarse_flow:
+            return matches.coarse01.flow, matches.coarse10.flow
+        images = analysis0.working_image, analysis1.working_image
+        pan = estimate_periodic_pan(*images, analysis0.segments, analysis1.segments)
+        size = images[0].shape[:2]
+        proposed = [None, None] if proposal is None else [resize_flow(flow, size) for flow in proposal.flows]
+        direction01 = PairDirection(*images, analysis0.segments, matches.coarse01)
+        direction10 = PairDirection(*images[::-1], analysis1.segments, matches.coarse10)
+        preset = self.preset.sgm.dis_preset
         return (
-            (None, None) if proposal is None else ((_array(proposal.flow01), _array(proposal.flow10)), proposal.state)
+            select_flow_per_segment(direction01, pan, preset, proposed[0]),
+            select_flow_per_segment(direction10, None if pan is None else -pan, preset, proposed[1]),
         )
 
     def _refine(
-        self,
-        analysis0: Analysis,
-        analysis1: Analysis,
-        coarse: list[NDArray[np.float32]],
-        trust: list[NDArray[np.float32]],
-    ) -> _Found:
-        """The network's flows and importances at the size of the frame; no importances where it has none."""
-        assert self._network is not None
-        sides = self._side(analysis0), self._side(analysis1)
-        starts = self._tensor(coarse[0]), self._tensor(coarse[1])
-        trusts = self._tensor(trust[0][None]), self._tensor(trust[1][None])
-        with self._inference():
-            moved = self._network.flows(*sides, starts, trusts)
-        known = moved.importance0 is not None and moved.importance1 is not None
-        importances = [_array(plane)[0] for plane in (moved.importance0, moved.importance1) if plane is not None]
-        return _Found([_array(moved.flow01), _array(moved.flow10)], importances if known else [])
-
-    def _side(self, analysis: Analysis) -> FrameFeatures:
-        if analysis.features is None:
-            raise UsageError("this analysis holds no network features; make it with this interpolator's analyze")
-        return FrameFeatures(self._planes(analysis.frame), analysis.features)
-
-    def _draw(self, motion: Motion, t: float, where: NDArray[np.bool_]) -> Tensor:
-        """The planes at t, (1, C, H, W); of what lies outside of `where`, (H, W), not all networks draw anything."""
-        if self._network is None:
-            warped0, warped1 = self._warp(motion, t)
-            return compose(
-                self._planes(motion.analysis0.frame), self._planes(motion.analysis1.frame), warped0, warped1, t
-            )
-        moved = Moved(
-            self._tensor(motion.flow01),
-            self._tensor(motion.flow10),
-            self._tensor(motion.importance0[None]),
-            self._tensor(motion.importance1[None]),
-            state=motion.state,
-        )
-        sides = self._side(motion.analysis0), self._side(motion.analysis1)
-        return self._network.draw(*sides, moved, t, torch.from_numpy(where)[None, None].to(self.device))
-
-    def _warp(self, motion: Motion, t: float) -> tuple[Warped, Warped]:
-        mode = self.config.splat
-        planes0, planes1 = (self._planes(a.frame) for a in (motion.analysis0, motion.analysis1))
-        trust0, trust1 = self._tensor(motion.importance0[None]), self._tensor(motion.importance1[None])
-        return (
-            warp(planes0, self._tensor(motion.flow01), trust0, t, mode),
-            warp(planes1, self._tensor(motion.flow10), trust1, 1 - t, mode),
-        )
-
-    def _something_moves(self, motion: Motion, t: float) -> NDArray[np.bool_]:
-        """Where a moving pixel of either frame arrives at time t: bool (H, W)."""
-        arrives = np.zeros(motion.flow01.shape[1:], np.bool_)
-        for flow01, flow10 in ((motion.flow01, motion.flow10), *([motion.second] if motion.second else [])):
-            mark_moving_targets(flow01, t, STATIC_THRESHOLD_PX, arrives)
-            mark_moving_targets(flow10, 1 - t, STATIC_THRESHOLD_PX, arrives)
-        return arrives
-
-    def _planes(self, frame: Frame) -> Tensor:
-        return self._tensor(to_planes(frame))
-
-    def _tensor(self, planes: NDArray[np.float32]) -> Tensor:
-        """(C, H, W) → (1, C, H, W) on the device."""
-        return torch.from_numpy(planes)[None].to(self.device)
-
-    @contextmanager
-    def _inference(self) -> Iterator[None]:
-        precision = self.options.precision
-        # On a CPU the smaller networks hardly gain by it.
-        worth_it = self.device.type == "cuda" or self.config.synthesis == "restored"
-        bf16 = precision == "bf16" or (precision == "auto" and worth_it and has_fast_bf16(self.device.type))
-        # Not every device has autocast, even if it is not enabled.
-        precise = nullcontext() if not bf16 else torch.autocast(self.device.type, torch.bfloat16)
-        with torch.inference_mode(), precise:
-            yield
+        self, analysis0: Analysis, analysis1: Analysis, fused: Flows, seconds: dict[str, float]
+    ) -> tuple[Flows, Flows]:
+        """Bring flow to the size of the frame, refine it, and find its importance: flows, importances."""
+        size = analysis0.frame.shape[:2]
+        coarse = resize_flow(fused[0], size), resize_flow(fused[1], size)
+        if self.accepts_coarse_flow:
+            with timed(seconds, "refined flow"):
+                flows = self._runner.refine(analysis0, analysis1, coarse, None).flows
+            with timed(seconds, "importance"):
+                working_size = analysis0.working_image.shape[:2]
+                small = resize_flow(flows[0], working_size), resize_flow(flows[1], working_size)
+                return flows, _importances(analysis0, analysis1, small)
+        with timed(seconds, "importance"):
+            importances = _importances(analysis0, analysis1, fused)
+        if not self._runner.has_network:
+            return coarse, importances
+        with timed(seconds, "refined flow"):
+            refined = self._runner.refine(analysis0, analysis1, coarse, importances)
+        return refined.flows, refined.importances or importances
 
 
 def load_interpolator(
@@ -367,40 +337,63 @@ def load_interpolator(
 ) -> Interpolator:
     """Build an interpolator: presets, weights and device are joined here and nowhere else.
 
-    model: a preset, see `available_models`, or `default`. device: `auto` (a GPU if there is one), `cpu`, `cuda`, …
-    weights: the network's, for presets that have one, instead of those that come with the package or, for `studio`,
-    that `animeinterp weights get studio` put on this machine. vgg: VGG-19 weights in torchvision's layout, to match
-    segments by; without them segments are matched by descriptors that need none.
-    Raises UsageError for an unknown preset or device, FileError and WeightsError for weights that do not load.
+    Args:
+        model: A preset, see `available_models`, or `default`.
+        device: `auto` (a GPU if there is one), `cpu`, `cuda`, …
+        weights: Weights of the network, in place of those that come with the package or, for `studio`, of those that
+            `animeinterp weights get studio` installed.
+        vgg: VGG-19 weights in torchvision's layout, to match segments by; without them segments are matched by
+            descriptors that need no weights.
+        options: How it is run.
+
+    Returns:
+        The interpolator, ready to draw.
+
+    Raises:
+        UsageError: The preset or device is unknown.
+        FileError: Weights cannot be read.
+        WeightsError: Weights do not fit.
     """
     name = DEFAULT_PRESET if model == "default" else model
     if name not in PRESETS:
         raise UsageError(f"expected a model out of {', '.join(PRESETS)}, got {model!r}")
     files = weight_files(name, weights)
-    config, place = PRESETS[name], choose_device(device)
-    network = build_network(config)
+    preset, place = PRESETS[name], choose_device(device)
+    network = build_network(preset.network)
     if network is not None:
         network = network.eval().requires_grad_(False)
         for part, path in files.items():
             load_weights(network.get_submodule(part), path, name)
         network = network.to(place)
     descriptor = None if vgg is None else SegmentDescriptor(load_vgg(vgg).to(place))
-    refusal = try_out(network, config.splat, place)
+    refusal = try_out(network, splat_mode(preset), place)
     if refusal and device == "auto":
         warnings.warn(f"the GPU ({place}) cannot draw: {refusal}; the CPU does", DeviceWarning, stacklevel=2)
         return load_interpolator(model, "cpu", weights=weights, vgg=vgg, options=options)
     if refusal:
         raise UsageError(f"device {device!r} cannot draw: {refusal}; use --device cpu")
-    return Interpolator(config, options, network, descriptor, place)
+    return Interpolator(preset, options, network, descriptor, place)
 
 
-def _placed(plane: NDArray[np.float32], window: Region, frame: Frame, rest: float) -> NDArray[np.float32]:
-    """(…, h, w) of a window → (…, H, W) of the frame."""
-    whole = np.full((*plane.shape[:-2], *frame.shape[:2]), rest, np.float32)
-    whole[..., *window] = plane
+def _moving_targets(motion: Motion, t: float) -> NDArray[np.bool_]:
+    """Mark where a moving pixel of either frame is at time t: bool (H, W)."""
+    targets = np.zeros(motion.flow01.shape[1:], np.bool_)
+    for flow01, flow10 in ((motion.flow01, motion.flow10), *([motion.proposed] if motion.proposed else [])):
+        mark_moving_targets(flow01, t, STATIC_THRESHOLD_PX, targets)
+        mark_moving_targets(flow10, 1 - t, STATIC_THRESHOLD_PX, targets)
+    return targets
+
+
+def _embed(planes: Array, window: Region, size: tuple[int, ...], outside: float) -> Array:
+    """Place (…, h, w) of a window into (…, H, W) of the frame, filled with `outside`."""
+    whole = np.full((*planes.shape[:-2], *size), outside, np.float32)
+    whole[..., *window] = planes
     return whole
 
 
-def _array(planes: Tensor) -> NDArray[np.float32]:
-    """(1, C, H, W) → (C, H, W) on the CPU."""
-    return np.asarray(planes[0].float().cpu().numpy())
+def _importances(analysis0: Analysis, analysis1: Analysis, flows: Flows) -> Flows:
+    """Compute importance by consistency from flow at working size: float32 (H, W) in (0, 1] of both frames."""
+    images, size = (analysis0.working_image, analysis1.working_image), analysis0.frame.shape[:2]
+    importance0 = compute_importance(*images, *flows)
+    importance1 = compute_importance(*images[::-1], *flows[::-1])
+    return resize(importance0, size), resize(importance1, size)

@@ -1,4 +1,4 @@
-"""Plain results of the interpolator: what one frame is made of, and how two frames move into each other."""
+"""Plain results of `Interpolator`: what one frame consists of, and how two frames move into each other."""
 
 from __future__ import annotations
 
@@ -6,70 +6,88 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.frame import AnyFrame_co
+from animeinterp.frame import AnyFrame_co, RGBImage
 from animeinterp.mattes import Region
 from animeinterp.sgm.segments import Segments
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Analysis(Generic[AnyFrame_co]):
-    """What one frame is made of.
+    """What one frame consists of.
 
-    frame: as given, see `animeinterp.frame`. picture: what was segmented, uint8 (h, w, 3) RGB at working size.
-    segments: its color segments. descriptors: float32 (K, N), one row per segment; where no segments were looked for,
-    the
-    whole frame is one, and N = 0. features: the network's, None in presets without one. seconds: wall time by stage.
+    Attributes:
+        frame: As given, see `animeinterp.frame`.
+        working_image: The image that was segmented, uint8 (h, w, 3) RGB at working size.
+        segments: Its color segments; one for the whole image if segmentation was skipped.
+        descriptors: One row per segment, float32 (K, N); N = 0 if segmentation was skipped.
+        planes: The frame for networks and splatting, float32 (1, C, H, W) on the device.
+        features: Of the network; None in presets without one.
+        seconds: Wall time per stage.
     """
 
     frame: AnyFrame_co
-    picture: NDArray[np.uint8]
+    working_image: RGBImage
     segments: Segments
-    descriptors: NDArray[np.float32]
+    descriptors: Array
+    planes: Tensor
     features: Any
     seconds: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Motion(Generic[AnyFrame_co]):
-    """How two frames move into each other.
+    """How two frames move into each other. Flow is x first.
 
-    match01, match10: int64 (K0,) and (K1,), each segment's match in the other frame, -1 = none.
-    coarse01, coarse10: float32 (2, h, w), x first, px at working size: what SGM alone says, 0 = nothing.
-    flow01, flow10: float32 (2, H, W), x first, px of the frame: refined.
-    importance0, importance1: float32 (H, W) > 0: how far each pixel's flow can be trusted; up to 1 without a network.
-    moving: bool (H, W), outside of which nothing moves, see `mattes.moving_hull`.
-    seconds: wall time by stage.
-    inner: the motion of the part within `window`, rows and columns of the frame, where a fixed matte surrounds it.
-    second: the flows 0→1 and 1→0 of a second network, in the same form; None where the model has one network or none.
-    state: what else that network needs to render; None likewise.
+    Attributes:
+        analysis0: Frame 0.
+        analysis1: Frame 1.
+        match01: Match of each segment of frame 0 in frame 1, int64 (K0,), -1 = none.
+        match10: Match of each segment of frame 1 in frame 0, int64 (K1,).
+        coarse01: Flow 0→1 of matching alone, float32 (2, h, w), px at working size, 0 = unknown.
+        coarse10: Flow 1→0 likewise.
+        flow01: Refined flow 0→1, float32 (2, H, W), px of the frame.
+        flow10: Refined flow 1→0.
+        importance0: Importance exp(Z) of frame 0's pixels, float32 (H, W) > 0; at most 1 without a network.
+        importance1: That of frame 1's pixels.
+        moving: Pixels around everything that moves, bool (H, W), see `mattes.moving_hull`.
+        seconds: Wall time per stage.
+        inner: Motion of the part inside a fixed matte; None without one.
+        window: Rows and columns of that part.
+        proposed: Flow 0→1 and 1→0 of a network that needs no coarse flow, as `flow01`; None without one.
+        state: What else that network needs to render.
     """
 
     analysis0: Analysis[AnyFrame_co]
     analysis1: Analysis[AnyFrame_co]
     match01: NDArray[np.int64]
     match10: NDArray[np.int64]
-    coarse01: NDArray[np.float32]
-    coarse10: NDArray[np.float32]
-    flow01: NDArray[np.float32]
-    flow10: NDArray[np.float32]
-    importance0: NDArray[np.float32]
-    importance1: NDArray[np.float32]
+    coarse01: Array
+    coarse10: Array
+    flow01: Array
+    flow10: Array
+    importance0: Array
+    importance1: Array
     moving: NDArray[np.bool_]
     seconds: dict[str, float]
     inner: Motion[AnyFrame_co] | None = None
     window: Region | None = None
-    second: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+    proposed: tuple[Array, Array] | None = None
     state: Any = None
 
 
 @contextmanager
 def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    """Add the wall time of what is done within to `seconds[stage]`."""
+    """Add the wall time of the block to `seconds[stage]`."""
     begin = perf_counter()
     yield
     seconds[stage] = seconds.get(stage, 0.0) + perf_counter() - begin

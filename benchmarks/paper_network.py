@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from memory import peak_bytes
 from torch import Tensor, nn
 
+from animeinterp.config import PAPER
 from animeinterp.net.ops.geometry import pixel_grid, resize, scale_flow, upsample_convex
 from animeinterp.net.paper.gridnet import GridNet
 from animeinterp.net.paper.model import AnimeInterp
@@ -37,7 +38,7 @@ VARIANTS = tuple(NAMES)
 def seeded_model() -> AnimeInterp:
     """Random weights scaled so that activations and flows stay of natural size."""
     torch.manual_seed(0)
-    model = AnimeInterp().eval().requires_grad_(False)
+    model = AnimeInterp(PAPER.network).eval().requires_grad_(False)
     for name, parameter in model.named_parameters():
         if parameter.ndim > 1:
             gain = 0.8 if name.startswith("flownet") else 1.2

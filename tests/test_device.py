@@ -117,15 +117,15 @@ def test_a_gpu_that_cannot_draw_leaves_it_to_the_cpu_with_a_word(monkeypatch, mo
 @pytest.mark.parametrize("model", ["cel", "classical", "paper", "studio"])
 def test_the_trial_draws_with_every_kind_of_network(monkeypatch, model):
     from animeinterp.builder import build_network
-    from animeinterp.config import PRESETS
+    from animeinterp.config import PRESETS, splat_mode
 
     class Device(str):
         def startswith(self, prefix):
             return False
 
-    network = build_network(PRESETS[model])
+    network = build_network(PRESETS[model].network)
     network = network and network.eval()
-    assert try_out(network, PRESETS[model].splat, Device("cpu")) == ""
+    assert try_out(network, splat_mode(PRESETS[model]), Device("cpu")) == ""
 
 
 def test_too_old_a_gpu_is_explained():

@@ -26,7 +26,7 @@ def classical():
 @pytest.fixture(scope="module")
 def paper():
     torch.manual_seed(0)
-    return Interpolator(PAPER, network=AnimeInterp(PAPER).eval().requires_grad_(False))
+    return Interpolator(PAPER, network=AnimeInterp(PAPER.network).eval().requires_grad_(False))
 
 
 def as_mode(frame, channels: int, dtype):
@@ -124,9 +124,9 @@ def test_frames_segmented_in_two_styles_are_brought_to_one(classical):
 
 
 def test_flow_that_is_known_takes_the_place_of_matching(monkeypatch):
-    config = replace(PAPER, iterations=1)
+    preset = replace(PAPER, network=replace(PAPER.network, iterations=1))
     torch.manual_seed(0)
-    paper = Interpolator(config, network=AnimeInterp(config).eval().requires_grad_(False))
+    paper = Interpolator(preset, network=AnimeInterp(preset.network).eval().requires_grad_(False))
     frame0, frame1 = draw_scene(0, (48, 32)), draw_scene(4, (48, 32))
     matched = paper.motion(paper.analyze(frame0), paper.analyze(frame1))
     coarse, drawn = (matched.coarse01, matched.coarse10), paper.render(matched, 0.5)
@@ -135,7 +135,7 @@ def test_flow_that_is_known_takes_the_place_of_matching(monkeypatch):
     def refuse(*_):
         raise AssertionError("nothing has to be segmented")
 
-    monkeypatch.setattr("animeinterp.interpolator.segments_between", refuse)
+    monkeypatch.setattr("animeinterp.interpolator.segment_between_lines", refuse)
     np.testing.assert_array_equal(paper(frame0, frame1, 0.5, coarse), drawn)
     larger = tuple(2 * flow.repeat(2, 1).repeat(2, 2) for flow in coarse)
     analyzes = [paper.analyze(frame, segment=False) for frame in (frame0, frame1)]
@@ -156,9 +156,27 @@ def test_flow_that_cannot_take_the_place_of_matching_is_refused(paper, classical
             paper.motion(*seen, (flow, other))
 
 
-@pytest.mark.parametrize("config", PRESETS.values(), ids=list(PRESETS))
-def test_only_the_published_architecture_takes_coarse_flow(config):
-    assert Interpolator(config, network=build_network(config)).accepts_coarse_flow == (config.flow == "rfr")
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
+def test_only_the_published_architecture_takes_coarse_flow(preset):
+    interpolator = Interpolator(preset, network=build_network(preset.network))
+    assert interpolator.accepts_coarse_flow == (preset.name == "paper")
+
+
+def test_with_options_shares_the_parts_and_leaves_the_original_as_it_is(classical):
+    frame0, frame1 = draw_scene(0), draw_scene(8)
+    small = classical.with_options(Options(working_pixels=48 * 32))
+    assert small.analyze(frame0).working_image.shape == (32, 48, 3)
+    assert classical.analyze(frame0).working_image.shape == frame0.shape
+    assert small.learned == classical.learned
+    assert small(frame0, frame1).shape == frame0.shape
+
+
+def test_the_sgm_step_on_its_own_is_that_of_motion(classical):
+    analyses = [classical.analyze(draw_scene(shift, (240, 160))) for shift in (0, 16)]
+    matches, motion = classical.match(*analyses), classical.motion(*analyses)
+    np.testing.assert_array_equal(matches.match01, motion.match01)
+    np.testing.assert_array_equal(matches.coarse10.flow, motion.coarse10)
+    assert (matches.match01 >= 0).any()
 
 
 @pytest.mark.parametrize("t", [-0.1, 1.1, float("nan"), float("inf"), "half", None])

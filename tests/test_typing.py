@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import animeinterp
-from animeinterp import Analysis, Cadence, CoarseFlows, Compare, Encoding, Frame, Interpolator, LineStyle, ModelConfig
-from animeinterp import ModelRecord, Motion, Options, Score, Sound, Progress, VideoOptions
+from animeinterp import Analysis, Cadence, CoarseFlows, Compare, Encoding, Frame, Interpolator, LineStyle
+from animeinterp import ModelRecord, Motion, Options, Preset, Progress, Score, Sound, VideoOptions
 from animeinterp import AnimeInterpError, FileError, FrameError, MissingExtraError, UsageError, WeightsError
 from animeinterp import AnimeInterpWarning, CacheWarning, DeviceWarning
 
@@ -37,8 +37,8 @@ def frames(a: NDArray[np.uint8], b: NDArray[np.uint8], deep: NDArray[np.uint16])
     again: NDArray[np.uint8] = first if x.size else second
     sheet: NDArray[np.uint8] = animeinterp.explain_motion(interpolator, motion, 0.5)
     flows: CoarseFlows = motion.coarse01, motion.coarse10
-    config: ModelConfig = interpolator.config
-    print(x, y, z, again, sheet, flows, config)
+    preset: Preset = interpolator.preset
+    print(x, y, z, again, sheet, flows, preset)
 
 
 def any_frame(a: Frame, b: Frame) -> Frame:

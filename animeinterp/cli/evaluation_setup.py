@@ -69,11 +69,13 @@ def check_setup(setup: Setup, lpips: Path | None) -> None:
 
 def with_files(setup: Setup, annotations: Path | None, flows: str | None) -> tuple[Setup, list[TripletFiles]]:
     """The triplets, with precomputed flows only where a model takes them."""
-    from animeinterp.config import PRESETS
+    from animeinterp.config import PRESETS, PaperConfig
     from animeinterp.data.atd12k import list_triplets
 
     guided = tuple(
-        label for label, (name, _) in setup.models.items() if name in PRESETS and PRESETS[name].flow == "rfr"
+        label
+        for label, (name, _) in setup.models.items()
+        if name in PRESETS and isinstance(PRESETS[name].network, PaperConfig)
     )
     given = None if flows in (None, "none") else Path(flows)
     if given and not guided:

@@ -19,7 +19,7 @@ class FlowSettings:
     """How SGM flows are computed.
 
     Attributes:
-        deformation: See `animeinterp.config.ModelConfig`.
+        deformation: See `animeinterp.config.SgmConfig`.
         style: See `animeinterp.config.Options`.
         vgg: VGG-19 weights, as in `load_interpolator`; None matches segments by descriptors without weights.
     """

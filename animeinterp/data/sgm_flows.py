@@ -29,10 +29,7 @@ from animeinterp.errors import FileError, FrameError
 from animeinterp.interpolator import Interpolator, load_interpolator
 from animeinterp.io.files import atomic_folder, check_name, lock_folder, make_folder, write_bytes
 from animeinterp.runtime.threads import single_threaded_workers
-from animeinterp.sgm.coarse_flow import PUBLISHED, QUICK, estimate_coarse_flow
-from animeinterp.sgm.matching import match
-
-_DEFORMATIONS = {"published": PUBLISHED, "quick": QUICK}
+from animeinterp.segment_matching import match_segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +50,9 @@ def compute_flows(
     """
     interpolator = _interpolator(settings)
     first = interpolator.analyze(frame1)
-    third = interpolator.analyze(frame3, first.segments.style)  # segments found in two ways would not match
-    found = match(first.segments, third.segments, first.descriptors, third.descriptors)
-    deformation = _DEFORMATIONS[settings.deformation]
-    there = estimate_coarse_flow(
-        first.picture, third.picture, first.segments, third.segments, found.match01, deformation
-    )
-    back = estimate_coarse_flow(
-        third.picture, first.picture, third.segments, first.segments, found.match10, deformation
-    )
-    return there.flow, back.flow
+    third = interpolator.analyze(frame3, first.segments.style)  # segments of another style would not match
+    matches = match_segments(first, third, settings.deformation)
+    return matches.coarse01.flow, matches.coarse10.flow
 
 
 def write_flows(

@@ -12,6 +12,8 @@ from animeinterp.frame import RGBImage
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from animeinterp.net.flow_pair import CoarseFlowPair
+
 Level = Literal["easy", "medium", "hard"]
 LEVELS: tuple[str, ...] = get_args(Level)  # ATD-12K stores the index
 
@@ -70,3 +72,10 @@ class Batch(NamedTuple):
     flow10: Tensor
     known0: Tensor
     known1: Tensor
+
+    @property
+    def coarse(self) -> CoarseFlowPair:
+        """The coarse flow with its confidence, as networks take it."""
+        from animeinterp.net.flow_pair import CoarseFlowPair
+
+        return CoarseFlowPair(self.coarse01, self.coarse10, self.confidence0, self.confidence1)

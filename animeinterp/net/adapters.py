@@ -1,11 +1,12 @@
-"""The learned half as `Interpolator` sees it: every network behind the same three verbs.
+"""The learned half as `Interpolator` uses it: every network behind the same verbs.
 
-    see(planes)              → features   once per frame
-    flows(side0, side1, …)   → Moved      once per pair
-    draw(side0, side1, …, t) → planes     once per new frame
+    encode(planes)                → features         once per frame
+    propose_flow(a, b)            → FlowPair | None  once per pair
+    refine_flow(a, b, coarse)     → FlowPair         once per pair
+    synthesize(a, b, flows, t, …) → planes           once per new frame
 
-Planes are (1, C, H, W) float32 in [0, 1], premultiplied: gray, gray and alpha, RGB or RGBA. Networks know RGB only;
-how gray and alpha pass through them is settled here.
+Planes are (1, C, H, W) float32 in [0, 1], premultiplied: gray, gray and alpha, RGB or RGBA. Networks know RGB only; how
+gray and alpha pass through them is defined here.
 """
 
 from __future__ import annotations
@@ -16,153 +17,142 @@ import torch
 from torch import Tensor
 
 from animeinterp.net.cel.encoder import Levels
-from animeinterp.net.cel.model import Cel, Flows
+from animeinterp.net.cel.model import Cel
+from animeinterp.net.flow_pair import CoarseFlowPair, FlowPair
 from animeinterp.net.paper.model import AnimeInterp, Features
 
 
 class FrameFeatures(NamedTuple):
-    """One frame of a pair. planes: (1, C, H, W). features: of `see`."""
+    """One frame of a pair.
+
+    Attributes:
+        planes: (1, C, H, W).
+        features: Of `Network.encode`.
+    """
 
     planes: Tensor
     features: Any
 
 
-class Moved(NamedTuple):
-    """How a network sees two frames move.
-
-    flow01, flow10: (1, 2, H, W) px. importance0, importance1: (1, 1, H, W) > 0, None where the network has none.
-    state: what else `draw` needs of the pair, see `ProposedFlow`.
-    """
-
-    flow01: Tensor
-    flow10: Tensor
-    importance0: Tensor | None = None
-    importance1: Tensor | None = None
-    state: Any = None
-
-
-class ProposedFlow(NamedTuple):
-    """Flow that a network finds without any coarse flow; it competes with other candidates, segment by segment.
-
-    flow01, flow10: (1, 2, H, W) px. state: what `draw` needs besides.
-    """
-
-    flow01: Tensor
-    flow10: Tensor
-    state: Any
-
-
 class Network(Protocol):
-    """fused: whether `flows` takes the guidance fused with dense flow, or segment-guided matching alone."""
+    """A network that refines flow and draws frames.
 
-    fused: bool
+    Attributes:
+        expects_fused_flow: Whether `refine_flow` takes flow that is dense (fused with DIS) or that of matching alone.
+    """
 
-    def see(self, planes: Tensor) -> Any:
-        """Features of one frame, (1, C, H, W)."""
+    expects_fused_flow: bool
 
-    def propose(self, side0: FrameFeatures, side1: FrameFeatures) -> ProposedFlow | None:
-        """Flow without any coarse flow, None from networks that need it."""
+    def encode(self, planes: Tensor) -> Any:
+        """Compute the features of one frame, (1, C, H, W)."""
 
-    def flows(
-        self, side0: FrameFeatures, side1: FrameFeatures, coarse: tuple[Tensor, Tensor], trust: tuple[Tensor, Tensor]
-    ) -> Moved:
-        """Refine the coarse flows, (1, 2, H, W) px, which can be trusted so far: (1, 1, H, W) in [0, 1]."""
+    def propose_flow(self, frame0: FrameFeatures, frame1: FrameFeatures) -> FlowPair | None:
+        """Estimate flow without coarse flow; it competes with other candidates, segment by segment.
 
-    def draw(
-        self, side0: FrameFeatures, side1: FrameFeatures, moved: Moved, t: float, where: Tensor | None = None
+        Returns:
+            Flow at the size of the frame, and the state that `synthesize` needs; None from networks that only refine.
+        """
+
+    def refine_flow(self, frame0: FrameFeatures, frame1: FrameFeatures, coarse: CoarseFlowPair) -> FlowPair:
+        """Refine coarse flow of the size of the frame."""
+
+    def synthesize(
+        self, frame0: FrameFeatures, frame1: FrameFeatures, flows: FlowPair, t: float, wanted: Tensor | None = None
     ) -> Tensor:
-        """The planes at t in [0, 1], (1, C, H, W), not clamped.
+        """Draw the frame at t.
 
-        where: bool (1, 1, H, W), the pixels that must be drawn, to save work; the others may hold anything.
+        Args:
+            frame0: Frame 0.
+            frame1: Frame 1.
+            flows: Of `refine_flow`, with the state of `propose_flow`.
+            t: In [0, 1].
+            wanted: Pixels that must be drawn, bool (1, 1, H, W); the others may hold anything. None draws all.
+
+        Returns:
+            (1, C, H, W), not clamped.
         """
 
 
 class PaperNetwork:
-    """The published network. Gray goes in three times and is averaged; alpha is drawn as a gray picture."""
+    """The published network. Gray is repeated three times and averaged; alpha is drawn as a gray image."""
 
-    fused = False
+    expects_fused_flow = False
 
     def __init__(self, network: AnimeInterp) -> None:
+        """Wrap the network."""
         self._network = network
 
-    def see(self, planes: Tensor) -> Features:
-        """Features of one frame."""
+    def encode(self, planes: Tensor) -> Features:
+        """Compute the features of one frame."""
         return self._network.encode(rgb(planes))
 
-    def propose(self, side0: FrameFeatures, side1: FrameFeatures) -> None:
-        """Nothing: this network refines coarse flow."""
+    def propose_flow(self, frame0: FrameFeatures, frame1: FrameFeatures) -> None:
+        """Return None: this network refines coarse flow."""
 
-    def flows(
-        self, side0: FrameFeatures, side1: FrameFeatures, coarse: tuple[Tensor, Tensor], trust: tuple[Tensor, Tensor]
-    ) -> Moved:
-        """Refine the coarse flows; trust is for the gate to find."""
-        return Moved(*self._network.flow(side0.features, side1.features, *coarse))
+    def refine_flow(self, frame0: FrameFeatures, frame1: FrameFeatures, coarse: CoarseFlowPair) -> FlowPair:
+        """Refine coarse flow; confidence is estimated by the network's own gate."""
+        return FlowPair(*self._network.flow(frame0.features, frame1.features, coarse.flow01, coarse.flow10))
 
-    def draw(
-        self, side0: FrameFeatures, side1: FrameFeatures, moved: Moved, t: float, where: Tensor | None = None
+    def synthesize(
+        self, frame0: FrameFeatures, frame1: FrameFeatures, flows: FlowPair, t: float, wanted: Tensor | None = None
     ) -> Tensor:
-        """The planes at t."""
-        planes0, planes1, flows = side0.planes, side1.planes, (moved.flow01, moved.flow10)
-        pyramids = side0.features.pyramid, side1.features.pyramid
-        drawn = as_colors(self._network.synthesize(rgb(planes0), rgb(planes1), *pyramids, *flows, t), planes0)
+        """Draw the frame at t, all pixels."""
+        planes0, planes1, both = frame0.planes, frame1.planes, (flows.flow01, flows.flow10)
+        pyramids = frame0.features.pyramid, frame1.features.pyramid
+        drawn = as_colors(self._network.synthesize(rgb(planes0), rgb(planes1), *pyramids, *both, t), planes0)
         if not has_alpha(planes0):
             return drawn
         alpha0, alpha1 = (planes[:, -1:].expand(-1, 3, -1, -1) for planes in (planes0, planes1))
         pyramids = self._network.encode(alpha0).pyramid, self._network.encode(alpha1).pyramid
-        alpha = self._network.synthesize(alpha0, alpha1, *pyramids, *flows, t)
+        alpha = self._network.synthesize(alpha0, alpha1, *pyramids, *both, t)
         return torch.cat([drawn, alpha.mean(1, keepdim=True)], 1)
 
 
 class CelNetwork:
-    """The project's own network. What it decides from the colors holds for alpha too."""
+    """The project's own network. What it predicts from the colors is applied to alpha too."""
 
-    fused = True
+    expects_fused_flow = True
 
     def __init__(self, network: Cel) -> None:
+        """Wrap the network."""
         self._network = network
 
-    def see(self, planes: Tensor) -> Levels:
-        """Features of one frame."""
+    def encode(self, planes: Tensor) -> Levels:
+        """Compute the features of one frame."""
         return self._network.encode(rgb(planes))
 
-    def propose(self, side0: FrameFeatures, side1: FrameFeatures) -> None:
-        """Nothing: this network refines coarse flow."""
+    def propose_flow(self, frame0: FrameFeatures, frame1: FrameFeatures) -> None:
+        """Return None: this network refines coarse flow."""
 
-    def flows(
-        self, side0: FrameFeatures, side1: FrameFeatures, coarse: tuple[Tensor, Tensor], trust: tuple[Tensor, Tensor]
-    ) -> Moved:
-        """Refine the coarse flows, and say how far each pixel's can be trusted."""
-        frames = rgb(side0.planes), rgb(side1.planes)
-        found = self._network.flow(*frames, side0.features, side1.features, *coarse, *trust)
-        return Moved(found.flow01, found.flow10, found.z0.exp(), found.z1.exp())
+    def refine_flow(self, frame0: FrameFeatures, frame1: FrameFeatures, coarse: CoarseFlowPair) -> FlowPair:
+        """Refine coarse flow and compute log importance."""
+        return self._network.flow(rgb(frame0.planes), rgb(frame1.planes), frame0.features, frame1.features, coarse)
 
-    def draw(
-        self, side0: FrameFeatures, side1: FrameFeatures, moved: Moved, t: float, where: Tensor | None = None
+    def synthesize(
+        self, frame0: FrameFeatures, frame1: FrameFeatures, flows: FlowPair, t: float, wanted: Tensor | None = None
     ) -> Tensor:
-        """The planes at t."""
-        assert moved.importance0 is not None
-        assert moved.importance1 is not None
-        flows = Flows(moved.flow01, moved.flow10, moved.importance0.log(), moved.importance1.log(), [], [])
+        """Draw the frame at t."""
+        alpha = has_alpha(frame0.planes)
         planes0, planes1 = (
-            torch.cat([rgb(planes), planes[:, -1:]], 1) if has_alpha(planes) else rgb(planes)
-            for planes in (side0.planes, side1.planes)
+            torch.cat([rgb(planes), planes[:, -1:]], 1) if alpha else rgb(planes)
+            for planes in (frame0.planes, frame1.planes)
         )
         time = torch.tensor([t], device=planes0.device)
-        drawn = self._network.synthesize(planes0, planes1, side0.features, side1.features, flows, time, where)
-        colors = as_colors(drawn[:, :3], side0.planes)
-        return torch.cat([colors, drawn[:, 3:]], 1) if has_alpha(side0.planes) else colors
+        drawn = self._network.synthesize(planes0, planes1, frame0.features, frame1.features, flows, time, wanted)
+        colors = as_colors(drawn[:, :3], frame0.planes)
+        return torch.cat([colors, drawn[:, 3:]], 1) if alpha else colors
 
 
 def has_alpha(planes: Tensor) -> bool:
-    """Whether the last of the planes (1, C, H, W) is alpha."""
+    """Tell whether the last of the planes (1, C, H, W) is alpha."""
     return planes.shape[1] in (2, 4)
 
 
 def rgb(planes: Tensor) -> Tensor:
-    """The three color planes of (1, C, H, W); gray is repeated, alpha left out (colors are premultiplied)."""
+    """Return three color planes of (1, C, H, W): gray is repeated, alpha dropped (colors are premultiplied)."""
     return planes[:, :1].expand(-1, 3, -1, -1) if planes.shape[1] < 3 else planes[:, :3]
 
 
 def as_colors(drawn: Tensor, like: Tensor) -> Tensor:
-    """What was drawn as RGB, (1, 3, H, W), in the color planes of `like`: gray is the mean."""
+    """Turn drawn RGB, (1, 3, H, W), into the color planes of `like`: gray is the mean."""
     return drawn.mean(1, keepdim=True) if like.shape[1] < 3 else drawn

@@ -111,21 +111,22 @@ def select_flow_per_segment(
 
 
 def compute_importance(
-    direction: PairDirection, flow: Flow, back: Flow, limits: ConsistencyLimits = CONSISTENCY
+    source: RGBImage, target: RGBImage, flow: Flow, reverse_flow: Flow, limits: ConsistencyLimits = CONSISTENCY
 ) -> NDArray[np.float32]:
     """Compute the importance of each pixel, exp(Z) of softmax splatting, from forward-backward and color errors.
 
     Args:
-        direction: The pair in this direction.
+        source: uint8 (H, W, 3) RGB.
+        target: Of the same shape.
         flow: Flow from source to target, float32 (2, H, W), px.
-        back: Flow from target to source, same shape.
+        reverse_flow: Flow from target to source, of the same shape.
         limits: Weights of the two errors.
 
     Returns:
         float32 (H, W) in (0, 1]; high where both flows agree and the colors match.
     """
-    inconsistency = np.minimum(np.hypot(*chain_flows(flow, back)), limits.max_error_px)
-    color_error = compute_color_error(direction.source, direction.target, flow)
+    inconsistency = np.minimum(np.hypot(*chain_flows(flow, reverse_flow)), limits.max_error_px)
+    color_error = compute_color_error(source, target, flow)
     importance = np.exp(-limits.per_px * inconsistency - limits.per_level * color_error)
     return np.asarray(np.maximum(importance, limits.min_importance), np.float32)
 

@@ -8,15 +8,17 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from animeinterp.config import PRESETS, ModelConfig
+from animeinterp.config import PRESETS, CelConfig
 from animeinterp.data.linear.record import check_trainable
 from animeinterp.training.config import SourceConfig, TrainingConfig
 from animeinterp.training.loader import Source
 
 
-def model_config(config: TrainingConfig) -> ModelConfig:
+def model_config(config: TrainingConfig) -> CelConfig:
     """Apply the run's changes to its preset."""
-    return replace(PRESETS[config.preset], **config.model.model_dump(exclude_none=True))
+    network = PRESETS[config.preset].network
+    assert isinstance(network, CelConfig)
+    return replace(network, **config.model.model_dump(exclude_none=True))
 
 
 def build_network(config: TrainingConfig) -> nn.Module:

@@ -26,7 +26,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from animeinterp.config import PRESETS, SplatMode
+from animeinterp.config import PRESETS, CelConfig
 from animeinterp.errors import UsageError
 from animeinterp.io.reading import parse_json, read_toml
 
@@ -48,7 +48,7 @@ def _resolve(path: str, info: ValidationInfo) -> str:
 
 def _check_preset(name: str) -> str:
     """Accept only presets that can be trained."""
-    trainable = [preset for preset, config in PRESETS.items() if config.synthesis == "chosen"]
+    trainable = [preset for preset, config in PRESETS.items() if isinstance(config.network, CelConfig)]
     if name not in trainable:
         raise ValueError(f"one of {', '.join(trainable)}")
     return name
@@ -71,12 +71,11 @@ class _Table(BaseModel):
 
 
 class ModelSettings(_Table):
-    """Fields of the preset's `animeinterp.config.ModelConfig` that the run changes; None keeps the preset's value.
+    """Fields of the preset's `animeinterp.config.CelConfig` that the run changes; None keeps the preset's value.
 
     The network must read them; they are documented there. Former names of fields are accepted.
     """
 
-    splat: SplatMode | None = None
     iterations: Annotated[int, Field(ge=0, le=64)] | None = None
     correlation_levels: Annotated[int, Field(ge=1, le=8)] | None = None
     correlation_radius: Annotated[int, Field(ge=1, le=16)] | None = None

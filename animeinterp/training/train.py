@@ -34,7 +34,7 @@ from animeinterp.training.log import TrainingProgress, truncate_log, write_row, 
 from animeinterp.weights.loading import load_weights
 
 if TYPE_CHECKING:
-    from animeinterp.net.cel.model import Output
+    from animeinterp.net.cel.model import CelOutput
 
 LOG = "log.csv"
 _MAX_FAILURES = 20  # steps in a row without finite gradients
@@ -199,28 +199,22 @@ class _Loop:
         write_sheet(Path(self.config.folder) / f"sheet-{self.state.step:07d}.png", batch, frame)
 
 
-def run_network(network: nn.Module, batch: Batch, flow_only: bool = False) -> Output:
+def run_network(network: nn.Module, batch: Batch, flow_only: bool = False) -> CelOutput:
     """Predict the flows and, unless `flow_only`, the frames of a batch."""
-    output: Output = network(
-        frame0=batch.frame0,
-        frame1=batch.frame1,
-        coarse01=batch.coarse01,
-        coarse10=batch.coarse10,
-        trust0=batch.confidence0,
-        trust1=batch.confidence1,
-        t=None if flow_only else batch.t,
+    output: CelOutput = network(
+        frame0=batch.frame0, frame1=batch.frame1, coarse=batch.coarse, t=None if flow_only else batch.t
     )
     return output
 
 
 def compute_losses(
-    weights: LossConfig, output: Output, batch: Batch, lpips: Tensor | None = None
+    weights: LossConfig, output: CelOutput, batch: Batch, lpips: Tensor | None = None
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Compute the losses of a batch.
 
     Args:
         weights: Weight of each loss.
-        output: Output of the network.
+        output: CelOutput of the network.
         batch: Input and targets.
         lpips: The LPIPS loss, scalar; it needs a network of its own.
 
@@ -232,7 +226,7 @@ def compute_losses(
     if weights.flow:
         weight0 = batch.known0 * losses.edge_weight(batch.frame0) * losses.inside_weight(batch.flow01)
         weight1 = batch.known1 * losses.edge_weight(batch.frame1) * losses.inside_weight(batch.flow10)
-        steps01, steps10 = [*flows.steps01, flows.flow01], [*flows.steps10, flows.flow10]
+        steps01, steps10 = [*output.steps01, flows.flow01], [*output.steps10, flows.flow10]
         parts["flow"] = losses.sequence_loss(steps01, batch.flow01, weight0, weights.flow_decay)
         parts["flow"] = parts["flow"] + losses.sequence_loss(steps10, batch.flow10, weight1, weights.flow_decay)
     if output.frame is not None:

@@ -77,11 +77,11 @@ def describe_interpolator(interpolator: Interpolator) -> dict[str, str]:
 
     weights, vgg = ("none" if network is None else digest(network.state_dict()) for network in interpolator.learned)
     return {
-        "model": interpolator.config.name,
+        "model": interpolator.preset.name,
         "weights": weights,
         "vgg": vgg,
         "device": interpolator.device.type,
-        "architecture": str(interpolator.config),
+        "architecture": str(interpolator.preset),
         **{name: str(value) for name, value in asdict(interpolator.options).items()},
     }
 

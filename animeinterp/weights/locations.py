@@ -44,7 +44,7 @@ def weight_files(name: str, given: Path | str | None = None) -> dict[str, Path]:
         FileError: A file is missing or not a regular file.
         WeightsError: No file is given, and the one on this machine is missing or damaged.
     """
-    if PRESETS[name].flow == "dis":
+    if PRESETS[name].network is None:
         if given is not None:
             raise UsageError(f"model {name!r} has no weights, got {given}; leave them out or choose another model")
         return {}

@@ -624,9 +624,9 @@ def test_precomputed_flows_are_used_and_give_the_same_scores(dataset):
     from animeinterp.interpolator import Interpolator, load_interpolator
     from animeinterp.net.paper.model import AnimeInterp
 
-    config = replace(PAPER, iterations=1)
+    preset = replace(PAPER, network=replace(PAPER.network, iterations=1))
     torch.manual_seed(0)
-    paper = Interpolator(config, network=AnimeInterp(config).eval().requires_grad_(False))
+    paper = Interpolator(preset, network=AnimeInterp(preset.network).eval().requires_grad_(False))
     models = {"paper": paper, "classical": load_interpolator("classical", "cpu")}
 
     def scores():

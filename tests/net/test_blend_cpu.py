@@ -9,13 +9,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from animeinterp.config import CEL
-from animeinterp.net.cel.model import Cel, Flows
-from animeinterp.net.cel.synthesis import splat_frame
-from animeinterp.net.ops.splat_cpu import mark_moving_targets
+from animeinterp.config import CelConfig
+from animeinterp.net.cel.model import Cel
+from animeinterp.net.cel.synthesis import confidence_of
+from animeinterp.net.flow_pair import FlowPair
+from animeinterp.net.ops.frame_splatting import splat_frame, splat_frame_plain
+from animeinterp.net.ops.moving_targets import mark_moving_targets
 from animeinterp.net.ops.splatting import splat
 
-SMALL = replace(CEL, widths=(8, 8, 16), synthesis_widths=(8, 8, 16, 16), iterations=0, apply_gate=False)
+SMALL = CelConfig(widths=(8, 8, 16), synthesis_widths=(8, 8, 16, 16), iterations=0, apply_gate=False)
 
 
 def network_for(**changed) -> Cel:
@@ -40,11 +42,11 @@ def scene(size=(37, 53), channels=3, n=1, seed=1):
         flows.append(flow)
         z.append(2 * torch.randn(n, 1, *size, generator=generator) - 2)
         z[-1][..., 3:6, 3:6] -= 200  # further below the largest than the splat tells apart
-    return frames, Flows(*flows, *z, [], [])
+    return frames, FlowPair(*flows, *z)
 
 
 def both_ways(network, frames, flows, t, where=None):
-    """The frame at t: compiled, then by torch, which is what runs where gradients are recorded."""
+    """The frame at t by CPU kernels, then by torch operations, which run where gradients are recorded."""
     with torch.no_grad():
         levels = [network.encode(frame[:, :3]) for frame in frames]
         compiled = network.synthesize(*frames, *levels, flows, t, where)
@@ -53,13 +55,10 @@ def both_ways(network, frames, flows, t, where=None):
 
 
 @pytest.mark.parametrize("share", [1.0, 0.25])
-@pytest.mark.parametrize("mode", ["softmax", "average"])
 @pytest.mark.parametrize("channels", [3, 4])
-def test_both_ways_draw_the_same(channels, mode, share):
+def test_both_ways_draw_the_same(channels, share):
     frames, flows = scene(channels=channels)
-    compiled, plain = both_ways(
-        network_for(network_pixel_fraction=share, splat=mode), frames, flows, torch.tensor([0.3])
-    )
+    compiled, plain = both_ways(network_for(network_pixel_fraction=share), frames, flows, torch.tensor([0.3]))
     assert compiled.shape == plain.shape == (1, channels, 37, 53)
     torch.testing.assert_close(compiled, plain, atol=2e-5, rtol=0)
     fade = 0.7 * frames[0] + 0.3 * frames[1]
@@ -71,7 +70,7 @@ def test_both_ways_take_a_batch_with_a_time_each():
     network = network_for(network_pixel_fraction=0.25)
     compiled, plain = both_ways(network, frames, flows, torch.tensor([0.3, 0.8]))
     torch.testing.assert_close(compiled, plain, atol=2e-5, rtol=0)
-    second = Flows(*(planes[1:] for planes in flows[:4]), [], [])
+    second = FlowPair(*(planes[1:] for planes in flows[:4]))
     alone, _ = both_ways(network, [frame[1:] for frame in frames], second, torch.tensor([0.8]))
     torch.testing.assert_close(compiled[1:], alone, atol=1e-5, rtol=0)
 
@@ -80,14 +79,13 @@ def test_both_ways_take_a_batch_with_a_time_each():
 def test_what_arrives_is_the_same_to_the_last_bits(mode):
     frames, flows = scene(channels=4, n=2)
     share = torch.tensor([0.3, 0.8]).view(2, 1, 1, 1)
-    config = replace(SMALL, splat=mode)
-    plain = splat_frame(frames[0], None, flows.flow01, flows.z0, share, config)
     with torch.no_grad():
-        compiled = splat_frame(frames[0], None, flows.flow01, flows.z0, share, config)
+        compiled = splat_frame(frames[0], flows.flow01, flows.z0, confidence_of(flows.z0), share, mode)
+    plain = splat_frame_plain(frames[0], flows.flow01, flows.z0, confidence_of(flows.z0), share, mode)
     assert 50 < (plain.density == 0).sum() < plain.density.numel() / 2
-    for name in ("moved", "motion", "density"):
+    for name in ("image", "motion", "density"):
         assert torch.equal(getattr(compiled, name), getattr(plain, name)), name
-    for name in ("weight", "coherent"):
+    for name in ("confidence", "motion_coherence"):
         torch.testing.assert_close(getattr(compiled, name), getattr(plain, name), atol=1e-6, rtol=1e-6)
 
 
@@ -127,7 +125,7 @@ def test_results_do_not_depend_on_threads():
             levels = [network.encode(frame) for frame in frames]
             for count in (1, 3):
                 torch.set_num_threads(count)
-                arrived.append(splat_frame(frames[0], None, flows.flow01, flows.z0, share, SMALL))
+                arrived.append(splat_frame(frames[0], flows.flow01, flows.z0, confidence_of(flows.z0), share))
                 drawn.append(network.synthesize(*frames, *levels, flows, torch.tensor([0.3])))
                 marked.append(np.zeros((61, 40), np.bool_))
                 mark_moving_targets(flows.flow01[0].numpy(), 0.3, 0.5, marked[-1])

@@ -21,14 +21,14 @@ def test_a_still_frame_stays():
     for mode in ("average", "softmax"):
         still = warp(frame, shift(0, 0), ONES, 0.5, mode)
         torch.testing.assert_close(still.planes, frame)
-        torch.testing.assert_close(still.weight, ONES)
+        torch.testing.assert_close(still.confidence, ONES)
 
 
 def test_a_whole_shift_moves_exactly_and_leaves_a_hole():
     frame = planes()
     moved = warp(frame, shift(8, -4), ONES, 0.5)
     torch.testing.assert_close(moved.planes[..., :-2, 4:], frame[..., 2:, :-4])
-    assert not moved.weight[..., :4].any()
+    assert not moved.confidence[..., :4].any()
     assert not moved.planes[..., :4].any()
 
 

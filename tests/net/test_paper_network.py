@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from animeinterp.config import CLASSICAL, PAPER
-from animeinterp.errors import FrameError, UsageError
+from animeinterp.config import PAPER
+from animeinterp.errors import FrameError
 from animeinterp.net.ops.geometry import scale_flow
 from animeinterp.net.ops.splatting import splat
 from animeinterp.net.paper.model import AnimeInterp, Features
@@ -38,7 +38,7 @@ def seed_parameters(model: AnimeInterp) -> None:
 
 @pytest.fixture(scope="module")
 def model() -> AnimeInterp:
-    model = AnimeInterp(PAPER).eval()
+    model = AnimeInterp(PAPER.network).eval()
     seed_parameters(model)
     return model
 
@@ -146,7 +146,7 @@ def test_a_batch_is_its_samples(model: AnimeInterp) -> None:
 @pytest.mark.parametrize("size", [(16, 16), (17, 31), (37, 53), (66, 70)])
 @pytest.mark.parametrize("mode", ["average", "softmax"])
 def test_any_size_is_kept(model: AnimeInterp, size: tuple[int, int], mode: str) -> None:
-    other = AnimeInterp(replace(PAPER, splat=mode, apply_gate=True, coarse_flow_added=1, iterations=3)).eval()
+    other = AnimeInterp(replace(PAPER.network, splat=mode, apply_gate=True, coarse_flow_added=1, iterations=3)).eval()
     other.load_state_dict(model.state_dict())
     generator = torch.Generator().manual_seed(0)
     frames = [torch.rand(1, 3, *size, generator=generator) for _ in range(2)]
@@ -170,10 +170,8 @@ def test_training_draws_the_same_frame_as_inference(model: AnimeInterp) -> None:
     assert (drawn - expected).abs().max() < TOLERANCE * expected.abs().max()
 
 
-def test_frames_too_small_and_presets_without_a_network_are_refused(model: AnimeInterp) -> None:
+def test_frames_too_small_are_refused(model: AnimeInterp) -> None:
     with pytest.raises(FrameError, match="at least 16x16"):
         model.encode(torch.rand(1, 3, 15, 64))
     with pytest.raises(FrameError, match=r"\(N, 3, H, W\)"):
         model.encode(torch.rand(3, 64, 64))
-    with pytest.raises(UsageError, match="classical"):
-        AnimeInterp(CLASSICAL)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from animeinterp.config import PAPER
+from animeinterp.net.ops.backend import torch_only
 from animeinterp.net.ops.correlation import Correlation
 from animeinterp.net.ops.geometry import backward_warp, pixel_grid, scale_flow, upsample_convex
 from animeinterp.net.paper.rfr import HIDDEN, RFR, SepConvGRU
@@ -83,17 +84,16 @@ def test_what_a_lookup_keeps_for_the_next_changes_nothing(threads: int, monkeypa
             positions[1, :, 2] = float("nan") if step == 4 else 3.25
             found = correlation(positions)
             assert torch.equal(found, Correlation(f0, f1, levels=3, radius=2)(positions))
-            whole = Correlation(f0, f1, levels=3, radius=2)
-            whole._on_cpu = False
-            seen = positions.nan_to_num(1e4)
-            torch.testing.assert_close(found, whole(seen), rtol=1e-4, atol=1e-4)
+            with torch_only():
+                expected = Correlation(f0, f1, levels=3, radius=2)(positions.nan_to_num(1e4))
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_gru_with_context_worked_out_once_is_the_gru() -> None:
     torch.manual_seed(0)
     gru = SepConvGRU()
     hidden, context, motion = (torch.randn(1, 128, 6, 7) for _ in range(3))
-    found = gru(hidden, motion, gru.prepare(context))
+    found = gru(hidden, motion, gru.cache_context(context))
     for i in ("1", "2"):
         everything = torch.cat([hidden, context, motion], 1)
         update = torch.sigmoid(getattr(gru, "convz" + i)(everything))
@@ -153,7 +153,7 @@ def test_backward_warp_by_whole_pixels_is_an_exact_shift() -> None:
 @pytest.fixture(scope="module")
 def inputs() -> dict[str, torch.Tensor]:
     torch.manual_seed(1)
-    rfr = RFR(PAPER)
+    rfr = RFR(PAPER.network)
     frames = torch.rand(2, 3, 32, 40) * 2 - 1
     with torch.no_grad():
         features = rfr.encode(frames)
@@ -169,14 +169,14 @@ def test_the_gate_lies_in_0_to_1_and_scales_the_coarse_flow_only_where_applied(
     inputs: dict[str, torch.Tensor],
 ) -> None:
     torch.manual_seed(2)
-    rfr = RFR(replace(PAPER, iterations=1))
+    rfr = RFR(replace(PAPER.network, iterations=1))
     start = scale_flow(inputs["coarse"], (4, 5))
     with torch.no_grad():
         rfr.attention2.conv3.bias.fill_(2)
         gate = rfr.gate(inputs["small0"], inputs["small1"], start)
         assert 0 < gate.min() < gate.max() <= 1
         raw = rfr(**inputs)
-        rfr.config = replace(PAPER, iterations=1, apply_gate=True)
+        rfr.config = replace(PAPER.network, iterations=1, apply_gate=True)
         gated = rfr(**inputs)
     assert not torch.allclose(raw, gated, atol=1e-3)
 
@@ -184,13 +184,13 @@ def test_the_gate_lies_in_0_to_1_and_scales_the_coarse_flow_only_where_applied(
 def test_without_iterations_that_move_it_the_coarse_flow_enters_as_often_as_configured(
     inputs: dict[str, torch.Tensor],
 ) -> None:
-    rfr = RFR(replace(PAPER, iterations=1))
+    rfr = RFR(replace(PAPER.network, iterations=1))
     for layer in (rfr.update_block.flow_head.conv2, rfr.update_block.mask[2]):
         torch.nn.init.zeros_(layer.weight)
         torch.nn.init.zeros_(layer.bias)
     inputs = {**inputs, "coarse": torch.full((1, 2, 32, 40), 3.0)}
     for times in (1, 2):
-        rfr.config = replace(PAPER, iterations=1, coarse_flow_added=times)
+        rfr.config = replace(PAPER.network, iterations=1, coarse_flow_added=times)
         with torch.no_grad():
             flow = rfr(**inputs)
         torch.testing.assert_close(flow[..., 8:-8, 8:-8], torch.full((1, 2, 16, 24), 3.0 * times))
@@ -198,7 +198,7 @@ def test_without_iterations_that_move_it_the_coarse_flow_enters_as_often_as_conf
 
 def test_gradients_reach_every_parameter_of_the_gated_network(inputs: dict[str, torch.Tensor]) -> None:
     torch.manual_seed(3)
-    rfr = RFR(replace(PAPER, iterations=2, apply_gate=True, coarse_flow_added=1))
+    rfr = RFR(replace(PAPER.network, iterations=2, apply_gate=True, coarse_flow_added=1))
     frames = torch.rand(2, 3, 32, 40) * 2 - 1
     features = rfr.encode(frames)
     flow = rfr(features[:1], features[1:], inputs["small0"], inputs["small1"], inputs["coarse"])

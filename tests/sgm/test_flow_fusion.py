@@ -87,14 +87,10 @@ def test_a_matched_segment_takes_its_coarse_flow_where_dis_fails():
 
 def test_importance_is_high_where_flow_returns_and_low_where_it_does_not():
     frame = draw_scene(0)
-    segments = segment(frame, "japanese")
-    direction = PairDirection(
-        frame, frame, segments, CoarseFlow(np.zeros((2, 64, 96), np.float32), np.zeros(len(segments)))
-    )
     still = np.zeros((2, 64, 96), np.float32)
-    np.testing.assert_allclose(compute_importance(direction, still, still), 1, atol=1e-3)
+    np.testing.assert_allclose(compute_importance(frame, frame, still, still), 1, atol=1e-3)
     back = still.copy()
     back[0, :, 48:] = 20
-    trust = compute_importance(direction, still, back)
-    assert trust[:, :48].min() > 0.99
-    assert trust[:, 48:].max() < 0.2
+    importance = compute_importance(frame, frame, still, back)
+    assert importance[:, :48].min() > 0.99
+    assert importance[:, 48:].max() < 0.2

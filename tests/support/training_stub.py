@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from animeinterp.data.types import Batch
-from animeinterp.net.cel.model import Flows, Output
+from animeinterp.net.cel.model import CelOutput
+from animeinterp.net.flow_pair import CoarseFlowPair, FlowPair
 from animeinterp.training.config import TrainingConfig, config_from, from_json
 
 SHIFT = 4  # px from frame 0 to frame 1
@@ -65,17 +66,15 @@ class Tiny(nn.Module):
         self,
         frame0: Tensor,
         frame1: Tensor,
-        coarse01: Tensor,
-        coarse10: Tensor,
-        trust0: Tensor,
-        trust1: Tensor,
+        coarse: CoarseFlowPair,
         t: Tensor | None,
-    ) -> Output:
-        inputs = torch.cat([frame0, frame1, coarse01 / 8, coarse10 / 8, trust0, trust1], 1)
+    ) -> CelOutput:
+        coarse01, coarse10, confidence0, confidence1 = coarse
+        inputs = torch.cat([frame0, frame1, coarse01 / 8, coarse10 / 8, confidence0, confidence1], 1)
         outputs = self.synthesis(self.matching(inputs).relu()).float()
         flow01, flow10 = outputs[:, 3:5] + coarse01, outputs[:, 5:] + coarse10
         frame = None if t is None else (frame0 + frame1) / 2 + outputs[:, :3] * t.view(-1, 1, 1, 1)
-        return Output(frame, Flows(flow01, flow10, trust0, trust1, [coarse01], [coarse10]))
+        return CelOutput(frame, FlowPair(flow01, flow10, confidence0, confidence1), [coarse01], [coarse10])
 
 
 def tiny() -> Tiny:

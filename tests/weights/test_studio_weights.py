@@ -397,7 +397,7 @@ def test_studio_is_filled_from_both_files(made, data_folder, tmp_path):
     assert all(torch.equal(value, network.light.state_dict()[name]) for name, value in light.state_dict().items())
     assert not any(parameter.requires_grad for parameter in network.parameters())
     elsewhere = (data_folder / "studio.safetensors").rename(tmp_path / "mine.safetensors")
-    assert load_interpolator("studio", "cpu", weights=elsewhere).config.name == "studio"
+    assert load_interpolator("studio", "cpu", weights=elsewhere).preset.name == "studio"
     with pytest.raises(WeightsError, match="expected 409 tensors"):
         load_interpolator("studio", "cpu", weights=locations.shipped_weights("cel"))
 
@@ -509,7 +509,7 @@ def test_a_film_is_resumed_only_with_the_same_weights_of_both_networks():
     from animeinterp.interpolator import Interpolator
     from animeinterp.video.settings import describe_interpolator
 
-    network = build_network(PRESETS["studio"])
+    network = build_network(PRESETS["studio"].network)
     settings = {describe_interpolator(Interpolator(PRESETS["studio"], network=network))["weights"]}
     for part in (network.light, network.heavy):
         with torch.no_grad():

@@ -66,7 +66,7 @@ def test_half_precision_files_become_the_models_type(dtype: torch.dtype, tmp_pat
 
 
 def test_the_published_network_is_loaded(tmp_path: Path) -> None:
-    source, target = AnimeInterp(PAPER), AnimeInterp(PAPER)
+    source, target = AnimeInterp(PAPER.network), AnimeInterp(PAPER.network)
     torch.save(published(source.state_dict()), tmp_path / "anime_interp_full.ckpt")
     load_weights(target, tmp_path / "anime_interp_full.ckpt", "paper")
     assert same(source, target)

@@ -1,10 +1,8 @@
-"""What `selection` does pixel by pixel, compiled for the CPU in inference.
+"""CPU kernels of `cel.synthesis` for inference.
 
-    look     what arrived → evidence for the chooser     (`selection.evidence_of`)
-    blend    offers and decision → the new frame         (`selection.choose`)
-
-The torch operations there are the definition and serve training and other devices. Here nothing of the frame's size
-is held but what landed and the result, and pixels that are not asked for cost nothing.
+`build_inputs_fused` stands for `synthesis.build_inputs`, `blend_fused` for splatting both frames and
+`synthesis.blend_frames`. Nothing of the frame's size is held but the splatted frames and the result, and pixels that
+are not wanted cost nothing.
 """
 
 from __future__ import annotations
@@ -14,196 +12,224 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from animeinterp.config import SplatMode
-from animeinterp.net.ops.consistency import CROSS_FADE, LEAST
+from animeinterp.net.cel import layout
+from animeinterp.net.cel.synthesis import BlendPrediction, confidence_of
+from animeinterp.net.flow_pair import FlowPair
+from animeinterp.net.ops.blending import BLEND_RULE
+from animeinterp.net.ops.frame_splatting import SplattedFrame
 from animeinterp.net.ops.geometry import MULTIPLE
 from animeinterp.net.ops.parallel import over_rows
-from animeinterp.net.ops.splat_cpu import PLANES, splat_fused
+from animeinterp.net.ops.splat_cpu import COHERENCE, CONFIDENCE, MOTION_X, MOTION_Y, splat_fused
 from animeinterp.runtime.jit import cached_njit
 
-# Literals would be float64 and carry everything with them.
+# Literals would be float64 and make everything float64.
 _0, _HALF, _1, _2, _4, _16 = (np.float32(number) for number in (0, 0.5, 1, 2, 4, 16))
 # Cubic convolution as in torch and OpenCV (Keys 1981 takes -0.5).
 _SHARPNESS = np.float32(-0.75)
-_SAID = 13  # channels of a decision
-_RULE = np.float32(CROSS_FADE), np.float32(LEAST)
+_RULE = np.float32(BLEND_RULE.cross_fade), np.float32(BLEND_RULE.min_weight)
+# Names of `layout` for the kernels, which read globals as constants. The number of channels of a prediction is one,
+# so that the compiler unrolls the loop over them.
+_PER_FRAME, _CANDIDATES = layout.CANDIDATES_PER_FRAME, layout.CANDIDATES
+_COLORS, _DIFFERENCE, _LOG_WEIGHTS = layout.IN_COLORS_PER_FRAME, layout.IN_DIFFERENCE, layout.IN_LOG_WEIGHTS
+_MOTION, _DENSITY, _COHERENCE, _TIME = layout.IN_MOTION, layout.IN_DENSITY, layout.IN_COHERENCE, layout.IN_TIME
+_CHANGE, _RESIDUAL, _PREDICTED = layout.OUT_MOTION, layout.OUT_RESIDUAL, layout.OUT_CHANNELS
 
 
-def build_inputs_fused(frames: tuple[Tensor, Tensor], arrived: tuple[Tensor, Tensor], share: Tensor) -> Tensor:
-    """Evidence for the chooser, (N, 43, H/2, W/2) of the padded size, channels last: `selection.evidence_of`.
+def build_inputs_fused(
+    frames: tuple[Tensor, Tensor], splatted: tuple[SplattedFrame, SplattedFrame], time: Tensor
+) -> Tensor:
+    """Build the inputs of the network, see `synthesis.build_inputs`.
 
-    frames: both, (N, C, H, W). arrived: of both, motion (2), coherent, weight and density, (N, 5, H, W).
-    share: (N, 1, 1, 1), the time t.
+    Args:
+        frames: Both frames, (N, C, H, W) float32.
+        splatted: Both, moved to the time.
+        time: (N, 1, 1, 1) in [0, 1].
+
+    Returns:
+        (N, IN_CHANNELS, H/2, W/2) of the padded size, channels last in memory.
     """
     n, _, height, width = frames[0].shape
     rows, columns = (math.ceil(size / MULTIPLE) * MULTIPLE // 2 for size in (height, width))
-    evidence = np.empty((n, rows, columns, 43), np.float32)
-    planes, landed = _arrays(frames), _arrays(tuple(signs.permute(0, 2, 3, 1) for signs in arrived))
-    over_rows(_look, rows, planes, landed, share.float().numpy(), _RULE, evidence)
-    return torch.from_numpy(evidence).permute(0, 3, 1, 2)
+    inputs = np.empty((n, rows, columns, layout.IN_CHANNELS), np.float32)
+    signals = tuple(
+        torch.cat([s.motion, s.motion_coherence, s.confidence, s.density], 1).permute(0, 2, 3, 1) for s in splatted
+    )
+    over_rows(_build_rows, rows, _arrays(frames), _arrays(signals), time.float().numpy(), _RULE, inputs)
+    return torch.from_numpy(inputs).permute(0, 3, 1, 2)
 
 
 def blend_fused(
     frames: tuple[Tensor, Tensor],
-    flows: tuple[Tensor, Tensor],
-    z: tuple[Tensor, Tensor],
-    share: Tensor,
-    decision: tuple[Tensor, ...],
-    mode: SplatMode,
-    where: Tensor | None = None,
+    flows: FlowPair,
+    time: Tensor,
+    prediction: BlendPrediction,
+    wanted: Tensor | None = None,
 ) -> Tensor:
-    """The frame at time t, (N, C, H, W): `selection.choose` of what arrives.
+    """Splat both frames and draw the frame at a time, see `synthesis.blend_frames`.
 
-    frames, flows, z: of both frames, as for `selection.arrive`. share: (N, 1, 1, 1), the time t. decision: a
-    `selection.Decision` of any size. where: bool (N, 1, H, W), the pixels that are drawn, the others are 0; None draws
-    all.
+    Args:
+        frames: Both frames, (N, C, H, W) float32.
+        flows: With log importance.
+        time: (N, 1, 1, 1) in [0, 1].
+        prediction: Of the network, at any size.
+        wanted: Pixels to draw, bool (N, 1, H, W); the others are 0. None draws all.
+
+    Returns:
+        (N, C, H, W), not clamped.
     """
+    assert flows.z0 is not None
+    assert flows.z1 is not None
     n, _, height, width = frames[0].shape
-    wanted = np.ones((n, height, width), np.bool_) if where is None else where[:, 0].contiguous().numpy()
-    sides = zip(frames, flows, z, (share, 1 - share), strict=True)
-    landed = tuple(splat_fused(*side, mode, wanted) for side in sides)
-    said = torch.cat(decision, 1).permute(0, 2, 3, 1).contiguous().numpy()
+    mask = np.ones((n, height, width), np.bool_) if wanted is None else wanted[:, 0].contiguous().numpy()
+    splatted = (
+        splat_fused(frames[0], flows.flow01, flows.z0, confidence_of(flows.z0), time, "softmax", mask),
+        splat_fused(frames[1], flows.flow10, flows.z1, confidence_of(flows.z1), 1 - time, "softmax", mask),
+    )
+    predicted = torch.cat(prediction, 1).permute(0, 2, 3, 1).contiguous().numpy()
     drawn = np.zeros(tuple(frames[0].shape), np.float32)
-    over_rows(_blend, height, _arrays(frames), landed, said, share.float().numpy(), _RULE, wanted, drawn)
+    over_rows(_blend_rows, height, _arrays(frames), splatted, predicted, time.float().numpy(), _RULE, mask, drawn)
     return torch.from_numpy(drawn)
 
 
-def _arrays(tensors: tuple[Tensor, ...]) -> tuple[Any, ...]:
+def _arrays(tensors: tuple[Tensor, ...]) -> tuple[NDArray[np.float32], ...]:
     return tuple(tensor.contiguous().numpy() for tensor in tensors)
 
 
 @cached_njit()
-def _look(first: int, last: int, frames: Any, landed: Any, times: Any, rule: Any, evidence: Any) -> None:
-    """Rows [first, last) of the evidence, each over two of the frames (N, C, H, W), whose border is repeated.
+def _build_rows(first: int, last: int, frames: Any, signals: Any, times: Any, rule: Any, inputs: Any) -> None:
+    """Build rows [first, last) of the inputs, each from two rows of the frames, whose border is repeated.
 
-    landed: of both frames, (N, H, W, 5). The colors of four pixels lie side by side, all else is their mean.
+    signals: motion (2), coherence, confidence and density of both frames, (N, H, W, 5).
     """
     samples, _, height, width = frames[0].shape
-    columns = evidence.shape[2]
+    columns = inputs.shape[2]
     colors, weights = np.empty((2, 3), np.float32), np.empty(3, np.float32)
     for n in range(samples):
         for row in range(first, last):
             for column in range(columns):
-                out = evidence[n, row, column]
-                out[28:] = 0
-                for place in range(4):
-                    y, x = min(2 * row + place // 2, height - 1), min(2 * column + place % 2, width - 1)
+                out = inputs[n, row, column]
+                out[_LOG_WEIGHTS:] = 0
+                for corner in range(4):
+                    y, x = min(2 * row + corner // 2, height - 1), min(2 * column + corner % 2, width - 1)
                     for i in range(2):
-                        arrived = landed[i][n, y, x]
+                        signal = signals[i][n, y, x]
+                        motion_x, motion_y = signal[0], signal[1]
+                        coherence, confidence, density = signal[2], signal[3], signal[4]
                         colors[i] = 0
-                        _add_read(
-                            frames[i][n, :3], np.float32(y) - arrived[1], np.float32(x) - arrived[0], _1, colors[i]
+                        _add_sampled(
+                            frames[i][n, :3], np.float32(y) - motion_y, np.float32(x) - motion_x, _1, colors[i]
                         )
-                        _offer(
-                            arrived[2], arrived[3], times[n, 0, 0, 0] if i else _1 - times[n, 0, 0, 0], rule, weights
-                        )
+                        nearness = times[n, 0, 0, 0] if i else _1 - times[n, 0, 0, 0]
+                        _weigh(coherence, confidence, nearness, rule, weights)
                         for c in range(3):
-                            out[28 + 3 * i + c] += np.log(weights[c]) / _4
-                            out[12 * i + 4 * c + place] = colors[i, c]
-                        out[34 + 2 * i] += arrived[0] / _16
-                        out[35 + 2 * i] += arrived[1] / _16
-                        out[38 + i] += arrived[4]
-                        out[40 + i] += arrived[2]
-                    apart = _0
+                            out[_LOG_WEIGHTS + _PER_FRAME * i + c] += np.log(weights[c]) / _4
+                            out[_COLORS * i + 4 * c + corner] = colors[i, c]
+                        out[_MOTION + 2 * i] += motion_x / _16
+                        out[_MOTION + 2 * i + 1] += motion_y / _16
+                        out[_DENSITY + i] += density
+                        out[_COHERENCE + i] += coherence
+                    difference = _0
                     for c in range(3):
-                        apart += abs(colors[0, c] - colors[1, c])
-                    out[24 + place] = apart / np.float32(3)
-                for c in range(28, 42):
+                        difference += abs(colors[0, c] - colors[1, c])
+                    out[_DIFFERENCE + corner] = difference / np.float32(3)
+                for c in range(_LOG_WEIGHTS, _TIME):
                     out[c] /= _4
-                out[42] = times[n, 0, 0, 0]
+                out[_TIME] = times[n, 0, 0, 0]
 
 
+# The arrays of one kernel: bundling them would be a tuple that every call unpacks again.
 @cached_njit()
-def _blend(
-    first: int, last: int, frames: Any, landed: Any, decision: Any, times: Any, rule: Any, where: Any, drawn: Any
+def _blend_rows(
+    first: int, last: int, frames: Any, splatted: Any, predicted: Any, times: Any, rule: Any, wanted: Any, drawn: Any
 ) -> None:
-    """Rows [first, last) of the new frame, `drawn` (N, C, H, W).
+    """Draw rows [first, last) of the new frame, `drawn` (N, C, H, W).
 
-    frames: both, (N, C, H, W). landed: both, of `landing.splat_fused`. decision: (N, h, w, 13), its planes in their
-    order,
-    px of their own size. times: (N, 1, 1, 1). rule: of `_offer`. where: bool (N, H, W).
+    splatted: of `splat_cpu`. predicted: (N, h, w, OUT_CHANNELS), px of its own size.
     """
     samples, channels, height, width = drawn.shape
-    _, said_height, said_width, _ = decision.shape
-    down, across = np.float32(said_height / height), np.float32(said_width / width)
-    taller, wider = np.float32(height / said_height), np.float32(width / said_width)
-    row, said = np.empty((said_width, _SAID), np.float32), np.empty(_SAID, np.float32)
-    choice, color = np.empty(6, np.float32), np.empty(channels, np.float32)
+    _, small_height, small_width, _ = predicted.shape
+    down, across = np.float32(small_height / height), np.float32(small_width / width)
+    scale_y, scale_x = np.float32(height / small_height), np.float32(width / small_width)
+    row, pixel = np.empty((small_width, _PREDICTED), np.float32), np.empty(_PREDICTED, np.float32)
+    weights, color = np.empty(_CANDIDATES, np.float32), np.empty(channels, np.float32)
     for n in range(samples):
         t = times[n, 0, 0, 0]
         for y in range(first, last):
-            if not where[n, y].any():
+            if not wanted[n, y].any():
                 continue
-            before, after, part = _neighbors((np.float32(y) + _HALF) * down - _HALF, said_height)
-            for x in range(said_width):
-                _mix(decision[n, before, x], decision[n, after, x], part, row[x])
+            before, after, part = _neighbors((np.float32(y) + _HALF) * down - _HALF, small_height)
+            for x in range(small_width):
+                _interpolate(predicted[n, before, x], predicted[n, after, x], part, row[x])
             for x in range(width):
-                if not where[n, y, x]:
+                if not wanted[n, y, x]:
                     continue
-                before, after, part = _neighbors((np.float32(x) + _HALF) * across - _HALF, said_width)
-                _mix(row[before], row[after], part, said)
-                _offer(landed[0][n, y, x, PLANES + 2], landed[0][n, y, x, PLANES + 3], _1 - t, rule, choice[:3])
-                _offer(landed[1][n, y, x, PLANES + 2], landed[1][n, y, x, PLANES + 3], t, rule, choice[3:])
-                _soften(choice, said)
+                before, after, part = _neighbors((np.float32(x) + _HALF) * across - _HALF, small_width)
+                _interpolate(row[before], row[after], part, pixel)
+                splat0, splat1 = splatted[0][n, y, x], splatted[1][n, y, x]
+                _weigh(splat0[COHERENCE], splat0[CONFIDENCE], _1 - t, rule, weights[:_PER_FRAME])
+                _weigh(splat1[COHERENCE], splat1[CONFIDENCE], t, rule, weights[_PER_FRAME:])
+                _softmax(weights, pixel)
                 color[:] = 0
                 for i in range(2):
-                    frame, arrived, shares = frames[i][n], landed[i][n, y, x], choice[3 * i : 3 * i + 3]
-                    from_y = np.float32(y) + (taller * said[7 + 2 * i] - arrived[PLANES + 1])
-                    from_x = np.float32(x) + (wider * said[6 + 2 * i] - arrived[PLANES])
-                    _add_read(frame, from_y, from_x, shares[0], color)
+                    frame, splat = frames[i][n], splatted[i][n, y, x]
+                    own = weights[_PER_FRAME * i : _PER_FRAME * (i + 1)]
+                    from_y = np.float32(y) + (scale_y * pixel[_CHANGE + 2 * i + 1] - splat[MOTION_Y])
+                    from_x = np.float32(x) + (scale_x * pixel[_CHANGE + 2 * i] - splat[MOTION_X])
+                    _add_sampled(frame, from_y, from_x, own[0], color)
                     for c in range(channels):
-                        color[c] += shares[1] * arrived[c] + shares[2] * frame[c, y, x]
+                        color[c] += own[1] * splat[c] + own[2] * frame[c, y, x]
                 for c in range(channels):
-                    drawn[n, c, y, x] = color[c] + said[10 + c] if c < 3 else color[c]
+                    drawn[n, c, y, x] = color[c] + pixel[_RESIDUAL + c] if c < 3 else color[c]
 
 
 @cached_njit()
-def _neighbors(place: Any, size: int) -> Any:
-    """Where to read for a place between pixels, bilinear, border repeated: before, after, share of after."""
-    place = max(place, _0)
-    before = min(int(place), size - 1)
-    return before, min(before + 1, size - 1), place - np.float32(before)
+def _neighbors(position: Any, size: int) -> Any:
+    """Return the pixels before and after a position, border repeated, and the weight of the one after."""
+    position = max(position, _0)
+    before = min(int(position), size - 1)
+    return before, min(before + 1, size - 1), position - np.float32(before)
 
 
 @cached_njit()
-def _mix(old: Any, new: Any, share: Any, mixed: Any) -> None:
-    # A fixed number of channels is unrolled by the compiler, which is worth a fifth of `_blend`.
-    for channel in range(_SAID):
-        mixed[channel] = (_1 - share) * old[channel] + share * new[channel]
+def _interpolate(old: Any, new: Any, weight: Any, mixed: Any) -> None:
+    # A fixed number of channels is unrolled by the compiler, which is worth a fifth of `_blend_rows`.
+    for channel in range(_PREDICTED):
+        mixed[channel] = (_1 - weight) * old[channel] + weight * new[channel]
 
 
 @cached_njit()
-def _offer(coherent: Any, weight: Any, near: Any, rule: Any, weights: Any) -> None:
-    """The three weights of `selection.offered` for one frame; rule: (CROSS_FADE, LEAST) as float32."""
-    cross_fade, least = rule
-    weight = near * weight
-    weights[0] = weight * coherent + least * near
-    weights[1] = weight * (_1 - coherent) + least * near
-    weights[2] = cross_fade * near
+def _weigh(coherence: Any, confidence: Any, nearness: Any, rule: Any, weights: Any) -> None:
+    """Weigh the three candidates of one frame, see `synthesis.candidate_weights`; rule: cross-fade, minimum."""
+    cross_fade, minimum = rule
+    confidence = nearness * confidence
+    weights[0] = confidence * coherence + minimum * nearness
+    weights[1] = confidence * (_1 - coherence) + minimum * nearness
+    weights[2] = cross_fade * nearness
 
 
 @cached_njit()
-def _soften(choice: Any, logits: Any) -> None:
-    """Weights → softmax(log(weights) + logits), in place."""
-    most = logits[0]
-    for i in range(1, 6):
-        most = max(most, logits[i])
+def _softmax(weights: Any, logits: Any) -> None:
+    """Replace weights by softmax(log(weights) + logits)."""
+    largest = logits[0]
+    for i in range(1, _CANDIDATES):
+        largest = max(largest, logits[i])
     total = _0
-    for i in range(6):
-        choice[i] *= np.exp(logits[i] - most)
-        total += choice[i]
+    for i in range(_CANDIDATES):
+        weights[i] *= np.exp(logits[i] - largest)
+        total += weights[i]
     total = _1 / total
-    for i in range(6):
-        choice[i] *= total
+    for i in range(_CANDIDATES):
+        weights[i] *= total
 
 
 @cached_njit()
-def _add_read(frame: Any, y: Any, x: Any, share: Any, drawn: Any) -> None:
-    """Add `share` of a frame (C, H, W) at (y, x) to `drawn` (C,): bicubic, the border repeated."""
+def _add_sampled(frame: Any, y: Any, x: Any, weight: Any, color: Any) -> None:
+    """Add weight times a frame (C, H, W) sampled at (y, x) to `color` (C,): bicubic, border repeated."""
     channels, height, width = frame.shape
-    # Far outside all 16 are the border; NaN fails the comparison and becomes a number too.
+    # Far outside all 16 pixels are border pixels; NaN fails the comparison and becomes a number too.
     x = min(x if x > -3 else np.float32(-3), np.float32(width + 2))
     y = min(y if y > -3 else np.float32(-3), np.float32(height + 2))
     left, top = math.floor(x), math.floor(y)
@@ -217,18 +243,18 @@ def _add_read(frame: Any, y: Any, x: Any, share: Any, drawn: Any) -> None:
         value += d1 * (a0 * plane[y1, x0] + a1 * plane[y1, x1] + a2 * plane[y1, x2] + a3 * plane[y1, x3])
         value += d2 * (a0 * plane[y2, x0] + a1 * plane[y2, x1] + a2 * plane[y2, x2] + a3 * plane[y2, x3])
         value += d3 * (a0 * plane[y3, x0] + a1 * plane[y3, x1] + a2 * plane[y3, x2] + a3 * plane[y3, x3])
-        drawn[c] += share * value
+        color[c] += weight * value
 
 
 @cached_njit()
-def _inside(place: int, size: int) -> int:
-    return min(max(place, 0), size - 1)
+def _inside(position: int, size: int) -> int:
+    return min(max(position, 0), size - 1)
 
 
 @cached_njit()
-def _cubic(share: Any) -> Any:
-    """Weights of the four pixels around a place `share` of the way from the second to the third."""
-    return _outer(share + _1), _inner(share), _inner(_1 - share), _outer(_2 - share)
+def _cubic(fraction: Any) -> Any:
+    """Return the weights of four pixels around a position, `fraction` of the way from the second to the third."""
+    return _outer(fraction + _1), _inner(fraction), _inner(_1 - fraction), _outer(_2 - fraction)
 
 
 @cached_njit()

@@ -1,15 +1,15 @@
-"""`cel`, the project's own network: the paper's parts, its quirks mended, at a fiftieth of its cost.
+"""`cel`, the project's own network: the paper's parts with their faults repaired, at a fiftieth of the cost.
 
     encode(frame) ──► Levels                  once per frame
-    flow(levels0, levels1, …) ──► Flows       once per pair, both directions as one batch
+    flow(levels0, levels1, …) ──► FlowPair    once per pair, both directions as one batch
     synthesize(…, t) ──► frame                once per new frame
 
-`forward` chains them. Frames are (N, C, H, W) float, the first three planes RGB in [0, 1], of any size from 16x16 up.
+`forward` chains them. Frames are (N, C, H, W) float, the first three planes RGB in [0, 1], of any size from 16x16.
 Flow is (N, 2, H, W) float32, x first, px. bf16 is the caller's `torch.autocast`; coordinates, flow, correlation,
-splatting and the final choice stay in float32 under it.
+splatting and the final blend stay in float32 under it.
 
-The network looks at frames at half their size. The coarse flow and the colors keep their own size: what
-was found is added to the one, and what was decided is drawn from the others.
+The network sees frames at a reduced size. Coarse flow and colors keep the full size: the change of the flow is added to
+the one, and the blend is predicted small and applied to the other.
 """
 
 from __future__ import annotations
@@ -20,13 +20,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from animeinterp.config import CEL, ModelConfig
+from animeinterp.config import CelConfig
 from animeinterp.errors import FrameError
-from animeinterp.net.cel.blend_cpu import blend_fused
-from animeinterp.net.cel.encoder import Block, Encoder, Levels
+from animeinterp.net.cel.blend_cpu import blend_fused, build_inputs_fused
+from animeinterp.net.cel.encoder import Encoder, Levels, init_weights
 from animeinterp.net.cel.refinement import RefinedFlow, Refinement
-from animeinterp.net.cel.synthesis import BlendNet, blend_frames, predict_blend, splat_frame
+from animeinterp.net.cel.synthesis import (
+    BlendNet,
+    blend_frames,
+    build_inputs,
+    confidence_of,
+    predict_blend,
+    splat_features,
+)
+from animeinterp.net.flow_pair import CoarseFlowPair, FlowPair
+from animeinterp.net.ops.backend import use_cpu_kernels
 from animeinterp.net.ops.consistency import consistency
+from animeinterp.net.ops.frame_splatting import SplattedFrame, splat_frame
 from animeinterp.net.ops.geometry import (
     MIN_SIZE,
     backward_warp,
@@ -36,36 +46,30 @@ from animeinterp.net.ops.geometry import (
     scale_flow,
     swap_directions,
 )
-from animeinterp.net.ops.splat_cpu import has_cpu_kernels
 
 
-class Flows(NamedTuple):
-    """How two frames move into each other.
+class CelOutput(NamedTuple):
+    """What training needs.
 
-    flow01, flow10: (N, 2, H, W) px. z0, z1: (N, 1, H, W), log importance (Z of softmax splatting), at most 0 untrained.
-    steps01, steps10: the flow after each step of the refinement, (N, 2, H/8, W/8) in px of the size at which the
-    network looks, for training; empty otherwise.
+    Attributes:
+        frame: (N, 3, H, W), not clamped; None if only flow was requested.
+        flows: The flow that drew it; Z is 0 if only flow was requested.
+        steps01: Flow 0→1 after each step of the refinement, (N, 2, H/8, W/8), in px of the size that the network sees;
+            empty outside training.
+        steps10: Flow 1→0 likewise.
     """
 
-    flow01: Tensor
-    flow10: Tensor
-    z0: Tensor
-    z1: Tensor
+    frame: Tensor | None
+    flows: FlowPair
     steps01: list[Tensor]
     steps10: list[Tensor]
 
 
-class Output(NamedTuple):
-    """frame: (N, 3, H, W), not clamped; None where only flow was asked for. flows: how it came about."""
-
-    frame: Tensor | None
-    flows: Flows
-
-
 class Importance(nn.Module):
-    """Learned Z: what the rule of `compose.consistency` says, changed by what the features say."""
+    """Learned Z of softmax splatting: that of `ops.consistency`, corrected by the features."""
 
     def __init__(self, features: int) -> None:
+        """Create the layers for features of so many channels."""
         super().__init__()
         self.conv1 = nn.Conv2d(2 * features + 1, 24, 3, padding=1)
         self.conv2 = nn.Conv2d(24, 1, 3, padding=1)
@@ -73,91 +77,76 @@ class Importance(nn.Module):
         nn.init.zeros_(self.conv2.bias)  # type: ignore[arg-type]
 
     def forward(self, features0: Tensor, features1: Tensor, flow: Tensor, rule: Tensor) -> Tensor:
-        """Features at 1/4, flow and log importance (N, 1, H, W) at full size → Z, (N, 1, H, W)."""
+        """Compute Z.
+
+        Args:
+            features0: Of the frame that the flow starts from, at 1/4.
+            features1: Of the frame that it leads to, at 1/4.
+            flow: (N, 2, H, W), px.
+            rule: Log importance by consistency, (N, 1, H, W).
+
+        Returns:
+            (N, 1, H, W).
+        """
         size, small = tuple(rule.shape[-2:]), tuple(features0.shape[-2:])
-        found = backward_warp(features1.float(), scale_flow(flow, small, "bilinear"))
-        evidence = torch.cat([features0, found - features0, resize(rule, small) / 4], 1)
-        change = self.conv2(F.leaky_relu(self.conv1(evidence), 0.1)).float()
+        sampled = backward_warp(features1.float(), scale_flow(flow, small, "bilinear"))
+        inputs = torch.cat([features0, sampled - features0, resize(rule, small) / 4], 1)
+        change = self.conv2(F.leaky_relu(self.conv1(inputs), 0.1)).float()
         return rule + 4 * resize(change, size)
 
 
 class Cel(nn.Module):
-    """A frame between two frames."""
+    """A frame between two frames. Names of its parts are keys of the weights."""
 
-    def __init__(self, config: ModelConfig = CEL) -> None:
+    def __init__(self, config: CelConfig | None = None) -> None:
+        """Create the untrained network."""
         super().__init__()
-        self.config = config
+        self.config = config = config or CelConfig()
         self.encoder = Encoder(config.widths)
         self.refinement = Refinement(config) if config.iterations else None
         self.importance = Importance(config.widths[1])
         self.chooser = BlendNet(config.widths, config.synthesis_widths)
-        self.apply(_start)
+        self.apply(init_weights)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def encode(self, frame: Tensor) -> Levels:
-        """Everything that depends on one frame only. Raises FrameError for frames that are too small."""
+        """Compute everything that depends on one frame only.
+
+        Args:
+            frame: (N, 3, H, W) RGB in [0, 1].
+
+        Returns:
+            Its features.
+
+        Raises:
+            FrameError: The frame is too small.
+        """
         if frame.ndim != 4 or frame.shape[1] != 3 or min(frame.shape[-2:]) < MIN_SIZE:
             raise FrameError(
                 f"frames must be (N, 3, H, W), at least {MIN_SIZE}x{MIN_SIZE} px; got {tuple(frame.shape)}"
             )
-        levels: Levels = self.encoder(pad_to_multiple(downsample(frame, self._seen_size(tuple(frame.shape[-2:])))))
+        seen = downsample(frame, self.seen_size(tuple(frame.shape[-2:])))
+        levels: Levels = self.encoder(pad_to_multiple(seen))
         return levels
 
     def flow(
-        self,
-        frame0: Tensor,
-        frame1: Tensor,
-        levels0: Levels,
-        levels1: Levels,
-        coarse01: Tensor,
-        coarse10: Tensor,
-        trust0: Tensor,
-        trust1: Tensor,
-    ) -> Flows:
-        """Refine the coarse flows, (N, 2, H, W) px with trust (N, 1, H, W) in [0, 1], both at once.
+        self, frame0: Tensor, frame1: Tensor, levels0: Levels, levels1: Levels, coarse: CoarseFlowPair
+    ) -> FlowPair:
+        """Refine both coarse flows and compute Z.
 
-        frame0, frame1: (N, 3, H, W).
+        Args:
+            frame0: (N, 3, H, W).
+            frame1: Of the same shape.
+            levels0: Features of frame 0.
+            levels1: Features of frame 1.
+            coarse: Flow at full size.
+
+        Returns:
+            Flow and Z at full size.
         """
-        size = tuple(frame0.shape[-2:])
-        frames = self._seen(frame0, frame1)
-        refined = self._refine(frames, size, levels0, levels1, coarse01, coarse10, trust0, trust1)
-        flows = self._flows(refined, torch.cat([coarse01, coarse10]))
-        height, width = self._seen_size(size)
-        rule = consistency(frames, swap_directions(frames), refined.flow, swap_directions(refined.flow)).log()
-        own = torch.cat([levels0.quarter, levels1.quarter])
-        z = self.importance(own, swap_directions(own), refined.flow, rule)[..., :height, :width]
-        z0, z1 = resize(z, size).chunk(2)
-        return flows._replace(z0=z0, z1=z1)
-
-    def _refine(
-        self,
-        frames: Tensor,
-        size: tuple[int, ...],
-        levels0: Levels,
-        levels1: Levels,
-        coarse01: Tensor,
-        coarse10: Tensor,
-        trust0: Tensor,
-        trust1: Tensor,
-    ) -> RefinedFlow:
-        """Both directions as one batch. frames: of `_seen`. size: that of the frames as they are."""
-        seen = self._seen_size(size)
-        coarse = pad_to_multiple(scale_flow(torch.cat([coarse01, coarse10]).float(), seen, "bilinear"))
-        if self.refinement is None:
-            return RefinedFlow(coarse, torch.zeros_like(coarse), [])
-        trust = pad_to_multiple(resize(torch.cat([trust0, trust1]).float(), seen))
-        refined: RefinedFlow = self.refinement(torch.cat([levels0.eighth, levels1.eighth]), frames, coarse, trust)
-        return refined
-
-    def _flows(self, refined: RefinedFlow, coarse: Tensor) -> Flows:
-        """What the refinement changed, added to the coarse flow (2N, 2, H, W), which keeps its own size. Z is 0."""
-        size = tuple(coarse.shape[-2:])
-        height, width = self._seen_size(size)
-        flow = coarse.float() + scale_flow(refined.change[..., :height, :width], size, "bilinear")
-        flow01, flow10 = flow.chunk(2)
-        z = torch.zeros_like(flow01[:, :1])
-        steps = [step.chunk(2) for step in refined.steps]
-        return Flows(flow01, flow10, z, z, [step[0] for step in steps], [step[1] for step in steps])
+        frames = self._downsample_pair(frame0, frame1)
+        refined = self._refine(frames, levels0, levels1, coarse)
+        return self._with_importance(refined, frames, levels0, levels1, coarse)
 
     def synthesize(
         self,
@@ -165,78 +154,128 @@ class Cel(nn.Module):
         frame1: Tensor,
         levels0: Levels,
         levels1: Levels,
-        flows: Flows,
+        flows: FlowPair,
         t: Tensor,
-        where: Tensor | None = None,
+        wanted: Tensor | None = None,
     ) -> Tensor:
-        """The frame at t, (N,) in [0, 1]: (N, C, H, W), not clamped.
+        """Draw the frame at t.
 
-        frame0, frame1: (N, C, H, W); planes after RGB are drawn alike. where: bool (N, 1, H, W), the pixels that must
-        be drawn, to save work; the others may hold anything.
+        Args:
+            frame0: (N, C, H, W); planes after RGB are drawn alike.
+            frame1: Of the same shape.
+            levels0: Features of frame 0.
+            levels1: Features of frame 1.
+            flows: Of `flow`.
+            t: (N,) in [0, 1].
+            wanted: Pixels that must be drawn, bool (N, 1, H, W); the others may hold anything. None draws all.
+
+        Returns:
+            (N, C, H, W), not clamped.
         """
+        assert flows.z0 is not None
+        assert flows.z1 is not None
         size = tuple(frame0.shape[-2:])
-        seen = self._seen_size(size)
-        share = t.view(-1, 1, 1, 1)
-        first, second = (downsample(frame, seen) for frame in (frame0, frame1))
+        seen = self.seen_size(size)
+        time = t.view(-1, 1, 1, 1)
+        small0, small1 = (downsample(frame, seen) for frame in (frame0, frame1))
         flow01, flow10 = (scale_flow(flow, seen, "bilinear") for flow in (flows.flow01, flows.flow10))
-        arrived0 = splat_frame(first, levels0, flow01, resize(flows.z0, seen), share, self.config)
-        arrived1 = splat_frame(second, levels1, flow10, resize(flows.z1, seen), 1 - share, self.config)
-        decision = predict_blend(self.chooser, first, second, arrived0, arrived1, share, where)
-        if has_cpu_kernels(frame0):
-            ways = (flows.flow01, flows.flow10), (flows.z0, flows.z1)
-            return blend_fused((frame0, frame1), *ways, share, decision, self.config.splat, where)
+        z0, z1 = resize(flows.z0, seen), resize(flows.z1, seen)
+        splatted = (
+            splat_frame(small0, flow01, z0, confidence_of(z0), time),
+            splat_frame(small1, flow10, z1, confidence_of(z1), 1 - time),
+        )
+        features = splat_features(levels0, flow01, z0, time), splat_features(levels1, flow10, z1, 1 - time)
+        on_cpu = use_cpu_kernels(frame0, differentiable=False)
+        if on_cpu:
+            inputs = build_inputs_fused((small0, small1), splatted, time)
+        else:
+            inputs = build_inputs(small0, small1, *splatted, time)
+        prediction = predict_blend(self.chooser, inputs, features, seen, wanted)
+        if on_cpu:
+            return blend_fused((frame0, frame1), flows, time, prediction, wanted)
         if seen != size:
-            # Too large to look at whole: decided at a smaller size, drawn from the frames as they are.
-            decision = decision.at(size)
-            arrived0 = splat_frame(frame0, None, flows.flow01, flows.z0, share, self.config)
-            arrived1 = splat_frame(frame1, None, flows.flow10, flows.z1, 1 - share, self.config)
-        return blend_frames(frame0, frame1, arrived0, arrived1, share, decision)
+            prediction = prediction.resized(size)
+            splatted = self._splat_both(frame0, frame1, flows, time)
+        return blend_frames(frame0, frame1, *splatted, time, prediction)
 
-    def forward(
-        self,
-        frame0: Tensor,
-        frame1: Tensor,
-        coarse01: Tensor,
-        coarse10: Tensor,
-        trust0: Tensor,
-        trust1: Tensor,
-        t: Tensor | None,
-    ) -> Output:
-        """Two frames (N, 3, H, W), their coarse flows and trust, times t (N,) → the frames at t. No t: flow only."""
-        size = tuple(frame0.shape[-2:])
+    def forward(self, frame0: Tensor, frame1: Tensor, coarse: CoarseFlowPair, t: Tensor | None) -> CelOutput:
+        """Draw frames for training.
+
+        Args:
+            frame0: (N, 3, H, W).
+            frame1: Of the same shape.
+            coarse: Flow at full size.
+            t: (N,) in [0, 1]; None computes flow only: Z decides how frames are drawn, and without it flow is learned
+                in half the time.
+
+        Returns:
+            The frames, and the flow that drew them.
+        """
         both = self.encode(torch.cat([frame0, frame1]))
         levels0, levels1 = (Levels(*(level.chunk(2)[i] for level in both)) for i in (0, 1))
+        frames = self._downsample_pair(frame0, frame1)
+        refined = self._refine(frames, levels0, levels1, coarse)
+        steps = [step.chunk(2) for step in refined.steps]
+        steps01, steps10 = [step[0] for step in steps], [step[1] for step in steps]
         if t is None:
-            # Importance decides how frames are drawn; without it flow is learned in half the time.
-            frames = self._seen(frame0, frame1)
-            refined = self._refine(frames, size, levels0, levels1, coarse01, coarse10, trust0, trust1)
-            return Output(None, self._flows(refined, torch.cat([coarse01, coarse10])))
-        flows = self.flow(frame0, frame1, levels0, levels1, coarse01, coarse10, trust0, trust1)
-        return Output(self.synthesize(frame0, frame1, levels0, levels1, flows, t), flows)
+            flow01, flow10 = self._at_full_size(refined, coarse).chunk(2)
+            z = torch.zeros_like(flow01[:, :1])
+            return CelOutput(None, FlowPair(flow01, flow10, z, z), steps01, steps10)
+        flows = self._with_importance(refined, frames, levels0, levels1, coarse)
+        frame = self.synthesize(frame0, frame1, levels0, levels1, flows, t)
+        return CelOutput(frame, flows, steps01, steps10)
 
-    def _seen(self, frame0: Tensor, frame1: Tensor) -> Tensor:
-        """Both frames as the network looks at them, (2N, 3, h, w): not too large, and whole multiples of 16."""
-        seen = self._seen_size(tuple(frame0.shape[-2:]))
+    def _refine(self, frames: Tensor, levels0: Levels, levels1: Levels, coarse: CoarseFlowPair) -> RefinedFlow:
+        """Refine both directions as one batch, at the size that the network sees; frames: of `_downsample_pair`."""
+        seen = self.seen_size(tuple(coarse.flow01.shape[-2:]))
+        both = torch.cat([coarse.flow01, coarse.flow10]).float()
+        flow = pad_to_multiple(scale_flow(both, seen, "bilinear"))
+        if self.refinement is None:
+            return RefinedFlow(flow, torch.zeros_like(flow), [])
+        confidence = torch.cat([coarse.confidence0, coarse.confidence1]).float()
+        refined: RefinedFlow = self.refinement(
+            torch.cat([levels0.eighth, levels1.eighth]), frames, flow, pad_to_multiple(resize(confidence, seen))
+        )
+        return refined
+
+    def _at_full_size(self, refined: RefinedFlow, coarse: CoarseFlowPair) -> Tensor:
+        """Add the change to the coarse flow, which keeps its own size: (2N, 2, H, W)."""
+        both = torch.cat([coarse.flow01, coarse.flow10])
+        size = tuple(both.shape[-2:])
+        height, width = self.seen_size(size)
+        return both.float() + scale_flow(refined.change[..., :height, :width], size, "bilinear")
+
+    def _with_importance(
+        self, refined: RefinedFlow, frames: Tensor, levels0: Levels, levels1: Levels, coarse: CoarseFlowPair
+    ) -> FlowPair:
+        """Bring refined flow to full size and compute Z; frames: of `_downsample_pair`."""
+        flow = self._at_full_size(refined, coarse)
+        size = tuple(flow.shape[-2:])
+        height, width = self.seen_size(size)
+        rule = consistency(frames, swap_directions(frames), refined.flow, swap_directions(refined.flow)).log()
+        features = torch.cat([levels0.quarter, levels1.quarter])
+        z = self.importance(features, swap_directions(features), refined.flow, rule)[..., :height, :width]
+        return FlowPair(*flow.chunk(2), *resize(z, size).chunk(2))
+
+    def _splat_both(
+        self, frame0: Tensor, frame1: Tensor, flows: FlowPair, time: Tensor
+    ) -> tuple[SplattedFrame, SplattedFrame]:
+        assert flows.z0 is not None
+        assert flows.z1 is not None
+        return (
+            splat_frame(frame0, flows.flow01, flows.z0, confidence_of(flows.z0), time),
+            splat_frame(frame1, flows.flow10, flows.z1, confidence_of(flows.z1), 1 - time),
+        )
+
+    def _downsample_pair(self, frame0: Tensor, frame1: Tensor) -> Tensor:
+        """Bring both frames to the size that the network sees, padded to multiples of 16: (2N, 3, h, w)."""
+        seen = self.seen_size(tuple(frame0.shape[-2:]))
         return pad_to_multiple(torch.cat([downsample(frame0, seen), downsample(frame1, seen)]))
 
-    def _seen_size(self, size: tuple[int, ...]) -> tuple[int, int]:
-        """The size at which the network looks at frames of `size` = (height, width)."""
+    def seen_size(self, size: tuple[int, ...]) -> tuple[int, int]:
+        """Return the (height, width) at which the network sees frames of `size` = (height, width)."""
         height, width = size
-        least, most = self.config.network_pixel_range
-        pixels = min(max(self.config.network_pixel_fraction * height * width, least), most)
+        minimum, maximum = self.config.network_pixel_range
+        pixels = min(max(self.config.network_pixel_fraction * height * width, minimum), maximum)
         scale = min(1.0, (pixels / (height * width)) ** 0.5)
         return max(MIN_SIZE, round(height * scale)), max(MIN_SIZE, round(width * scale))
-
-
-def _start(module: nn.Module) -> None:
-    """Weights to begin with: torch's own let a signal fade to a hundredth on its way through the U-net.
-
-    Layers that begin at 0 stay so. The second convolution of a block adds to a shortcut: half as strong, so that
-    blocks in a row do not amplify.
-    """
-    for name, layer in module.named_children():
-        if isinstance(layer, nn.Conv2d) and bool(layer.weight.any()):
-            nn.init.kaiming_normal_(layer.weight, 0.1)
-            with torch.no_grad():
-                layer.weight.mul_(0.5 if isinstance(module, Block) and name == "conv2" else 1.0)
-                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]

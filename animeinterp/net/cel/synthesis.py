@@ -1,9 +1,10 @@
-"""`cel`'s synthesis: every pixel of the new frame is chosen out of what the two frames offer for it.
+"""Synthesis of `cel`: blend six candidates per pixel (`cel.layout`).
 
-Six offers per pixel: each frame read along the motion that arrives there (sharp), each frame as it was splatted
-(right at motion borders), and each frame unmoved. `compose` weighs them by rule; here a U-net over the splatted frames
-and features changes the weights, corrects the motion that is read along, and adds a small residual. So flat colors
-stay the source's colors and lines stay lines, and the untrained network is the rule itself.
+`net.classical` weighs the candidates by a rule. Here a U-net over the splatted frames and features changes the
+weights, corrects the motion along which frames are sampled, and adds a small residual. Flat colors stay the colors of
+the source frames and lines stay lines; untrained, the network is the rule itself.
+
+`build_inputs` and `blend_frames` define what the CPU kernels of `cel.blend_cpu` compute.
 """
 
 from __future__ import annotations
@@ -14,79 +15,52 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from animeinterp.config import ModelConfig
-from animeinterp.errors import UsageError
-from animeinterp.net.cel.blend_cpu import build_inputs_fused
+from animeinterp.net.cel import layout
 from animeinterp.net.cel.encoder import Block, Levels
-from animeinterp.net.ops.consistency import AGREEMENT, CROSS_FADE, LEAST, MIN_DENSITY
-from animeinterp.net.ops.geometry import pad_to_multiple, resize, resize_area, sample, scale_flow
-from animeinterp.net.ops.splat_cpu import PLANES, has_cpu_kernels, splat_fused
+from animeinterp.net.ops.blending import BLEND_RULE
+from animeinterp.net.ops.frame_splatting import SplattedFrame
+from animeinterp.net.ops.geometry import backward_warp, pad_to_multiple, resize, resize_area, scale_flow
 from animeinterp.net.ops.splatting import splat
 
-CANDIDATES = 6
-_CELL, _MARGIN = 8, 4  # px of evidence that the U-net takes as a step; so many steps around what is drawn it also sees
+# Input pixels that the U-net divides by; so many such cells around the pixels to be drawn are computed as well.
+_CELL, _MARGIN = 8, 4
+# Pixels are a convenient unit for motions in animation, and the last layer starts at 0.
+_OUTPUT_SCALE = 4
 
 
-class SplattedFrame(NamedTuple):
-    """One frame moved to time t.
+class BlendPrediction(NamedTuple):
+    """What the network predicts for each pixel.
 
-    moved: (N, C, H, W), the splat, 0 in holes.
-    motion: (N, 2, H, W) px, what moved there came this way. weight: (N, 1, H, W), how far it can be trusted, 0 in
-    holes. coherent: (N, 1, H, W) in [0, 1], how far what lands agrees about its motion. density: (N, 1, H, W).
-    features: the frame's features, splatted, where they were given.
+    Attributes:
+        logits: Added to the log weights of the candidates, (N, 6, H, W).
+        motion_change: Added to the motions of frame 0 and frame 1, (N, 4, H, W), px.
+        residual: Added to RGB, (N, 3, H, W).
     """
 
-    moved: Tensor
-    motion: Tensor
-    weight: Tensor
-    coherent: Tensor
-    density: Tensor
-    features: Levels | None
+    logits: Tensor
+    motion_change: Tensor
+    residual: Tensor
 
-
-def splat_frame(
-    planes: Tensor, levels: Levels | None, flow: Tensor, z: Tensor, share: Tensor, config: ModelConfig
-) -> SplattedFrame:
-    """Move a frame and its features `share` of the way along its flow.
-
-    planes: (N, C, H, W). flow: (N, 2, H, W) px. z: (N, 1, H, W), log importance. share: (N, 1, 1, 1) in [0, 1].
-    """
-    mode = config.splat
-    motion = share * flow
-    features = None if levels is None else Levels(*(_splat_level(level, motion, z, mode) for level in levels))
-    if has_cpu_kernels(planes):
-        landed = torch.from_numpy(splat_fused(planes, flow, z, share, mode)).permute(0, 3, 1, 2)
-        moved, arrived, coherent, weight, _, density = landed.split_with_sizes([PLANES, 2, 1, 1, 1, 1], 1)
-        return SplattedFrame(moved[:, : planes.shape[1]], arrived, weight, coherent, density, features)
-    source = torch.cat([planes, motion, motion.square().sum(1, keepdim=True), z.clamp(max=0).exp()], 1)
-    landed, _, density = splat(source, motion, z if mode == "softmax" else None, mode)
-    moved, arrived, square, trust = landed.split_with_sizes([planes.shape[1], 2, 1, 1], 1)
-    spread = (square - arrived.square().sum(1, keepdim=True)).clamp(min=0)
-    coherent = (1.5 - spread / AGREEMENT).clamp(0, 1)
-    there = (density > MIN_DENSITY).to(planes.dtype)
-    # The square root has no slope at 0.
-    weight = there * trust * density.clamp(MIN_DENSITY, 1).sqrt()
-    return SplattedFrame(moved, arrived, weight, coherent * there, density, features)
-
-
-def _splat_level(level: Tensor, motion: Tensor, z: Tensor, mode: str) -> Tensor:
-    size = tuple(level.shape[-2:])
-    motion, z = pad_to_multiple(motion), pad_to_multiple(z)
-    factor = motion.shape[-1] // size[1]
-    small = resize_area(motion, size) / factor
-    importance = resize_area(z, size) if mode == "softmax" else None
-    moved: Tensor = splat(level.float(), small, importance, mode).warped  # type: ignore[arg-type]
-    return moved
+    def resized(self, size: tuple[int, ...]) -> BlendPrediction:
+        """Return the prediction for a frame of another size, (height, width)."""
+        change = [scale_flow(motion, size, "bilinear") for motion in self.motion_change.chunk(2, 1)]
+        return BlendPrediction(resize(self.logits, size), torch.cat(change, 1), resize(self.residual, size))
 
 
 class BlendNet(nn.Module):
-    """The U-net: what arrived from both frames → weights, change of motion, residual, at full size."""
+    """U-net from the network's inputs and splatted features to a `BlendPrediction`."""
 
     def __init__(self, widths: tuple[int, int, int], own: tuple[int, int, int, int]) -> None:
+        """Create the layers.
+
+        Args:
+            widths: Channels of the encoder at 1/2, 1/4, 1/8.
+            own: Channels of the U-net at 1/2, 1/4, 1/8, 1/16.
+        """
         super().__init__()
         half, quarter, eighth = widths
         a, b, c, d = own
-        self.down2 = Block(28 + CANDIDATES + 9 + 2 * half, a)
+        self.down2 = Block(layout.IN_CHANNELS + 2 * half, a)
         self.down4 = Block(a, b, stride=2)
         self.join4 = nn.Conv2d(b + 2 * quarter, b, 1)
         self.down8 = Block(b, c, stride=2)
@@ -95,72 +69,112 @@ class BlendNet(nn.Module):
         self.up8 = Block(d + c, c)
         self.up4 = Block(c + b, b)
         self.up2 = Block(b + a, a)
-        self.head = nn.Conv2d(a, 4 * (CANDIDATES + 4 + 3), 3, padding=1)
+        self.head = nn.Conv2d(a, 4 * layout.OUT_CHANNELS, 3, padding=1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
-    def forward(self, evidence: Tensor, features0: Levels, features1: Levels) -> tuple[Tensor, Tensor, Tensor]:
-        """Evidence at 1/2 and both frames' splatted features → logits (6), motion (4), residual (3) at full size."""
-        x2 = self.down2(torch.cat([evidence, features0.half, features1.half], 1))
+    def forward(self, inputs: Tensor, features0: Levels, features1: Levels) -> BlendPrediction:
+        """Predict at full size from inputs at 1/2 and the splatted features of both frames."""
+        x2 = self.down2(torch.cat([inputs, features0.half, features1.half], 1))
         x4 = self.join4(torch.cat([self.down4(x2), features0.quarter, features1.quarter], 1))
         x8 = self.join8(torch.cat([self.down8(x4), features0.eighth, features1.eighth], 1))
         x16 = self.down16(x8)
-        y8 = self.up8(torch.cat([_twice(x16), x8], 1))
-        y4 = self.up4(torch.cat([_twice(y8), x4], 1))
-        y2 = self.up2(torch.cat([_twice(y4), x2], 1))
+        y8 = self.up8(torch.cat([_double(x16), x8], 1))
+        y4 = self.up4(torch.cat([_double(y8), x4], 1))
+        y2 = self.up2(torch.cat([_double(y4), x2], 1))
         full = F.pixel_shuffle(self.head(y2), 2).float()
-        logits, change, residual = full.split_with_sizes([CANDIDATES, 4, 3], 1)
-        return logits, change, residual
+        logits, change, residual = full.split_with_sizes([layout.CANDIDATES, 4, 3], 1)
+        return BlendPrediction(_OUTPUT_SCALE * logits, _OUTPUT_SCALE * change, residual)
 
 
-class BlendPrediction(NamedTuple):
-    """What the network says of each pixel: logits (N, 6, H, W) added to the rule's, change (N, 4, H, W) px of the
-    motions read along, residual (N, 3, H, W)."""
+def confidence_of(z: Tensor) -> Tensor:
+    """Turn log importance, which a network may raise above 0, into confidence in [0, 1]."""
+    return z.clamp(max=0).exp()
 
-    logits: Tensor
-    change: Tensor
-    residual: Tensor
 
-    def at(self, size: tuple[int, ...]) -> BlendPrediction:
-        """The same for a picture of another size = (height, width)."""
-        change = [scale_flow(motion, size, "bilinear") for motion in self.change.chunk(2, 1)]
-        return BlendPrediction(resize(self.logits, size), torch.cat(change, 1), resize(self.residual, size))
+def splat_features(levels: Levels, flow: Tensor, z: Tensor, fraction: Tensor) -> Levels:
+    """Move the features of a frame a fraction of the way along its flow.
+
+    Args:
+        levels: Of the padded frame.
+        flow: (N, 2, H, W), px.
+        z: Log importance, (N, 1, H, W).
+        fraction: (N, 1, 1, 1) in [0, 1].
+
+    Returns:
+        Features of the same shapes.
+    """
+    motion, z = pad_to_multiple(fraction * flow), pad_to_multiple(z)
+    return Levels(*(_splat_level(level, motion, z) for level in levels))
+
+
+def _splat_level(level: Tensor, motion: Tensor, z: Tensor) -> Tensor:
+    size = tuple(level.shape[-2:])
+    small = resize_area(motion, size) / (motion.shape[-1] // size[1])
+    return splat(level.float(), small, resize_area(z, size), "softmax").warped
+
+
+def build_inputs(
+    frame0: Tensor, frame1: Tensor, splatted0: SplattedFrame, splatted1: SplattedFrame, time: Tensor
+) -> Tensor:
+    """Build the inputs of the network.
+
+    Frames are padded to multiples of 16 px here and no earlier: the repeated border must not be splatted into the
+    frame.
+
+    Args:
+        frame0: (N, C, H, W), the first three planes RGB.
+        frame1: Of the same shape.
+        splatted0: Frame 0 moved to the time.
+        splatted1: Frame 1 moved to it.
+        time: (N, 1, 1, 1) in [0, 1].
+
+    Returns:
+        (N, IN_CHANNELS, H/2, W/2) of the padded size, see `cel.layout`.
+    """
+    rule = candidate_weights(splatted0, splatted1, time)
+    sampled0, sampled1 = (
+        backward_warp(frame[:, :3], -splatted.motion, "bicubic", "border")
+        for frame, splatted in ((frame0, splatted0), (frame1, splatted1))
+    )
+    hints = [splatted0.motion / 16, splatted1.motion / 16, splatted0.density, splatted1.density]
+    hints += [splatted0.motion_coherence, splatted1.motion_coherence, time.expand_as(splatted0.density)]
+    difference = (sampled0 - sampled1).abs().mean(1, keepdim=True)
+    colors = pad_to_multiple(torch.cat([sampled0, sampled1, difference], 1))
+    others = pad_to_multiple(torch.cat([rule.log() / 4, *hints], 1))
+    return torch.cat([F.pixel_unshuffle(colors, 2), F.avg_pool2d(others, 2)], 1)
 
 
 def predict_blend(
-    chooser: BlendNet,
-    frame0: Tensor,
-    frame1: Tensor,
-    arrived0: SplattedFrame,
-    arrived1: SplattedFrame,
-    share: Tensor,
-    where: Tensor | None = None,
+    network: BlendNet,
+    inputs: Tensor,
+    features: tuple[Levels, Levels],
+    size: tuple[int, int],
+    wanted: Tensor | None = None,
 ) -> BlendPrediction:
-    """Look at what arrived. frame0, frame1: (N, C, H, W), the first three planes RGB.
+    """Run the network, only around the pixels that are wanted.
 
-    where: bool (N, 1, h, w) at any size, the pixels that will be drawn; the decision may be 0 elsewhere.
+    Args:
+        network: The U-net.
+        inputs: Of `build_inputs`.
+        features: Splatted features of both frames.
+        size: (height, width) of the frame before padding.
+        wanted: bool (N, 1, h, w) at any size, pixels that will be drawn; the prediction may be 0 elsewhere.
+
+    Returns:
+        The prediction at `size`.
     """
-    if arrived0.features is None or arrived1.features is None:
-        raise UsageError("decide: frames must arrive with their features")
-    if has_cpu_kernels(frame0):
-        signs = [torch.cat([a.motion, a.coherent, a.weight, a.density], 1) for a in (arrived0, arrived1)]
-        evidence = build_inputs_fused((frame0, frame1), (signs[0], signs[1]), share)
+    if wanted is None:
+        prediction = network(inputs, *features)
     else:
-        evidence = build_inputs(frame0, frame1, arrived0, arrived1, share)
-    height, width = frame0.shape[-2:]
-    features = arrived0.features, arrived1.features
-    if where is None:
-        decided = chooser(evidence, *features)
-    else:
-        decided = _within(_window(where, tuple(evidence.shape[-2:])), chooser, evidence, features)
-    logits, change, residual = (plane[..., :height, :width] for plane in decided)
-    # 4: pixels are a handy unit for the motions of animation, and the last layer begins at 0.
-    return BlendPrediction(4 * logits, 4 * change, residual)
+        prediction = _predict_in_window(_window(wanted, tuple(inputs.shape[-2:])), network, inputs, features)
+    height, width = size
+    return BlendPrediction(*(plane[..., :height, :width] for plane in prediction))
 
 
-def _window(where: Tensor, size: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """The part of the evidence to look at, top, bottom, left and right, whole multiples of what a U-net divides by."""
-    cells = F.adaptive_max_pool2d(where.float(), (size[0] // _CELL, size[1] // _CELL)).amax((0, 1))
+def _window(wanted: Tensor, size: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Return top, bottom, left, right of the inputs to compute, multiples of what the U-net divides by."""
+    cells = F.adaptive_max_pool2d(wanted.float(), (size[0] // _CELL, size[1] // _CELL)).amax((0, 1))
     edges: list[int] = []
     for axis in (1, 0):
         marked = cells.amax(axis).nonzero()
@@ -170,75 +184,66 @@ def _window(where: Tensor, size: tuple[int, ...]) -> tuple[int, int, int, int]:
     return top, bottom, left, right
 
 
-def _within(
-    window: tuple[int, int, int, int], chooser: BlendNet, evidence: Tensor, features: tuple[Levels, Levels]
+def _predict_in_window(
+    window: tuple[int, int, int, int], network: BlendNet, inputs: Tensor, features: tuple[Levels, Levels]
 ) -> list[Tensor]:
-    """What the chooser says of a part of its evidence, 0 of the rest: drawings stand still around what moves."""
+    """Run the network on a part of its inputs; the rest, where nothing moves, is 0."""
     top, bottom, left, right = window
 
     def cut(planes: Tensor, step: int) -> Tensor:
         return planes[..., top // step : bottom // step, left // step : right // step]
 
     cuts = [Levels(*(cut(plane, step) for plane, step in zip(level, (1, 2, 4), strict=True))) for level in features]
-    height, width = evidence.shape[-2:]
+    height, width = inputs.shape[-2:]
     around = (2 * left, 2 * (width - right), 2 * top, 2 * (height - bottom))
-    return [F.pad(plane, around) for plane in chooser(cut(evidence, 1), *cuts)]
-
-
-def build_inputs(
-    frame0: Tensor, frame1: Tensor, arrived0: SplattedFrame, arrived1: SplattedFrame, share: Tensor
-) -> Tensor:
-    """What the chooser is shown, (N, 43, H/2, W/2).
-
-    Frames are made whole multiples of 16 px here and no earlier: what is repeated beyond the border must not be moved
-    into the picture.
-    """
-    rule = candidate_weights(arrived0, arrived1, share)
-    read0, read1 = sample(frame0[:, :3], -arrived0.motion), sample(frame1[:, :3], -arrived1.motion)
-    hints = [arrived0.motion / 16, arrived1.motion / 16, arrived0.density, arrived1.density]
-    hints += [arrived0.coherent, arrived1.coherent, share.expand_as(arrived0.density)]
-    colors = pad_to_multiple(torch.cat([read0, read1, (read0 - read1).abs().mean(1, keepdim=True)], 1))
-    others = pad_to_multiple(torch.cat([rule.log() / 4, *hints], 1))
-    return torch.cat([F.pixel_unshuffle(colors, 2), F.avg_pool2d(others, 2)], 1)
+    return [F.pad(plane, around) for plane in network(cut(inputs, 1), *cuts)]
 
 
 def blend_frames(
     frame0: Tensor,
     frame1: Tensor,
-    arrived0: SplattedFrame,
-    arrived1: SplattedFrame,
-    share: Tensor,
-    decision: BlendPrediction,
+    splatted0: SplattedFrame,
+    splatted1: SplattedFrame,
+    time: Tensor,
+    prediction: BlendPrediction,
 ) -> Tensor:
-    """Draw the frame at time t, (N, C, H, W), not clamped.
+    """Draw the frame at a time.
 
-    frame0, frame1: (N, C, H, W), the first three planes RGB in [0, 1], all are drawn. share: (N, 1, 1, 1), the time t.
+    Args:
+        frame0: (N, C, H, W), the first three planes RGB in [0, 1]; all planes are drawn.
+        frame1: Of the same shape.
+        splatted0: Frame 0 moved to the time.
+        splatted1: Frame 1 moved to it.
+        time: (N, 1, 1, 1) in [0, 1].
+        prediction: Of the network, at the size of the frame.
+
+    Returns:
+        (N, C, H, W), not clamped.
     """
-    choice = (candidate_weights(arrived0, arrived1, share).log() + decision.logits).softmax(1)
-    read0 = sample(frame0, decision.change[:, :2] - arrived0.motion)
-    read1 = sample(frame1, decision.change[:, 2:] - arrived1.motion)
-    offers = (read0, arrived0.moved, frame0, read1, arrived1.moved, frame1)
-    frame = sum_of(choice, offers)
-    return torch.cat([frame[:, :3] + decision.residual, frame[:, 3:]], 1)
+    weights = (candidate_weights(splatted0, splatted1, time).log() + prediction.logits).softmax(1)
+    sampled0, sampled1 = (
+        backward_warp(frame, change - splatted.motion, "bicubic", "border")
+        for frame, change, splatted in zip(
+            (frame0, frame1), prediction.motion_change.chunk(2, 1), (splatted0, splatted1), strict=True
+        )
+    )
+    candidates = (sampled0, splatted0.image, frame0, sampled1, splatted1.image, frame1)
+    frame = weights[:, :1] * candidates[0]
+    for index in range(1, len(candidates)):
+        frame = frame + weights[:, index : index + 1] * candidates[index]
+    return torch.cat([frame[:, :3] + prediction.residual, frame[:, 3:]], 1)
 
 
-def sum_of(choice: Tensor, offers: tuple[Tensor, ...]) -> Tensor:
-    """Σ choice · offer, (N, C, H, W)."""
-    frame = choice[:, :1] * offers[0]
-    for index in range(1, len(offers)):
-        frame = frame + choice[:, index : index + 1] * offers[index]
-    return frame
-
-
-def candidate_weights(arrived0: SplattedFrame, arrived1: SplattedFrame, share: Tensor) -> Tensor:
-    """The weights of `compose`: (N, 6, H, W) > 0, of read, moved and unmoved frame 0, then those of frame 1."""
+def candidate_weights(splatted0: SplattedFrame, splatted1: SplattedFrame, time: Tensor) -> Tensor:
+    """Weigh the candidates by the rule of `classical`: (N, 6, H, W) > 0."""
     weights = []
-    for arrived, near in ((arrived0, 1 - share), (arrived1, share)):
-        weight = near * arrived.weight
-        unmoved = (CROSS_FADE * near).expand_as(weight)
-        weights += [weight * arrived.coherent + LEAST * near, weight * (1 - arrived.coherent) + LEAST * near, unmoved]
+    for splatted, nearness in ((splatted0, 1 - time), (splatted1, time)):
+        confidence, coherence = nearness * splatted.confidence, splatted.motion_coherence
+        minimum = BLEND_RULE.min_weight * nearness
+        unmoved = (BLEND_RULE.cross_fade * nearness).expand_as(confidence)
+        weights += [confidence * coherence + minimum, confidence * (1 - coherence) + minimum, unmoved]
     return torch.cat(weights, 1)
 
 
-def _twice(x: Tensor) -> Tensor:
+def _double(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="nearest")

@@ -1,4 +1,4 @@
-"""Forward-backward and color consistency of a flow, and the constants of blending."""
+"""Forward-backward and color consistency of flow: the importance of pixels that no network has learned."""
 
 from __future__ import annotations
 
@@ -6,34 +6,28 @@ import torch
 from torch import Tensor
 
 from animeinterp.config import CONSISTENCY, ConsistencyLimits
-from animeinterp.net.ops.geometry import sample
-
-AGREEMENT = 0.2  # px²; motion that varies more than this (times 1.5) where it lands is a motion boundary
-
-
-MIN_DENSITY = 0.02
-
-
-# Weight of the plain cross-fade: matters only where neither frame has anything trustworthy to show.
-CROSS_FADE = 0.003
-
-
-# Nothing is impossible for a network to choose: a hole it can fill better has at least this weight.
-LEAST = 1e-4
+from animeinterp.net.ops.geometry import backward_warp
 
 
 def consistency(
-    frame: Tensor, other: Tensor, flow: Tensor, back: Tensor, limits: ConsistencyLimits = CONSISTENCY
+    source: Tensor, target: Tensor, flow: Tensor, reverse_flow: Tensor, limits: ConsistencyLimits = CONSISTENCY
 ) -> Tensor:
-    """How far each pixel's motion can be trusted, (N, 1, H, W) in (0, 1]: exp(Z) of softmax splatting.
+    """Compute importance from consistency: high where the reverse flow leads back and the colors agree.
 
-    High where going there and back returns to the same place and the colors agree. frame, other: (N, C, H, W) in
-    [0, 1]. flow: from `frame` to `other`; back: the other way, (N, 2, H, W) px.
+    Args:
+        source: Frame that the flow starts from, (N, C, H, W) in [0, 1].
+        target: Frame that it leads to, of the same shape.
+        flow: Flow from source to target, (N, 2, H, W), px.
+        reverse_flow: Flow from target to source, of the same shape.
+        limits: Weights of the two errors.
+
+    Returns:
+        Importance exp(Z) of softmax splatting, (N, 1, H, W) in (0, 1].
     """
-    found = sample(torch.cat([back, other], 1), flow, "bilinear")
-    there_and_back, color = found[:, :2], found[:, 2:]
+    sampled = backward_warp(torch.cat([reverse_flow, target], 1), flow, outside="border")
+    returned, color = sampled[:, :2], sampled[:, 2:]
     # The square root has no slope at 0.
-    inconsistency = (flow + there_and_back).square().sum(1, keepdim=True).add(1e-6).sqrt()
-    error = (color - frame).abs().mean(1, keepdim=True)
-    trust = torch.exp(-limits.per_px * inconsistency.clamp(max=limits.max_error_px) - 255 * limits.per_level * error)
-    return trust.clamp(min=limits.min_importance)
+    inconsistency = (flow + returned).square().sum(1, keepdim=True).add(1e-6).sqrt().clamp(max=limits.max_error_px)
+    error = (color - source).abs().mean(1, keepdim=True)
+    importance = torch.exp(-limits.per_px * inconsistency - 255 * limits.per_level * error)
+    return importance.clamp(min=limits.min_importance)

@@ -1,4 +1,4 @@
-"""A convolutional GRU whose context is worked out once."""
+"""A convolutional GRU (Ballas et al. 2016) whose share of the context is computed once for all iterations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ from torch import Tensor, nn
 
 
 class CachedGruPass(NamedTuple):
-    """One pass of a GRU with what does not change over the iterations worked out."""
+    """One pass of a GRU; what depends on the context only is computed already.
+
+    Attributes:
+        gates: Weights of update and reset gate for (hidden, motion).
+        gates_from_context: Contribution of the context to both gates, bias included.
+        candidate: Weights of the candidate state for (reset * hidden, motion).
+        candidate_from_context: Contribution of the context to it, bias included.
+        padding: Zero padding, (rows, columns).
+    """
 
     gates: Tensor
     gates_from_context: Tensor
@@ -19,7 +27,7 @@ class CachedGruPass(NamedTuple):
     padding: tuple[int, int]
 
     def next(self, hidden: Tensor, motion: Tensor) -> Tensor:
-        """The next hidden state, (N, hidden, H, W)."""
+        """Compute the next hidden state, (N, hidden, H, W)."""
         gates = F.conv2d(torch.cat([hidden, motion], 1), self.gates, padding=self.padding)
         update, reset = gates.add_(self.gates_from_context).sigmoid_().chunk(2, 1)
         candidate = F.conv2d(torch.cat([reset * hidden, motion], 1), self.candidate, padding=self.padding)
@@ -28,21 +36,27 @@ class CachedGruPass(NamedTuple):
 
 
 def cache_context(layers: tuple[nn.Conv2d, ...], context: Tensor) -> CachedGruPass:
-    """Work out the context's share once for all iterations: a convolution is linear in its inputs.
+    """Compute the share of the context once: a convolution is linear in its inputs.
 
-    layers: those of the gates, update before reset, and last the candidate's; their inputs are hidden, context and
-    motion, in this order. context: (N, C, H, W).
+    Args:
+        layers: Convolutions of the gates, update before reset, then that of the candidate. Their input channels are
+            hidden, context and motion, in this order.
+        context: (N, C, H, W).
+
+    Returns:
+        The pass, ready to be iterated.
     """
     weight = torch.cat([layer.weight for layer in layers])
     bias = torch.cat([layer.bias for layer in layers])  # type: ignore[misc]
     hidden, motion = len(weight) // 3, weight.shape[1] - len(weight) // 3 - context.shape[1]
-    of_hidden, of_context, of_motion = weight.split_with_sizes([hidden, context.shape[1], motion], 1)
+    for_hidden, for_context, for_motion = weight.split_with_sizes([hidden, context.shape[1], motion], 1)
     padding = (weight.shape[2] // 2, weight.shape[3] // 2)
-    from_context = F.conv2d(context, of_context, bias, padding=padding)
-    gates, candidate = torch.cat([of_hidden, of_motion], 1).split_with_sizes([2 * hidden, hidden])
-    to_gates, to_candidate = (_dense(part) for part in from_context.split_with_sizes([2 * hidden, hidden], 1))
-    return CachedGruPass(_dense(gates), to_gates, _dense(candidate), to_candidate, padding)
+    from_context = F.conv2d(context, for_context, bias, padding=padding)
+    gates, candidate = torch.cat([for_hidden, for_motion], 1).split_with_sizes([2 * hidden, hidden])
+    to_gates, to_candidate = (channels_last(part) for part in from_context.split_with_sizes([2 * hidden, hidden], 1))
+    return CachedGruPass(channels_last(gates), to_gates, channels_last(candidate), to_candidate, padding)
 
 
-def _dense(tensor: Tensor) -> Tensor:
+def channels_last(tensor: Tensor) -> Tensor:
+    """Bring (N, C, H, W) into the memory layout that convolutions prefer on a CPU."""
     return tensor.contiguous(memory_format=torch.channels_last)

@@ -1,13 +1,13 @@
-"""All-pairs correlation of two feature maps, looked up around the current flow (RAFT [4], §3.2).
+"""All-pairs correlation of two feature maps, looked up around the current flow (RAFT, Teed & Deng 2020, §3.2).
 
-The correlation of pixel p in frame 0 with q in frame 1 is <f0(p), f1(q)> / sqrt(C). A lookup reads it, at
-four scales, on a grid of (2r+1)² points around the current estimate. Averaging correlations over 2^l x 2^l
-targets is the same as correlating with averaged features, so no volume over all pairs need exist: the compiled
-kernel takes just the inner products that a lookup reads, in memory linear in the number of pixels, forward and
-backward. It keeps them for the next lookup: from one iteration to the next the flow rarely moves by a whole pixel,
-so most are taken once. Of small maps, as in training, the volume is one matrix product and cheaper: there the kernel
-only reads it. On other devices, and where the positions themselves have a gradient, lookups go through the volume, in
-chunks of queries where the whole of it would be large.
+The correlation of pixel p in frame 0 with q in frame 1 is <f0(p), f1(q)> / sqrt(C). A lookup samples it, at several
+scales, on a grid of (2r+1)² points around the current estimate.
+
+Averaging correlations over 2^l x 2^l targets equals correlating with averaged features, so the volume over all pairs
+is not needed: the CPU kernel computes only the inner products that a lookup samples, in memory linear in the number of
+pixels. It caches them, since from one iteration to the next the flow rarely moves by a whole pixel. For small maps, as
+in training, the volume is one matrix product and cheaper; the kernel then only samples it. Other devices, and positions
+that need a gradient, use the volume, in chunks of queries where the whole would be large.
 """
 
 from __future__ import annotations
@@ -21,28 +21,36 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from animeinterp.net.ops.parallel import over_rows
+from animeinterp.net.ops.backend import use_cpu_kernels
+from animeinterp.net.ops.parallel import channels_last_array, over_rows
 from animeinterp.runtime.jit import cached_njit
 
-# Largest part of the volume held at once, in elements (512 MB): a direction of 960x540 fits whole. With gradients
-# every part is kept for the way back anyway, and only working them out again can be saved (4 GB).
+# Elements of the volume held at once (512 MB): one direction of 960x540 fits. With gradients every chunk is kept for
+# the backward pass anyway; larger chunks only avoid computing them again (4 GB).
 _CHUNK, _CHUNK_IN_TRAINING = 2**27, 2**30
-# Pixels of a map up to which the volume pays on the CPU (32x32: crops of 256 px).
+# Pixels of a map up to which the volume is faster on the CPU (32x32: crops of 256 px).
 _SMALL = 1024
-_NOWHERE = -(2**30)  # further from every window than any is wide
+_NOWHERE = -(2**30)  # a corner that no window overlaps
 
 
 class Correlation:
     """The correlation of two feature maps, ready to be looked up.
 
-    features0, features1: (N, C, H, W) float32. levels: number of scales, each half the size of the one before.
-    radius: points on each side of the estimate. chunk: elements of the volume held at once. A scale at which
-    nothing is left of a small frame correlates as 0, like everything outside the frame.
+    A scale at which a small frame has no pixel left correlates as 0, like everything outside the frame.
     """
 
     def __init__(
         self, features0: Tensor, features1: Tensor, levels: int, radius: int, chunk: int | None = None
     ) -> None:
+        """Prepare lookups.
+
+        Args:
+            features0: Features of frame 0, (N, C, H, W) float32.
+            features1: Features of frame 1, of the same shape.
+            levels: Number of scales, each half the size of the one before.
+            radius: Points on each side of the estimate.
+            chunk: Elements of the volume held at once; None chooses.
+        """
         self._radius = radius
         self._queries = features0 / math.sqrt(features0.shape[1])
         self._levels = [features1]
@@ -50,19 +58,20 @@ class Correlation:
             last = self._levels[-1]
             # RAFT fails on frames under 64 px, where pooling leaves nothing; here such a scale is empty.
             self._levels.append(F.avg_pool2d(last, 2) if min(last.shape[-2:]) >= 2 else last[..., :0, :0])
-        self._on_cpu = features0.device.type == "cpu"
         self._chunk = chunk or (_CHUNK_IN_TRAINING if torch.is_grad_enabled() else _CHUNK)
         self._volume: list[Tensor] | None = None
         self._windows: list[_Window] = []
 
     def __call__(self, positions: Tensor) -> Tensor:
-        """Look up around `positions`.
+        """Look up the correlation around positions.
 
-        positions: (N, 2, H, W) float32, x first: where in frame 1 each pixel of frame 0 is, in px of the
-        features. Returns (N, levels (2r+1)², H, W) float32; within a level x varies slowest, as the published
-        weights expect.
+        Args:
+            positions: Position in frame 1 of each pixel of frame 0, (N, 2, H, W) float32, x first, px of the features.
+
+        Returns:
+            (N, levels (2r+1)², H, W) float32; within a level x varies slowest, as the published weights expect.
         """
-        if self._on_cpu and not positions.requires_grad:
+        if use_cpu_kernels(positions, differentiable=True) and not positions.requires_grad:
             if torch.is_grad_enabled() and positions.shape[-2] * positions.shape[-1] <= _SMALL:
                 if self._volume is None:
                     self._volume = self._correlate(slice(None))
@@ -88,7 +97,7 @@ class Correlation:
         return found.transpose(1, 2).reshape(n, -1, height, width)
 
     def _correlate(self, part: slice) -> list[Tensor]:
-        """The volume of some queries Q: one (N Q, 1, h, w) per level."""
+        """Compute the volume for some queries Q: one (N Q, 1, h, w) per level."""
         queries = self._queries.flatten(2).transpose(1, 2)[:, part]
         count = queries.shape[0] * queries.shape[1]
         # bf16 keeps 8 bits of a product: neighbors would look alike.
@@ -96,7 +105,7 @@ class Correlation:
             return [(queries @ level.flatten(2)).reshape(count, 1, *level.shape[-2:]) for level in self._levels]
 
     def _sample(self, volume: list[Tensor], positions: Tensor) -> Tensor:
-        """Read the volume around positions (N, Q, 2): (N, Q, levels (2r+1)²)."""
+        """Sample the volume around positions (N, Q, 2): (N, Q, levels (2r+1)²)."""
         n, queries, _ = positions.shape
         steps = torch.arange(-self._radius, self._radius + 1.0, device=positions.device)
         window = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), -1)
@@ -106,15 +115,20 @@ class Correlation:
             if height == 0 or width == 0:
                 found.append(positions.new_zeros(n, queries, window.shape[0] ** 2))
                 continue
-            at = positions.reshape(-1, 1, 1, 2) * 0.5**i + window
+            points = positions.reshape(-1, 1, 1, 2) * 0.5**i + window
             # grid_sample without align_corners puts pixel centers at (2 p + 1) / size - 1, also where size is 1.
-            grid = (2 * at + 1) / at.new_tensor([width, height]) - 1
+            grid = (2 * points + 1) / points.new_tensor([width, height]) - 1
             found.append(F.grid_sample(level, grid, align_corners=False).reshape(n, queries, -1))
         return torch.cat(found, 2)
 
 
 class _Window(NamedTuple):
-    """What a level's last lookup took. products: float32 (N, H, W, 2r+2, 2r+2), x first. corner: int32 (N, H, W, 2)."""
+    """Cache of one level's last lookup.
+
+    Attributes:
+        products: Inner products, float32 (N, H, W, 2r+2, 2r+2), x first.
+        corner: Top left target of each window, int32 (N, H, W, 2), x first.
+    """
 
     products: Any
     corner: Any
@@ -127,7 +141,7 @@ def _no_window(queries: Tensor, radius: int) -> _Window:
 
 
 class _CompiledLookup(torch.autograd.Function):
-    """Lookup by the compiled kernels; differentiable in the features, not in the positions."""
+    """Lookup by CPU kernels; differentiable in the features, not in the positions."""
 
     @staticmethod
     def forward(
@@ -138,10 +152,10 @@ class _CompiledLookup(torch.autograd.Function):
         n, _, height, width = positions.shape
         window = (2 * radius + 1) ** 2
         found = np.empty((n, height, width, len(levels) * window), np.float32)
-        rows, at = _channels_last(queries), _channels_last(positions)
+        rows, centers = channels_last_array(queries), channels_last_array(positions)
         for i, level in enumerate(levels):
-            targets = _channels_last(level)
-            over_rows(_look_up, n * height, rows, targets, at, 0.5**i, radius, i * window, *windows[i], found)
+            targets = channels_last_array(level)
+            over_rows(_look_up, n * height, rows, targets, centers, 0.5**i, radius, i * window, *windows[i], found)
         return torch.from_numpy(found).permute(0, 3, 1, 2)
 
     @staticmethod
@@ -150,22 +164,26 @@ class _CompiledLookup(torch.autograd.Function):
         positions, queries, *levels = ctx.saved_tensors
         radius = ctx.radius
         window = (2 * radius + 1) ** 2
-        rows, at, slope = _channels_last(queries), _channels_last(positions), _channels_last(gradient)
+        rows, centers, slope = (
+            channels_last_array(queries),
+            channels_last_array(positions),
+            channels_last_array(gradient),
+        )
         to_queries, to_levels = np.zeros(rows.shape, np.float32), list[Tensor]()
         for i, level in enumerate(levels):
-            targets = _channels_last(level)
+            targets = channels_last_array(level)
             to_targets = np.zeros(targets.shape, np.float32)
-            # Queries of one sample meet at the same targets: whole samples go to a thread.
+            # Queries of one sample share targets: each thread takes whole samples.
             over_rows(
                 _look_up_slopes,
-                *(len(rows), rows, targets, at, 0.5**i, radius, i * window, slope, to_queries, to_targets),
+                *(len(rows), rows, targets, centers, 0.5**i, radius, i * window, slope, to_queries, to_targets),
             )
             to_levels.append(torch.from_numpy(to_targets).permute(0, 3, 1, 2))
         return None, None, None, torch.from_numpy(to_queries).permute(0, 3, 1, 2), *to_levels
 
 
 class _CompiledReading(torch.autograd.Function):
-    """The same lookup out of the volume, (N Q, 1, h, w) per level."""
+    """The same lookup from the volume, (N Q, 1, h, w) per level."""
 
     @staticmethod
     def forward(ctx: Any, positions: Tensor, radius: int, *volume: Tensor) -> Tensor:
@@ -174,10 +192,10 @@ class _CompiledReading(torch.autograd.Function):
         n, _, height, width = positions.shape
         window = (2 * radius + 1) ** 2
         found = np.empty((n, height, width, len(volume) * window), np.float32)
-        at = _channels_last(positions)
+        centers = channels_last_array(positions)
         for i, level in enumerate(volume):
             whole = level.detach().view(n, height, width, *level.shape[-2:]).numpy()
-            over_rows(_read, n * height, whole, at, 0.5**i, radius, i * window, found)
+            over_rows(_read, n * height, whole, centers, 0.5**i, radius, i * window, found)
         return torch.from_numpy(found).permute(0, 3, 1, 2)
 
     @staticmethod
@@ -186,26 +204,25 @@ class _CompiledReading(torch.autograd.Function):
         (positions,) = ctx.saved_tensors
         n, _, height, width = positions.shape
         window = (2 * ctx.radius + 1) ** 2
-        at, slope, slopes = _channels_last(positions), _channels_last(gradient), []
+        centers, slope, slopes = channels_last_array(positions), channels_last_array(gradient), []
         for i, shape in enumerate(ctx.shapes):
             to_volume = np.zeros((n, height, width, *shape[-2:]), np.float32)
-            over_rows(_read_slopes, n * height, at, 0.5**i, ctx.radius, i * window, slope, to_volume)
+            over_rows(_read_slopes, n * height, centers, 0.5**i, ctx.radius, i * window, slope, to_volume)
             slopes.append(torch.from_numpy(to_volume).view(shape))
         return None, None, *slopes
 
 
-def _channels_last(features: Tensor) -> Any:
-    return features.detach().permute(0, 2, 3, 1).contiguous().numpy()
+# Kernels take their arrays one by one: a tuple would only be unpacked again.
 
 
-# Reassociation lets the inner products be vectorised; the order stays the same from run to run.
+# Reassociation lets inner products be vectorized; the order stays the same from run to run.
 @cached_njit(fastmath={"reassoc", "contract"})
 def _look_up(
     first: int,
     last: int,
     queries: Any,
     targets: Any,
-    at: Any,
+    centers: Any,
     scale: float,
     radius: int,
     offset: int,
@@ -213,10 +230,10 @@ def _look_up(
     corner: Any,
     found: Any,
 ) -> None:
-    """One level for rows [first, last), counted through the batch; fills `found` from channel `offset`.
+    """Look up one level for rows [first, last), counted through the batch, from channel `offset` of `found`.
 
-    The points of a window share their fractional part: (2r+2)² inner products, then (2r+1)² blends of four. products,
-    corner: see `_Window`.
+    The points of a window share their fractional part: (2r+2)² inner products, then (2r+1)² blends of four. For
+    `products` and `corner` see `_Window`.
     """
     _, height, width, _ = queries.shape
     _, rows, columns, _ = targets.shape
@@ -225,8 +242,8 @@ def _look_up(
     for row in range(first, last):
         n, y = row // height, row % height
         for x in range(width):
-            px, py = at[n, y, x, 0] * scale, at[n, y, x, 1] * scale
-            # Far outside there is nothing to find; a NaN fails these comparisons too.
+            px, py = centers[n, y, x, 0] * scale, centers[n, y, x, 1] * scale
+            # Everything far outside is 0; a NaN fails these comparisons too.
             if not (abs(px) < columns + side and abs(py) < rows + side):
                 found[n, y, x, offset : offset + side * side] = 0
                 continue
@@ -244,7 +261,7 @@ def _look_up(
 
 @cached_njit(fastmath={"reassoc", "contract"})
 def _move_window(query: Any, targets: Any, left: int, top: int, window: Any, corner: Any, spare: Any) -> None:
-    """Bring `window` from `corner` to (left, top): what both share is kept, the rest are inner products anew."""
+    """Move `window` from `corner` to (left, top); inner products of the overlap are reused."""
     rows, columns, channels = targets.shape
     size = len(window)
     dx, dy = left - corner[0], top - corner[1]
@@ -268,7 +285,7 @@ def _look_up_slopes(
     last: int,
     queries: Any,
     targets: Any,
-    at: Any,
+    centers: Any,
     scale: float,
     radius: int,
     offset: int,
@@ -276,7 +293,7 @@ def _look_up_slopes(
     to_queries: Any,
     to_targets: Any,
 ) -> None:
-    """The derivative of `_look_up` for samples [first, last), added to both results."""
+    """Add the derivative of `_look_up` for samples [first, last) to both results."""
     _, height, width, channels = queries.shape
     _, rows, columns, _ = targets.shape
     side = 2 * radius + 1
@@ -284,7 +301,7 @@ def _look_up_slopes(
     for n in range(first, last):
         for y in range(height):
             for x in range(width):
-                px, py = at[n, y, x, 0] * scale, at[n, y, x, 1] * scale
+                px, py = centers[n, y, x, 0] * scale, centers[n, y, x, 1] * scale
                 if not (abs(px) < columns + side and abs(py) < rows + side):
                     continue
                 left, top = int(np.floor(px)) - radius, int(np.floor(py)) - radius
@@ -306,15 +323,15 @@ def _look_up_slopes(
 
 
 @cached_njit()
-def _read(first: int, last: int, volume: Any, at: Any, scale: float, radius: int, offset: int, found: Any) -> None:
-    """`_look_up` with the inner products at hand: volume (N, H, W, h, w)."""
+def _read(first: int, last: int, volume: Any, centers: Any, scale: float, radius: int, offset: int, found: Any) -> None:
+    """Do the work of `_look_up` with given inner products, volume (N, H, W, h, w)."""
     _, height, width, rows, columns = volume.shape
     side = 2 * radius + 1
     products = np.empty((side + 1, side + 1), np.float32)
     for row in range(first, last):
         n, y = row // height, row % height
         for x in range(width):
-            px, py = at[n, y, x, 0] * scale, at[n, y, x, 1] * scale
+            px, py = centers[n, y, x, 0] * scale, centers[n, y, x, 1] * scale
             products[:] = 0
             fx, fy = np.float32(0), np.float32(0)
             if abs(px) < columns + side and abs(py) < rows + side:
@@ -332,16 +349,16 @@ def _read(first: int, last: int, volume: Any, at: Any, scale: float, radius: int
 
 @cached_njit()
 def _read_slopes(
-    first: int, last: int, at: Any, scale: float, radius: int, offset: int, gradient: Any, to_volume: Any
+    first: int, last: int, centers: Any, scale: float, radius: int, offset: int, gradient: Any, to_volume: Any
 ) -> None:
-    """The derivative of `_read`, added to to_volume (N, H, W, h, w); every pixel has a part of its own."""
+    """Add the derivative of `_read` to to_volume (N, H, W, h, w); no two pixels share an element."""
     _, height, width, rows, columns = to_volume.shape
     side = 2 * radius + 1
     slopes = np.empty((side + 1, side + 1), np.float32)
     for row in range(first, last):
         n, y = row // height, row % height
         for x in range(width):
-            px, py = at[n, y, x, 0] * scale, at[n, y, x, 1] * scale
+            px, py = centers[n, y, x, 0] * scale, centers[n, y, x, 1] * scale
             if not (abs(px) < columns + side and abs(py) < rows + side):
                 continue
             left, top = int(np.floor(px)) - radius, int(np.floor(py)) - radius

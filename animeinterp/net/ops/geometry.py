@@ -1,21 +1,63 @@
-"""Geometry of images and flow in torch: resize, pad, warp, upsample."""
+"""Geometry of images and flow: resize, pad, warp backward, upsample.
+
+Images are (N, C, H, W); flow is (N, 2, H, W), x first, in px of its own size. Pixel centers are at halves
+(`align_corners=False`) unless a docstring says otherwise.
+"""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+MIN_SIZE = 16  # px, of either side of a frame
+MULTIPLE = 16  # what the strides of `cel` divide; frames are padded to a multiple of it
+
 
 def resize(image: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Bilinear, pixel centers at halves (`align_corners=False`); nothing to do where the size is right."""
+    """Resize (N, C, H, W) to `size` = (height, width), bilinear; an image of that size is returned as it is."""
     if image.shape[-2:] == size:
         return image
     return F.interpolate(image, size, mode="bilinear", align_corners=False)
 
 
+def resize_area(image: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Average (N, C, H, W) down to a smaller `size` that divides its own."""
+    return F.avg_pool2d(image, image.shape[-1] // size[1])
+
+
+def downsample(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize (N, C, H, W) to a smaller size without aliasing: lines of a large frame must not break up."""
+    if image.shape[-2:] == size:
+        return image
+    return F.interpolate(image, size, mode="bilinear", antialias=True)
+
+
+def pad_to_multiple(image: Tensor) -> Tensor:
+    """Repeat the border of (N, C, H, W) right and below, up to multiples of 16."""
+    height, width = image.shape[-2:]
+    right, below = -width % MULTIPLE, -height % MULTIPLE
+    return F.pad(image, (0, right, 0, below), mode="replicate") if right or below else image
+
+
+def swap_directions(batch: Tensor) -> Tensor:
+    """Swap the halves of a batch (2N, …): frames 0 and 1, or flow 0→1 and 1→0."""
+    return torch.cat(batch.chunk(2)[::-1])
+
+
 def scale_flow(flow: Tensor, size: tuple[int, ...], mode: str = "nearest") -> Tensor:
-    """Flow (N, 2, H, W) in px → the same motion in px of a picture of another size, (N, 2, *size)."""
+    """Resize flow and scale its vectors to px of the new size.
+
+    Args:
+        flow: (N, 2, H, W), px.
+        size: (height, width).
+        mode: Interpolation, `nearest` or `bilinear`.
+
+    Returns:
+        (N, 2, *size), px of that size.
+    """
     height, width = flow.shape[-2:]
     if (height, width) == size:
         return flow
@@ -25,7 +67,7 @@ def scale_flow(flow: Tensor, size: tuple[int, ...], mode: str = "nearest") -> Te
 
 
 def pixel_grid(like: Tensor) -> Tensor:
-    """Coordinates of each pixel, x first: (1, 2, H, W)."""
+    """Coordinates of each pixel of (N, C, H, W), x first: (1, 2, H, W)."""
     height, width = like.shape[-2:]
     y, x = torch.meshgrid(
         torch.arange(height, device=like.device), torch.arange(width, device=like.device), indexing="ij"
@@ -33,68 +75,56 @@ def pixel_grid(like: Tensor) -> Tensor:
     return torch.stack([x, y])[None].to(like.dtype)
 
 
-def backward_warp(image: Tensor, flow: Tensor) -> Tensor:
-    """Read image (N, C, H, W) at p + flow(p), bilinear, 0 outside."""
-    height, width = image.shape[-2:]
-    at = (pixel_grid(flow) + flow).permute(0, 2, 3, 1)
-    # Pixel centers at (2 p + 1) / size - 1 without align_corners: defined for one-pixel sizes too.
-    grid = (2 * at + 1) / at.new_tensor([width, height]) - 1
-    return F.grid_sample(image, grid, align_corners=False)
+def backward_warp(
+    image: Tensor,
+    flow: Tensor,
+    mode: Literal["bilinear", "bicubic"] = "bilinear",
+    outside: Literal["zeros", "border"] = "zeros",
+) -> Tensor:
+    """Sample an image at p + flow(p).
 
+    The two ways to treat what lies outside normalize coordinates differently, which rounds differently: each is bit for
+    bit what its networks were trained with.
 
-def upsample_convex(flow: Tensor, mask: Tensor) -> Tensor:
-    """Eight times the size, each pixel a convex combination of 3x3 coarse ones (RAFT §3.3).
+    Args:
+        image: (N, C, H, W).
+        flow: (N, 2, H, W), px.
+        mode: Interpolation.
+        outside: Value outside the image: zero, as in RAFT, or the nearest border pixel.
 
-    flow: (N, 2, H, W). mask: (N, 9 * 64, H, W), logits. Returns (N, 2, 8 H, 8 W), in px of that size.
+    Returns:
+        (N, C, H, W).
     """
-    n, _, height, width = flow.shape
-    # Channels last, as the mask comes out of its convolution: 64 at a time, and nothing is moved before the end.
-    shares = mask.permute(0, 2, 3, 1).reshape(n, height, width, 9, 1, 64).softmax(3).unbind(3)
-    around = F.unfold(8 * flow, 3, padding=1).view(n, 2, 9, height, width)
-    neighbors = around.permute(0, 3, 4, 2, 1).unsqueeze(5).unbind(3)
-    # One neighbor at a time: all nine at once would hold nine full-size flows.
-    combined = shares[0] * neighbors[0]
-    for share, neighbor in zip(shares[1:], neighbors[1:], strict=True):
-        combined += share * neighbor
-    fine = combined.view(n, height, width, 2, 8, 8).permute(0, 3, 1, 4, 2, 5)
-    return fine.reshape(n, 2, 8 * height, 8 * width)
-
-
-def sample(planes: Tensor, flow: Tensor, mode: str = "bicubic") -> Tensor:
-    """`planes` at p + flow(p), the border repeated. mode: bicubic or bilinear."""
-    height, width = planes.shape[-2:]
+    height, width = image.shape[-2:]
+    if outside == "zeros":
+        target = (pixel_grid(flow) + flow).permute(0, 2, 3, 1)
+        # Pixel centers at (2 p + 1) / size - 1: defined for one-pixel sizes too.
+        grid = (2 * target + 1) / target.new_tensor([width, height]) - 1
+        return F.grid_sample(image, grid, mode, align_corners=False)
     x = flow[:, 0] + torch.arange(width, device=flow.device, dtype=flow.dtype)
     y = flow[:, 1] + torch.arange(height, device=flow.device, dtype=flow.dtype)[:, None]
     grid = torch.stack([2 * x / max(width - 1, 1) - 1, 2 * y / max(height - 1, 1) - 1], -1)
-    return F.grid_sample(planes, grid, mode, "border", align_corners=True)
+    return F.grid_sample(image, grid, mode, "border", align_corners=True)
 
 
-# Everything of the network divides the frame by this; frames are padded to a multiple of it.
-MULTIPLE = 16
+def upsample_convex(flow: Tensor, mask: Tensor) -> Tensor:
+    """Upsample flow eight times, each pixel a convex combination of 3x3 coarse ones (RAFT, §3.3).
 
+    Args:
+        flow: (N, 2, H, W), px of that size.
+        mask: (N, 9 * 64, H, W), logits of the weights.
 
-def pad_to_multiple(planes: Tensor) -> Tensor:
-    """(N, C, H, W) with its border repeated right and below, up to multiples of 16."""
-    height, width = planes.shape[-2:]
-    right, below = -width % MULTIPLE, -height % MULTIPLE
-    return F.pad(planes, (0, right, 0, below), mode="replicate") if right or below else planes
-
-
-def downsample(frame: Tensor, size: tuple[int, int]) -> Tensor:
-    """A frame (N, C, H, W) at a smaller size, without aliasing: lines of a large frame must not break up."""
-    if frame.shape[-2:] == size:
-        return frame
-    return F.interpolate(frame, size, mode="bilinear", antialias=True)
-
-
-def swap_directions(planes: Tensor) -> Tensor:
-    """Planes of frames 0 and 1, or of the ways there and back, (2N, …): those of frames 1 and 0."""
-    return torch.cat(planes.chunk(2)[::-1])
-
-
-def resize_area(planes: Tensor, size: tuple[int, ...]) -> Tensor:
-    """The mean over each pixel of a smaller `size` that divides that of planes (N, C, H, W)."""
-    return F.avg_pool2d(planes, planes.shape[-1] // size[1])
-
-
-MIN_SIZE = 16
+    Returns:
+        (N, 2, 8 H, 8 W), px of that size.
+    """
+    n, _, height, width = flow.shape
+    # Channels last, as the mask comes out of its convolution: 64 at a time, and nothing is moved before the end.
+    weights = mask.permute(0, 2, 3, 1).reshape(n, height, width, 9, 1, 64).softmax(3).unbind(3)
+    patches = F.unfold(8 * flow, 3, padding=1).view(n, 2, 9, height, width)
+    neighbors = patches.permute(0, 3, 4, 2, 1).unsqueeze(5).unbind(3)
+    # One neighbor at a time: all nine at once would hold nine full-size flows.
+    combined = weights[0] * neighbors[0]
+    for weight, neighbor in zip(weights[1:], neighbors[1:], strict=True):
+        combined += weight * neighbor
+    fine = combined.view(n, height, width, 2, 8, 8).permute(0, 3, 1, 4, 2, 5)
+    return fine.reshape(n, 2, 8 * height, 8 * width)

@@ -1,4 +1,4 @@
-"""Running a compiled kernel over bands of rows on plain threads."""
+"""Run a compiled kernel over bands of rows on plain threads."""
 
 from __future__ import annotations
 
@@ -6,17 +6,30 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 Kernel = Callable[..., None]
 
 
-def over_rows(kernel: Kernel, rows: int, *arguments: Any) -> None:
-    """Call `kernel(first, last, *arguments)` on bands [first, last) of `rows` rows, one per torch thread.
+def channels_last_array(tensor: Tensor) -> NDArray[Any]:
+    """Give a kernel (N, C, H, W) as a contiguous array (N, H, W, C), without a copy where memory is so already."""
+    return np.asarray(tensor.detach().permute(0, 2, 3, 1).contiguous().numpy())
 
-    A kernel must write only what belongs to its own rows and must not depend on where the bands end, so that
-    results are the same for any number of threads. Plain threads, not numba's `parallel=True`, whose fallback
-    threading layer aborts the process when two Python threads enter it at once, as a video job may.
+
+def over_rows(kernel: Kernel, rows: int, *arguments: Any) -> None:
+    """Call `kernel(first, last, *arguments)` on bands [first, last) of rows, one band per torch thread.
+
+    Plain threads, not numba's `parallel=True`, whose fallback threading layer aborts the process when two Python
+    threads enter it at once, as a video job may.
+
+    Args:
+        kernel: Must write only what belongs to its rows and must not depend on where bands end, so that results are
+            the same for any number of threads.
+        rows: Number of rows.
+        arguments: Passed on.
     """
     bands = max(1, min(torch.get_num_threads(), rows))
     if bands == 1:

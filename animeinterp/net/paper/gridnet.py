@@ -1,7 +1,7 @@
-"""Synthesis (paper §4.3): the feature pyramid that is warped with the frames, and the GridNet that draws.
+"""Synthesis (paper §4.3): the feature pyramid that is splatted with the frames, and GridNet, which draws the frame.
 
-GridNet (Fourure et al. [7]) has three rows (full, half, quarter size: 32, 64, 96 channels). Left to right: a
-first column that takes the warped frames and features in, two columns on the way down, two on the way up:
+GridNet (Fourure et al. 2017) has three rows (full, half, quarter size: 32, 64, 96 channels). Left to right: a
+first column for the splatted frames and features, two columns going down, two going up:
 
     row 0   frames + features ─►●─►●─────────►●─►●─► frame
                                 ▼  ▼          ▲  ▲
@@ -26,7 +26,7 @@ ROWS = (32, 64, 96)
 
 
 class FeaturePyramid(nn.Module):
-    """(N, 3, H, W) in [-1, 1] → 32, 64, 96 channels at full, half and quarter size (odd sizes round up)."""
+    """Features of a frame at full, half and quarter size (odd sizes round up): 32, 64, 96 channels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class FeaturePyramid(nn.Module):
         self.prelu6 = PReLU()
 
     def forward(self, frame: Tensor) -> Pyramid:
-        """Frame → (full, half, quarter)."""
+        """Map (N, 3, H, W) in [-1, 1] to features at full, half and quarter size."""
         full = self.prelu2(self.conv2(self.prelu1(self.conv1(frame))))
         half = self.prelu4(self.conv4(self.prelu3(self.conv3(full))))
         quarter = self.prelu6(self.conv6(self.prelu5(self.conv5(half))))
@@ -53,7 +53,7 @@ class FeaturePyramid(nn.Module):
 
 
 class GridNet(nn.Module):
-    """Warped frames and features → the frame in between."""
+    """Splatted frames and features → the frame in between."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,13 +86,17 @@ class GridNet(nn.Module):
     def forward(self, frames: Tensor, full: Tensor, half: Tensor, quarter: Tensor) -> Tensor:
         """Draw a frame.
 
-        frames: (N, 6, H, W), both warped frames in [0, 1]. full, half, quarter: their warped features, (N,
-        64, H, W), (N, 128, ⌈H/2⌉, ⌈W/2⌉), (N, 192, ⌈H/4⌉, ⌈W/4⌉). Returns (N, 3, H, W), about [0, 1], not
-        clamped.
+        Args:
+            frames: Both splatted frames, (N, 6, H, W) in [0, 1].
+            full: Their splatted features, (N, 64, H, W).
+            half: (N, 128, ⌈H/2⌉, ⌈W/2⌉).
+            quarter: (N, 192, ⌈H/4⌉, ⌈W/4⌉).
+
+        Returns:
+            (N, 3, H, W), about [0, 1], not clamped.
         """
         height, width = frames.shape[-2:]
-        # The way up doubles sizes, so rows must be multiples of 4, 2 and 1; the reference fails on other
-        # frames.
+        # Upsampling doubles sizes, so they must be multiples of 4, 2 and 1; the reference fails on other frames.
         rows, columns = quarter.shape[-2:]
         frames, full = _pad(frames, 4 * rows, 4 * columns), _pad(full, 4 * rows, 4 * columns)
         half = _pad(half, 2 * rows, 2 * columns)

@@ -1,4 +1,4 @@
-"""The paper's network: flow refinement, feature pyramid, splatting and GridNet composed.
+"""The paper's network: flow refinement, feature pyramid, splatting and GridNet.
 
     encode(frame) ──► Features               once per frame
     flow(features0, features1, …) ──► flow   once per pair, both directions as one batch
@@ -16,24 +16,25 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from animeinterp.config import PAPER, ModelConfig
-from animeinterp.errors import FrameError, UsageError
+from animeinterp.config import PaperConfig
+from animeinterp.errors import FrameError
 from animeinterp.net.ops.geometry import MIN_SIZE, backward_warp, resize, scale_flow
 from animeinterp.net.ops.normalization import HALF, normalize
 from animeinterp.net.ops.splatting import splat
 from animeinterp.net.paper.gridnet import FeaturePyramid, GridNet, Pyramid
 from animeinterp.net.paper.rfr import RFR
 
-# How fast importance falls with the mean color error: a tenth of the range costs a factor of e.
-_DISAGREEMENT = 10.0
+# Importance falls by a factor of e per tenth of the range of mean color error.
+_PER_COLOR = 10.0
 
 
 class Features(NamedTuple):
-    """What the networks need of one frame.
+    """Features of one frame.
 
-    matching: (N, 256, H // 8, W // 8) float32, for correlation and context.
-    small: (N, 3, H // 8, W // 8), the frame in [-1, 1], for the gate.
-    pyramid: 32, 64, 96 channels at full, half and quarter size, for synthesis.
+    Attributes:
+        matching: For correlation and context, (N, 256, H // 8, W // 8) float32.
+        small: The frame in [-1, 1] for the gate, (N, 3, H // 8, W // 8).
+        pyramid: For synthesis, 32, 64, 96 channels at full, half and quarter size.
     """
 
     matching: Tensor
@@ -44,18 +45,27 @@ class Features(NamedTuple):
 class AnimeInterp(nn.Module):
     """A frame between two frames; attribute names are those of the published checkpoint."""
 
-    def __init__(self, config: ModelConfig = PAPER) -> None:
+    def __init__(self, config: PaperConfig | None = None) -> None:
+        """Create the untrained network; without a config, as the paper's text says."""
         super().__init__()
-        if config.flow != "rfr" or config.synthesis != "gridnet":
-            raise UsageError(f"preset {config.name!r} has no network: flow {config.flow}, {config.synthesis}")
-        self.config = config
+        self.config = config = config or PaperConfig()
         self.flownet = RFR(config)
         self.feat_ext = FeaturePyramid()
         self.synnet = GridNet()
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def encode(self, frame: Tensor) -> Features:
-        """Everything that depends on one frame only. Raises FrameError for frames that are too small."""
+        """Compute everything that depends on one frame only.
+
+        Args:
+            frame: (N, 3, H, W) RGB in [0, 1].
+
+        Returns:
+            Its features.
+
+        Raises:
+            FrameError: The frame is too small.
+        """
         if frame.ndim != 4 or frame.shape[1] != 3 or min(frame.shape[-2:]) < MIN_SIZE:
             raise FrameError(
                 f"frames must be (N, 3, H, W), at least {MIN_SIZE}x{MIN_SIZE} px; got {tuple(frame.shape)}"
@@ -68,7 +78,17 @@ class AnimeInterp(nn.Module):
     def flow(
         self, features0: Features, features1: Features, coarse01: Tensor, coarse10: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Refine the coarse flows (N, 2, H, W), both at once: flow 0→1 and flow 1→0 of the same size."""
+        """Refine both coarse flows at once.
+
+        Args:
+            features0: Of frame 0.
+            features1: Of frame 1.
+            coarse01: Coarse flow 0→1, (N, 2, H, W), px.
+            coarse10: Coarse flow 1→0.
+
+        Returns:
+            Flow 0→1 and flow 1→0, of the same shape.
+        """
         refined: Tensor = self.flownet(
             torch.cat([features0.matching, features1.matching]),
             torch.cat([features1.matching, features0.matching]),
@@ -89,7 +109,20 @@ class AnimeInterp(nn.Module):
         flow10: Tensor,
         t: float,
     ) -> Tensor:
-        """Draw the frame at t in [0, 1]: (N, 3, H, W), about [0, 1], not clamped."""
+        """Draw the frame at t.
+
+        Args:
+            frame0: (N, 3, H, W) in [0, 1].
+            frame1: Of the same shape.
+            pyramid0: Features of frame 0.
+            pyramid1: Features of frame 1.
+            flow01: Flow 0→1, (N, 2, H, W), px.
+            flow10: Flow 1→0.
+            t: In [0, 1].
+
+        Returns:
+            (N, 3, H, W), about [0, 1], not clamped.
+        """
         warped0 = self._warp(frame0, frame1, pyramid0, flow01, t)
         warped1 = self._warp(frame1, frame0, pyramid1, flow10, 1 - t)
         frames, *levels = (torch.cat(pair, 1) for pair in zip(warped0, warped1, strict=True))
@@ -98,7 +131,7 @@ class AnimeInterp(nn.Module):
         return drawn.float()
 
     def forward(self, frame0: Tensor, frame1: Tensor, coarse01: Tensor, coarse10: Tensor, t: float) -> Tensor:
-        """Two frames, their coarse flows (N, 2, H, W) and a time → the frame at t, (N, 3, H, W)."""
+        """Draw the frame at t from two frames and their coarse flows (N, 2, H, W): (N, 3, H, W)."""
         features0, features1 = self.encode(frame0), self.encode(frame1)
         flow01, flow10 = self.flow(features0, features1, coarse01, coarse10)
         return self.synthesize(frame0, frame1, features0.pyramid, features1.pyramid, flow01, flow10, t)
@@ -106,12 +139,11 @@ class AnimeInterp(nn.Module):
     def _warp(
         self, frame: Tensor, other: Tensor, pyramid: Pyramid, flow: Tensor, t: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Frame and features moved t of the way along the flow to the other frame (linear motion)."""
+        """Splat frame and features a fraction t of the way along the flow to the other frame (linear motion)."""
         importance = None
         if self.config.splat == "softmax":
-            # Where flow and frames disagree, the pixel is likely covered by others (Niklaus & Liu 2020,
-            # eq. 5).
-            importance = -_DISAGREEMENT * (backward_warp(other, flow) - frame).abs().mean(1, keepdim=True)
+            # Where flow and frames disagree, the pixel is likely occluded (Niklaus & Liu 2020, eq. 5).
+            importance = -_PER_COLOR * (backward_warp(other, flow) - frame).abs().mean(1, keepdim=True)
         moved = []
         for level in (frame, *pyramid):
             size = tuple(level.shape[-2:])

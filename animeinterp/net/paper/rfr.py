@@ -1,12 +1,12 @@
-"""RFR, recurrent flow refinement (paper §4.2): RAFT [4] that starts from a gated coarse flow.
+"""RFR, recurrent flow refinement (paper §4.2): RAFT (Teed & Deng 2020) that starts from a gated coarse flow.
 
-All at 1/8 of the frame. Per frame one encoder gives 256 channels that serve three ends: correlation with the
-other frame, the first hidden state (tanh of one half) and the context (ReLU of the other half). Per iteration
-the correlation is looked up where the flow points, a ConvGRU [5] takes it in, a head gives the flow's change.
-After the last iteration the flow is upsampled by a learned convex combination of its 3x3 neighborhood.
+Everything runs at 1/8 of the frame. One encoder gives 256 channels per frame for three uses: correlation with the other
+frame, the first hidden state (tanh of one half) and the context (ReLU of the other half). Each iteration looks up the
+correlation at the current flow, updates a ConvGRU (Ballas et al. 2016) and predicts a change of the flow. After the
+last iteration the flow is upsampled by a learned convex combination of 3x3 neighbors.
 
-Flow 0→1 is (N, 2, H, W), x first, px: the pixel p of frame 0 is found at p + flow(p) in frame 1. Attribute
-names are those of the published checkpoint.
+Flow 0→1 is (N, 2, H, W), x first, px: pixel p of frame 0 corresponds to p + flow(p) in frame 1. Attribute names are
+those of the published checkpoint.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from animeinterp.config import ModelConfig
-from animeinterp.net.ops.conv_gru import CachedGruPass, _dense, cache_context
+from animeinterp.config import PaperConfig
+from animeinterp.net.ops.conv_gru import CachedGruPass, cache_context, channels_last
 from animeinterp.net.ops.correlation import Correlation
 from animeinterp.net.ops.geometry import backward_warp, pixel_grid, resize, scale_flow, upsample_convex
 
@@ -24,7 +24,7 @@ CONTEXT = 128
 
 
 class ErrorAttention(nn.Module):
-    """The gate's network: where does the coarse flow explain frame 0? (N, 6, H, W) → (N, 1, H, W)."""
+    """Network of the gate: estimates where the coarse flow explains frame 0."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,15 +34,15 @@ class ErrorAttention(nn.Module):
         self.prelu1 = nn.PReLU()
         self.prelu2 = nn.PReLU()
 
-    def forward(self, evidence: Tensor) -> Tensor:
-        """Frame 0 (3), error (1), flow (2) → g."""
-        hidden = self.conv2(self.prelu1(self.conv1(evidence)))
-        g: Tensor = self.conv3(self.prelu2(torch.cat([hidden, evidence], 1)))
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map frame 0, error and flow, (N, 3 + 1 + 2, H, W), to g, (N, 1, H, W)."""
+        hidden = self.conv2(self.prelu1(self.conv1(inputs)))
+        g: Tensor = self.conv3(self.prelu2(torch.cat([hidden, inputs], 1)))
         return g
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut, no normalization."""
+    """Two 3x3 convolutions with a shortcut around them, no normalization."""
 
     def __init__(self, channels_in: int, channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class ResidualBlock(nn.Module):
         self.downsample = nn.Sequential(nn.Conv2d(channels_in, channels, 1, stride)) if stride > 1 else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels_in, H, W) → (N, channels, H / stride, W / stride)."""
+        """Map (N, channels_in, H, W) to (N, channels, H / stride, W / stride)."""
         shortcut = x if self.downsample is None else self.downsample(x)
         y = self.conv2(self.conv1(x).relu_()).relu_()
         out: Tensor = (shortcut + y).relu_()
@@ -59,7 +59,7 @@ class ResidualBlock(nn.Module):
 
 
 class BasicEncoder(nn.Module):
-    """RAFT's encoder: (N, 3, H, W) in [-1, 1], H and W multiples of 8 → (N, 256, H/8, W/8)."""
+    """The encoder of RAFT without normalization."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,14 +70,14 @@ class BasicEncoder(nn.Module):
         self.conv2 = nn.Conv2d(128, HIDDEN + CONTEXT, 1)
 
     def forward(self, frame: Tensor) -> Tensor:
-        """Frame → features of either sign."""
+        """Map (N, 3, H, W) in [-1, 1], H and W multiples of 8, to features (N, 256, H/8, W/8)."""
         x = self.conv1(frame).relu_()
         features: Tensor = self.conv2(self.layer3(self.layer2(self.layer1(x))))
         return features
 
 
 class MotionEncoder(nn.Module):
-    """Correlation and flow → 128 channels, the last two of which are the flow itself."""
+    """Encodes correlation and flow; the last two of its 128 channels are the flow itself."""
 
     def __init__(self, correlation_channels: int) -> None:
         super().__init__()
@@ -88,15 +88,15 @@ class MotionEncoder(nn.Module):
         self.conv = nn.Conv2d(64 + 192, 128 - 2, 3, padding=1)
 
     def forward(self, flow: Tensor, correlation: Tensor) -> Tensor:
-        """(N, 2, H, W) flow and (N, C, H, W) correlation → (N, 128, H, W)."""
-        seen = self.convc2(self.convc1(correlation).relu_()).relu_()
-        moved = self.convf2(self.convf1(flow).relu_()).relu_()
-        motion = self.conv(torch.cat([seen, moved], 1)).relu_()
+        """Map flow (N, 2, H, W) and correlation (N, C, H, W) to (N, 128, H, W)."""
+        from_correlation = self.convc2(self.convc1(correlation).relu_()).relu_()
+        from_flow = self.convf2(self.convf1(flow).relu_()).relu_()
+        motion = self.conv(torch.cat([from_correlation, from_flow], 1)).relu_()
         return torch.cat([motion, flow.to(motion.dtype)], 1)
 
 
 class SepConvGRU(nn.Module):
-    """A convolutional GRU as a 1x5 and a 5x1 pass; its inputs are (hidden, context, motion) in this order."""
+    """A convolutional GRU as a 1x5 and a 5x1 pass; input channels are hidden, context, motion, in this order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,20 +108,20 @@ class SepConvGRU(nn.Module):
         self.convr2 = nn.Conv2d(channels, HIDDEN, (5, 1), padding=(2, 0))
         self.convq2 = nn.Conv2d(channels, HIDDEN, (5, 1), padding=(2, 0))
 
-    def prepare(self, context: Tensor) -> list[CachedGruPass]:
-        """What of both passes depends on the context only."""
+    def cache_context(self, context: Tensor) -> list[CachedGruPass]:
+        """Compute what depends on the context only, for both passes."""
         layers = (self.convz1, self.convr1, self.convq1), (self.convz2, self.convr2, self.convq2)
-        return [cache_context(of_pass, context) for of_pass in layers]
+        return [cache_context(pass_layers, context) for pass_layers in layers]
 
     def forward(self, hidden: Tensor, motion: Tensor, passes: list[CachedGruPass]) -> Tensor:
-        """The next hidden state, (N, 128, H, W)."""
-        for of_pass in passes:
-            hidden = of_pass.next(hidden, motion)
+        """Compute the next hidden state, (N, 128, H, W)."""
+        for gru in passes:
+            hidden = gru.next(hidden, motion)
         return hidden
 
 
 class FlowHead(nn.Module):
-    """Hidden state → change of the flow, (N, 2, H, W)."""
+    """Predicts the change of the flow from the hidden state."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -129,13 +129,13 @@ class FlowHead(nn.Module):
         self.conv2 = nn.Conv2d(256, 2, 3, padding=1)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(N, 128, H, W) → (N, 2, H, W), px of that size."""
+        """Map (N, 128, H, W) to (N, 2, H, W), px of that size."""
         change: Tensor = self.conv2(self.conv1(hidden).relu_())
         return change
 
 
 class UpdateBlock(nn.Module):
-    """What one iteration computes, and the mask of the upsampling."""
+    """One iteration, and the mask of the upsampling."""
 
     def __init__(self, correlation_channels: int) -> None:
         super().__init__()
@@ -149,15 +149,25 @@ class UpdateBlock(nn.Module):
     def forward(
         self, hidden: Tensor, passes: list[CachedGruPass], correlation: Tensor, flow: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """(hidden, the iteration-invariant part, correlation, flow) → (hidden, change of flow)."""
+        """Compute the next hidden state and the change of the flow.
+
+        Args:
+            hidden: (N, 128, H, W).
+            passes: Of `SepConvGRU.cache_context`.
+            correlation: (N, C, H, W).
+            flow: (N, 2, H, W), px.
+
+        Returns:
+            Hidden state, change of the flow (N, 2, H, W).
+        """
         hidden = self.gru(hidden, self.encoder(flow, correlation), passes)
         return hidden, self.flow_head(hidden)
 
 
 class RFR(nn.Module):
-    """Coarse flow → fine flow."""
+    """Coarse flow → refined flow."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: PaperConfig) -> None:
         super().__init__()
         self.config = config
         self.attention2 = ErrorAttention()
@@ -165,15 +175,21 @@ class RFR(nn.Module):
         self.update_block = UpdateBlock(config.correlation_levels * (2 * config.correlation_radius + 1) ** 2)
 
     def encode(self, frame: Tensor) -> Tensor:
-        """(N, 3, H, W) in [-1, 1] → (N, 256, H // 8, W // 8) float32, for correlation and context."""
+        """Map (N, 3, H, W) in [-1, 1] to (N, 256, H // 8, W // 8) float32, for correlation and context."""
         height, width = (size // 8 * 8 for size in frame.shape[-2:])
         features: Tensor = self.fnet(resize(frame, (height, width)))
         return features.float()
 
     def gate(self, small0: Tensor, small1: Tensor, flow: Tensor) -> Tensor:
-        """How far to trust the coarse flow: exp(-g²) in (0, 1], (N, 1, H, W).
+        """Compute the confidence of the coarse flow, exp(-g²).
 
-        small0, small1: the frames in [-1, 1] at the size of flow, (N, 3, H, W).
+        Args:
+            small0: Frame 0 in [-1, 1] at the size of the flow, (N, 3, H, W).
+            small1: Frame 1.
+            flow: (N, 2, H, W), px.
+
+        Returns:
+            (N, 1, H, W) in (0, 1].
         """
         error = (backward_warp(small1, flow) - small0).abs().sum(1, keepdim=True)
         g: Tensor = self.attention2(torch.cat([small0, error, flow], 1))
@@ -182,25 +198,32 @@ class RFR(nn.Module):
     def forward(self, features0: Tensor, features1: Tensor, small0: Tensor, small1: Tensor, coarse: Tensor) -> Tensor:
         """Refine the coarse flow 0→1.
 
-        features0, features1: of `encode`. small0, small1: the frames in [-1, 1] at the features' size.
-        coarse: (N, 2, H, W) flow in px of the frame. Returns (N, 2, H, W) float32.
+        Args:
+            features0: Of `encode`, frame 0.
+            features1: Of `encode`, frame 1.
+            small0: Frame 0 in [-1, 1] at the size of the features.
+            small1: Frame 1 likewise.
+            coarse: (N, 2, H, W), px of the frame.
+
+        Returns:
+            (N, 2, H, W) float32, px of the frame.
         """
         height, width = features0.shape[-2:]
         flow = scale_flow(coarse, (height, width))
         if self.config.apply_gate:
             flow = self.gate(small0, small1, flow) * flow
-        flow = _dense(flow * self.config.coarse_flow_added)
+        flow = channels_last(flow * self.config.coarse_flow_added)
 
         correlation = Correlation(features0, features1, self.config.correlation_levels, self.config.correlation_radius)
         hidden, context = features0.split_with_sizes([HIDDEN, CONTEXT], 1)
-        hidden, passes = torch.tanh(hidden), self.update_block.gru.prepare(torch.relu(context))
+        hidden, passes = torch.tanh(hidden), self.update_block.gru.cache_context(torch.relu(context))
         hidden = hidden.to(passes[0].gates_from_context.dtype)
-        here = pixel_grid(flow)
+        positions = pixel_grid(flow)
         for iteration in range(self.config.iterations):
             # As in RAFT, an iteration learns from its own change only; the first one also teaches the gate.
             start = flow.detach() if iteration else flow
-            hidden, change = self.update_block(hidden, passes, correlation(here + start), start)
+            hidden, change = self.update_block(hidden, passes, correlation(positions + start), start)
             flow = start + change.float()
-        # The mask of every other iteration would only be thrown away. 0.25 is RAFT's, to balance gradients.
+        # Only the last iteration needs a mask. 0.25 is RAFT's, to balance gradients.
         mask = 0.25 * self.update_block.mask(hidden).float()
         return scale_flow(upsample_convex(flow, mask), tuple(coarse.shape[-2:]), "bilinear")

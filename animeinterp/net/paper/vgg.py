@@ -1,8 +1,7 @@
-"""What a color segment looks like (paper §4.1): VGG features [2] pooled over the segment.
+"""Descriptors of color segments (paper §4.1): VGG features (Simonyan & Zisserman 2015) pooled over each segment.
 
-Four activations of VGG, at full, half, quarter and eighth size, are averaged over each segment (super-pixel
-pooling, Liu et al. [3]), concatenated, and brought to a common scale per segment: minus the minimum, divided by
-the sum.
+Four activations of VGG, at full, half, quarter and eighth size, are averaged over each segment (super-pixel pooling,
+Liu et al. 2017), concatenated and normalized per segment: minus the minimum, divided by the sum.
 """
 
 from __future__ import annotations
@@ -22,26 +21,32 @@ from animeinterp.weights.loading import load_into, read_state_dict
 
 Depth = Literal[16, 19]
 
-# Convolutions per stage; a stage ends with 2x2 max pooling [2, table 1, D and E].
+# Convolutions per stage; a stage ends with 2x2 max pooling (Simonyan & Zisserman 2015, table 1, D and E).
 _STAGES: dict[Depth, tuple[int, ...]] = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 _CHANNELS = (64, 128, 256, 512, 512)
 
-# The paper names the last activation of each stage. The published code slices torchvision's layers one
-# stage's length short and so takes the first ones.
+# Deviation from the published code, which slices torchvision's layers too early and takes the first activation of each
+# stage: the paper names the last ones.
 PAPER_LAYERS: dict[Depth, tuple[str, ...]] = {
     16: ("relu1_2", "relu2_2", "relu3_3", "relu4_3"),
     19: ("relu1_2", "relu2_2", "relu3_4", "relu4_4"),
 }
-PUBLISHED_CODE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 
 
 class VGG(nn.Module):
-    """The convolutions of VGG-16 or VGG-19, as far as the layers asked for, in torchvision's naming.
-
-    layers: activations to return, in order of depth, `reluS_C`: stage S, convolution C.
-    """
+    """The convolutions of VGG-16 or VGG-19 up to the last requested layer, in torchvision's naming."""
 
     def __init__(self, depth: Depth = 19, layers: tuple[str, ...] | None = None) -> None:
+        """Create the layers.
+
+        Args:
+            depth: 16 or 19.
+            layers: Activations to return, in order of depth, `reluS_C` for stage S, convolution C; None for those of
+                the paper.
+
+        Raises:
+            UsageError: A layer does not exist, or the order is wrong.
+        """
         super().__init__()
         self.depth = depth
         self.layers = PAPER_LAYERS[depth] if layers is None else layers
@@ -55,31 +60,41 @@ class VGG(nn.Module):
                 channels_in = channels
             modules.append(nn.MaxPool2d(2))
         if not self.layers or any(layer not in index for layer in self.layers):
-            raise UsageError(f"VGG-{depth} has the layers {', '.join(index)}; asked for {self.layers}")
-        self._taken = [index[layer] for layer in self.layers]
-        if self._taken != sorted(set(self._taken)):
+            raise UsageError(f"VGG-{depth} has the layers {', '.join(index)}; expected some of them, got {self.layers}")
+        self._returned = [index[layer] for layer in self.layers]
+        if self._returned != sorted(set(self._returned)):
             raise UsageError(f"layers must be in order of depth, each once; got {self.layers}")
-        self.features = nn.Sequential(*modules[: self._taken[-1] + 1])
+        self.features = nn.Sequential(*modules[: self._returned[-1] + 1])
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(N, 3, H, W) RGB in [0, 1] → one activation per layer, each stage half the size (rounded down)."""
+        """Map (N, 3, H, W) RGB in [0, 1] to one activation per layer; each stage halves the size, rounded down."""
         x = normalize(image, *IMAGENET).contiguous(memory_format=torch.channels_last)
-        found = []
+        activations = []
         for i, module in enumerate(self.features):
             x = module(x)
-            if i in self._taken:
-                # The ReLUs are in place, but nothing after one writes to its output: pooling and convolution
-                # copy.
-                found.append(x)
-        return found
+            if i in self._returned:
+                # The ReLUs are in place, but nothing after one writes to its output: pooling and convolution copy.
+                activations.append(x)
+        return activations
 
 
 def load_vgg(path: Path | str, depth: Depth = 19, layers: tuple[str, ...] | None = None) -> VGG:
-    """VGG with weights from a file in torchvision's layout (`features.N.weight`).
+    """Load VGG from a file in torchvision's layout (`features.N.weight`).
 
-    Layers that are not used, deeper ones and the classifier, may be in the file or not. Raises FileError and
-    WeightsError as `animeinterp.weights.loading`.
+    Layers that are not used, deeper ones and the classifier, may be in the file or not.
+
+    Args:
+        path: safetensors or PyTorch file.
+        depth: 16 or 19.
+        layers: See `VGG`.
+
+    Returns:
+        The network, ready for inference.
+
+    Raises:
+        FileError: The file cannot be read.
+        WeightsError: It does not hold these weights.
     """
     vgg = VGG(depth, layers)
     wanted = vgg.state_dict().keys()
@@ -96,26 +111,38 @@ def _unused(name: str, deepest: int) -> bool:
 
 
 class SegmentDescriptor:
-    """Describes the color segments of a frame by VGG features.
-
-    vgg: the network; it stays on its device. bf16: compute the features in bfloat16 (the means stay float64).
-    """
+    """Describes the color segments of a frame by VGG features."""
 
     def __init__(self, vgg: VGG, bf16: bool = False) -> None:
+        """Keep the network.
+
+        Args:
+            vgg: The network, on its device.
+            bf16: Compute features in bfloat16; means stay float64.
+        """
         self._vgg = vgg
         self._bf16 = bf16
 
     @property
     def network(self) -> VGG:
-        """What computes the features."""
+        """The network that computes the features."""
         return self._vgg
 
     def describe(self, frame: NDArray[np.uint8], labels: NDArray[np.int32], count: int) -> NDArray[np.float32]:
-        """One row per segment: (count, C) float32, C the sum of the layers' channels, rows ≥ 0 that sum to 1.
+        """Describe each segment.
 
-        frame: uint8 (H, W, 3) RGB, at least 8x8. labels: int32 (H, W) in 0..count-1. A segment that vanishes
-        when the label map is subsampled is 0 at that level (the reference divides by zero). Raises
-        FrameError.
+        A segment that vanishes when the label map is subsampled is 0 at that level; the reference divides by zero.
+
+        Args:
+            frame: uint8 (H, W, 3) RGB, at least 8x8.
+            labels: Segment of each pixel, int32 (H, W) in 0..count-1.
+            count: Number of segments.
+
+        Returns:
+            float32 (count, C), C the sum of the layers' channels; rows are at least 0 and sum to 1.
+
+        Raises:
+            FrameError: Frame or labels have another shape, dtype or range.
         """
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or min(frame.shape[:2]) < 8:
             raise FrameError(f"describe: frame is uint8 (H, W, 3), at least 8x8; got {frame.dtype} {frame.shape}")
@@ -129,8 +156,7 @@ class SegmentDescriptor:
             levels = self._vgg(image)
         pooled = []
         for level in levels:
-            # The label maps of stages 1, 2, 3 … are the frame's, subsampled at odd places: sizes round down
-            # as in VGG.
+            # Label maps of later stages are subsampled at odd positions: sizes round down as in VGG.
             while labels.shape[0] > level.shape[2]:
                 labels = labels[1::2, 1::2]
             pooled.append(pool(level, labels, count))
@@ -138,11 +164,11 @@ class SegmentDescriptor:
 
 
 def pool(features: Tensor, labels: NDArray[np.int32], count: int) -> NDArray[np.float64]:
-    """Mean of each channel over each segment: (1, C, H, W), labels (H, W) → (count, C), 0 where empty."""
-    # On the CPU and in float64 wherever the features come from: sums on a GPU have no fixed order.
+    """Average each channel of (1, C, H, W) over each segment of labels (H, W): (count, C), 0 where empty."""
+    # Always on the CPU and in float64: sums on a GPU have no fixed order.
     rows = features[0].float().permute(1, 2, 0).contiguous().cpu().numpy()
     sums = np.zeros((count, rows.shape[2]))
-    _add_up(rows, np.ascontiguousarray(labels), sums)
+    _accumulate(rows, np.ascontiguousarray(labels), sums)
     area = np.bincount(labels.ravel(), minlength=count)
     means: NDArray[np.float64] = sums / np.maximum(area, 1)[:, None]
     return means
@@ -151,13 +177,13 @@ def pool(features: Tensor, labels: NDArray[np.int32], count: int) -> NDArray[np.
 def _normalized(pooled: NDArray[np.float64]) -> NDArray[np.float32]:
     lifted = pooled - pooled.min(axis=1, keepdims=True)
     total = lifted.sum(axis=1, keepdims=True)
-    # A segment whose features are all equal has nothing to be divided by; it stays 0.
-    shares: NDArray[np.float32] = (lifted / np.where(total > 0, total, 1)).astype(np.float32)
-    return shares
+    # A segment whose features are all equal stays 0.
+    normalized: NDArray[np.float32] = (lifted / np.where(total > 0, total, 1)).astype(np.float32)
+    return normalized
 
 
 @cached_njit()
-def _add_up(rows: Any, labels: Any, sums: Any) -> None:
+def _accumulate(rows: Any, labels: Any, sums: Any) -> None:
     height, width, channels = rows.shape
     for y in range(height):
         for x in range(width):

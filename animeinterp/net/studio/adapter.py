@@ -1,4 +1,4 @@
-"""`studio` as `Interpolator` sees it: `cel`, the heavy network from public weights, and what joins their drawings."""
+"""`studio` as `Interpolator` uses it: `cel`, the heavy network from public weights, and the blend of their drawings."""
 
 from __future__ import annotations
 
@@ -8,34 +8,39 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from animeinterp.config import ModelConfig
-from animeinterp.net.adapters import CelNetwork, FrameFeatures, Moved, ProposedFlow, as_colors, has_alpha, rgb
+from animeinterp.config import StudioConfig
+from animeinterp.net.adapters import CelNetwork, FrameFeatures, as_colors, has_alpha, rgb
 from animeinterp.net.cel.encoder import Levels
 from animeinterp.net.cel.model import Cel
+from animeinterp.net.flow_pair import CoarseFlowPair, FlowPair
 from animeinterp.net.ops.geometry import downsample, resize, scale_flow
 from animeinterp.net.studio.grain import is_grainy
-from animeinterp.net.studio.model import MIN_SIZE, Encoding, Flows, Studio
+from animeinterp.net.studio.model import MIN_SIZE, Encoding, Studio
 from animeinterp.net.studio.restoration import restore
-
-Pair = tuple[Tensor, Tensor]
 
 
 class StudioNetworks(nn.Module):
     """The networks of `studio`.
 
-    light: `cel`, with its own weights. heavy: from public weights.
+    Attributes:
+        light: `cel`, with its own weights.
+        heavy: The network from public weights.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: StudioConfig) -> None:
+        """Create both networks, untrained."""
         super().__init__()
         self.config = config
-        self.light, self.heavy = Cel(config), Studio()
+        self.light, self.heavy = Cel(config.cel), Studio()
 
 
-class Features(NamedTuple):
+class StudioFeatures(NamedTuple):
     """Features of one frame.
 
-    light: Of `cel`. heavy: Of the heavy network. alpha: Of the alpha plane seen as a gray image, None without one.
+    Attributes:
+        light: Of `cel`.
+        heavy: Of the heavy network.
+        alpha: Of the alpha plane as a gray image; None without one.
     """
 
     light: Levels
@@ -43,103 +48,107 @@ class Features(NamedTuple):
     alpha: Encoding | None
 
 
-class State(NamedTuple):
-    """What the heavy network found of a pair.
+class StudioState(NamedTuple):
+    """What the heavy network knows of a pair.
 
-    flows: At half the padded size. size: (height, width) at which it saw the frames. grainy: whether they show film
-    grain.
+    Attributes:
+        flows: Flow at half the padded size.
+        size: (height, width) at which it saw the frames.
+        grainy: Whether the frames show film grain.
     """
 
-    flows: Flows
+    flows: FlowPair
     size: tuple[int, int]
     grainy: bool
 
 
 class StudioNetwork:
-    """Draws three candidates of a frame and joins them; see `animeinterp.net.studio.restoration`.
+    """Draws three candidates of a frame and blends them, see `animeinterp.net.studio.restoration`.
 
-    The heavy network sees frames of at most as many pixels as `cel` does; `cel`'s drawing has the size of the frame.
+    The heavy network sees frames of at most as many pixels as `cel` does; the drawing of `cel` has the size of the
+    frame.
     """
 
-    fused = True
+    expects_fused_flow = True
 
     def __init__(self, networks: StudioNetworks) -> None:
-        self._most = networks.config.network_pixel_range[1]
+        """Wrap the networks."""
+        self._max_pixels = networks.config.cel.network_pixel_range[1]
         self._light, self._heavy = CelNetwork(networks.light), networks.heavy
 
-    def see(self, planes: Tensor) -> Features:
-        """Features of one frame, of both networks."""
+    def encode(self, planes: Tensor) -> StudioFeatures:
+        """Compute the features of one frame for both networks."""
         small = downsample(planes, self._seen_size(planes))
         alpha = self._heavy.encode(_alpha_as_rgb(small), match=False) if has_alpha(planes) else None
-        return Features(self._light.see(planes), self._heavy.encode(rgb(small)), alpha)
+        return StudioFeatures(self._light.encode(planes), self._heavy.encode(rgb(small)), alpha)
 
-    def propose(self, side0: FrameFeatures, side1: FrameFeatures) -> ProposedFlow:
-        """Flow of the heavy network."""
-        encoding0, encoding1 = side0.features.heavy, side1.features.heavy
-        found = self._heavy.flow(encoding0, encoding1)
-        seen, size = encoding0.size, tuple(side0.planes.shape[-2:])
-        frame0, frame1 = (encoding.padded[..., : seen[0], : seen[1]] for encoding in (encoding0, encoding1))
-        state = State(found, seen, is_grainy(frame0, frame1, _whole(found.flow01, seen, seen)))
-        return ProposedFlow(_whole(found.flow01, seen, size), _whole(found.flow10, seen, size), state)
+    def propose_flow(self, frame0: FrameFeatures, frame1: FrameFeatures) -> FlowPair:
+        """Estimate flow by the heavy network."""
+        encoding0, encoding1 = frame0.features.heavy, frame1.features.heavy
+        flows = self._heavy.flow(encoding0, encoding1)
+        seen, size = encoding0.size, tuple(frame0.planes.shape[-2:])
+        seen0, seen1 = (encoding.padded[..., : seen[0], : seen[1]] for encoding in (encoding0, encoding1))
+        state = StudioState(flows, seen, is_grainy(seen0, seen1, _at_size(flows.flow01, seen, seen)))
+        return FlowPair(_at_size(flows.flow01, seen, size), _at_size(flows.flow10, seen, size), state=state)
 
-    def flows(self, side0: FrameFeatures, side1: FrameFeatures, coarse: Pair, trust: Pair) -> Moved:
-        """Refine the coarse flows by `cel`."""
-        return self._light.flows(*_light(side0, side1), coarse, trust)
+    def refine_flow(self, frame0: FrameFeatures, frame1: FrameFeatures, coarse: CoarseFlowPair) -> FlowPair:
+        """Refine coarse flow by `cel`."""
+        return self._light.refine_flow(*_for_light(frame0, frame1), coarse)
 
-    def draw(
-        self, side0: FrameFeatures, side1: FrameFeatures, moved: Moved, t: float, where: Tensor | None = None
+    def synthesize(
+        self, frame0: FrameFeatures, frame1: FrameFeatures, flows: FlowPair, t: float, wanted: Tensor | None = None
     ) -> Tensor:
-        """The planes at t, joined from three drawings."""
-        return restore(*self.candidates(side0, side1, moved, t, where), grainy=moved.state.grainy)
+        """Draw the frame at t by blending three drawings."""
+        return restore(*self.candidates(frame0, frame1, flows, t, wanted), grainy=flows.state.grainy)
 
     def candidates(
-        self, side0: FrameFeatures, side1: FrameFeatures, moved: Moved, t: float, where: Tensor | None = None
+        self, frame0: FrameFeatures, frame1: FrameFeatures, flows: FlowPair, t: float, wanted: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw every candidate on its own.
+        """Draw each candidate on its own.
 
         Args:
-            side0: Frame 0 with its features.
-            side1: Frame 1.
-            moved: Of `flows`.
+            frame0: Frame 0.
+            frame1: Frame 1.
+            flows: Of `refine_flow`, with the state of `propose_flow`.
             t: In [0, 1].
-            where: bool (1, 1, H, W), the pixels that must be drawn.
+            wanted: Pixels that must be drawn, bool (1, 1, H, W); None draws all.
 
         Returns:
-            Drawn by `cel`, RIFE and the heavy network, (1, C, H, W) float32 in [0, 1] each.
+            Drawings of `cel`, RIFE and the heavy network, (1, C, H, W) float32 in [0, 1] each.
         """
-        state: State = moved.state
-        features0, features1, like = side0.features, side1.features, side0.planes
+        state: StudioState = flows.state
+        features0, features1, like = frame0.features, frame1.features, frame0.planes
         size = tuple(like.shape[-2:])
-        small = None if where is None else F.adaptive_max_pool2d(where.float(), state.size) > 0
-        sharp = self._light.draw(*_light(side0, side1), moved, t, where).clamp(0, 1)
+        small = None if wanted is None else F.adaptive_max_pool2d(wanted.float(), state.size) > 0
+        sharp = self._light.synthesize(*_for_light(frame0, frame1), flows, t, wanted).clamp(0, 1)
         heavy = self._heavy.synthesize(features0.heavy, features1.heavy, state.flows, t, small)
         middle = self._heavy.intermediate(features0.heavy, features1.heavy, t)
         safe, middle = (as_colors(resize(drawn.float(), size), like) for drawn in (heavy, middle))
         if has_alpha(like):
             alpha = self._heavy.synthesize(features0.alpha, features1.alpha, state.flows, t, small)
-            whole = resize(alpha.float(), size).mean(1, keepdim=True)
-            safe, middle = torch.cat([safe, whole], 1), torch.cat([middle, whole], 1)
-        if where is None:
+            full = resize(alpha.float(), size).mean(1, keepdim=True)
+            safe, middle = torch.cat([safe, full], 1), torch.cat([middle, full], 1)
+        if wanted is None:
             return sharp, middle, safe
-        # What is not asked for may hold anything, and must not sway the choice next to it.
-        sharp, middle, safe = (torch.where(where, planes.float(), like) for planes in (sharp, middle, safe))
+        # Pixels that are not wanted may hold anything, and must not influence the choice next to them.
+        sharp, middle, safe = (torch.where(wanted, planes.float(), like) for planes in (sharp, middle, safe))
         return sharp, middle, safe
 
     def _seen_size(self, planes: Tensor) -> tuple[int, int]:
         height, width = planes.shape[-2:]
-        scale = min(1.0, (self._most / (height * width)) ** 0.5)
+        scale = min(1.0, (self._max_pixels / (height * width)) ** 0.5)
         return max(MIN_SIZE, round(height * scale)), max(MIN_SIZE, round(width * scale))
 
 
-def _light(side0: FrameFeatures, side1: FrameFeatures) -> tuple[FrameFeatures, FrameFeatures]:
-    return FrameFeatures(side0.planes, side0.features.light), FrameFeatures(side1.planes, side1.features.light)
+def _for_light(frame0: FrameFeatures, frame1: FrameFeatures) -> tuple[FrameFeatures, FrameFeatures]:
+    return FrameFeatures(frame0.planes, frame0.features.light), FrameFeatures(frame1.planes, frame1.features.light)
 
 
 def _alpha_as_rgb(planes: Tensor) -> Tensor:
     return planes[:, -1:].expand(-1, 3, -1, -1)
 
 
-def _whole(flow: Tensor, seen: tuple[int, int], size: tuple[int, ...]) -> Tensor:
-    """Flow at half the padded size of frames that were seen at `seen` → flow at `size`, px."""
+def _at_size(flow: Tensor, seen: tuple[int, int], size: tuple[int, ...]) -> Tensor:
+    """Bring flow at half the padded size of frames that were seen at `seen` to `size`, px."""
     doubled = 2 * F.interpolate(flow, scale_factor=2.0, mode="bilinear", align_corners=False)
     return scale_flow(doubled[..., : seen[0], : seen[1]], size, "bilinear")

@@ -1,8 +1,8 @@
 """`studio`'s heavy network, whole: GMFSS Fortuna "union" from its published weights.
 
-    encode(frame) ──► Encoding              once per frame
-    flow(encoding0, encoding1) ──► Flows    once per pair, both directions as one batch
-    synthesize(…, t) ──► frame              once per new frame
+    encode(frame) ──► Encoding                 once per frame
+    flow(encoding0, encoding1) ──► FlowPair    once per pair, both directions as one batch
+    synthesize(…, t) ──► frame                 once per new frame
 
 Flow is found and frames are splatted at half the size; features at 1/2, 1/4, 1/8 are splatted along, and the grid draws
 at full size. Frames are (N, 3, H, W) float, RGB in [0, 1], of any size from 16x16; they are padded to multiples of 64
@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from animeinterp.errors import FrameError, UsageError
+from animeinterp.net.flow_pair import FlowPair
 from animeinterp.net.ops.splatting import splat
 from animeinterp.net.studio.global_flow import GlobalFlow, MatchingFeatures
 from animeinterp.net.studio.intermediate import IntermediateFlow
@@ -52,22 +53,6 @@ class Encoding(NamedTuple):
     matching: MatchingFeatures | None
     pyramid: Pyramid
     size: tuple[int, int]
-
-
-class Flows(NamedTuple):
-    """How two frames move into each other, at half the padded size.
-
-    Attributes:
-        flow01: Flow 0→1, (N, 2, H/2, W/2) float32, px of that size.
-        flow10: Flow 1→0.
-        z0: Log importance of frame 0's pixels, (N, 1, H/2, W/2) float32 in [-10, 10].
-        z1: That of frame 1's.
-    """
-
-    flow01: Tensor
-    flow10: Tensor
-    z0: Tensor
-    z1: Tensor
 
 
 class Studio(nn.Module):
@@ -106,8 +91,8 @@ class Studio(nn.Module):
         pyramid = self.feat_ext(_cut(padded, _rounded_up((height, width), _CELL)))
         return Encoding(padded, half, matching, pyramid, (height, width))
 
-    def flow(self, encoding0: Encoding, encoding1: Encoding) -> Flows:
-        """Flow and importance of both frames.
+    def flow(self, encoding0: Encoding, encoding1: Encoding) -> FlowPair:
+        """Estimate flow and importance of both frames, at half the padded size; Z is in [-10, 10].
 
         Raises:
             UsageError: The encodings were made without `match`, or of frames of different sizes.
@@ -116,10 +101,10 @@ class Studio(nn.Module):
             raise UsageError("flow needs encodings made with match=True; encode both frames so")
         _check_sizes(encoding0, encoding1)
         flow01, flow10 = self.flownet(encoding0.matching, encoding1.matching)
-        return Flows(flow01, flow10, *self.metricnet(encoding0.half, encoding1.half, flow01, flow10))
+        return FlowPair(flow01, flow10, *self.metricnet(encoding0.half, encoding1.half, flow01, flow10))
 
     def synthesize(
-        self, encoding0: Encoding, encoding1: Encoding, flows: Flows, t: float, where: Tensor | None = None
+        self, encoding0: Encoding, encoding1: Encoding, flows: FlowPair, t: float, where: Tensor | None = None
     ) -> Tensor:
         """Draw the frame at t.
 
@@ -142,6 +127,8 @@ class Studio(nn.Module):
             raise UsageError(f"where must be of the frame's size {encoding0.size}, got {tuple(where.shape[-2:])}")
         whole = _rounded_up(encoding0.size, _CELL)
         box = (0, whole[0], 0, whole[1]) if where is None else _box(where, whole)
+        assert flows.z0 is not None
+        assert flows.z1 is not None
         arrived0 = _splat_all(encoding0, t * flows.flow01, t * flows.z0, box)
         arrived1 = _splat_all(encoding1, (1 - t) * flows.flow10, (1 - t) * flows.z1, box)
         middle = _window(self.ifnet(encoding0.half, encoding1.half, t), box, 2)

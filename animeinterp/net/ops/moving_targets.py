@@ -1,0 +1,44 @@
+"""Which pixels of a new frame something moving reaches: the others are copied, not drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animeinterp.net.ops.parallel import over_rows
+from animeinterp.runtime.jit import cached_njit
+
+
+def mark_moving_targets(
+    flow: NDArray[np.float32], fraction: float, threshold: float, targets: NDArray[np.bool_]
+) -> None:
+    """Mark the pixels that a moving source pixel is splatted to.
+
+    Args:
+        flow: float32 (2, H, W), px.
+        fraction: Of the way, in [0, 1].
+        threshold: px; source pixels that move no farther are static.
+        targets: bool (H, W), marked in place.
+    """
+    over_rows(_mark, targets.shape[0], flow, np.float32(fraction), np.float32(threshold), targets)
+
+
+@cached_njit()
+def _mark(first: int, last: int, flow: Any, fraction: Any, threshold: Any, targets: Any) -> None:
+    """Mark, in rows [first, last), those of the four pixels around a target position with a weight above 0."""
+    _, height, width = flow.shape
+    for y in range(height):
+        for x in range(width):
+            u, v = flow[0, y, x], flow[1, y, x]
+            if not u * u + v * v > threshold * threshold:
+                continue
+            dx, dy = fraction * u, fraction * v
+            if not (y + dy > first - 1 and y + dy < last and x + dx > -1 and x + dx < width):
+                continue
+            left, top = np.floor(dx), np.floor(dy)
+            tx, ty = x + int(left), y + int(top)
+            for row in range(max(ty, first), min(ty + (2 if dy > top else 1), last)):
+                for column in range(max(tx, 0), min(tx + (2 if dx > left else 1), width)):
+                    targets[row, column] = True
