@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from animeinterp.errors import UsageError
 from animeinterp.frame import has_alpha
 from animeinterp.video.sink.encoders import ANIMATED, Encoding, choose_container, choose_encoder
+from animeinterp.video.source.clock import frame_time
 from animeinterp.video.source.color import has_supported_matrix, is_rgb
 from animeinterp.video.source.decoding import decode_frames
 from animeinterp.video.source.info import VideoInfo
@@ -163,7 +164,8 @@ def _decode(
         keyframes=keyframes,
     )
     for frame in frames:
-        if end is not None and frame.pts is not None and frame.pts * frame.time_base - film.start >= end:
+        time = frame_time(frame)
+        if end is not None and time is not None and time - film.start >= end:
             return
         yield frame
 

@@ -154,6 +154,6 @@ def _run_filter(
                 graph.push(second, at=1)
                 graph.push(None, at=1)
         graph.push(image, at=0)
-        yield from pull_frames(graph)
+        yield from pull_frames(graph, av.VideoFrame)
     graph.push(None, at=0)
-    yield from pull_frames(graph)
+    yield from pull_frames(graph, av.VideoFrame)

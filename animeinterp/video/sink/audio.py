@@ -73,12 +73,12 @@ def encode_audio(
             break
         end = max(end, time + Fraction(frame.samples, frame.sample_rate))
         graph.push(frame)
-        for stretched in pull_frames(graph):
+        for stretched in pull_frames(graph, av.AudioFrame):
             yield from new.encode(stretched)
     if graph is not None:
         end = end if span.length is None else min(end, span.length)
         graph.push(None)
-        for stretched in pull_frames(graph):
+        for stretched in pull_frames(graph, av.AudioFrame):
             trimmed = _trim(stretched, end * span.stretch)
             if trimmed is not None:
                 yield from new.encode(trimmed)

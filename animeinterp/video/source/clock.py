@@ -1,4 +1,9 @@
-"""The steady clock of a film: how the times in its file become those at which pictures are shown."""
+"""The steady clock of a film: from times in its file to the times at which its frames are shown.
+
+Containers round times, omit them, repeat them, and restart them where recordings were joined. `scan.read_clock`
+measures the corrections; `Clock` applies them to packets and decoded frames. A tick is the time base of the file's
+video stream, s. The module does not read files.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +12,27 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TypeAlias
 
-REORDERED = 16  # pictures at most that decoding runs ahead, in H.264 and H.265
-AHEAD = 1  # s that a packet of sound lies before or behind the pictures of its recording
-_MARGIN = 2  # pictures more than a decoder says
+import av
+from av.stream import Stream
+
+REORDER_DEPTH = 16  # frames by which decoding precedes presentation, at most, in H.264 and H.265
+INTERLEAVING = 1  # s between audio packets and the frames of their recording, at most
+_REORDER_MARGIN = 2  # frames more than a decoder declares
+
+AnyPacket: TypeAlias = "av.Packet[Stream]"
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A part of a film whose clock is steady.
+    """A part of a film with a continuous clock.
 
-    position: of its first byte in the file. begin, end: between which times its pictures stand, s of its own clock.
-    shift: s to be added to its times.
+    Attributes:
+        position: Offset of its first packet in the file, bytes.
+        begin: Earliest time of its frames on its own clock, s.
+        end: Latest time of its frames on its own clock, s.
+        shift: Offset from its own clock to the film's, s.
     """
 
     position: int
@@ -28,7 +41,7 @@ class Recording:
     shift: Fraction
 
     def distance(self, time: Fraction) -> Fraction:
-        """How far a time lies outside, s."""
+        """Return the distance of a time from the recording, s; 0 inside of it."""
         return max(self.begin - time, time - self.end, Fraction(0))
 
 
@@ -36,87 +49,123 @@ class Recording:
 class Clock:
     """The steady clock of a film.
 
-    rate: frames per second. tick: s, to which the file rounds. end: when the last picture ends, s. frames: how many
-    pictures. stamps: new times of the picture packets, in ticks, in the order of the file; None = their own are right.
-    disordered: whether times are given out of order, so that pictures take them in the order in which they come.
-    recordings: of which the file is joined; none if its clock never jumps.
+    Attributes:
+        rate: Frame rate, frames per second.
+        tick: Unit of times in the file, s.
+        end: Time at which the last frame ends, s.
+        frames: Number of frames.
+        timestamps: Corrected times of the video packets, ticks, in file order; None if those in the file are right.
+        is_disordered: Whether the file gives times out of order, so that frames take them in presentation order.
+        recordings: The recordings that the file joins; empty if its clock never jumps.
     """
 
     rate: Fraction = Fraction(24)
     tick: Fraction = Fraction(1, 90_000)
     end: Fraction = Fraction(0)
     frames: int = 0
-    stamps: tuple[int | None, ...] | None = None
-    disordered: bool = False
+    timestamps: tuple[int | None, ...] | None = None
+    is_disordered: bool = False
     recordings: tuple[Recording, ...] = ()
 
     @property
     def may_seek(self) -> bool:
         """Whether times in the file are those of this clock."""
-        return self.stamps is None and not self.recordings
+        return self.timestamps is None and not self.recordings
 
-    def timed(self, packets: Iterable[Any | None]) -> Iterator[Any | None]:
-        """The picture packets with times of this clock, from the beginning of the file on."""
+    def retime_packets(self, packets: Iterable[AnyPacket | None]) -> Iterator[AnyPacket | None]:
+        """Yield video packets with times of this clock.
+
+        Args:
+            packets: All video packets from the start of the file; None stands for an unreadable place.
+        """
         number = 0
         for packet in packets:
-            if packet is not None and packet.size and self.stamps is not None:
-                if number < len(self.stamps):
-                    packet.pts = self.stamps[number]
+            if packet is not None and packet.size and self.timestamps is not None:
+                if number < len(self.timestamps):
+                    packet.pts = self.timestamps[number]
                 number += 1
-            if packet is not None and self.stamps is not None and packet.time_base != self.tick:
+            if packet is not None and self.timestamps is not None and packet.time_base != self.tick:
                 packet.time_base, packet.duration = self.tick, 0
             yield packet
 
-    def in_order(self, pictures: Iterable[Any], decoder: Any) -> Iterator[Any]:
-        """Decoded pictures, which come in the order of showing, with times that rise.
+    def sort_times(self, frames: Iterable[av.VideoFrame], decoder: av.VideoCodecContext) -> Iterator[av.VideoFrame]:
+        """Yield decoded frames with rising times.
 
-        Each takes the earliest of the times that are left, among its own and those of a few that follow.
+        Each frame takes the earliest remaining time among its own and those of the frames that follow it closely.
+
+        Args:
+            frames: Frames in presentation order.
+            decoder: The decoder of the frames; its reorder depth limits the search.
         """
-        waiting: deque[Any] = deque()
+        waiting: deque[av.VideoFrame] = deque()
         times: list[int] = []
-        for picture in pictures:
-            if picture.pts is None:
-                yield from _flushed(waiting, times, 0)
-                yield picture
+        for frame in frames:
+            if frame.pts is None:
+                yield from _release(waiting, times, 0)
+                yield frame
                 continue
-            waiting.append(picture)
-            heapq.heappush(times, picture.pts)
-            ahead = REORDERED if self.disordered else min(decoder.reorder_depth, REORDERED)
-            yield from _flushed(waiting, times, ahead + _MARGIN if ahead else 0)
-        yield from _flushed(waiting, times, 0)
+            waiting.append(frame)
+            heapq.heappush(times, frame.pts)
+            depth = REORDER_DEPTH if self.is_disordered else min(decoder.reorder_depth, REORDER_DEPTH)
+            yield from _release(waiting, times, depth + _REORDER_MARGIN if depth else 0)
+        yield from _release(waiting, times, 0)
 
-    def shift_packet(self, packet: Any, position: int) -> Any:
-        """A packet of another stream, which begins at a byte of the file, with times of this clock."""
-        stamp = packet.dts if packet.pts is None else packet.pts
-        if len(self.recordings) < 2 or stamp is None:
+    def shift_packet(self, packet: AnyPacket, position: int) -> AnyPacket:
+        """Move a packet of any stream to this clock, in place.
+
+        Args:
+            packet: A packet with times of the file.
+            position: Its offset in the file, bytes.
+
+        Returns:
+            The same packet.
+        """
+        time = packet_time(packet)
+        if len(self.recordings) < 2 or time is None:
             return packet
-        shift = round(self._recording(stamp * packet.time_base, position).shift / packet.time_base)
+        shift = round(self._find_recording(time, position).shift / packet.time_base)
         packet.pts = None if packet.pts is None else packet.pts + shift
         packet.dts = None if packet.dts is None else packet.dts + shift
         return packet
 
-    def _recording(self, time: Fraction, position: int) -> Recording:
-        """To which recording a packet belongs: the one that it lies in, or a neighbor whose times are nearer."""
-        here = 0
-        for number, recording in enumerate(self.recordings):
-            if position >= recording.position:
-                here = number
-        nearest = sorted(range(len(self.recordings)), key=lambda number: abs(number - here))
-        fitting = [n for n in nearest if self.recordings[n].distance(time) <= AHEAD]
-        return self.recordings[(fitting or [here])[0]]
+    def _find_recording(self, time: Fraction, position: int) -> Recording:
+        """Find the recording of a packet: by position, or a neighbor whose times are closer."""
+        current = max((n for n, recording in enumerate(self.recordings) if position >= recording.position), default=0)
+        nearest = sorted(range(len(self.recordings)), key=lambda number: abs(number - current))
+        matches = [n for n in nearest if self.recordings[n].distance(time) <= INTERLEAVING]
+        return self.recordings[(matches or [current])[0]]
 
 
-def _flushed(waiting: deque[Any], times: list[int], kept: int) -> Iterator[Any]:
-    while len(waiting) > kept:
-        picture = waiting.popleft()
-        picture.pts = heapq.heappop(times)
-        yield picture
+def packet_time(packet: AnyPacket) -> Fraction | None:
+    """Return the presentation time of a packet, else its decoding time, s; None if it has neither."""
+    stamp = packet.dts if packet.pts is None else packet.pts
+    return None if stamp is None else Fraction(stamp * packet.time_base)
 
 
-def with_positions(packets: Iterable[Any | None]) -> Iterator[tuple[Any, int]]:
-    """Packets that hold data, with the byte at which they begin, or where the last one did of which that is known."""
+def frame_time(frame: av.VideoFrame) -> Fraction | None:
+    """Return the presentation time of a decoded frame, s; None if it has none."""
+    return None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
+
+
+def with_positions(packets: Iterable[AnyPacket | None]) -> Iterator[tuple[AnyPacket, int]]:
+    """Yield packets that hold data, each with its offset in the file.
+
+    Args:
+        packets: Packets in file order; None stands for an unreadable place.
+
+    Yields:
+        The packet and its offset in bytes; the last known offset if its own is unknown.
+    """
     position = 0
     for packet in packets:
         if packet is not None and packet.size:
             position = position if packet.pos is None or packet.pos < 0 else packet.pos
             yield packet, position
+
+
+def _release(waiting: deque[av.VideoFrame], times: list[int], depth: int) -> Iterator[av.VideoFrame]:
+    """Yield waiting frames with the earliest times until `depth` frames are left."""
+    while len(waiting) > depth:
+        frame = waiting.popleft()
+        frame.pts = heapq.heappop(times)
+        yield frame

@@ -1,21 +1,26 @@
-"""What comes out of an FFmpeg filter graph."""
+"""Read the output of an FFmpeg filter graph."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TypeVar
 
 import av
 
+AnyFrame = TypeVar("AnyFrame", av.VideoFrame, av.AudioFrame)
 
-def pull_frames(graph: Any) -> Iterator[Any]:
-    """Yield the frames, of video or sound, that a graph of one sink has ready.
+
+def pull_frames(graph: av.filter.Graph, kind: type[AnyFrame]) -> Iterator[AnyFrame]:
+    """Yield the frames that a graph of one sink has ready.
 
     Args:
-        graph: A configured `av.filter.Graph`.
+        graph: A configured graph.
+        kind: `av.VideoFrame` or `av.AudioFrame`; frames of the other type are skipped.
     """
     while True:
         try:
-            yield graph.pull()
+            frame = graph.pull()
         except (av.BlockingIOError, av.EOFError):
             return
+        if isinstance(frame, kind):
+            yield frame

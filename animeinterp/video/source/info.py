@@ -1,4 +1,4 @@
-"""What a film is: what has to be known of it before its frames are read, and kept in what is written."""
+"""Describe a film: what must be known before its frames are read, and preserved in the output."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ from animeinterp.video.source.telecine import Fields
 
 @dataclass(frozen=True, slots=True)
 class ColorInfo:
-    """How a film's numbers are to be read, as the codes of ITU-T H.273; 2 (or range 0) = the file does not say.
+    """How the samples of a film encode colors, as codes of ITU-T H.273; 2 = unspecified.
 
-    primaries, transfer, matrix: codes. range: 1 = limited ("tv"), 2 = full ("pc"), as FFmpeg counts.
+    Attributes:
+        primaries: Code of the color primaries.
+        transfer: Code of the transfer characteristics.
+        matrix: Code of the matrix coefficients.
+        range: FFmpeg's number: 0 = unspecified, 1 = limited ("tv"), 2 = full ("pc").
     """
 
     primaries: int = 2
@@ -28,19 +32,32 @@ class ColorInfo:
 class VideoInfo:
     """A film as its file describes it, without its frames.
 
-    path: the file, or a folder of frames. width, height: px, as stored, before rotation. rate: frames per second of
-    the clock that its frames stand on. start: when its first frame is shown, in s of its clock, which its sound shares.
-    duration: of its pictures, s. frames: how many, about. pix_fmt: FFmpeg's name of its pixels. depth: 8 or
-    16 bits that a frame in memory has. alpha: whether it is partly transparent. color: see `ColorInfo`. aspect: width
-    of
-    a pixel by its height. rotation: degrees, counterclockwise, that players turn it by. mirrored: whether they
-    mirror it left to right afterwards. mastering, light: HDR10's static metadata, FFmpeg's side data as they are in
-    memory. notes: what was assumed about it, as sentences. mode: of the frames of a folder. webp: whether it is an
-    animated WebP. matrix: the one that is used whatever the tags and the size say, as swscale numbers it; 0 = see
-    `color.choose_matrix`. headroom: whether luma outside the limited range is kept; uses_chroma_location: whether
-    chroma is read from where the file says that it lies; see
-    `animeinterp.video.source.color` for both. fields, top_first: how fields were
-    joined in its frames, see `telecine`. clock: how times in the file are to be read.
+    Attributes:
+        path: The file, or a folder of frames.
+        width: Width as stored, before rotation, px.
+        height: Height as stored, before rotation, px.
+        rate: Rate of the clock that the frames keep, frames per second.
+        start: Time of the first frame on the film's clock, which its audio shares, s.
+        duration: Duration of the video, s.
+        frames: Number of frames, approximate.
+        pix_fmt: FFmpeg's name of the pixel format.
+        depth: Bits of a frame in memory, 8 or 16.
+        alpha: Whether the film has alpha.
+        color: Color tags.
+        aspect: Width of a stored pixel divided by its height.
+        rotation: Rotation by players, degrees counterclockwise.
+        mirrored: Whether players mirror the film left to right after the rotation.
+        mastering_display: HDR10's mastering display, FFmpeg's side data; None if absent.
+        content_light: HDR10's content light level, FFmpeg's side data; None if absent.
+        notes: Assumptions about the film, as sentences for the user.
+        mode: Mode of the frames of a folder; None for files.
+        webp: Whether the film is an animated WebP.
+        matrix_override: swscale's number of the matrix to use despite tags and size; 0 = see `color.choose_matrix`.
+        headroom: Whether luma outside the limited range is preserved, see `animeinterp.video.source.color`.
+        uses_chroma_location: Whether the file's chroma location is honored, see `animeinterp.video.source.color`.
+        fields: Field structure that reading undoes, see `animeinterp.video.source.telecine`.
+        top_first: Whether the top field comes first.
+        clock: Maps times in the file to those of the film.
     """
 
     path: Path
@@ -71,21 +88,24 @@ class VideoInfo:
 
     @property
     def is_folder(self) -> bool:
-        """Whether it is a folder of frames."""
+        """Whether the film is a folder of frames."""
         return self.path.is_dir()
 
     @property
     def has_streams(self) -> bool:
-        """Whether it is a file that FFmpeg reads, which may hold sound and more beside the frames."""
+        """Whether FFmpeg reads the film from a file, which may hold audio and more beside the frames."""
         return not self.is_folder and not self.webp
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TimedFrame:
-    """One frame of a film: the picture that stands from `time` on.
+    """One frame of a film, shown from `time` on.
 
-    number: counted from 0 in order of showing. time: s since the film's first frame. frame: see `animeinterp.frame`.
-    held: whether frames before it could not be decoded, so that the one before them stood longer.
+    Attributes:
+        number: Number in presentation order, from 0.
+        time: Time since the film's first frame, s.
+        frame: The image, see `animeinterp.frame`.
+        after_damage: Whether frames before it could not be decoded, so that the previous frame is shown longer.
     """
 
     number: int

@@ -1,28 +1,31 @@
-"""What a film is, found out before its frames are read: size, rate, length, pixels, color.
+"""Describe a film before its frames are read: size, frame rate, duration, pixel format, color.
 
-Declared sizes are checked before anything is decoded. Lengths are measured: what a file claims counts only where its
-end is missing.
+Declared sizes are checked before anything is decoded. Durations are measured; what a file declares is used only where
+its end is missing.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import cast
+
+import av
+from av.container import InputContainer
 
 from animeinterp.config import Options
 from animeinterp.errors import FileError, UsageError
 from animeinterp.frame import check_size
-from animeinterp.video.source.clock import Clock
+from animeinterp.video.source.clock import Clock, frame_time
 from animeinterp.video.source.container import find_video_stream, open_film
 from animeinterp.video.source.decoding import decode_frames, decoder_pixel_limit
 from animeinterp.video.source.folder import probe_folder
-from animeinterp.video.source.geometry import read_orientation
+from animeinterp.video.source.geometry import read_orientation, read_side_data
 from animeinterp.video.source.info import ColorInfo, VideoInfo
 from animeinterp.video.source.rates import rounding_tolerance
 from animeinterp.video.source.scan import read_clock
@@ -31,13 +34,42 @@ from animeinterp.video.source.truncation import missing_duration
 from animeinterp.video.source.webp import is_webp_file, probe_webp
 
 MAX_PIXELS = Options().max_pixels
-_LOOKED_AT = 12  # frames, to see whether a film is said to be interlaced
-_OPENING, _LATER = 24, 12  # frames that move, to see whether it is without being said
-_MOST = 60  # frames, to find so many
-_LONG = 10  # s; in shorter films only the opening is looked at
-_TELECINE_RATE = 29, 31  # frames per second; 3:2 makes 30 of 24
-_FIELD_LINES, _FIELD_RATE = 1152, 31  # px, frames per second; more have no fields
 _DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSampling:
+    """Which frames of a film are searched for fields, and which films may have fields.
+
+    Chosen on telecined films with still openings and on films that are telecined in parts;
+    `tests/video/source/test_telecine.py` holds them.
+
+    Attributes:
+        flagged_frames: First frames, most of which must be flagged as interlaced in an interlaced film.
+        opening_frames: Moving frames searched at the beginning.
+        later_frames: Moving frames searched at each of three later positions.
+        max_frames: Frames read for each of these searches, at most.
+        min_duration: Duration from which later positions are searched, s.
+        telecine_rates: Frame rates between which fields are telecined, frames per second: 3:2 makes 30 of 24.
+        max_lines: Height, px, and
+        max_rate: frame rate, frames per second, above which films have no fields.
+        run_period: Distance between the runs that are searched while a film is read, frames.
+        run_frames: Length of each run, frames.
+    """
+
+    flagged_frames: int = 12
+    opening_frames: int = 24
+    later_frames: int = 12
+    max_frames: int = 60
+    min_duration: int = 10
+    telecine_rates: tuple[int, int] = (29, 31)
+    max_lines: int = 1152
+    max_rate: int = 31
+    run_period: int = 120
+    run_frames: int = 12
+
+
+SAMPLING = FieldSampling()
 
 
 def probe(
@@ -47,14 +79,14 @@ def probe(
 
     Args:
         path: A file, or a folder of frames.
-        rate: Frames per second of a folder (24).
-        deinterlace: Whether its fields are to be made whole frames.
-        max_pixels: Larger films are refused.
+        rate: Frame rate of a folder, frames per second; None = 24.
+        deinterlace: Whether whole frames are to be made of fields.
+        max_pixels: Largest frame that is accepted, px.
 
     Raises:
-        FileError: The film cannot be read or holds no pictures.
-        UsageError: A file is given a rate, or interlaced pictures are not to be deinterlaced.
-        FrameError: It is too small or too large.
+        FileError: The film cannot be read or holds no frames.
+        UsageError: A file is given a rate, or frames hold fields of two times and `deinterlace` is False.
+        FrameError: The film is too small or too large.
     """
     if path.is_dir():
         return probe_folder(path, rate, max_pixels)
@@ -66,18 +98,19 @@ def probe(
         stream = find_video_stream(container, path)
         if stream.codec_context.width and stream.codec_context.height:
             check_size(stream.codec_context.width, stream.codec_context.height, max_pixels, str(path))
-        claimed = _claimed(container, stream)
+        declared = _declared_duration(container, stream)
         clock = read_clock(container, stream, path)
-        pictures = decode_frames(path, clock, max_pixels=max_pixels, lost=lambda: None)
-        first = list(islice(pictures, _LOOKED_AT))
+        frames = decode_frames(path, clock, max_pixels=max_pixels, lost=lambda: None)
+        first = list(islice(frames, SAMPLING.flagged_frames))
         if not first:
             limit = f"of at most {max_pixels:,} pixels"
-            raise FileError(f"{path} holds not one frame {limit} that can be decoded; give another file")
+            raise FileError(f"{path} holds no frame {limit} that can be decoded; give another file")
         check_size(first[0].width, first[0].height, max_pixels, str(path))
-        film = _describe(path, stream, first[0], clock, claimed)
-        count = _count_fields(film, chain(first, pictures), max_pixels) if may_have_fields(film) else FieldCount()
+        film = _describe(path, stream, first[0], clock, declared)
+        count = _count_fields(film, chain(first, frames), max_pixels) if may_have_fields(film) else FieldCount()
     fields = count.classify()
-    if fields == "telecined" and not _TELECINE_RATE[0] < film.rate < _TELECINE_RATE[1]:
+    slowest, fastest = SAMPLING.telecine_rates
+    if fields == "telecined" and not slowest < film.rate < fastest:
         fields = "shifted"
     if not deinterlace:
         if 2 * sum(frame.interlaced_frame for frame in first) > len(first):
@@ -88,80 +121,79 @@ def probe(
 
 
 def may_have_fields(film: VideoInfo) -> bool:
-    """Whether a film has a size and a rate at which frames are made of fields."""
-    return film.has_streams and film.height <= _FIELD_LINES and film.rate <= _FIELD_RATE
+    """Whether a film has a size and a frame rate at which frames may consist of fields."""
+    return film.has_streams and film.height <= SAMPLING.max_lines and film.rate <= SAMPLING.max_rate
 
 
-def _count_fields(film: VideoInfo, pictures: Iterable[Any], max_pixels: int) -> FieldCount:
-    """Look at the first frames, and at some later ones, because openings stand still."""
+def _count_fields(film: VideoInfo, frames: Iterable[av.VideoFrame], max_pixels: int) -> FieldCount:
+    """Count fields in the first frames, and at later positions, because openings may be still."""
     count = FieldCount()
-    count.add_run(islice(pictures, _MOST), _OPENING)
-    if film.clock.may_seek and film.duration > _LONG:
-        for part in (1, 2, 3):
-            start = film.start + film.duration * part / 4
+    count.add_run(islice(frames, SAMPLING.max_frames), SAMPLING.opening_frames)
+    if film.clock.may_seek and film.duration > SAMPLING.min_duration:
+        for quarter in (1, 2, 3):
+            start = film.start + film.duration * quarter / 4
             later = decode_frames(film.path, film.clock, max_pixels=max_pixels, lost=lambda: None, start=start)
-            with closing(later):  # type: ignore[type-var]
-                count.add_run(islice(later, _MOST), _LATER)
+            with closing(cast("Generator[av.VideoFrame]", later)):
+                count.add_run(islice(later, SAMPLING.max_frames), SAMPLING.later_frames)
     return count
 
 
-def _describe(path: Path, stream: Any, first: Any, clock: Clock, claimed: Fraction | None) -> VideoInfo:
-    start = Fraction(0) if first.pts is None else Fraction(first.pts * first.time_base)
+def _describe(
+    path: Path, stream: av.VideoStream, first: av.VideoFrame, clock: Clock, declared: Fraction | None
+) -> VideoInfo:
+    """Describe a film by its stream and its first frame."""
+    start = frame_time(first) or Fraction(0)
     rotation, mirrored = read_orientation(first)
-    side = {str(data.type).rsplit(".", 1)[-1]: bytes(data) for data in first.side_data}
+    side_data = read_side_data(first)
+    tags = (int(code) for code in (first.color_primaries, first.color_trc, first.colorspace, first.color_range))
+    jumps = f"the clock jumps {len(clock.recordings) - 1} times; the parts are joined without a gap"
     return VideoInfo(
         path=path,
         width=first.width,
         height=first.height,
         rate=clock.rate,
         start=start,
-        duration=_duration(path, stream.container.format.name, clock, start, claimed),
+        duration=_measure_duration(path, stream.container.format.name, clock, start, declared),
         frames=clock.frames,
         pix_fmt=first.format.name,
         depth=16 if first.format.components[0].bits > 8 else 8,
         alpha=any(component.is_alpha for component in first.format.components),
-        color=ColorInfo(
-            *(int(c) for c in (first.color_primaries, first.color_trc, first.colorspace, first.color_range))
-        ),
+        color=ColorInfo(*tags),
         aspect=Fraction(stream.sample_aspect_ratio or 1),
         rotation=rotation,
         mirrored=mirrored,
-        mastering_display=side.get("MASTERING_DISPLAY_METADATA"),
-        content_light=side.get("CONTENT_LIGHT_LEVEL"),
-        notes=_notes(clock),
+        mastering_display=side_data.get("MASTERING_DISPLAY_METADATA"),
+        content_light=side_data.get("CONTENT_LIGHT_LEVEL"),
+        notes=(jumps,) if clock.recordings else (),
         clock=clock,
     )
 
 
-def _notes(clock: Clock) -> tuple[str, ...]:
-    if not clock.recordings:
-        return ()
-    return (f"the clock jumps {len(clock.recordings) - 1} times; what lies between is taken to follow without a gap",)
-
-
-def _duration(path: Path, format: str, clock: Clock, start: Fraction, claimed: Fraction | None) -> Fraction:
-    """How long the pictures last, s: as measured, or as claimed where the end of the file is missing."""
+def _measure_duration(
+    path: Path, format_name: str, clock: Clock, start: Fraction, declared: Fraction | None
+) -> Fraction:
+    """Return the duration of the video, s: as measured, or as declared where the end of the file is missing."""
     measured = max(clock.end - start, 1 / clock.rate)
     regular = round(measured * clock.rate) / clock.rate
     if abs(measured - regular) <= rounding_tolerance(clock.rate, clock.tick):
         measured = regular
     if clock.recordings:
         return measured
-    missing = missing_duration(path, format, measured, claimed)
+    missing = missing_duration(path, format_name, measured, declared)
     return measured + missing if missing > 1 / clock.rate else measured
 
 
-def _claimed(container: Any, stream: Any) -> Fraction | None:
-    """The length of the pictures that a file claims, s; None for files that only guess."""
+def _declared_duration(container: InputContainer, stream: av.VideoStream) -> Fraction | None:
+    """Return the duration of the video that a file declares, s; None for formats that only estimate it."""
     name = container.format.name
     if name.startswith("matroska"):
-        found = _DURATION.match(stream.metadata.get("DURATION", ""))
-        if found is None:
+        match = _DURATION.match(stream.metadata.get("DURATION", ""))
+        if match is None:
             return None
-        hours, minutes, seconds = (Fraction(part) for part in found.groups())
-        # The tag is the time of the end.
-        began = Fraction((stream.start_time or 0) * (stream.time_base or 0))
-        return 3600 * hours + 60 * minutes + seconds - max(began, Fraction(0))
+        hours, minutes, seconds = (Fraction(part) for part in match.groups())
+        # The tag holds the end time.
+        start = Fraction((stream.start_time or 0) * (stream.time_base or 0))
+        return 3600 * hours + 60 * minutes + seconds - max(start, Fraction(0))
     if name.startswith(("mov", "avi")) and stream.duration is not None and stream.time_base:
         return Fraction(stream.duration * stream.time_base)
     return None

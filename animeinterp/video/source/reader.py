@@ -1,38 +1,41 @@
-"""Read a film: its frames one by one with the times at which they are shown.
+"""Read a film: its frames one by one, with the times at which they are shown.
 
-Timestamps decide, not frame numbers: a variable frame rate, a gap and a packet that cannot be decoded all end in frames
-that stand longer. What is damaged is counted, and the film keeps its length.
+Timestamps decide, not frame numbers: variable frame rates, gaps and packets that cannot be decoded all make frames
+that are shown longer. Damaged frames are counted, and the film keeps its duration.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
 
+import av
 from av.video.reformatter import VideoReformatter
 
 from animeinterp.errors import FileError
+from animeinterp.video.source.clock import frame_time
 from animeinterp.video.source.color import ColorConverter
 from animeinterp.video.source.decoding import decode_frames
 from animeinterp.video.source.folder import read_folder_frames
 from animeinterp.video.source.info import TimedFrame, VideoInfo
-from animeinterp.video.source.probe import MAX_PIXELS, may_have_fields
+from animeinterp.video.source.probe import MAX_PIXELS, SAMPLING, may_have_fields
 from animeinterp.video.source.rates import rounding_tolerance
 from animeinterp.video.source.scan import last_duration
 from animeinterp.video.source.telecine import FieldCount
 from animeinterp.video.source.webp import read_webp_frames
 
-_FIELDS_EVERY, _FIELDS_RUN = 120, 12  # frames
-_EARLIER = 1  # s before a preview at which reading begins
+_LEAD = 1  # s before the start of a preview at which decoding begins
 
 
 class Reader:
     """The frames of a film, in order; iterate once.
 
-    damaged: how many frames could not be decoded so far. dropped: how many cannot be shown, because another one has the
-    same time. fields: what was seen of frames that join two fields. end: when the film ends, s since its first frame;
-    known when all frames have come.
+    Attributes:
+        film: The film.
+        damaged: Number of frames so far that could not be decoded.
+        dropped: Number of frames so far that are not shown, because another one has the same time.
+        fields: Counts of frames that join two fields, over samples of the film.
+        end: When the film ends, s since its first frame; final after the last frame.
     """
 
     def __init__(
@@ -43,7 +46,14 @@ class Reader:
         start: Fraction = Fraction(0),
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        """start: frames that stand before this time, s, may be left out, so that a preview begins soon."""
+        """Prepare to read.
+
+        Args:
+            film: The film, as `probe.probe` describes it.
+            deinterlace: Whether to make whole frames of its fields.
+            start: Time from which frames are needed, s since the first one; earlier frames may be skipped.
+            max_pixels: Largest frame that is decoded, px.
+        """
         self.film = film
         self.damaged = self.dropped = 0
         self.fields = FieldCount()
@@ -51,79 +61,89 @@ class Reader:
         self._deinterlace, self._start, self._max_pixels = deinterlace, start, max_pixels
 
     def __iter__(self) -> Iterator[TimedFrame]:
-        """Frames with rising times. Raises FileError if not one of them can be read."""
+        """Yield frames with rising times.
+
+        Raises:
+            FileError: No frame can be read.
+        """
         if self.film.is_folder:
             yield from read_folder_frames(self.film, self._start, self._max_pixels)
         elif self.film.webp:
-            yield from read_webp_frames(self.film, self._start, self._max_pixels, self._lose)
+            yield from read_webp_frames(self.film, self._start, self._max_pixels, self._count_damaged)
         else:
-            yield from self._of_file()
+            yield from self._read_file()
 
-    def _of_file(self) -> Iterator[TimedFrame]:
-        film, path = self.film, ColorConverter(self.film)
-        usual = 1 / film.rate
-        last, number, lost = -usual, 0, self.damaged
-        pictures = decode_frames(
+    def _read_file(self) -> Iterator[TimedFrame]:
+        """Yield the frames of a file that FFmpeg reads; set `end`."""
+        film, converter = self.film, ColorConverter(self.film)
+        interval = 1 / film.rate
+        last, number, damaged = -interval, 0, self.damaged
+        decoded = decode_frames(
             film.path,
             film.clock,
             max_pixels=self._max_pixels,
-            lost=self._lose,
-            start=film.start + self._start - _EARLIER if self._start > _EARLIER else None,
+            lost=self._count_damaged,
+            start=film.start + self._start - _LEAD if self._start > _LEAD else None,
             fields=film.fields if self._deinterlace else None,
             top_first=film.top_first,
         )
-        for picture in pictures:
-            self._count_fields(picture, number)
-            time = last + usual if picture.pts is None else _exact(picture, film)
+        for frame in decoded:
+            self._count_fields(frame, number)
+            tick = frame.time_base or film.clock.tick
+            time = _exact_time(frame, film, tick)
+            time = last + interval if time is None else time
             if time <= last:
                 self.dropped += 1
                 continue
-            held = self.damaged > lost
-            if held:
-                self.damaged = lost + max(1, round((time - last) * film.rate) - 1)
-            yield TimedFrame(number, time, path.to_frame(_of_size(picture, film)), held)
-            last, number, lost = time, number + 1, self.damaged
-            usual = last_duration(
-                Fraction(picture.duration * picture.time_base), film.rate, Fraction(picture.time_base)
-            )
+            after_damage = self.damaged > damaged
+            if after_damage:
+                self.damaged = damaged + max(1, round((time - last) * film.rate) - 1)
+            yield TimedFrame(number, time, converter.to_frame(_resize(frame, film)), after_damage)
+            last, number, damaged = time, number + 1, self.damaged
+            interval = last_duration(frame.duration * tick, film.rate, tick)
         if not number and not self._start:
-            raise FileError(f"{film.path}: not one frame could be decoded; give another file")
-        self.end = last + usual
+            raise FileError(f"{film.path}: no frame could be decoded; give another file")
+        self.end = last + interval
         missing = film.duration - self.end
         if missing > 1 / film.rate:
-            self.damaged = lost + round(missing * film.rate)
+            self.damaged = damaged + round(missing * film.rate)
             self.end = film.duration
 
-    def _count_fields(self, picture: Any, number: int) -> None:
-        """Look at some frames in a row now and then: a film may be telecined only in part."""
-        if self._deinterlace or not may_have_fields(self.film) or number % _FIELDS_EVERY >= _FIELDS_RUN:
+    def _count_fields(self, frame: av.VideoFrame, number: int) -> None:
+        """Count fields in regular runs of frames, because a film may be telecined in parts."""
+        position = number % SAMPLING.run_period
+        if self._deinterlace or not may_have_fields(self.film) or position >= SAMPLING.run_frames:
             return
-        if number % _FIELDS_EVERY == 0:
+        if position == 0:
             self.fields.begin_run()
-        self.fields.add(picture)
+        self.fields.add(frame)
 
-    def _lose(self, count: int = 1) -> None:
+    def _count_damaged(self, count: int = 1) -> None:
+        """Count frames that cannot be decoded."""
         self.damaged += count
 
 
-def _exact(picture: Any, film: VideoInfo) -> Fraction:
-    """A picture's time, s since the first one, without the rounding of the file's clock.
+def _exact_time(frame: av.VideoFrame, film: VideoInfo, tick: Fraction) -> Fraction | None:
+    """Return a frame's time, s since the first one, without the rounding of the file's clock; None if unknown.
 
-    Matroska counts ms: at 24 per second the second picture stands at 0.042 and not at 1/24, and next to a picture that
-    exists a new one would be drawn. Films that were Matroska once keep the rounding in finer ticks.
+    Matroska counts milliseconds: at 24 frames per second the second frame has the time 0.042 instead of 1/24, and a
+    new frame would be drawn right beside it. Films that were stored in Matroska before keep the rounding.
     """
-    time = Fraction(picture.pts * picture.time_base) - film.start
+    time = frame_time(frame)
+    if time is None:
+        return None
+    time -= film.start
     regular = round(time * film.rate) / film.rate
-    return regular if abs(time - regular) <= rounding_tolerance(film.rate, Fraction(picture.time_base)) else time
+    return regular if abs(time - regular) <= rounding_tolerance(film.rate, tick) else time
 
 
-def _of_size(picture: Any, film: VideoInfo) -> Any:
-    """A film may change its size on the way; what is drawn may not."""
-    if (picture.width, picture.height) == (film.width, film.height):
-        return picture
-    # The size alone changes, so any matrix will do; swscale refuses some that films are tagged with.
-    resized: Any = VideoReformatter().reformat(
-        picture, width=film.width, height=film.height, src_colorspace=5, dst_colorspace=5
+def _resize(frame: av.VideoFrame, film: VideoInfo) -> av.VideoFrame:
+    """Scale a frame to the film's size, which may change within a file but not in the output."""
+    if (frame.width, frame.height) == (film.width, film.height):
+        return frame
+    # Only the size changes, so any matrix will do; swscale refuses some that films are tagged with.
+    resized = VideoReformatter().reformat(
+        frame, width=film.width, height=film.height, src_colorspace=5, dst_colorspace=5
     )
-    resized.colorspace = picture.colorspace
+    resized.colorspace = frame.colorspace
     return resized

@@ -1,70 +1,91 @@
-"""Whether the end of a film's file is missing, by the size that the file itself declares.
+"""Find out whether the end of a film's file is missing, from the size that the file declares.
 
-A broken download or recording keeps the length of the whole, which is what the new film is to last. The length that a
-complete file claims may be wrong and counts for nothing.
+A broken download or recording still declares the length of the whole film, which is the length that the new film gets.
+The length that a complete file declares may be wrong and is not used.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
 _SEGMENT = bytes.fromhex("18538067")  # Matroska's element that holds all others (RFC 9559)
-_HEAD = 4096  # bytes within which it begins
-_TAIL = 4096  # bytes; if all are 0, the file was laid out and never filled
-_UNEVEN = 8  # times as many bytes a second may the part that is there take as the whole: it begins with a key frame
+_HEAD_BYTES = 4096  # within which that element begins
 
 
-def missing_duration(path: Path, format: str, measured: Fraction, claimed: Fraction | None) -> Fraction:
-    """How much of a film's pictures is missing at the end of its file, s; 0 for a file that is complete.
+@dataclass(frozen=True, slots=True)
+class TruncationLimits:
+    """Thresholds of files without their end.
+
+    Chosen on films cut at several places, and on files that were allocated and never filled.
+
+    Attributes:
+        tail_bytes: Bytes at the end of a file that are all 0 if it was allocated and never filled.
+        max_bitrate_ratio: Bit rate of the present part by that of the whole film, at most; a keyframe comes first.
+    """
+
+    tail_bytes: int = 4096
+    max_bitrate_ratio: int = 8
+
+
+LIMITS = TruncationLimits()
+
+
+def missing_duration(
+    path: Path, format_name: str, measured: Fraction, declared: Fraction | None, limits: TruncationLimits = LIMITS
+) -> Fraction:
+    """Return how much of a film's video is missing at the end of its file, s; 0 for a complete file.
 
     Args:
         path: The file.
-        format: FFmpeg's name of its container.
-        measured: How long the pictures last that are there, s.
-        claimed: How long they all last, as the file says, s.
+        format_name: FFmpeg's name of its container.
+        measured: Duration of the frames in the file, s.
+        declared: Duration that the file declares for all frames, s; None if unknown.
+        limits: Thresholds of files without their end.
     """
-    if claimed is None or claimed <= measured:
+    if declared is None or declared <= measured:
         return Fraction(0)
     with path.open("rb") as file:
         size = file.seek(0, 2)
-        declared = _declared(file, format, size)
-        file.seek(max(0, size - _TAIL))
-        hollow = not any(file.read())
-    if declared <= size and not hollow:
+        whole = _declared_size(file, format_name, size)
+        file.seek(max(0, size - limits.tail_bytes))
+        is_hollow = not any(file.read())
+    if whole <= size and not is_hollow:
         return Fraction(0)
-    present = Fraction(min(size, declared), max(size, declared, 1))
-    return claimed - measured if hollow or claimed * present <= _UNEVEN * measured else Fraction(0)
+    present = Fraction(min(size, whole), max(size, whole, 1))
+    is_plausible = is_hollow or declared * present <= limits.max_bitrate_ratio * measured
+    return declared - measured if is_plausible else Fraction(0)
 
 
-def _declared(file: BinaryIO, format: str, size: int) -> int:
-    """The size that a file declares, bytes; its real one where that is not known."""
+def _declared_size(file: BinaryIO, format_name: str, size: int) -> int:
+    """Return the size that a file declares, bytes; its real `size` if it declares none."""
     file.seek(0)
-    head = file.read(_HEAD)
-    if format.startswith("matroska"):
-        at = head.find(_SEGMENT) + len(_SEGMENT)
-        if at < len(_SEGMENT) or at >= len(head) or not head[at]:
+    head = file.read(_HEAD_BYTES)
+    if format_name.startswith("matroska"):
+        offset = head.find(_SEGMENT) + len(_SEGMENT)
+        if offset < len(_SEGMENT) or offset >= len(head) or not head[offset]:
             return size
-        length = 9 - head[at].bit_length()
-        value = int.from_bytes(head[at : at + length]) & ((1 << 7 * length) - 1)
-        unknown = value == (1 << 7 * length) - 1
-        return size if unknown else at + length + value
-    if format == "avi":
+        length = 9 - head[offset].bit_length()
+        unknown = (1 << 7 * length) - 1
+        value = int.from_bytes(head[offset : offset + length]) & unknown
+        return size if value == unknown else offset + length + value
+    if format_name == "avi":
         return 8 + int.from_bytes(head[4:8], "little")
-    return _boxes(file, size) if format.startswith("mov") else size
+    return _end_of_boxes(file, size) if format_name.startswith("mov") else size
 
 
-def _boxes(file: BinaryIO, size: int) -> int:
-    """Where the last box of an MP4 or MOV file ends."""
-    at = 0
-    while at < size:
-        file.seek(at)
+def _end_of_boxes(file: BinaryIO, size: int) -> int:
+    """Return the offset at which the last box of an MP4 or MOV file ends, bytes."""
+    offset = 0
+    while offset < size:
+        file.seek(offset)
         head = file.read(16)
         length = int.from_bytes(head[:4])
         if length == 1:
             length = int.from_bytes(head[8:16])
-        if length < 8:  # 0: to the end of the file
+        if length < 8:  # 0 = to the end of the file
             return size
-        at += length
-    return at
+        offset += length
+    return offset

@@ -101,7 +101,7 @@ def read_webp_frames(
             image.load()
         except Exception as error:  # decoders raise anything at all on damaged data
             if not number:
-                raise FileError(f"{film.path}: not one frame could be decoded; give another file") from error
+                raise FileError(f"{film.path}: no frame could be decoded; give another file") from error
             lost(len(lengths) - number)
             return
         if end > start:
