@@ -78,14 +78,13 @@ class Clock:
         Args:
             packets: All video packets from the start of the file; None stands for an unreadable place.
         """
-        number = 0
+        timestamps = iter(self.timestamps or ())
         for packet in packets:
-            if packet is not None and packet.size and self.timestamps is not None:
-                if number < len(self.timestamps):
-                    packet.pts = self.timestamps[number]
-                number += 1
-            if packet is not None and self.timestamps is not None and packet.time_base != self.tick:
-                packet.time_base, packet.duration = self.tick, 0
+            if packet is not None and self.timestamps is not None:
+                if packet.size:
+                    packet.pts = next(timestamps, packet.pts)
+                if packet.time_base != self.tick:
+                    packet.time_base, packet.duration = self.tick, 0
             yield packet
 
     def sort_times(self, frames: Iterable[av.VideoFrame], decoder: av.VideoCodecContext) -> Iterator[av.VideoFrame]:

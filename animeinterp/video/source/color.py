@@ -229,9 +229,8 @@ def _without_chroma_location(video_frame: av.VideoFrame) -> av.VideoFrame:
         return video_frame
     copy = av.VideoFrame(video_frame.width, video_frame.height, video_frame.format.name)
     for source, target in zip(video_frame.planes, copy.planes, strict=True):
-        size = min(source.line_size, target.line_size)
-        rows = np.frombuffer(memoryview(source), np.uint8).reshape(-1, source.line_size)[: source.height, :size]
-        np.frombuffer(memoryview(target), np.uint8).reshape(-1, target.line_size)[: target.height, :size] = rows
+        size = 1 if video_frame.format.components[0].bits == 8 else 2
+        _view_samples(target, size)[:] = _view_samples(source, size)
     return copy
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -33,7 +33,7 @@ def decode_frames(
     fields: Fields | None = None,
     top_first: bool = True,
     keyframes: bool = False,
-) -> Iterator[av.VideoFrame]:
+) -> Generator[av.VideoFrame, None, None]:
     """Yield the frames of a film in presentation order, with `pts` on the film's clock.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TypeVar
 
 import av
@@ -17,10 +18,8 @@ def pull_frames(graph: av.filter.Graph, kind: type[AnyFrame]) -> Iterator[AnyFra
         graph: A configured graph.
         kind: `av.VideoFrame` or `av.AudioFrame`; frames of the other type are skipped.
     """
-    while True:
-        try:
+    with suppress(av.BlockingIOError, av.EOFError):  # no frame is ready; the end
+        while True:
             frame = graph.pull()
-        except (av.BlockingIOError, av.EOFError):
-            return
-        if isinstance(frame, kind):
-            yield frame
+            if isinstance(frame, kind):
+                yield frame

@@ -7,13 +7,12 @@ its end is missing.
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
-from typing import cast
 
 import av
 from av.container import InputContainer
@@ -27,7 +26,7 @@ from animeinterp.video.source.decoding import decode_frames, decoder_pixel_limit
 from animeinterp.video.source.folder import probe_folder
 from animeinterp.video.source.geometry import read_orientation, read_side_data
 from animeinterp.video.source.info import ColorInfo, VideoInfo
-from animeinterp.video.source.rates import rounding_tolerance
+from animeinterp.video.source.rates import snap_time
 from animeinterp.video.source.scan import read_clock
 from animeinterp.video.source.telecine import FIELD_ADVICE, FieldCount, joined_rate
 from animeinterp.video.source.truncation import missing_duration
@@ -109,8 +108,7 @@ def probe(
         film = _describe(path, stream, first[0], clock, declared)
         count = _count_fields(film, chain(first, frames), max_pixels) if may_have_fields(film) else FieldCount()
     fields = count.classify()
-    slowest, fastest = SAMPLING.telecine_rates
-    if fields == "telecined" and not slowest < film.rate < fastest:
+    if fields == "telecined" and not SAMPLING.telecine_rates[0] < film.rate < SAMPLING.telecine_rates[1]:
         fields = "shifted"
     if not deinterlace:
         if 2 * sum(frame.interlaced_frame for frame in first) > len(first):
@@ -133,7 +131,7 @@ def _count_fields(film: VideoInfo, frames: Iterable[av.VideoFrame], max_pixels: 
         for quarter in (1, 2, 3):
             start = film.start + film.duration * quarter / 4
             later = decode_frames(film.path, film.clock, max_pixels=max_pixels, lost=lambda: None, start=start)
-            with closing(cast("Generator[av.VideoFrame]", later)):
+            with closing(later):
                 count.add_run(islice(later, SAMPLING.max_frames), SAMPLING.later_frames)
     return count
 
@@ -173,10 +171,7 @@ def _measure_duration(
     path: Path, format_name: str, clock: Clock, start: Fraction, declared: Fraction | None
 ) -> Fraction:
     """Return the duration of the video, s: as measured, or as declared where the end of the file is missing."""
-    measured = max(clock.end - start, 1 / clock.rate)
-    regular = round(measured * clock.rate) / clock.rate
-    if abs(measured - regular) <= rounding_tolerance(clock.rate, clock.tick):
-        measured = regular
+    measured = snap_time(max(clock.end - start, 1 / clock.rate), clock.rate, clock.tick)
     if clock.recordings:
         return measured
     missing = missing_duration(path, format_name, measured, declared)

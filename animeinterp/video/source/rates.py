@@ -58,12 +58,7 @@ LIMITS = RateLimits()
 
 
 def estimate_frame_rate(
-    times: Sequence[int],
-    tick: Fraction,
-    hints: Iterable[Fraction],
-    *,
-    summed: bool = False,
-    limits: RateLimits = LIMITS,
+    times: Sequence[int], tick: Fraction, hints: list[Fraction], *, summed: bool = False, limits: RateLimits = LIMITS
 ) -> Fraction:
     """Return the rate of the clock that frames keep, else their average rate.
 
@@ -105,6 +100,24 @@ def rounding_tolerance(rate: Fraction, tick: Fraction) -> Fraction:
         tick: Unit of times in the file, s.
     """
     return max(tick, min(_MILLISECOND, 1 / (8 * rate)))
+
+
+def snap_time(time: Fraction, rate: Fraction, tick: Fraction) -> Fraction:
+    """Undo the rounding of a time by the file.
+
+    Matroska counts milliseconds: at 24 frames per second the second frame has the time 0.042 instead of 1/24, and a
+    new frame would be drawn right beside it. Films that were stored in Matroska before keep the rounding.
+
+    Args:
+        time: Time since the first frame, s.
+        rate: Frames per second.
+        tick: Unit of times in the file, s.
+
+    Returns:
+        The closest time on the film's clock, s, if rounding explains the difference, else `time`.
+    """
+    regular = round(time * rate) / rate
+    return regular if abs(time - regular) <= rounding_tolerance(rate, tick) else time
 
 
 def _standard_rates(rate: Fraction) -> list[Fraction]:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 import av
-from av.video.reformatter import VideoReformatter
 
 from animeinterp.errors import FileError
 from animeinterp.video.source.clock import frame_time
@@ -19,7 +18,7 @@ from animeinterp.video.source.decoding import decode_frames
 from animeinterp.video.source.folder import read_folder_frames
 from animeinterp.video.source.info import TimedFrame, VideoInfo
 from animeinterp.video.source.probe import MAX_PIXELS, SAMPLING, may_have_fields
-from animeinterp.video.source.rates import rounding_tolerance
+from animeinterp.video.source.rates import snap_time
 from animeinterp.video.source.scan import last_duration
 from animeinterp.video.source.telecine import FieldCount
 from animeinterp.video.source.webp import read_webp_frames
@@ -39,12 +38,7 @@ class Reader:
     """
 
     def __init__(
-        self,
-        film: VideoInfo,
-        *,
-        deinterlace: bool = False,
-        start: Fraction = Fraction(0),
-        max_pixels: int = MAX_PIXELS,
+        self, film: VideoInfo, *, deinterlace: bool = False, start: Fraction = Fraction(0), max_pixels: int = MAX_PIXELS
     ) -> None:
         """Prepare to read.
 
@@ -90,8 +84,8 @@ class Reader:
         for frame in decoded:
             self._count_fields(frame, number)
             tick = frame.time_base or film.clock.tick
-            time = _exact_time(frame, film, tick)
-            time = last + interval if time is None else time
+            time = frame_time(frame)
+            time = last + interval if time is None else snap_time(time - film.start, film.rate, tick)
             if time <= last:
                 self.dropped += 1
                 continue
@@ -123,27 +117,11 @@ class Reader:
         self.damaged += count
 
 
-def _exact_time(frame: av.VideoFrame, film: VideoInfo, tick: Fraction) -> Fraction | None:
-    """Return a frame's time, s since the first one, without the rounding of the file's clock; None if unknown.
-
-    Matroska counts milliseconds: at 24 frames per second the second frame has the time 0.042 instead of 1/24, and a
-    new frame would be drawn right beside it. Films that were stored in Matroska before keep the rounding.
-    """
-    time = frame_time(frame)
-    if time is None:
-        return None
-    time -= film.start
-    regular = round(time * film.rate) / film.rate
-    return regular if abs(time - regular) <= rounding_tolerance(film.rate, tick) else time
-
-
 def _resize(frame: av.VideoFrame, film: VideoInfo) -> av.VideoFrame:
     """Scale a frame to the film's size, which may change within a file but not in the output."""
     if (frame.width, frame.height) == (film.width, film.height):
         return frame
     # Only the size changes, so any matrix will do; swscale refuses some that films are tagged with.
-    resized = VideoReformatter().reformat(
-        frame, width=film.width, height=film.height, src_colorspace=5, dst_colorspace=5
-    )
+    resized = frame.reformat(width=film.width, height=film.height, src_colorspace=5, dst_colorspace=5)
     resized.colorspace = frame.colorspace
     return resized

@@ -104,8 +104,8 @@ def read_clock(container: InputContainer, stream: av.VideoStream, path: Path, li
     else:
         starts = _find_jumps(packets, times, tick, stream, path, limits)
         usual = _usual_interval(times)
-        recordings = _join_recordings(packets, times, starts, tick, usual)
-        stamps = _fill_gaps(_remove_jumps(times, starts, recordings, tick), usual)
+        recordings, times = _join_recordings(packets, times, starts, tick, usual)
+        stamps = _fill_gaps(times, usual)
         # FFmpeg guesses the rates of GIF.
         hints = [] if name == "gif" else hints
         rate = estimate_frame_rate(sorted(stamps), tick, hints, summed=name == "apng")
@@ -249,27 +249,18 @@ def _is_jump(
 
 def _join_recordings(
     packets: Sequence[_Packet], times: _Times, starts: Sequence[int], tick: Fraction, usual: int
-) -> list[Recording]:
-    """Return the recordings that begin at the packets `starts`, shifted so that each follows the one before."""
+) -> tuple[list[Recording], list[int | None]]:
+    """Return the recordings that begin at the packets `starts`, in sequence, and all times on one clock."""
     recordings: list[Recording] = []
+    steady = list(times)
     for first, stop in pairwise([0, *starts, len(packets)]) if starts else ():
         known = [time for time in times[first:stop] if time is not None] or [0]
         begin, end = min(known) * tick, max(known) * tick
         previous = recordings[-1] if recordings else None
         shift = previous.end + previous.shift + usual * tick - begin if previous else Fraction(0)
         recordings.append(Recording(packets[first].position, begin, end, shift))
-    return recordings
-
-
-def _remove_jumps(
-    times: _Times, starts: Sequence[int], recordings: Sequence[Recording], tick: Fraction
-) -> list[int | None]:
-    """Shift the times of all recordings to one clock."""
-    steady = list(times)
-    for recording, (first, stop) in zip(recordings, pairwise([0, *starts, len(times)]), strict=bool(starts)):
-        shift = round(recording.shift / tick)
-        steady[first:stop] = [None if time is None else time + shift for time in times[first:stop]]
-    return steady
+        steady[first:stop] = [None if time is None else time + round(shift / tick) for time in times[first:stop]]
+    return recordings, steady
 
 
 def _fill_gaps(times: _Times, usual: int) -> list[int]:

@@ -163,14 +163,11 @@ class FieldCount:
         if max(self.top, self.bottom) < limits.min_order_agreement * (split + self.interlaced):
             return "progressive"
         if split >= max(limits.min_split, self.interlaced):
-            return "telecined" if all(map(self._is_cyclic, self.split)) else "shifted"
+            positions = [{number % limits.cycle for number in run} for run in self.split]
+            return "telecined" if max(map(len, positions)) <= limits.max_split_per_cycle else "shifted"
         if self.interlaced + split >= max(limits.min_interlaced, limits.min_interlaced_fraction * self.moving):
             return "interlaced"
         return "progressive"
-
-    def _is_cyclic(self, numbers: Iterable[int]) -> bool:
-        """Whether the numbers of split frames repeat as those of 3:2 pulldown do."""
-        return len({number % self.limits.cycle for number in numbers}) <= self.limits.max_split_per_cycle
 
 
 def joined_rate(rate: Fraction, fields: Fields) -> Fraction:

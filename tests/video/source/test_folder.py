@@ -77,8 +77,8 @@ def test_the_number_that_varies_counts(tmp_path, names, expected):
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (("01.png", "1.png"), "have the number 1 both"),
-        (("1.png", "1.webp", "2.png"), "have the number 1 both"),
+        (("01.png", "1.png"), "both have the number 1"),
+        (("1.png", "1.webp", "2.png"), "both have the number 1"),
         (("a_1.png", "a_2.png", "b_1.png"), "not of one sequence"),
         (("sc1_1.png", "sc1_2.png", "sc2_1.png", "sc2_2.png"), "not of one sequence"),
         (("0001.png", "0002.png", "cover.png"), "cover.png, which are not of one sequence"),

@@ -184,7 +184,7 @@ def test_a_folder_of_frames_is_a_film_in_the_order_of_its_numbers(tmp_path):
 
 
 def test_folders_without_frames_or_with_unlike_ones_are_refused(tmp_path):
-    with pytest.raises(FileError, match="no pictures"):
+    with pytest.raises(FileError, match="no images"):
         probe(tmp_path)
     write_image(tmp_path / "1.png", figure(0))
     write_image(tmp_path / "2.png", figure(0, (96, 80)))

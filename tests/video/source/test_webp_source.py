@@ -91,7 +91,7 @@ def test_a_preview_begins_where_it_should(tmp_path):
 def test_stills_are_refused(tmp_path):
     for name, options in (("a.webp", {"lossless": True}), ("b.webp", {}), ("c.webp", {"exif": b"Exif\0\0"})):
         Image.fromarray(figure(0)).save(tmp_path / name, **options)
-        with pytest.raises(FileError, match="still picture"):
+        with pytest.raises(FileError, match="still image"):
             probe(tmp_path / name)
 
 
@@ -109,7 +109,7 @@ def test_files_that_are_cut_short_are_refused_at_once(tmp_path):
     saved(tmp_path / "a.webp", (100,) * 4)
     whole = (tmp_path / "a.webp").read_bytes()
     (tmp_path / "a.webp").write_bytes(whole[:-100])
-    with pytest.raises(FileError, match="cut short after 3 frames"):
+    with pytest.raises(FileError, match="truncated after 3 frames"):
         probe(tmp_path / "a.webp")
 
 
