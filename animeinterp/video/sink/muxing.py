@@ -287,7 +287,8 @@ def _read_segments(segments: Sequence[Path], new: Stream, rate: Fraction, delay:
     for path in segments:
         count = 0
         with open_film(path) as container:
-            for packet in container.demux(container.streams.video[0]):
+            stream: Stream = container.streams.video[0]
+            for packet in container.demux(stream):
                 if not packet.size:
                     continue
                 if packet.pts is None:
