@@ -1,4 +1,4 @@
-"""`python -m animeinterp` is the command `animeinterp`."""
+"""Run the command `animeinterp` as `python -m animeinterp`."""
 
 from animeinterp.cli import main
 

@@ -1,6 +1,6 @@
-"""Choose where torch works, and say why a device cannot be had.
+"""Choose the device for torch, and explain why a device is not available.
 
-torch is imported when a device is asked for, so that a mistaken name is refused at once.
+torch is imported only within the functions that need it, so that a mistaken name is refused at once.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ _INSTALL = "pip install --force-reinstall torch --index-url https://download.pyt
 
 
 def check_device_name(name: str) -> None:
-    """Raise UsageError unless `name` can be a device: `auto`, or a type that torch knows, with or without a number."""
+    """Check that a name is `auto` or one of torch's device types, with or without a number. Raises UsageError."""
     if not _NAME.fullmatch(name):
         raise UsageError(f"expected a device such as auto, cpu, cuda, cuda:1 or mps, got {name!r}")
 
 
 def choose_device(name: str) -> str:
-    """The device to work on.
+    """Choose the device, and check that it is available.
 
     Args:
-        name: `auto` takes an NVIDIA or AMD GPU, else Apple's, else the CPU; any other name is taken as it is.
+        name: `auto` selects an NVIDIA or AMD GPU, else Apple's, else the CPU; other names are names of torch.
 
     Returns:
-        The name for torch.
+        torch's name of the device.
 
     Raises:
-        UsageError: There is no such device; the message says why.
+        UsageError: The device is not available; the message gives the reason.
     """
     check_device_name(name)
     import torch
@@ -41,7 +41,8 @@ def choose_device(name: str) -> str:
         if torch.cuda.is_available():
             return "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"
-    reason = {"cuda": _why_no_cuda, "mps": _why_no_mps}.get(name.partition(":")[0], _no_reason)(name)
+    kind = name.partition(":")[0]
+    reason = _explain_cuda(name) if kind == "cuda" else _explain_mps() if kind == "mps" else ""
     if not reason:
         try:
             torch.zeros(1, device=name)
@@ -53,37 +54,33 @@ def choose_device(name: str) -> str:
 
 
 def has_fast_bf16(device: str) -> bool:
-    """Whether a device computes in bfloat16 faster than in float32. device: a type that torch knows."""
+    """Return whether bfloat16 is faster than float32 on a device of this torch type."""
     import torch
 
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     if device != "cpu":
         return False
-    # torch has no public question for it yet.
-    known = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
-    return any(ask() for ask in known if ask is not None)
+    # torch has no public function for this yet.
+    checks = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
+    return any(is_supported() for is_supported in checks if is_supported is not None)
 
 
 def explain_refusal(error: BaseException) -> str:
-    """Why a device that is there cannot draw, from what torch said."""
-    said = first_line(error)
-    if "no kernel image" in said:
-        return f"its generation is not among those that this build of PyTorch supports ({said})"
-    return said
+    """Return the reason why an available device cannot be used, from torch's error."""
+    message = first_line(error)
+    if "no kernel image" in message:
+        return f"its generation is not supported by this build of PyTorch ({message})"
+    return message
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text."""
+    """Return the first line of an error's message."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:300]
 
 
-def _no_reason(_: str) -> str:
-    return ""
-
-
-def _why_no_cuda(name: str) -> str:
-    """Empty if there is such a CUDA (or ROCm) device."""
+def _explain_cuda(name: str) -> str:
+    """Return why a CUDA (or ROCm) device is missing, empty if it exists."""
     import torch
 
     if torch.version.cuda is None and torch.version.hip is None:
@@ -91,32 +88,32 @@ def _why_no_cuda(name: str) -> str:
             return "macOS has no CUDA; --device mps takes Apple's GPU"
         return f"this is PyTorch {torch.__version__}, built without CUDA; install one with it: {_INSTALL}"
     if not torch.cuda.is_available():
-        return _why_no_driver(torch.cuda.init)
+        return _explain_driver(torch.cuda.init)
     count = torch.cuda.device_count()
     if int(name.partition(":")[2] or 0) >= count:
         return f"there {'is 1 CUDA device, cuda:0' if count == 1 else f'are {count}, cuda:0 to cuda:{count - 1}'}"
     return ""
 
 
-def _why_no_driver(init: Callable[[], None]) -> str:
-    """What stands between torch and the GPU. init: `torch.cuda.init`."""
+def _explain_driver(init: Callable[[], None]) -> str:
+    """Return why torch finds no GPU; `init` is `torch.cuda.init`."""
     import torch
 
     try:
         init()
-        said = ""
+        message = ""
     except (RuntimeError, AssertionError) as error:
-        said = first_line(error)
-    if "no NVIDIA driver" in said:
+        message = first_line(error)
+    if "no NVIDIA driver" in message:
         return "no NVIDIA driver was found; install it, nvidia-smi must list the GPU"
-    if "too old" in said:
+    if "too old" in message:
         version = torch.version.cuda
         return f"the NVIDIA driver is too old for CUDA {version}; update it, or install PyTorch for an older CUDA"
-    return f"no GPU can be seen{f' ({said})' if said else ''}; check nvidia-smi and CUDA_VISIBLE_DEVICES"
+    return f"no GPU can be seen{f' ({message})' if message else ''}; check nvidia-smi and CUDA_VISIBLE_DEVICES"
 
 
-def _why_no_mps(_: str) -> str:
-    """Empty if Apple's GPU can be used."""
+def _explain_mps() -> str:
+    """Return why Apple's GPU cannot be used, empty if it can."""
     import torch
 
     if torch.backends.mps.is_available():

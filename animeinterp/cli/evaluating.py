@@ -1,4 +1,6 @@
-"""The verb that scores models: evaluate."""
+"""The command that scores models: evaluate."""
+
+# Typer takes the options of a command from its parameters, so a command may have more than eight.
 
 from __future__ import annotations
 
@@ -7,24 +9,23 @@ import importlib.util
 import platform
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from animeinterp.cli.evaluation_output import print_faults, print_scores, write_pages
 from animeinterp.cli.evaluation_setup import Setup, check_setup, make_setup, with_files
-from animeinterp.cli.score_tables import show_tables
-from animeinterp.cli.terminal import Device, Force, Vgg, err, out, progress
-from animeinterp.errors import FileError, UsageError, WeightsError
+from animeinterp.cli.progress import track_progress
+from animeinterp.cli.terminal import Device, Force, Vgg, err, out
+from animeinterp.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
     from animeinterp.data.atd12k import TripletFiles
     from animeinterp.evaluation.evaluate import Evaluation, Model, SaveFrame
     from animeinterp.evaluation.results import Results
-    from animeinterp.evaluation.scores import TripletScores
     from animeinterp.metrics.lpips import LpipsMetric
 
 Dataset = Annotated[
@@ -40,7 +41,7 @@ Models = Annotated[
     ),
 ]
 OneWeights = Annotated[
-    Path | None, typer.Option("--weights", readable=False, help="The weights, where there is one --model.")
+    Path | None, typer.Option("--weights", readable=False, help="The weights, if there is one --model.")
 ]
 Annotations = Annotated[
     Path | None,
@@ -51,7 +52,7 @@ Flows = Annotated[
     typer.Option(
         "--flows",
         metavar="FOLDER|none",
-        help="SGM flows for the model paper, as dataset flows writes them; none: match anew.",
+        help="SGM flows for the model paper, as dataset flows writes them; none: match again.",
         show_default="DATASET_pre_calc_sgm_flows, if there",
     ),
 ]
@@ -60,7 +61,7 @@ Predictions = Annotated[
     typer.Option(
         "--predictions",
         metavar="[NAME=]DIR",
-        help="Frames another program drew: NAME.png, NAME/frame2.png or NAME/out.png in it; repeatable.",
+        help="Frames of another program, as NAME.png, NAME/frame2.png or NAME/out.png; repeatable.",
     ),
 ]
 Lpips = Annotated[
@@ -74,13 +75,11 @@ Lpips = Annotated[
 ]
 Folder = Annotated[
     Path | None,
-    typer.Option(
-        "--out", readable=False, help="Folder for scores, frames and report; goes on where a run was broken off."
-    ),
+    typer.Option("--out", readable=False, help="Folder for scores, frames and report; continues an interrupted run."),
 ]
 Peers = Annotated[
     Path | None,
-    typer.Option("--peers", readable=False, help="CSV with scores of others, such as one by --csv, to set beside."),
+    typer.Option("--peers", readable=False, help="CSV with scores of others, such as one by --csv, to compare with."),
 ]
 Csv = Annotated[Path | None, typer.Option("--csv", readable=False, help="Write every triplet's scores here.")]
 Save = Annotated[
@@ -90,7 +89,7 @@ BestT = Annotated[
     bool,
     typer.Option(
         "--best-t",
-        help="Look also, by the truth, for the time at which each model is nearest it; about 9 renders.",
+        help="Also search the time at which each model is nearest the true frame; about 9 renders.",
     ),
 ]
 Gallery = Annotated[
@@ -99,13 +98,15 @@ Gallery = Annotated[
         "--gallery",
         metavar="N",
         min=0,
-        help="Crops on the page of those that look worst, gallery.html in --out; 0: no page.",
+        help="Number of worst crops on gallery.html in --out; 0: no page.",
         show_default="24",
     ),
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=1, help="Triplets at once, one core each.", show_default="one per core, at most 8"),
+    typer.Option(
+        "--workers", min=1, help="Triplets in parallel, one core each.", show_default="one per core, at most 8"
+    ),
 ]
 
 
@@ -128,16 +129,16 @@ def evaluate(
     device: Device = "auto",
     force: Force = False,
 ) -> None:
-    """Score models on triplets in ATD-12K's layout: whole frames, the motion RoI, by level, motion type and behavior.
+    """Score models on triplets in ATD-12K's layout: whole frames, motion RoI, by level, motion type and behavior.
 
-    Frame 2 is the truth, drawn anew from frames 1 and 3. Without annotations there are means of whole frames only.
-    Triplets that cannot be read are listed and left out, for all models; the exit code is then 1.
-    docs/evaluation.md says what is measured.
+    Frame 2 is the true frame, and is drawn from frames 1 and 3. Without annotations, only whole frames are scored.
+    Triplets that cannot be read are listed and left out, for all models; the exit code is then 1. docs/evaluation.md
+    describes the measures.
     """
     from animeinterp.evaluation.predictions import check_predictions
     from animeinterp.evaluation.results import check_results_folder
     from animeinterp.evaluation.scores import read_rows, write_rows
-    from animeinterp.io.files import check_target
+    from animeinterp.io.files import check_target, lock_folder, make_folder
 
     if folder and save:
         raise UsageError("--out keeps the frames already; leave out --save")
@@ -148,40 +149,30 @@ def evaluate(
     setup = make_setup(dataset, model or [], weights, predictions or [], vgg, device, best_t)
     check_setup(setup, lpips)
     setup, files = with_files(setup, annotations, flows)
-    for place in setup.predictions.values():
-        check_predictions(place, (one.name for one in files))
+    for predicted in setup.predictions.values():
+        check_predictions(predicted, (triplet.name for triplet in files))
     others = read_rows(peers) if peers else []
     if folder:
         check_results_folder(folder, force)
     save_frame = _frame_saver(save, list(setup.models), files, force) if save else None
-    with _locked(folder):
-        perceived = _perceived(lpips)
-        results = _open(folder, files, setup, perceived, force) if folder else None
-        evaluation = _evaluate(files, setup, perceived, workers, save_frame, results)
+    if folder:
+        make_folder(folder)
+    with lock_folder(folder) if folder else nullcontext():
+        metric = _load_lpips(lpips)
+        results = _open_results(folder, files, setup, metric, force) if folder else None
+        evaluation = _evaluate(files, setup, metric, workers, save_frame, results)
         if results:
             results.finish(evaluation)
-            _write_pages(results, evaluation, files, setup, perceived, gallery, workers)
+            write_pages(results, evaluation, files, setup, metric, gallery, workers)
     if evaluation.rows:
-        _show(evaluation, others, peers)
+        print_scores(evaluation, others, peers)
     if csv and evaluation.rows:
         write_rows(csv, evaluation.rows, force=force)
-    _say_faults(evaluation, files)
+    print_faults(evaluation, files)
 
 
-@contextmanager
-def _locked(folder: Path | None) -> Iterator[None]:
-    """The folder of the results, made and held for this run alone."""
-    from animeinterp.io.files import lock_folder, make_folder
-
-    if folder is None:
-        yield
-        return
-    make_folder(folder)
-    with lock_folder(folder):
-        yield
-
-
-def _perceived(weights: Path | None) -> LpipsMetric | None:
+def _load_lpips(weights: Path | None) -> LpipsMetric | None:
+    """Load LPIPS from given weights, else from the package lpips; None without either."""
     if weights is None and importlib.util.find_spec("lpips") is None:
         return None
     from animeinterp.metrics.lpips import load_installed_lpips, load_lpips
@@ -190,15 +181,18 @@ def _perceived(weights: Path | None) -> LpipsMetric | None:
         return load_lpips(weights)
     try:
         return load_installed_lpips()
-    except WeightsError as error:  # nobody asked for it
+    except WeightsError as error:  # no reason to stop, because LPIPS was not requested
         err.print(f"LPIPS is left out: {error}", markup=False)
         return None
 
 
-def _open(folder: Path, files: Sequence[TripletFiles], setup: Setup, lpips: LpipsMetric | None, force: bool) -> Results:
+def _open_results(
+    folder: Path, files: Sequence[TripletFiles], setup: Setup, lpips: LpipsMetric | None, force: bool
+) -> Results:
+    """Open the folder of the results, and print how much of them an earlier run has written."""
     from animeinterp.evaluation.results import fingerprint, open_results
 
-    stamps = {one.name: fingerprint(one, list(setup.predictions.values())) for one in files}
+    stamps = {triplet.name: fingerprint(triplet, list(setup.predictions.values())) for triplet in files}
     results = open_results(folder, _settings(setup, lpips), _about(setup), stamps, list(setup.models), force)
     if results.rows:
         out.print(f"{len(results.rows)} of {len(files)} triplets are in {folder} already", markup=False)
@@ -206,19 +200,21 @@ def _open(folder: Path, files: Sequence[TripletFiles], setup: Setup, lpips: Lpip
 
 
 def _settings(setup: Setup, lpips: LpipsMetric | None) -> dict[str, Any]:
-    """What the scores depend on."""
+    """Return what the scores depend on."""
     from animeinterp import __version__
     from animeinterp.device import choose_device
     from animeinterp.io.files import file_sha256
     from animeinterp.weights.locations import weight_files
 
-    found = {label: (preset, weight_files(preset, weights)) for label, (preset, weights) in setup.models.items()}
-    device = choose_device(setup.device)
+    models = {
+        label: {"preset": preset, "sha256": _digest(weight_files(preset, weights))}
+        for label, (preset, weights) in setup.models.items()
+    }
     return {
         "version": __version__,
-        "models": {label: {"preset": name, "sha256": _digest(files)} for label, (name, files) in found.items()},
+        "models": models,
         "predictions": list(setup.predictions),
-        "device": device,
+        "device": choose_device(setup.device),
         "flows": list(setup.guided),
         "vgg": setup.vgg and file_sha256(setup.vgg),
         "lpips": lpips and lpips.identity,
@@ -227,15 +223,15 @@ def _settings(setup: Setup, lpips: LpipsMetric | None) -> dict[str, Any]:
 
 
 def _digest(files: dict[str, Path]) -> str | dict[str, str] | None:
-    """SHA-256 of a model's weights; of each file where there are several, None where there is none."""
+    """Compute the SHA-256 of a model's weights: of each file if there are several, None without weights."""
     from animeinterp.io.files import file_sha256
 
-    found = {part: file_sha256(path) for part, path in files.items()}
-    return found.get("", found or None)
+    digests = {part: file_sha256(path) for part, path in files.items()}
+    return digests.get("", digests or None)
 
 
 def _about(setup: Setup) -> dict[str, Any]:
-    """What else a reader of scores.json wants to know; paths as they were typed."""
+    """Return further information for readers of scores.json; paths as they were typed."""
     packages = {name: importlib.import_module(name).__version__ for name in ("numpy", "cv2", "torch")}
     return {
         "command": shlex.join(["animeinterp", *sys.argv[1:]]),
@@ -255,37 +251,37 @@ def _evaluate(
     save_frame: SaveFrame | None,
     results: Results | None,
 ) -> Evaluation:
-    """The scores of all triplets: those that are in the folder already, and the rest."""
+    """Score the triplets that are not among the results yet, and return the scores of all."""
     from animeinterp.evaluation.evaluate import gather, score
 
-    before = results.rows if results else {}
-    rest = [one for one in files if one.name not in before]
-    models = _load(setup) if rest else {}
+    scored = results.rows if results else {}
+    rest = [triplet for triplet in files if triplet.name not in scored]
+    models = _load_models(setup) if rest else {}
     if results:
         results.begin()
         save_frame = results.save_frame
-    on_scored = results.append if results else None
-    scored = score(
+    scores = score(
         rest,
         models,
         workers,
         save_frame,
         predictions=setup.predictions,
         lpips=lpips,
-        on_scored=on_scored,
+        on_scored=results.append if results else None,
         best_t=setup.best_t,
     )
     try:
-        found = list(progress(scored, "evaluating", len(rest)))
+        new = list(track_progress(scores, "evaluating", len(rest)))
     except KeyboardInterrupt:
         if results:
-            err.print(f"the same command goes on from what is in {results.folder}", markup=False)
+            err.print(f"the same command continues from what is in {results.folder}", markup=False)
         raise
-    new = dict(zip((one.name for one in rest), found, strict=True))
-    return gather([before.get(one.name) or new[one.name] for one in files])
+    rows = dict(scored) | dict(zip((triplet.name for triplet in rest), new, strict=True))
+    return gather([rows[triplet.name] for triplet in files])
 
 
-def _load(setup: Setup) -> dict[str, Model]:
+def _load_models(setup: Setup) -> dict[str, Model]:
+    """Load the models of the setup."""
     from animeinterp.interpolator import load_interpolator
 
     models: dict[str, Model] = {}
@@ -296,88 +292,20 @@ def _load(setup: Setup) -> dict[str, Model]:
 
 
 def _frame_saver(folder: Path, models: Sequence[str], files: Sequence[TripletFiles], force: bool) -> SaveFrame:
-    import numpy as np
-
+    """Make the folders of --save, check that its frames can be written, and return the function that writes one."""
     from animeinterp.frame import Frame
     from animeinterp.io.files import make_folder
-    from animeinterp.io.images import check_image_target, write_image
+    from animeinterp.io.images import check_rgb_target, write_image
 
     def target(model: str, triplet: str) -> Path:
         return folder / model / f"{triplet}.png"
 
     for model in models:
         make_folder(folder / model)
-        for one in files:
-            check_image_target(target(model, one.name), np.zeros((1, 1, 3), np.uint8), force)
+        for triplet in files:
+            check_rgb_target(target(model, triplet.name), force)
 
     def save_frame(model: str, triplet: str, frame: Frame) -> None:
         write_image(target(model, triplet), frame, force=force)
 
     return save_frame
-
-
-def _write_pages(
-    results: Results,
-    evaluation: Evaluation,
-    files: Sequence[TripletFiles],
-    setup: Setup,
-    lpips: LpipsMetric | None,
-    crops: int | None,
-    workers: int | None,
-) -> None:
-    """The report, and the gallery unless it was refused."""
-    from animeinterp.evaluation.evaluate import default_workers
-    from animeinterp.evaluation.gallery import DEFAULT_CROPS, write_gallery
-    from animeinterp.evaluation.predictions import find_prediction
-    from animeinterp.evaluation.report.page import write_report
-
-    def drawn(model: str, triplet: str) -> Path | None:
-        try:
-            path = results.frame_path(model, triplet)
-            return find_prediction(setup.predictions[model], triplet) if model in setup.predictions else path
-        except FileError:
-            return None
-
-    report, gallery = results.folder / "report.html", results.folder / "gallery.html"
-    count = DEFAULT_CROPS if crops is None else crops
-    if not evaluation.rows or not count:
-        gallery.unlink(missing_ok=True)  # of a run before: it would show other frames
-    if not evaluation.rows:
-        return
-    if count:
-        with out.status("looking for the worst crops"):
-            at_once = workers or default_workers()
-            write_gallery(gallery, evaluation, files, drawn, lpips, count=count, workers=at_once, force=True)
-    with out.status("writing the report"):
-        write_report(report, evaluation, files, drawn, gallery=gallery.name if count else None, force=True)
-    out.print(f"report     {report}", markup=False)
-    if count:
-        out.print(f"gallery    {gallery}", markup=False)
-
-
-def _show(evaluation: Evaluation, others: Sequence[TripletScores], peers: Path | None) -> None:
-    from animeinterp.evaluation.evaluate import compare_with_peers
-
-    summaries, incomplete = compare_with_peers(evaluation, others)
-    ours = [evaluation.summary(name) for name in evaluation.models]
-    # scores of an older run have the same names
-    theirs = [replace(s, model=f"{s.model} ({peers})") if s.model in evaluation.models else s for s in summaries]
-    rows = [row for row in evaluation.rows if row.model == ours[0].model]
-    show_tables([*ours, *theirs], rows)
-    out.print(f"Means over {len(rows)} triplets; PSNR in dB, Chamfer distance in 1e-5 of the diagonal.")
-    for peer, count in incomplete.items():
-        out.print(f"{peer} is left out: it has {count} of these {len(rows)} triplets", markup=False)
-
-
-def _say_faults(evaluation: Evaluation, files: Sequence[TripletFiles]) -> None:
-    bare = sum(one.annotation is None for one in files)
-    if bare:
-        out.print(
-            f"{bare} of {len(files)} triplets have no annotation: they count for the whole, not for level and RoI."
-        )
-    for fault in evaluation.faults:
-        err.print(f"skipped {fault.triplet}: {fault.reason}", markup=False)
-    if evaluation.faults:
-        raise FileError(
-            f"{len(evaluation.faults)} of {len(files)} triplets were skipped for the reasons above; mend or remove them"
-        )

@@ -1,4 +1,4 @@
-"""What `evaluate` compares on what, out of its options; checked without torch."""
+"""Turn the options of `evaluate` into what is evaluated, and check it without torch."""
 
 from __future__ import annotations
 
@@ -17,9 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What is compared on what: preset and weights of models, and folders of predictions, by the names they go by.
+    """The data set, and the models and predictions that are evaluated on it.
 
-    guided: the models that start from precomputed flows, where there are some in `flows`.
+    Attributes:
+        dataset: Folder in ATD-12K's layout.
+        models: Preset and weights of each model by its label in tables, CSV and folders.
+        predictions: Folders of frames that other programs drew, by label.
+        vgg: VGG-19 weights, None for none.
+        device: Name of the device.
+        best_t: Whether the time at which each model is nearest the truth is searched too.
+        guided: Labels of the models that start from precomputed flows.
+        flows: Folder of the precomputed flows, None for none.
     """
 
     dataset: Path
@@ -41,8 +49,24 @@ def make_setup(
     device: str,
     best_t: bool,
 ) -> Setup:
-    """What is compared, as the options of the verb say. Raises UsageError for options that do not go together."""
-    models = {} if predictions and not names and not weights else _wanted(names or ["default"], weights)
+    """Combine the options of the command.
+
+    Args:
+        dataset: Folder in ATD-12K's layout.
+        names: Values of --model, `NAME` or `NAME=WEIGHTS`.
+        weights: Value of --weights.
+        predictions: Values of --predictions, `DIR` or `NAME=DIR`.
+        vgg: Value of --vgg.
+        device: Value of --device.
+        best_t: Value of --best-t.
+
+    Returns:
+        The setup, without precomputed flows.
+
+    Raises:
+        UsageError: Options contradict each other.
+    """
+    models = {} if predictions and not names and not weights else _label_models(names or ["default"], weights)
     if best_t and not models:
         raise UsageError("--best-t has models draw at other times, and --predictions are at one; add a --model")
     folders: dict[str, Path] = {}
@@ -57,7 +81,7 @@ def make_setup(
 
 
 def check_setup(setup: Setup, lpips: Path | None) -> None:
-    """Refuse, without torch, models, weights and a device that cannot be."""
+    """Refuse, without torch, invalid models, weights and devices. Raises as `check_model_options`."""
     from animeinterp.cli.drawing import check_model_options
     from animeinterp.io.files import check_source
 
@@ -68,7 +92,20 @@ def check_setup(setup: Setup, lpips: Path | None) -> None:
 
 
 def with_files(setup: Setup, annotations: Path | None, flows: str | None) -> tuple[Setup, list[TripletFiles]]:
-    """The triplets, with precomputed flows only where a model takes them."""
+    """Find the files of the triplets, and precomputed flows if a model accepts them.
+
+    Args:
+        setup: What is evaluated.
+        annotations: Value of --annotations.
+        flows: Value of --flows, a folder or `none`.
+
+    Returns:
+        The setup with its flows, and the files of every triplet.
+
+    Raises:
+        UsageError: Flows are given, but no model accepts them.
+        FileError: A folder cannot be read.
+    """
     from animeinterp.config import PRESETS, PaperConfig
     from animeinterp.data.atd12k import list_triplets
 
@@ -79,32 +116,32 @@ def with_files(setup: Setup, annotations: Path | None, flows: str | None) -> tup
     )
     given = None if flows in (None, "none") else Path(flows)
     if given and not guided:
-        raise UsageError("--flows is for models that refine matching alone, such as paper; leave it out")
+        raise UsageError("--flows is for models that refine only SGM's flow, such as paper; leave it out")
     files = list_triplets(setup.dataset, annotations, given)
-    known = [one.flows for one in files if one.flows]
+    known = [triplet.flows for triplet in files if triplet.flows]
     if flows == "none" or not guided or not known:
-        return setup, [replace(one, flows=None) for one in files]
-    rest = len(files) - len(known)
-    note = f"; for the {rest} that have none here, segments are matched" if rest else ""
+        return setup, [replace(triplet, flows=None) for triplet in files]
+    missing = len(files) - len(known)
+    note = f"; segments are matched for the other {missing}" if missing else ""
     folder = given or Path(known[0].parent.name)
     out.print(f"{', '.join(guided)}: SGM flows of {len(known)} triplets are taken from {folder}{note}", markup=False)
     return replace(setup, guided=guided, flows=folder), files
 
 
-def _wanted(names: Sequence[str], weights: Path | None) -> dict[str, tuple[str, Path | None]]:
-    """Preset and weights by the name that a model has in table, CSV and folder."""
+def _label_models(names: Sequence[str], weights: Path | None) -> dict[str, tuple[str, Path | None]]:
+    """Return preset and weights by the label of each model in tables, CSV and folders."""
     from animeinterp.config import DEFAULT_PRESET
 
-    specs = []
+    models = []
     for text in names:
         name, _, path = text.partition("=")
-        specs.append((DEFAULT_PRESET if name == "default" else name, Path(path) if path else None))
+        models.append((DEFAULT_PRESET if name == "default" else name, Path(path) if path else None))
     if weights:
-        if len(specs) > 1 or specs[0][1]:
-            raise UsageError("--weights goes with one --model; with several, give each its own: --model NAME=WEIGHTS")
-        specs = [(specs[0][0], weights)]
-    often = Counter(name for name, _ in specs)
-    wanted = {f"{n}-{w.stem}" if w and often[n] > 1 else n: (n, w) for n, w in specs}
-    if len(wanted) < len(specs):
+        if len(models) > 1 or models[0][1]:
+            raise UsageError("--weights is for one --model; with several, give each its own: --model NAME=WEIGHTS")
+        models = [(models[0][0], weights)]
+    counts = Counter(name for name, _ in models)
+    labeled = {f"{n}-{w.stem}" if w and counts[n] > 1 else n: (n, w) for n, w in models}
+    if len(labeled) < len(models):
         raise UsageError(f"expected different models, got {', '.join(names)}; give weights of different file names")
-    return wanted
+    return labeled

@@ -1,4 +1,4 @@
-"""What went wrong, in one line and an exit code."""
+"""Describe an error in one line, and choose the exit code."""
 
 from __future__ import annotations
 
@@ -23,53 +23,55 @@ _ADVICE = {
     errno.ENOMEM: "make the frames smaller, or close other programs",
     errno.EFBIG: "choose a disk that takes larger files",
 }
-# How to go on after a stop, by verb; the rest writes nothing before the end.
-_GO_ON = {
-    "tween": "finished pictures stay; give the same command with --force to draw all of them",
-    "demo": "finished pictures stay; give the same command with --force to draw all of them",
-    "evaluate": "with --out the same command goes on where it stopped; without, it begins anew",
-    "train": "--resume with the last checkpoint of the run's folder goes on from there",
-    "dataset build": "the same command goes on where it stopped",
-    "dataset crops": "the same command goes on where it stopped",
-    "dataset flows": "the same command goes on where it stopped",
+# How to continue after a stop, by command; other commands write nothing before the end.
+_RESUME_ADVICE = {
+    "tween": "finished images are kept; give the same command with --force to draw all of them",
+    "demo": "finished images are kept; give the same command with --force to draw all of them",
+    "evaluate": "with --out the same command continues where it stopped; without, it starts again",
+    "train": "--resume with the last checkpoint of the run's folder continues from there",
+    "dataset build": "the same command continues where it stopped",
+    "dataset crops": "the same command continues where it stopped",
+    "dataset flows": "the same command continues where it stopped",
 }
 
 
-def described(error: BaseException, arguments: Sequence[str]) -> tuple[str, int]:
-    """One line for an exception that ended a verb, and the exit code.
+def describe_failure(error: BaseException, arguments: Sequence[str]) -> tuple[str, int]:
+    """Describe the exception that ended a command.
 
     Args:
-        error: What was raised.
-        arguments: The command line, which decides how to go on after a stop.
+        error: The exception.
+        arguments: The command line, for the advice after a stop.
+
+    Returns:
+        The message, and the exit code.
     """
     if isinstance(error, AnimeInterpError):
         return str(error), error.exit_code
     if isinstance(error, Stopped):
-        return stopped(arguments, error.hint), 128 + error.number
+        return describe_stop(arguments, error.hint), 128 + error.number
     if _is_out_of_memory(error):
         return "memory ran out; make the frames smaller, or close other programs", 1
     if isinstance(error, OSError) and error.errno is not None:
-        return _refused(error), 1
+        return _describe_os_error(error), 1
     if isinstance(error, RecursionError):
-        return "a file is nested too deeply to be read; check that it is what you meant to give", 1
+        return "a file is nested too deeply to be read; check that it is the right file", 1
     if isinstance(error, UnicodeEncodeError):
         name = error.object.encode("ascii", "backslashreplace").decode()
-        return f"the name {name} holds bytes that are no text; rename the file", 1
+        return f"the name {name} holds bytes that are not text; rename the file", 1
     if isinstance(error, ImportError):
         return f"a part of the installation cannot be loaded: {error}; install animeinterp again", 1
-    said = f"unexpected {type(error).__name__}: {error}; please report it with the output of --debug"
-    return said, 1
+    return f"unexpected {type(error).__name__}: {error}; please report it with the output of --debug", 1
 
 
-def stopped(arguments: Sequence[str], hint: str = "") -> str:
-    """The line after Ctrl-C and the like: how to go on."""
+def describe_stop(arguments: Sequence[str], hint: str = "") -> str:
+    """Return the message after Ctrl-C or another signal: how to continue. `hint` replaces the usual advice."""
     words = [word for word in arguments if not word.startswith("-")]
-    verb = " ".join(words[: 2 if words[:1] in (["dataset"], ["weights"]) else 1])
-    return f"stopped; {hint or _GO_ON.get(verb, 'give the same command to begin anew')}"
+    command = " ".join(words[: 2 if words[:1] in (["dataset"], ["weights"]) else 1])
+    return f"stopped; {hint or _RESUME_ADVICE.get(command, 'give the same command to start again')}"
 
 
-def _refused(error: OSError) -> str:
-    """What the system refused, the file and what to do."""
+def _describe_os_error(error: OSError) -> str:
+    """Return the file, the operating system's reason and what to do."""
     names = " and ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
     advice = _ADVICE.get(error.errno or 0, "check the file and the disk")
     if not names and error.errno == errno.ENOENT and not _has_current_folder():
@@ -78,6 +80,7 @@ def _refused(error: OSError) -> str:
 
 
 def _has_current_folder() -> bool:
+    """Return whether the current folder exists."""
     try:
         os.getcwd()  # noqa: PTH109
     except OSError:
@@ -86,11 +89,11 @@ def _has_current_folder() -> bool:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out; torch and OpenCV say it by errors of their own."""
-    said = str(error)
+    """Return whether memory ran out, which torch and OpenCV report by errors of their own."""
+    text = str(error)
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
-        or "can't allocate memory" in said
-        or "Insufficient memory" in said
+        or "can't allocate memory" in text
+        or "Insufficient memory" in text
     )

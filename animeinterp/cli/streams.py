@@ -1,7 +1,7 @@
-"""Standard streams that take everything: closed, full, without a reader, or in an encoding of few characters.
+"""Make the standard streams safe to write to: closed, full, without a reader, or in a limited encoding.
 
-The results of most verbs are files, so a failing stdout does not end the work; it is remembered and reported at the
-end.
+The results of most commands are files, so a failing stdout does not end the work; the error is stored and reported at
+the end.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
-# Control characters except tab and line feed, and those that reverse the direction of text: names of files and
+# Control characters except tab and line feed, and characters that reverse the direction of text: file names and
 # metadata of films may hold terminal commands.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _ERRORS = "animeinterp.plain"
@@ -35,19 +35,24 @@ _PLAIN = {
 
 
 def printable(text: str) -> str:
-    """The text with characters that would command a terminal written as escapes."""
-    return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    """Write the characters of a text that would command a terminal as escapes."""
+    return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 class Stream:
-    """A text stream whose writes never raise. error: the first that was swallowed."""
+    """A text stream whose writes never raise.
+
+    Attributes:
+        error: The first suppressed error, None before it.
+    """
 
     def __init__(self, stream: TextIO) -> None:
+        """Wrap a stream."""
         self._stream = stream
         self.error: OSError | ValueError | None = None
 
     def write(self, text: str) -> int:
-        """Write, or do as if."""
+        """Write, unless an earlier write failed."""
         if self.error is None:
             try:
                 return self._stream.write(text)
@@ -56,7 +61,7 @@ class Stream:
         return len(text)
 
     def flush(self) -> None:
-        """Flush, or do as if."""
+        """Flush, unless an earlier write failed."""
         if self.error is None:
             try:
                 self._stream.flush()
@@ -67,37 +72,38 @@ class Stream:
         return getattr(self._stream, name)
 
     def _give_up(self, error: OSError | ValueError) -> None:
+        """Store the error and discard further output."""
         self.error = error
         with suppress(OSError, ValueError, io.UnsupportedOperation):
-            # What is buffered still must go somewhere when the interpreter ends.
-            void = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(void, self._stream.fileno())
-            os.close(void)
+            # The interpreter flushes the buffer when it ends, which must not fail again.
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self._stream.fileno())
+            os.close(null)
 
 
 @contextmanager
 def standard_streams() -> Iterator[Stream]:
-    """Make stdout and stderr safe to write to; yields stdout."""
-    codecs.register_error(_ERRORS, _plain)
-    _fill_descriptors()
-    before, errors = (sys.stdout, sys.stderr), []
+    """Make stdout and stderr safe to write to while the block runs; yields stdout."""
+    codecs.register_error(_ERRORS, _replace_unencodable)
+    _open_closed_descriptors()
+    original, error_handlers = (sys.stdout, sys.stderr), []
     try:
         for name in ("stdout", "stderr"):
             stream = getattr(sys, name) or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
             if isinstance(stream, io.TextIOWrapper):
-                errors.append((stream, stream.errors))
+                error_handlers.append((stream, stream.errors))
                 stream.reconfigure(errors=_ERRORS)
             setattr(sys, name, Stream(stream))
         yield cast(Stream, sys.stdout)
     finally:
-        sys.stdout, sys.stderr = before
-        for stream, old in errors:
+        sys.stdout, sys.stderr = original
+        for stream, handler in error_handlers:
             with suppress(ValueError, OSError):
-                stream.reconfigure(errors=old)
+                stream.reconfigure(errors=handler)
 
 
-def _fill_descriptors() -> None:
-    """Open what the caller closed: else the next file to be opened would get what libraries print."""
+def _open_closed_descriptors() -> None:
+    """Open closed standard descriptors, else the next opened file would receive what libraries print."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
@@ -106,8 +112,8 @@ def _fill_descriptors() -> None:
                 os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
 
 
-def _plain(error: UnicodeError) -> tuple[str, int]:
-    """Write what an encoding lacks in characters that look alike, or as escapes."""
+def _replace_unencodable(error: UnicodeError) -> tuple[str, int]:
+    """Replace characters that an encoding lacks by similar ones, or by escapes; an error handler of `codecs`."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end]
@@ -115,6 +121,7 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
 
 
 def _plain_character(character: str) -> str:
+    """Return similar ASCII characters, or an escape."""
     if "\u2500" <= character <= "\u257f":
         return _PLAIN.get(character, "+")
     if "\u2800" <= character <= "\u28ff":  # a spinner

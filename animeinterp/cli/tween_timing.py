@@ -1,13 +1,13 @@
-"""When the new frames stand: times t between frame 0 (t = 0) and frame 1 (t = 1).
+"""Compute the times of new frames: t between frame 0 (t = 0) and frame 1 (t = 1).
 
-An animator's timing chart is a line from one key drawing to the next with a mark for each in-between: where
-the marks crowd, the motion is slow. n in-betweens are shown at even steps of screen time u = 1/(n+1),
-2/(n+1), …; a chart says which share t of the motion is done by then. Named as in CSS and in animation
-software, by how the motion *begins* or *ends*:
+An animator's timing chart is a line from one key drawing to the next with a mark for each in-between; where the marks
+are close together, the motion is slow. n in-betweens are shown at even steps of screen time u = 1/(n+1), 2/(n+1), …; a
+chart gives the fraction t of the motion that is done at u. The names are those of CSS and animation software, by how
+the motion *begins* or *ends*:
 
     linear        t = u             even spacing
-    ease-in       t = u²            starts slowly: marks crowd at frame 0 (animators: "slow-out" of it)
-    ease-out      t = 1 - (1-u)²    ends slowly: marks crowd at frame 1 ("slow-in" to it)
+    ease-in       t = u²            starts slowly: marks are close at frame 0 (animators: "slow-out" of it)
+    ease-out      t = 1 - (1-u)²    ends slowly: marks are close at frame 1 ("slow-in" to it)
     ease-in-out   t = 3u² - 2u³     starts and ends slowly
 
 All times are exact fractions.
@@ -22,44 +22,59 @@ from fractions import Fraction
 from animeinterp.errors import UsageError
 from animeinterp.frame import check_time
 
-_SHARE_DONE: dict[str, Callable[[Fraction], Fraction]] = {
+_MOTION_FRACTION: dict[str, Callable[[Fraction], Fraction]] = {
     "linear": lambda u: u,
     "ease-in": lambda u: u**2,
     "ease-out": lambda u: 1 - (1 - u) ** 2,
     "ease-in-out": lambda u: u**2 * (3 - 2 * u),
 }
-CHARTS = tuple(_SHARE_DONE)
+CHARTS = tuple(_MOTION_FRACTION)
 
-# no exponents: Fraction("1e999999999") would try to write the number out
+# No exponents: Fraction("1e999999999") would compute all digits of the number.
 _TIME = re.compile(r"-?(\d{1,9}(\.\d{0,15})?|\.\d{1,15}|\d{1,9}/0*[1-9]\d{0,8})")
 
 
 def even_times(count: int) -> tuple[Fraction, ...]:
-    """Times of `count` evenly spaced in-betweens: 1/(n+1), …, n/(n+1). UsageError if count < 1."""
+    """Return the times of `count` evenly spaced in-betweens: 1/(n+1), …, n/(n+1). UsageError if count < 1."""
     if count < 1:
-        raise UsageError(f"expected 1 or more in-betweens, got {count}; say how many with -n")
+        raise UsageError(f"expected 1 or more in-betweens, got {count}; give their number by -n")
     return tuple(Fraction(k, count + 1) for k in range(1, count + 1))
 
 
 def timing_chart(chart: str, count: int) -> tuple[Fraction, ...]:
-    """Times of `count` in-betweens on a timing chart (one of `CHARTS`), ascending, in (0, 1).
+    """Compute the times of in-betweens on a timing chart.
 
-    Raises UsageError for an unknown chart or count < 1.
+    Args:
+        chart: One of `CHARTS`.
+        count: Number of in-betweens.
+
+    Returns:
+        Times in (0, 1), ascending.
+
+    Raises:
+        UsageError: The chart is unknown, or count < 1.
     """
-    if chart not in _SHARE_DONE:
+    if chart not in _MOTION_FRACTION:
         raise UsageError(f"expected a timing chart out of {', '.join(CHARTS)}, got {chart!r}")
-    return tuple(_SHARE_DONE[chart](u) for u in even_times(count))
+    return tuple(_MOTION_FRACTION[chart](u) for u in even_times(count))
 
 
 def parse_times(text: str) -> tuple[Fraction, ...]:
-    """Times written as `0.25,0.6` or `1/3,2/3`, each in [0, 1], in ascending order.
+    """Parse times such as `0.25,0.6` or `1/3,2/3`.
 
-    Raises UsageError for anything else, and for a time given twice.
+    Args:
+        text: The times, separated by commas.
+
+    Returns:
+        Times in [0, 1], ascending.
+
+    Raises:
+        UsageError: A time is not a number in [0, 1], or is given twice.
     """
     words = [word.strip() for word in text.split(",")]
     for word in words:
         if not _TIME.fullmatch(word):
-            raise UsageError(f"expected times from 0 to 1 with commas between, such as 0.25,0.6, got {word!r}")
+            raise UsageError(f"expected times from 0 to 1 separated by commas, such as 0.25,0.6, got {word!r}")
     times = [Fraction(word) for word in words]
     for time in times:
         check_time(time)

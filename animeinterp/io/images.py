@@ -135,6 +135,11 @@ def check_image_target(path: Path, frame: Frame, force: bool) -> None:
         raise UsageError(f"{suffix} holds 8 bits, but the frames are {describe(frame)}; write to PNG or TIFF")
 
 
+def check_rgb_target(path: Path, force: bool) -> None:
+    """Check that an 8-bit RGB image, such as a sheet, can be written to `path`. Raises as `check_image_target`."""
+    check_image_target(path, np.zeros((1, 1, 3), np.uint8), force)
+
+
 def write_image(path: Path, frame: Frame, like: LoadedImage | None = None, *, force: bool = False) -> None:
     """Write a frame completely or not at all.
 

@@ -19,20 +19,20 @@ LIMIT = 1_000_000
 
 @pytest.fixture
 def core(monkeypatch):
-    """In place of the real core one that blends; what it was loaded with is kept in `asked`."""
-    asked = {}
+    """Replace the core by one that blends, and return the arguments it is loaded with."""
+    loaded = {}
 
     def load_interpolator(model="default", device="auto", **options):
-        asked.update(model=model, device=device, **options)
+        loaded.update(model=model, device=device, **options)
         return Blender()
 
     monkeypatch.setitem(sys.modules, "animeinterp.interpolator", SimpleNamespace(load_interpolator=load_interpolator))
-    return asked
+    return loaded
 
 
 @pytest.fixture
 def files(tmp_path, monkeypatch, pair):
-    """a.png and b.png in the current folder."""
+    """Write a.png and b.png to the current folder."""
     monkeypatch.chdir(tmp_path)
     for name, frame in zip("ab", pair, strict=True):
         write_image(tmp_path / f"{name}.png", frame, LoadedImage(frame, "PNG", b"profile", (72, 72)))
@@ -56,9 +56,9 @@ def test_a_name_that_ends_in_a_slash_is_a_folder(files, core):
 
 def test_one_in_between(files, core, pair, capsys):
     assert run("tween", "a.png", "b.png", "-o", "mid.png") == 0
-    picture = read_image(files / "mid.png", LIMIT)
-    assert np.array_equal(picture.pixels, np.rint(pair[0] / 2.0 + pair[1] / 2.0).astype(np.uint8))
-    assert picture.icc == b"profile"
+    image = read_image(files / "mid.png", LIMIT)
+    assert np.array_equal(image.pixels, np.rint(pair[0] / 2.0 + pair[1] / 2.0).astype(np.uint8))
+    assert image.icc == b"profile"
     assert new_files(files) == ["mid.png"]
     assert "t = 0.500  mid.png" in capsys.readouterr().out
 
@@ -94,22 +94,8 @@ def test_timing_chart_sets_the_times(files, core, capsys):
 def test_options_reach_the_core(files, core):
     for name in ("w.ckpt", "v.pth"):
         (files / name).write_bytes(b"")
-    run(
-        *(
-            "tween",
-            "a.png",
-            "b.png",
-            "-o",
-            "m.png",
-            "--model",
-            "paper",
-            "--weights",
-            "w.ckpt",
-            "--vgg",
-            "v.pth",
-        ),
-        *("--device", "cpu", "--style", "japanese", "--max-pixels", "123456"),
-    )
+    options = "--model paper --weights w.ckpt --vgg v.pth --device cpu --style japanese --max-pixels 123456"
+    run("tween", "a.png", "b.png", "-o", "m.png", *options.split())
     assert (core["model"], core["device"]) == ("paper", "cpu")
     assert (str(core["weights"]), str(core["vgg"])) == ("w.ckpt", "v.pth")
     assert (core["options"].style, core["options"].max_pixels) == ("japanese", 123456)
@@ -121,7 +107,7 @@ def test_nothing_is_overwritten_without_force(files, core, capsys):
     assert "m_2.png exists already" in capsys.readouterr().err
     assert new_files(files) == ["m_2.png"], "the other one is not written either"
     assert (files / "m_2.png").read_bytes() == b"precious"
-    assert core == {}, "found out before the model is loaded"
+    assert core == {}, "refused before the model is loaded"
     assert run("tween", "a.png", "b.png", "-n", "2", "-o", "m.png", "--force") == 0
     assert (files / "m_2.png").read_bytes() != b"precious"
 
@@ -137,7 +123,7 @@ def test_sheet_has_one_time(files, core, capsys):
     assert new_files(files) == []
 
 
-def test_demo_says_where_the_pictures_are(files, core, capsys):
+def test_demo_prints_where_the_images_are(files, core, capsys):
     assert run("demo", "-o", "shown/here") == 0
     assert str((files / "shown" / "here").resolve()) in capsys.readouterr().out
     names = ["frame0.png", "frame1.png", "mid_1.png", "mid_2.png", "mid_3.png", "sheet.png"]
@@ -172,7 +158,7 @@ def test_help(arguments, capsys):
         assert command in out
 
 
-def test_help_of_tween_says_how_files_are_named(capsys):
+def test_help_of_tween_describes_file_names(capsys):
     run("tween", "--help")
     assert "mid_1.png" in capsys.readouterr().out
 
@@ -183,7 +169,7 @@ def test_version(capsys):
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "message"),
     [
         (WeightsError("w.ckpt belongs to\nanother model"), 1, "error: w.ckpt belongs to another model"),
         (MemoryError(), 1, "error: memory ran out"),
@@ -191,7 +177,7 @@ def test_version(capsys):
         (RuntimeError("what?"), 1, "error: unexpected RuntimeError: what?"),
     ],
 )
-def test_every_error_is_one_line(files, core, monkeypatch, capsys, error, code, said):
+def test_every_error_is_one_line(files, core, monkeypatch, capsys, error, code, message):
     def fail(self, frame):
         raise error
 
@@ -199,8 +185,8 @@ def test_every_error_is_one_line(files, core, monkeypatch, capsys, error, code, 
     monkeypatch.delenv("ANIMEINTERP_DEBUG", raising=False)
     assert run("tween", "a.png", "b.png", "-o", "m.png") == code
     err = capsys.readouterr().err
-    assert err.startswith(said)
-    assert err.count("\n") == bool(said)
+    assert err.startswith(message)
+    assert err.count("\n") == bool(message)
     assert new_files(files) == []
 
 
@@ -217,7 +203,7 @@ def test_as_a_program(tmp_path):
     assert done.stdout == f"animeinterp {animeinterp.__version__}\n"
 
 
-def test_a_closed_pipe_is_no_traceback():
+def test_a_closed_pipe_prints_no_traceback():
     program = subprocess.Popen(
         [sys.executable, "-m", "animeinterp", "models"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -244,9 +230,9 @@ def test_depth_and_alpha_pass_through_the_real_core(tmp_path, pair, suffix):
         write_image(tmp_path / f"{name}{suffix}", deep, LoadedImage(deep, "PNG", b"profile"))
     files = [str(tmp_path / f"{name}{suffix}") for name in ("a", "b", "mid")]
     assert run("tween", *files[:2], "-o", files[2]) == 0
-    picture = read_image(tmp_path / f"mid{suffix}", LIMIT)
-    assert picture.pixels.dtype == np.uint16
-    assert picture.pixels.shape == (64, 96, 4)
-    assert picture.icc == b"profile"
-    drawn = picture.pixels[picture.pixels[..., 3] > 0, :3]
+    image = read_image(tmp_path / f"mid{suffix}", LIMIT)
+    assert image.pixels.dtype == np.uint16
+    assert image.pixels.shape == (64, 96, 4)
+    assert image.icc == b"profile"
+    drawn = image.pixels[image.pixels[..., 3] > 0, :3]
     assert len(np.unique(drawn % 257)) > 1, "more than 8 bits of depth are used"

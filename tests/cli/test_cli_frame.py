@@ -1,4 +1,4 @@
-"""What surrounds every verb: standard streams of all kinds, signals, and errors of the system."""
+"""What every command handles: standard streams of all kinds, signals, and errors of the operating system."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 
-from animeinterp.cli import app, main, terminal
-from animeinterp.cli.failures import described
+from animeinterp.cli import app, main, progress, terminal
+from animeinterp.cli.failures import describe_failure
 from animeinterp.cli.streams import printable, standard_streams
 from animeinterp.errors import CacheWarning, FileError
 from animeinterp.io.files import atomic_path
@@ -33,8 +33,8 @@ def leave(*arguments):
 
 
 @pytest.fixture
-def verb(monkeypatch):
-    """Puts a function in the place of all verbs."""
+def command(monkeypatch):
+    """Return a function that replaces all commands."""
     return lambda function: monkeypatch.setattr(app, "run", function)
 
 
@@ -63,7 +63,7 @@ def test_full_stdout(arguments):
     assert done.stderr.count("\n") == 1
 
 
-def test_a_failing_stdout_does_not_end_the_work(verb, monkeypatch, capsys):
+def test_a_failing_stdout_does_not_end_the_work(command, monkeypatch, capsys):
     class Full(io.StringIO):
         def write(self, text):
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -75,29 +75,29 @@ def test_a_failing_stdout_does_not_end_the_work(verb, monkeypatch, capsys):
         worked.append(1)
         return 0
 
-    verb(work)
+    command(work)
     monkeypatch.setattr(sys, "stdout", Full())
     assert leave() == 1
     assert worked
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_a_reader_that_left_is_no_failure(verb, monkeypatch, capsys):
+def test_a_closed_reader_is_not_a_failure(command, monkeypatch, capsys):
     class Broken(io.StringIO):
         def write(self, text):
             raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
-    verb(lambda arguments: print("x") or 0)
+    command(lambda arguments: print("x") or 0)
     monkeypatch.setattr(sys, "stdout", Broken())
     assert leave() == 0
     assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "shift_jis"])
-@pytest.mark.parametrize("verb_name", ["models", "--help"])
-def test_encodings_of_few_characters(encoding, verb_name):
+@pytest.mark.parametrize("command_name", ["models", "--help"])
+def test_limited_encodings(encoding, command_name):
     environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
-    done = subprocess.run([*MODELS[:3], verb_name], env=environment, capture_output=True)
+    done = subprocess.run([*MODELS[:3], command_name], env=environment, capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"")
     assert "animeinterp" in done.stdout.decode(encoding) or "cel" in done.stdout.decode(encoding)
 
@@ -110,7 +110,7 @@ def test_encodings_of_few_characters(encoding, verb_name):
         ("utf-8", "絵 \udcff", "絵 \\udcff".encode()),
     ],
 )
-def test_what_an_encoding_lacks_is_written_in_another_way(monkeypatch, encoding, text, written):
+def test_characters_that_an_encoding_lacks_are_replaced(monkeypatch, encoding, text, written):
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding))
     with standard_streams():
@@ -122,9 +122,9 @@ def test_what_an_encoding_lacks_is_written_in_another_way(monkeypatch, encoding,
 @pytest.mark.parametrize("hostile", ["\x1b[31m", "\x1b]0;title\x07", "\x9b2J", "\r", "\x08", "\x7f", "\u202e"])
 def test_names_do_not_command_the_terminal(capsys, hostile):
     assert leave("tween", f"nope{hostile}.png", "b.png", "-n", "1") == 1
-    said = capsys.readouterr().err
-    assert hostile not in said or hostile == "\r"
-    assert not any(ord(character) < 32 and character != "\n" for character in said)
+    message = capsys.readouterr().err
+    assert hostile not in message or hostile == "\r"
+    assert not any(ord(character) < 32 and character != "\n" for character in message)
     table = Table()
     table.add_column(f"head{hostile}")
     table.add_row(f"cell{hostile}")
@@ -143,7 +143,7 @@ def test_names_do_not_command_the_terminal(capsys, hostile):
 @posix
 @pytest.mark.parametrize("name", SIGNALS)
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_signal_cleans_up_and_says_how_to_go_on(verb, tmp_path, monkeypatch, capsys, name, times):
+def test_a_signal_cleans_up_and_prints_how_to_continue(command, tmp_path, monkeypatch, capsys, name, times):
     monkeypatch.delenv("ANIMEINTERP_DEBUG", raising=False)
 
     def work(arguments):
@@ -155,29 +155,29 @@ def test_a_signal_cleans_up_and_says_how_to_go_on(verb, tmp_path, monkeypatch, c
                     signal.raise_signal(getattr(signal, name))
         return 0
 
-    verb(work)
+    command(work)
     before = signal.getsignal(signal.SIGTERM)
     assert leave("dataset", "--x", "build") == 128 + getattr(signal, name)
-    assert capsys.readouterr().err == "error: stopped; the same command goes on where it stopped\n"
+    assert capsys.readouterr().err == "error: stopped; the same command continues where it stopped\n"
     assert list(tmp_path.iterdir()) == []
     assert signal.getsignal(signal.SIGTERM) == before
 
 
 @posix
-def test_a_stop_that_a_library_turns_into_its_own_error(verb, capsys):
+def test_a_stop_that_a_library_replaces_by_its_own_error(command, capsys):
     def work(arguments):
         try:
             signal.raise_signal(signal.SIGTERM)
         except BaseException as error:
             raise ImportError("initialization failed") from error
 
-    verb(work)
+    command(work)
     assert leave("models") == 143
     assert "stopped" in capsys.readouterr().err
 
 
 @posix
-def test_a_stop_that_python_drops_comes_again(verb, capsys):
+def test_a_stop_that_python_drops_is_sent_again(command, capsys):
     class Object:
         def __del__(self):
             signal.raise_signal(signal.SIGINT)
@@ -187,7 +187,7 @@ def test_a_stop_that_python_drops_comes_again(verb, capsys):
         time.sleep(20)
         return 0
 
-    verb(work)
+    command(work)
     begin = time.monotonic()
     assert leave("tween") == 130
     assert time.monotonic() - begin < 15
@@ -195,10 +195,10 @@ def test_a_stop_that_python_drops_comes_again(verb, capsys):
 
 
 @posix
-def test_ignored_signals_stay_ignored(verb):
+def test_ignored_signals_stay_ignored(command):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        verb(lambda arguments: signal.raise_signal(signal.SIGHUP) or 0)
+        command(lambda arguments: signal.raise_signal(signal.SIGHUP) or 0)
         assert leave("models") == 0
     finally:
         signal.signal(signal.SIGHUP, before)
@@ -225,10 +225,10 @@ def test_a_stopped_program(tmp_path, name):
     running.send_signal(getattr(signal, name))
     time.sleep(0.02)
     running.send_signal(getattr(signal, name))
-    _, said = running.communicate(timeout=60)
+    _, message = running.communicate(timeout=60)
     assert running.returncode == 128 + getattr(signal, name)
-    assert said.startswith("error: stopped")
-    assert said.count("\n") == 1
+    assert message.startswith("error: stopped")
+    assert message.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 
@@ -244,7 +244,7 @@ def test_the_library_leaves_signals_alone():
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (PermissionError(errno.EACCES, "Permission denied", "a/b"), "a/b: Permission denied; check its permissions"),
         (IsADirectoryError(errno.EISDIR, "Is a directory", "a"), "a: Is a directory; give a file"),
@@ -262,26 +262,26 @@ def test_the_library_leaves_signals_alone():
         (ImportError("libgomp.so: cannot open"), "install animeinterp again"),
     ],
 )
-def test_known_causes_are_sentences(verb, capsys, monkeypatch, error, said):
+def test_known_causes_are_one_line_messages(command, capsys, monkeypatch, error, message):
     monkeypatch.delenv("ANIMEINTERP_DEBUG", raising=False)
 
     def fail(arguments):
         raise error
 
-    verb(fail)
+    command(fail)
     assert leave("models") == 1
     printed = capsys.readouterr().err
-    assert said in printed
+    assert message in printed
     assert printed.count("\n") == 1
     assert "unexpected" not in printed
 
 
-def test_what_is_not_known_asks_for_a_report():
-    assert described(KeyError("x"), ["models"])[0].startswith("unexpected KeyError")
+def test_an_unknown_error_asks_for_a_report():
+    assert describe_failure(KeyError("x"), ["models"])[0].startswith("unexpected KeyError")
 
 
 @posix
-def test_a_current_folder_that_is_gone(tmp_path):
+def test_a_removed_current_folder(tmp_path):
     folder = tmp_path / "gone"
     folder.mkdir()
     code = "import os, sys; os.rmdir(os.getcwd()); from animeinterp.cli import main; main(['models'])"
@@ -306,36 +306,36 @@ def test_the_cache_warning_is_a_note(monkeypatch, capsys):
     assert capsys.readouterr().err == "note: compiled code is kept elsewhere\n"
 
 
-def test_progress_without_a_terminal_is_lines(monkeypatch, capsys):
-    monkeypatch.setattr(terminal, "LOG_EVERY", 0.05)
+def test_progress_without_a_terminal_is_printed_as_lines(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "LOG_INTERVAL", 0.05)
 
     def slow():
         for k in range(4):
             time.sleep(0.1)
             yield k
 
-    assert list(terminal.progress(slow(), "evaluating", 4)) == [0, 1, 2, 3]
+    assert list(progress.track_progress(slow(), "evaluating", 4)) == [0, 1, 2, 3]
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("evaluating: 0/4")
     assert any(line.startswith("evaluating: 2/4, ") and line.endswith(" left") for line in lines)
 
 
-def test_lines_tell_the_rate_of_this_run_alone(monkeypatch):
+def test_lines_show_the_speed_of_this_run_alone(monkeypatch):
     now = 100.0
-    monkeypatch.setattr(terminal, "monotonic", lambda: now)
-    log = terminal.LogLines("training", 40)
-    log.update(20, "training, loss 0.5", anew=True)  # gone on with from step 20
+    monkeypatch.setattr(progress, "monotonic", lambda: now)
+    log = progress.LogLines("training", 40)
+    log.update(20, "training, loss 0.5", restart=True)  # resumed at step 20
     now += 10
     log.update(25)
     assert log._line() == "training, loss 0.5: 25/40, 2.0 s each, 0:30 left"
-    share = terminal.LogLines("reading", 1.0, share=True)
+    percentage = progress.LogLines("reading", 1.0, percent=True)
     now += 30
-    share.update(0.25, "1/2 film")
-    assert share._line() == "1/2 film: 25%, 1:30 left"
+    percentage.update(0.25, "1/2 film")
+    assert percentage._line() == "1/2 film: 25%, 1:30 left"
 
 
 def test_durations_are_readable():
-    assert [terminal.clock(seconds) for seconds in (0.4, 61, 3723)] == ["0:00", "1:01", "1:02:03"]
+    assert [progress.format_duration(seconds) for seconds in (0.4, 61, 3723)] == ["0:00", "1:01", "1:02:03"]
 
 
 @posix

@@ -86,7 +86,7 @@ def test_samples_of_triplets_are_cut_from_the_frames(folder):
     assert len(found) == 1
 
 
-def test_samples_where_nothing_moves_are_told(folder):
+def test_samples_without_motion_are_refused(folder):
     for path in (folder / "set").rglob("*.png"):
         cv2.imwrite(str(path), draw_scene(0, (128, 80)))
     with pytest.raises(UsageError, match="hardly anything moves"):
@@ -129,10 +129,10 @@ def test_a_missing_extra_names_its_command(folder, monkeypatch, capsys):
 
 
 def test_options_reach_training(folder, monkeypatch, capsys):
-    asked = {}
+    received = {}
 
     def train(config, resume, minutes, report, force):
-        asked.update(config=config, resume=resume, minutes=minutes)
+        received.update(config=config, resume=resume, minutes=minutes)
         report(TrainingProgress(1, 2, 0.5, {}, 1e-3, 1.0, 3.0, 1.0))
         return folder / "last.pt"
 
@@ -143,9 +143,13 @@ def test_options_reach_training(folder, monkeypatch, capsys):
     (folder / "crops" / "00000.safetensors").touch()
     options = ("--resume", "old.pt", "--minutes", 2.5, "--out", "elsewhere")
     assert run("train", "--config", "tiny.toml", *options) == 0
-    assert (str(asked["resume"]), asked["minutes"], asked["config"].folder) == ("old.pt", 2.5, "elsewhere")
+    assert (str(received["resume"]), received["minutes"], received["config"].folder) == (
+        "old.pt",
+        2.5,
+        "elsewhere",
+    )
     monkeypatch.setenv("RANK", "1")
     capsys.readouterr()
     assert run("train", "--config", "tiny.toml") == 0
-    assert asked["config"].folder == str(folder / "run")
-    assert capsys.readouterr().out == "", "only the first process speaks"
+    assert received["config"].folder == str(folder / "run")
+    assert capsys.readouterr().out == "", "only the first process prints"

@@ -75,7 +75,7 @@ def test_bad_options_end_in_one_line_and_leave_nothing(arguments, word, film, tm
     assert [path.name for path in tmp_path.iterdir()] == ["walk.mp4"]
 
 
-def test_after_ctrl_c_it_says_how_to_go_on(film, tmp_path, capsys, monkeypatch):
+def test_after_ctrl_c_the_advice_is_printed(film, tmp_path, capsys, monkeypatch):
     from animeinterp.video import job
     from animeinterp.video.sink import segment_store
 

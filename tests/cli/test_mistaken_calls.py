@@ -1,4 +1,4 @@
-"""Mistaken calls of the slow verbs answer before torch is imported, and leave nothing behind."""
+"""Mistaken calls of the slow commands are refused before torch is imported, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -88,9 +88,9 @@ def test_mistaken_calls_answer_before_torch_and_leave_nothing(folder):
     done = subprocess.run([sys.executable, "-c", CODE, *CALLS], capture_output=True, text=True, cwd=folder)
     lines = done.stderr.splitlines()
     assert len(lines) == 2 * len(CALLS), done.stderr
-    for call, said, left in zip(CALLS, lines[::2], lines[1::2], strict=True):
-        assert said.startswith("error: "), call
-        assert CALLS[call] in said, call
+    for call, message, left in zip(CALLS, lines[::2], lines[1::2], strict=True):
+        assert message.startswith("error: "), call
+        assert CALLS[call] in message, call
         assert left in ("exit 1 False", "exit 2 False"), f"{call}: {left}"
     assert sorted(folder.rglob("*")) == before
     assert (folder / "there.csv").read_text() == "<html>\n"

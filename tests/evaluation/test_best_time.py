@@ -314,7 +314,7 @@ def test_tables_lead_with_lpips_and_fit_into_100_columns(dataset, core, frames, 
     def lpips(drawn, true):
         return float(np.abs(drawn.astype(float) - true).mean()) / 255
 
-    monkeypatch.setattr("animeinterp.cli.evaluating._perceived", lambda _: lpips)
+    monkeypatch.setattr("animeinterp.cli.evaluating._load_lpips", lambda _: lpips)
     program = tmp_path / "some_other_program_4"
     frames.rename(program)
     assert run(dataset, "--model", "classical", "--predictions", program, "--best-t") == 0
@@ -428,7 +428,7 @@ class Quarter:
 
 
 def test_best_times_without_lpips_are_repeated_only_if_it_is_measured(dataset, core, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("animeinterp.cli.evaluating._perceived", lambda _: Quarter())
+    monkeypatch.setattr("animeinterp.cli.evaluating._load_lpips", lambda _: Quarter())
     command = (dataset, "--model", "classical", "--best-t", "--out", tmp_path / "out")
     assert run(*command) == 0
     table = tmp_path / "out" / "scores.csv"

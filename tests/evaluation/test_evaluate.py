@@ -463,7 +463,7 @@ def test_an_interrupted_run_resumes_to_the_same_result(dataset, core, capsys, tm
     module = SimpleNamespace(load_interpolator=lambda *_, **__: stop)
     monkeypatch.setitem(sys.modules, "animeinterp.interpolator", module)
     assert run(*command, tmp_path / "parts", "--workers", 1) == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "the same command continues" in capsys.readouterr().err
     assert [row.triplet for row in read_rows(tmp_path / "parts" / "scores.csv")] == ["a", "b"]
     assert not json.loads((tmp_path / "parts" / "scores.json").read_text())["complete"]
     with (tmp_path / "parts" / "scores.csv").open("a") as file:
@@ -676,7 +676,7 @@ def test_flows_beside_the_data_set_are_used_reported_and_recorded(dataset, flows
     out = ("--out", tmp_path / "out")
     assert run(*command, *out) == 0
     output = "".join(capsys.readouterr().out.splitlines())
-    message = "paper: SGM flows of 3 triplets are taken from set_pre_calc_sgm_flows; for the 1 that have none"
+    message = "paper: SGM flows of 3 triplets are taken from set_pre_calc_sgm_flows; segments are matched for the other 1"
     assert output.count(message) == 1
     assert drawn_from_flows(tmp_path / "out") == {"a", "c", "d"}
     content = json.loads((tmp_path / "out" / "scores.json").read_text())
