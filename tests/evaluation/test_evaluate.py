@@ -676,7 +676,9 @@ def test_flows_beside_the_data_set_are_used_reported_and_recorded(dataset, flows
     out = ("--out", tmp_path / "out")
     assert run(*command, *out) == 0
     output = "".join(capsys.readouterr().out.splitlines())
-    message = "paper: SGM flows of 3 triplets are taken from set_pre_calc_sgm_flows; segments are matched for the other 1"
+    message = (
+        "paper: SGM flows of 3 triplets are taken from set_pre_calc_sgm_flows; segments are matched for the other 1"
+    )
     assert output.count(message) == 1
     assert drawn_from_flows(tmp_path / "out") == {"a", "c", "d"}
     content = json.loads((tmp_path / "out" / "scores.json").read_text())
