@@ -210,7 +210,14 @@ def score(
 
 
 def gather(results: Sequence[Result]) -> Evaluation:
-    """Combine the results of `score`."""
+    """Combine the results of `score`.
+
+    Args:
+        results: Of each triplet.
+
+    Returns:
+        The evaluation.
+    """
     rows = tuple(row for result in results if not isinstance(result, Fault) for row in result)
     return Evaluation(rows, tuple(result for result in results if isinstance(result, Fault)))
 

@@ -60,7 +60,16 @@ def write_page(target: Path, template: str, content: Mapping[str, object], *, fo
 
 
 def encode_image(image: RGBImage, longest: int, quality: int = _WEBP_QUALITY) -> PageImage:
-    """Encode an image for a page, downsampled until no side is longer than `longest` px."""
+    """Encode an image for a page, downsampled until no side exceeds a limit.
+
+    Args:
+        image: uint8 (H, W, 3) RGB.
+        longest: Maximum length of a side, px.
+        quality: Of WebP, 0 to 100.
+
+    Returns:
+        The image as a data URI, with its original size.
+    """
     height, width = image.shape[:2]
     scale = min(1.0, longest / max(height, width))
     if scale < 1:
@@ -72,12 +81,27 @@ def encode_image(image: RGBImage, longest: int, quality: int = _WEBP_QUALITY) ->
 
 
 def color_distance(drawn: RGBImage, true: RGBImage) -> NDArray[np.float32]:
-    """Return the Euclidean RGB distance of each pixel, float32 (H, W), 0 to 441."""
+    """Compute the Euclidean RGB distance of each pixel.
+
+    Args:
+        drawn: uint8 (H, W, 3) RGB.
+        true: Of the same shape.
+
+    Returns:
+        float32 (H, W), 0 to 441.
+    """
     return np.asarray(np.sqrt(((drawn.astype(np.float32) - true) ** 2).sum(axis=2)), np.float32)
 
 
 def error_map(error: NDArray[np.floating]) -> RGBImage:
-    """Color an error (H, W): black at 0, light yellow at `FULL_ERROR` and above, perceptually uniform."""
+    """Color an error: black at 0, light yellow at `FULL_ERROR` and above, perceptually uniform.
+
+    Args:
+        error: RGB distance, (H, W), 0 to 441.
+
+    Returns:
+        uint8 (H, W, 3) RGB.
+    """
     levels = np.rint(np.minimum(error / FULL_ERROR, 1) * 255).astype(np.uint8)
     return np.asarray(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)[..., ::-1], np.uint8)
 
@@ -89,5 +113,13 @@ def _error_gradient() -> str:
 
 
 def shorten(name: str, length: int) -> str:
-    """Cut the middle out of a name longer than `length` characters; the ends tell models apart."""
+    """Cut the middle out of a long name; the ends tell models apart.
+
+    Args:
+        name: The name.
+        length: Maximum number of characters.
+
+    Returns:
+        The name, with an ellipsis if it was cut.
+    """
     return name if len(name) <= length else f"{name[: length // 2]}…{name[-(length - length // 2 - 1) :]}"

@@ -45,7 +45,18 @@ def check_predictions(folder: Path, triplets: Iterable[str]) -> None:
 
 
 def find_prediction(folder: Path, triplet: str) -> Path:
-    """Find the file of a triplet. Raises FileError if there is none, or more than one."""
+    """Find the file of a triplet.
+
+    Args:
+        folder: The program's frames.
+        triplet: Name of the triplet.
+
+    Returns:
+        Its path.
+
+    Raises:
+        FileError: There is no such file, or more than one.
+    """
     paths = _candidates(folder, triplet)
     if not paths:
         raise FileError(f"{folder} has no frame for {triplet}; expected {EXPECTED}")

@@ -192,7 +192,14 @@ def fingerprint(files: TripletFiles, predictions: Iterable[Path] = ()) -> str:
 
 
 def describe(summary: Summary) -> dict[str, Any]:
-    """Convert the means of a model for JSON; the PSNR of equal frames becomes the word Infinity."""
+    """Convert the means of a model for JSON.
+
+    Args:
+        summary: The means.
+
+    Returns:
+        A JSON-serializable dict, in which the PSNR of equal frames is the word Infinity.
+    """
     levels = {name: mean for name, mean in zip(LEVELS, summary.levels, strict=True) if mean}
     groups = {"level": levels, "motion_type": summary.motion_types, "behavior": summary.behaviors}
     return {

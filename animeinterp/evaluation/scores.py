@@ -144,7 +144,15 @@ class Summary:
 
 
 def summarize(model: str, rows: Sequence[TripletScores]) -> Summary:
-    """Average the rows of one model; at least one row."""
+    """Average the scores of one model.
+
+    Args:
+        model: Name of the model.
+        rows: Its rows, at least one.
+
+    Returns:
+        The means.
+    """
     whole = _mean([row.whole for row in rows])
     assert whole is not None
     by_level = [[row for row in rows if row.level == level] for level in range(len(LEVELS))]
@@ -164,7 +172,14 @@ def summarize(model: str, rows: Sequence[TripletScores]) -> Summary:
 
 
 def mean_parts(scores: Sequence[Mapping[str, PartScores]]) -> dict[str, PartScores]:
-    """Average the parts over triplets, each over those that have it; PSNR is a mean of dB."""
+    """Average the scores of parts, each part over the triplets that have it.
+
+    Args:
+        scores: Scores of each triplet, by part.
+
+    Returns:
+        The means by part; PSNR is a mean of dB.
+    """
     means = {}
     for part in PARTS:
         known = [by_name[part] for by_name in scores if part in by_name]
@@ -175,7 +190,14 @@ def mean_parts(scores: Sequence[Mapping[str, PartScores]]) -> dict[str, PartScor
 
 
 def to_cells(row: TripletScores) -> tuple[Cell, ...]:
-    """Return a row of the CSV: the values of `COLUMNS`, None for unknown ones."""
+    """Convert a row to cells of the CSV.
+
+    Args:
+        row: The scores.
+
+    Returns:
+        The values of `COLUMNS`; None for unknown ones.
+    """
     values: dict[str, Cell] = {
         "model": row.model,
         "triplet": row.triplet,
@@ -193,7 +215,15 @@ def to_cells(row: TripletScores) -> tuple[Cell, ...]:
 
 
 def format_csv(rows: Iterable[TripletScores], heading: bool = True) -> str:
-    """Format rows as CSV, with or without the heading."""
+    """Format rows as CSV.
+
+    Args:
+        rows: The scores.
+        heading: Whether to write the names of the columns.
+
+    Returns:
+        The text.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     if heading:
@@ -203,7 +233,17 @@ def format_csv(rows: Iterable[TripletScores], heading: bool = True) -> str:
 
 
 def write_rows(path: Path, rows: Iterable[TripletScores], *, force: bool = True) -> None:
-    """Write the CSV, whole or not at all. Raises FileError, and UsageError if it exists and not `force`."""
+    """Write the CSV, whole or not at all.
+
+    Args:
+        path: The file.
+        rows: The scores.
+        force: Whether an existing file is replaced.
+
+    Raises:
+        UsageError: The file exists and not `force`.
+        FileError: It cannot be written.
+    """
     write_text(path, format_csv(rows), force=force)
 
 

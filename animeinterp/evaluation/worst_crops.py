@@ -47,7 +47,15 @@ class Crop:
 
 
 def squared_error(drawn: RGBImage, true: RGBImage) -> NDArray[np.float32]:
-    """Return the squared error on the scale [0, 1], mean over colors; float32 (H, W)."""
+    """Compute the squared error of each pixel on the scale [0, 1], mean over colors.
+
+    Args:
+        drawn: uint8 (H, W, 3) RGB.
+        true: Of the same shape.
+
+    Returns:
+        float32 (H, W).
+    """
     difference = (drawn.astype(np.float32) - true) / 255
     return np.asarray(np.square(difference).mean(axis=2), np.float32)
 

@@ -22,7 +22,14 @@ _GAIN, _THRESHOLD = 2.0, 0.01
 
 
 def line_map(frame: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Detect the lines of a frame: uint8 (H, W, 3) RGB → bool (H, W)."""
+    """Detect the lines of a frame.
+
+    Args:
+        frame: uint8 (H, W, 3) RGB.
+
+    Returns:
+        bool (H, W), true on lines.
+    """
     gray = np.asarray(cv2.cvtColor(frame.astype(np.float32) / 255, cv2.COLOR_RGB2GRAY), np.float32)
     return np.asarray(_GAIN * (_blur(gray, _WIDE_SIGMA) - _blur(gray, _NARROW_SIGMA)) > _THRESHOLD)
 

@@ -114,7 +114,15 @@ TIMED_MEASURES = (LPIPS, PSNR, SSIM, CHAMFER)  # also measured at the best time
 def known_measures(
     scores: Iterable[ScorePair | Scores | None], measures: Sequence[Measure] = MEASURES
 ) -> list[Measure]:
-    """Return the measures that at least one of the scores has."""
+    """Select the measures that at least one of the scores has.
+
+    Args:
+        scores: The scores.
+        measures: The measures to select from.
+
+    Returns:
+        The measures, in order.
+    """
     scores = list(scores)
     return [measure for measure in measures if any(measure.value(one) is not None for one in scores)]
 

@@ -85,9 +85,15 @@ class Scatter:
 
 
 def plot_models(evaluation: Evaluation) -> Scatter | None:
-    """Plot LPIPS, if measured, PSNR and SSIM of each triplet under two models; None for fewer models.
+    """Plot LPIPS, if measured, PSNR and SSIM of each triplet under two models.
 
     The plots show the first two models; for more, the page has a script that moves the points.
+
+    Args:
+        evaluation: The scores.
+
+    Returns:
+        The plots; None for fewer than two models.
     """
     models = evaluation.models
     if len(models) < 2:

@@ -94,7 +94,15 @@ class BarPanel:
 
 
 def group_all(evaluation: Evaluation, summaries: Sequence[Summary]) -> list[Group]:
-    """Group the means over whole frames, and over the motion RoIs if there are any."""
+    """Group the means over whole frames, and over the motion RoIs if there are any.
+
+    Args:
+        evaluation: The scores.
+        summaries: The means, one per model.
+
+    Returns:
+        One or two groups.
+    """
     annotated = [row for row in evaluation.rows if row.roi is not None]
     counts = (len({row.triplet for row in rows}) for rows in (evaluation.rows, annotated))
     means = tuple(ScorePair(s.whole, s.best) for s in summaries), tuple(ScorePair(s.roi) for s in summaries)
@@ -102,7 +110,15 @@ def group_all(evaluation: Evaluation, summaries: Sequence[Summary]) -> list[Grou
 
 
 def group_by_level(evaluation: Evaluation, summaries: Sequence[Summary]) -> list[Group]:
-    """Group the means by level, without levels that no triplet has."""
+    """Group the means by level.
+
+    Args:
+        evaluation: The scores.
+        summaries: The means, one per model.
+
+    Returns:
+        A group per level that has triplets.
+    """
     counts = [len({row.triplet for row in evaluation.rows if row.level == level}) for level in range(len(LEVELS))]
     means = (tuple(ScorePair(s.levels[k], s.best_levels[k]) for s in summaries) for k in range(len(LEVELS)))
     return [group for group in map(Group, LEVELS, counts, means) if group.count]
@@ -126,19 +142,43 @@ def group_by_word(
 
 
 def tabulate_means(label: str, models: Sequence[str], groups: Sequence[Group]) -> Table:
-    """Make a table with the columns that at least one mean has."""
+    """Make a table with the columns that at least one mean has.
+
+    Args:
+        label: Name of the table for screen readers.
+        models: Names of the models.
+        groups: The blocks of rows.
+
+    Returns:
+        The table.
+    """
     return Table(label, models, groups, known_measures(scores for group in groups for scores in group.means))
 
 
 def tabulate_timings(summaries: Sequence[Summary]) -> TimingTable | None:
-    """Make the table of the best times; None if they were not searched for."""
+    """Make the table of the best times.
+
+    Args:
+        summaries: The means, one per model.
+
+    Returns:
+        The table; None if best times were not searched for.
+    """
     timings = [timing for summary in summaries for timing in summary.timings()]
     scores = [one for _, middle, best in timings for one in (middle, best.scores)]
     return TimingTable(known_measures(scores, TIMED_MEASURES), summaries) if timings else None
 
 
 def lay_out_bars(models: Sequence[str], groups: Sequence[Group]) -> list[BarPanel]:
-    """Lay out the bars of every measure: groups from top to bottom, the models within each."""
+    """Lay out the bars of every measure: groups from top to bottom, the models within each.
+
+    Args:
+        models: Names of the models.
+        groups: Groups of means.
+
+    Returns:
+        A panel per measure that at least one mean has.
+    """
     measures = known_measures(scores for group in groups for scores in group.means)
     return [_bar_panel(measure, models, groups) for measure in measures]
 
