@@ -716,6 +716,6 @@ def test_flows_matter_only_to_models_that_accept_them(dataset, flows, tmp_path, 
     assert run(dataset, "--model", "classical", "--model", "paper") == 1
     errors = capsys.readouterr().err
     assert "skipped a: " in errors
-    assert "guide_flo13.npy is damaged or no .npy file" in errors
+    assert "guide_flo13.npy is damaged or not a .npy file" in errors
     assert "skipped c: expected a float array" in errors
     assert "found nothing" in errors
