@@ -40,13 +40,13 @@ class Worker(Generic[Item]):
         """Add an item; wait while the queue is full.
 
         Raises:
-            Closed: The queue was closed.
+            QueueClosed: The queue was closed.
             BaseException: The thread's own error, if it failed.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or len(self._items) < self._size)
             if self._closed:
-                raise self._error or Closed
+                raise self._error or QueueClosed
             self._items.append(item)
             self._changed.notify_all()
 
@@ -81,7 +81,7 @@ class Worker(Generic[Item]):
     def _run(self) -> None:
         try:
             self._work(self)
-        except Closed:
+        except QueueClosed:
             pass
         except BaseException as error:  # raised again in the caller
             self._error = error
@@ -89,5 +89,5 @@ class Worker(Generic[Item]):
             self.close()
 
 
-class Closed(Exception):
+class QueueClosed(Exception):
     """The queue is closed. In the thread it ends the work without an error."""

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from animeinterp.errors import FileError
-from animeinterp.runtime.worker import Closed, Worker
+from animeinterp.runtime.worker import QueueClosed, Worker
 
 
 def put_all(worker, items):
@@ -41,7 +41,7 @@ def test_an_error_in_the_thread_is_raised_by_put_even_if_the_queue_is_full():
 def test_closing_delivers_what_is_queued_and_refuses_more():
     worker = Worker(4, lambda worker: None)
     worker.join()
-    with pytest.raises(Closed):
+    with pytest.raises(QueueClosed):
         worker.put(0)
     worker = Worker(4, lambda worker: [worker.put(item) for item in range(3)])
     worker.join()

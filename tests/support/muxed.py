@@ -1,4 +1,4 @@
-"""Files with sound, subtitles and more, made on the spot; what is in them, and what is heard."""
+"""Make files with audio, subtitles and other streams, and read them back."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ Style: Default,Arial,20
 [Events]
 Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 """
-WORDS = [(100, 400, "Hello <i>there</i>"), (600, 300, "Second line"), (1200, 500, "Third")]
+SUBTITLES = [(100, 400, "Hello <i>there</i>"), (600, 300, "Second line"), (1200, 500, "Third")]
 
 
-def packet(stream: Any, data: bytes, time: int, length: int) -> av.Packet:
+def make_packet(stream: Any, data: bytes, time: int, length: int) -> av.Packet:
     made = av.Packet(data)
     made.pts = made.dts = time
     made.duration, made.time_base, made.stream = length, MS, stream
     return made
 
 
-def sine(container: Any, codec: str, rate: int = 48000, pitch: float = 440) -> Any:
+def add_sine(container: Any, codec: str, rate: int = 48000, pitch: float = 440) -> Any:
     stream = container.add_stream(codec, rate=rate)
     stream.codec_context.layout = "stereo"
     stream.codec_context.time_base = Fraction(1, rate)
@@ -49,7 +49,7 @@ def sine(container: Any, codec: str, rate: int = 48000, pitch: float = 440) -> A
     return stream
 
 
-def sound(stream: Any, seconds: float, delay: Fraction = Fraction(0)) -> Iterator[av.Packet]:
+def encode_sine(stream: Any, seconds: float, delay: Fraction = Fraction(0)) -> Iterator[av.Packet]:
     rate, pitch = stream.codec_context.sample_rate, float(stream.metadata.pop("pitch"))
     kind = stream.codec_context.format.name
     size = 1024
@@ -63,7 +63,7 @@ def sound(stream: Any, seconds: float, delay: Fraction = Fraction(0)) -> Iterato
     yield from stream.encode(None)
 
 
-def pictures(stream: Any, count: int, start: int = 0) -> Iterator[av.Packet]:
+def encode_images(stream: Any, count: int, start: int = 0) -> Iterator[av.Packet]:
     for number in range(count):
         frame = av.VideoFrame.from_ndarray(draw_scene(number % 12), format="rgb24")
         frame.pts, frame.time_base = number + start, Fraction(1, 24)
@@ -71,23 +71,23 @@ def pictures(stream: Any, count: int, start: int = 0) -> Iterator[av.Packet]:
     yield from stream.encode(None)
 
 
-def video(container: Any) -> Any:
+def add_video(container: Any) -> Any:
     stream = container.add_stream("libx264", rate=24, options={"preset": "ultrafast"})
     stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
     stream.codec_context.time_base = Fraction(1, 24)
     return stream
 
 
-def png() -> bytes:
+def encode_png() -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(draw_scene(0)).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def segments(
+def write_segments(
     folder: Path, film: VideoInfo, target: Path, *, rate: Fraction = Fraction(48), count: int = 96, **asked: Any
 ) -> tuple[list[Path], Any]:
-    """Segments of moving drawings, as a job would leave them, and their encoder."""
+    """Write segments of moving drawings, as a run leaves them; return them and their encoder."""
     quick = {"preset": "8" if target.suffix == ".webm" else "veryfast"}
     encoder = choose_encoder(target, film, Encoding(**quick | asked))
     folder.mkdir(exist_ok=True)
@@ -100,28 +100,29 @@ def segments(
     return paths, encoder
 
 
-def made(source: Path, target: Path, **options: Any) -> Path:
+def remux(source: Path, target: Path, **options: Any) -> Path:
+    """Replace the video of a file by moving drawings; keep its other streams."""
     film = probe(source)
     rate = options.pop("rate", Fraction(48))
     asked = {name: options.pop(name) for name in ("codec", "preset", "count") if name in options}
-    paths, encoder = segments(target.with_suffix(".parts"), film, target, rate=rate, **asked)
+    paths, encoder = write_segments(target.with_suffix(".parts"), film, target, rate=rate, **asked)
     assert join_segments(target, paths, FilmLayout(film, rate, encoder, source=source, **options)) == 0
     assert not list(target.parent.glob(".*.part"))
     return target
 
 
-def contents(path: Path, index: int) -> list[bytes]:
+def read_packets(path: Path, index: int) -> list[bytes]:
     with av.open(path) as container:
         return [bytes(p) for p in container.demux(container.streams[index]) if p.size]
 
 
-def times(path: Path, index: int) -> list[Fraction]:
+def read_times(path: Path, index: int) -> list[Fraction]:
     with av.open(path) as container:
         return [p.pts * p.time_base for p in container.demux(container.streams[index]) if p.size]
 
 
-def heard(path: Path, index: int = 0) -> np.ndarray:
-    """What is heard from time 0 on, one channel."""
+def decode_audio(path: Path, index: int = 0) -> np.ndarray:
+    """Decode an audio stream from time 0 on to one channel."""
     with av.open(path) as container:
         stream = container.streams.audio[index]
         frames = list(container.decode(stream))
@@ -133,14 +134,14 @@ def heard(path: Path, index: int = 0) -> np.ndarray:
     return np.concatenate([silence, wave[max(0, round(-early * rate)) :]])
 
 
-def pitch_of(wave: np.ndarray, rate: int) -> float:
-    """The loudest frequency, Hz."""
+def measure_pitch(wave: np.ndarray, rate: int) -> float:
+    """Return the loudest frequency, Hz."""
     part = wave[rate // 4 : rate // 4 + rate // 2]
     return float(np.abs(np.fft.rfft(part * np.hanning(len(part)))).argmax() * rate / len(part))
 
 
-def with_edits(source: Path, target: Path, *edits: list[tuple[float, float]]) -> Path:
-    """A copy of an MP4 whose tracks are played by edit lists, one for each track or one for all.
+def write_edit_lists(source: Path, target: Path, *edits: list[tuple[float, float]]) -> Path:
+    """Copy an MP4 and give its tracks edit lists, one for each track or one for all.
 
     edits: (start in the track, length), s; a start of -1 is an empty edit.
     """

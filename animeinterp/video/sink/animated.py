@@ -27,7 +27,8 @@ _MAX_GIF_RATE = 50  # frames per second; players show frames shorter than 2/100 
 _MAX_SIDE = {"gif": 65_535, "webp": 16_383, "apng": 2**31 - 1}  # px
 _ENCODERS: dict[str, Literal["gif", "libwebp_anim", "apng"]] = {"gif": "gif", "webp": "libwebp_anim", "apng": "apng"}
 # Ordered dither does not change from frame to frame, so static regions stay static.
-_PALETTE_FILTER = "paletteuse", "dither=bayer:bayer_scale=4:diff_mode=rectangle:alpha_threshold=128"
+_DITHER = "dither=bayer:bayer_scale=4:diff_mode=rectangle:alpha_threshold=128"
+FrameFactory = Callable[[], Iterable[Frame]]  # returns the frames from the beginning
 
 
 def write_frame(folder: Path, number: int, frame: Frame) -> None:
@@ -60,12 +61,7 @@ def check_animation(target: Path, width: int, height: int, rate: Fraction) -> No
 
 
 def write_animation(
-    target: Path,
-    frames: Callable[[], Iterable[Frame]],
-    rate: Fraction,
-    *,
-    loop: bool = True,
-    quality: int | None = None,
+    target: Path, frames: FrameFactory, rate: Fraction, *, loop: bool = True, quality: int | None = None
 ) -> None:
     """Write an animated image: GIF, WebP or PNG by its suffix. It appears whole or not at all.
 
@@ -128,10 +124,10 @@ def _to_video_frames(frames: Iterable[Frame], rate: Fraction, format: str) -> It
         yield image
 
 
-def _apply_palette(frames: Callable[[], Iterable[Frame]], rate: Fraction) -> Iterator[av.VideoFrame]:
+def _apply_palette(frames: FrameFactory, rate: Fraction) -> Iterator[av.VideoFrame]:
     """Yield images in one palette of 256 colors, chosen from all frames."""
     (palette,) = _run_filter(_to_video_frames(frames(), rate, "gif"), "palettegen", "")
-    yield from _run_filter(_to_video_frames(frames(), rate, "gif"), *_PALETTE_FILTER, palette)
+    yield from _run_filter(_to_video_frames(frames(), rate, "gif"), "paletteuse", _DITHER, palette)
 
 
 def _run_filter(

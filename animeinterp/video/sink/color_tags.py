@@ -31,12 +31,10 @@ def choose_tags(film: VideoInfo, encoder: str, pix_fmt: str) -> list[ColorInfo]:
         The tags without reserved codes; then without primaries and transfer, which some encoders reject.
     """
     color = _choose_color(film, encoder, pix_fmt)
-    color = ColorInfo(
-        primaries=color.primaries if color.primaries in _PRIMARIES else _UNSPECIFIED,
-        transfer=color.transfer if color.transfer in _TRANSFERS else _UNSPECIFIED,
-        matrix=color.matrix if color.matrix in _MATRICES else _UNSPECIFIED,
-        range=color.range,
-    )
+    primaries = color.primaries if color.primaries in _PRIMARIES else _UNSPECIFIED
+    transfer = color.transfer if color.transfer in _TRANSFERS else _UNSPECIFIED
+    matrix = color.matrix if color.matrix in _MATRICES else _UNSPECIFIED
+    color = ColorInfo(primaries, transfer, matrix, color.range)
     reduced = replace(color, primaries=_UNSPECIFIED, transfer=_UNSPECIFIED)
     return [color] if reduced == color else [color, reduced]
 

@@ -18,7 +18,7 @@ import av
 from animeinterp.errors import AnimeInterpError
 from animeinterp.frame import Frame, with_color
 from animeinterp.io.files import ffmpeg_url
-from animeinterp.runtime.worker import Closed, Worker
+from animeinterp.runtime.worker import QueueClosed, Worker
 from animeinterp.video.sink import segment_store
 from animeinterp.video.sink.encoders import Encoder
 from animeinterp.video.sink.segment_store import SegmentStore
@@ -98,5 +98,5 @@ class FrameSink:
                 for frame in chain([first], islice(frames, segment_store.SEGMENT_FRAMES - 1)):
                     writer.write(with_color(frame))
                 if self._dropped.is_set() and writer.frames < segment_store.SEGMENT_FRAMES:
-                    raise Closed  # leaves no file
+                    raise QueueClosed  # leaves no file
             self.store.add(path, writer.frames)

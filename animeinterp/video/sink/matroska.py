@@ -50,9 +50,8 @@ def make_delayed_template(stream: Stream, delay: Fraction) -> Stream:
         _build_element(_CLUSTER, _build_element(_TIMESTAMP, _encode_number(0)) + block),
     ]
     head = _build_element(_EBML, _build_element(_DOC_TYPE, b"matroska"))
-    return av.open(
-        io.BytesIO(head + _build_element(_SEGMENT, b"".join(elements))), mode="r", format="matroska"
-    ).streams[0]
+    file = io.BytesIO(head + _build_element(_SEGMENT, b"".join(elements)))
+    return av.open(file, mode="r", format="matroska").streams[0]
 
 
 def set_display_size(path: Path, width: int, height: int) -> None:

@@ -18,7 +18,7 @@ TimedPacket = tuple[Fraction, "av.Packet[Stream]"]  # s of the new file, packet
 def retime_packets(
     container: InputContainer, stream: Stream, track: Track, new: Stream, span: Span
 ) -> Iterator[TimedPacket]:
-    """Yield the packets of a stream with times of the new file, subtitles converted if the track says so.
+    """Yield the packets of a stream with times of the new file; text subtitles are converted where necessary.
 
     Args:
         container: The open source.

@@ -183,15 +183,18 @@ class SegmentStore:
 
     def _check_empty(self) -> None:
         record = read_record(self.folder / _JOB)
-        if (record is not None and record.parts) or self._find_parts():
+        if (record is not None and record.parts) or self._has_parts():
             raise UsageError(
                 f"{self.folder} holds parts of an earlier run; give --resume to continue it, or --force to start over"
             )
 
-    def _find_parts(self) -> list[Path]:
-        """Return the files named like finished parts, whatever their content."""
-        paths = [path for folder in (self.folder, self.folder / _FRAMES) for path in _list_folder(folder)]
-        return [path for path in paths if _OWN_NAMES.fullmatch(path.name) and not path.name.endswith(".part")]
+    def _list_own_files(self) -> list[Path]:
+        """Return the files named like parts or temporary files, whatever their content."""
+        paths = [*_list_folder(self.folder), *_list_folder(self.folder / _FRAMES)]
+        return [path for path in paths if _OWN_NAMES.fullmatch(path.name)]
+
+    def _has_parts(self) -> bool:
+        return any(path.suffix != ".part" for path in self._list_own_files())
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -206,7 +209,7 @@ class SegmentStore:
         if record is None:
             if not (resume or force):
                 self._check_empty()
-            if resume and (os.path.lexists(self.folder / _JOB) or self._find_parts()):
+            if resume and (os.path.lexists(self.folder / _JOB) or self._has_parts()):
                 self.notes.append(f"{self.folder / _JOB} is damaged or missing; all frames are drawn again")
         elif record.settings != settings:
             raise UsageError(
@@ -246,10 +249,8 @@ class SegmentStore:
         if self._images and (self.part_folder.is_symlink() or self.part_folder.is_file()):
             _remove(self.part_folder)
         verified, surplus = set(self.list_parts()), []
-        for folder in (self.folder, self.folder / _FRAMES):
-            for path in _list_folder(folder):
-                if path in verified or not _OWN_NAMES.fullmatch(path.name):
-                    continue
+        for path in self._list_own_files():
+            if path not in verified:
                 _remove(path)
                 if recorded is not None and path.name not in recorded and path.name[0].isdigit():
                     surplus.append(path.name)
@@ -283,10 +284,8 @@ class SegmentStore:
 
     def _remove_parts(self) -> None:
         """Remove our files, the record last because it shows that the target is complete."""
-        for folder in (self.folder / _FRAMES, self.folder):
-            for path in _list_folder(folder):
-                if _OWN_NAMES.fullmatch(path.name):
-                    _remove(path)
+        for path in self._list_own_files():
+            _remove(path)
         self._remove_record()
         others = sorted(path.name for path in _list_folder(self.folder) if path.name != _LOCK)
         if others:

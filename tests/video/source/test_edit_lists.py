@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from support.muxed import contents, heard, made, pictures, times, video, with_edits
+from support.muxed import add_video, decode_audio, encode_images, read_packets, read_times, remux, write_edit_lists
 
 RATE = 48000
 SECONDS = 3
@@ -22,16 +22,16 @@ def steps(tmp_path_factory) -> Path:
     at = np.arange(SECONDS * RATE)
     wave = (0.3 * np.sin(2 * np.pi * (400 + 400 * (at // (RATE // 4))) * at / RATE)).astype(np.float32)
     with av.open(path, "w") as container:
-        stream = video(container)
+        stream = add_video(container)
         tone = container.add_stream("aac", rate=RATE)
         tone.codec_context.layout = "mono"
-        every = list(pictures(stream, 24 * SECONDS))
+        packets = list(encode_images(stream, 24 * SECONDS))
         for first in range(0, len(at), 1024):
             frame = av.AudioFrame.from_ndarray(wave[None, first : first + 1024], format="fltp", layout="mono")
             frame.sample_rate, frame.time_base, frame.pts = RATE, Fraction(1, RATE), first
-            every += tone.encode(frame)
-        every += tone.encode(None)
-        container.mux(sorted(every, key=lambda p: p.dts * p.time_base))
+            packets += tone.encode(frame)
+        packets += tone.encode(None)
+        container.mux(sorted(packets, key=lambda p: p.dts * p.time_base))
     return path
 
 
@@ -55,9 +55,9 @@ def pitches(wave: np.ndarray) -> list[int]:
     ids=["two segments", "from within", "repeated", "sound alone"],
 )
 def test_what_an_edit_list_hides_is_not_copied(steps, tmp_path, suffix, edits, expected):
-    source = with_edits(steps, tmp_path / "source.mp4", *edits)
-    new = made(source, tmp_path / f"new{suffix}", count=24)
-    assert pitches(heard(new)) == [pitch for pitch in expected for _ in range(2)]
-    packets = len(contents(new, 1))
+    source = write_edit_lists(steps, tmp_path / "source.mp4", *edits)
+    new = remux(source, tmp_path / f"new{suffix}", count=24)
+    assert pitches(decode_audio(new)) == [pitch for pitch in expected for _ in range(2)]
+    packets = len(read_packets(new, 1))
     assert packets <= len(expected) / 4 * RATE / 1024 + 2 * len(edits[-1]) + 5  # 5: what decoders need to begin
-    assert min(times(new, 1)) > -0.11
+    assert min(read_times(new, 1)) > -0.11
