@@ -1,10 +1,10 @@
-"""AnimeInterp: the frames between two frames of a 2D animation.
+"""AnimeInterp draws the frames between two frames of a 2D animation.
 
 >>> import animeinterp
 >>> interpolator = animeinterp.load_interpolator()
 >>> middle = interpolator(frame0, frame1, t=0.5)
 
-The public names are imported when first used, so that `import animeinterp` is quick and loads no torch.
+Public names are imported on first use, so that `import animeinterp` is fast and loads no torch.
 """
 
 from importlib import import_module

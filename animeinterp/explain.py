@@ -1,9 +1,8 @@
-"""One sheet of pictures that shows each stage of one pair, from the results that the interpolator used.
+"""One sheet of images that shows each stage of one pair, drawn from the results that the interpolator used.
 
-Four columns, read row by row: what is seen in each frame (line map, segments, matches), what moves each way
-(coarse and refined flow, importance, warped frame), then the new frame beside the flow's color key and the
-times taken. Flow is drawn as in the Middlebury benchmark (Baker et al., IJCV 2011): hue = direction,
-saturation = length.
+Four columns, row by row: the analysis of each frame (line map, segments, matches), the motion in each direction (coarse
+and refined flow, importance, warped frame), then the new frame beside the color key of the flow and the time per stage.
+Flow is drawn as in the Middlebury benchmark (Baker et al. 2011): hue = direction, saturation = length.
 """
 
 from __future__ import annotations
@@ -35,12 +34,21 @@ _PAPER, _EDGE, _INK, _FAINT, _ACCENT = "#f7f7f9", "#c9c9d0", "#1c1c24", "#6b6b78
 @dataclass(frozen=True, slots=True, eq=False)
 class _Panel:
     title: str
-    picture: RGBImage
+    image: RGBImage
     time: str = ""
 
 
 def explain_motion(interpolator: Interpolator, motion: Motion, t: float) -> RGBImage:
-    """Render the frame at t in [0, 1] and draw the sheet of how it came about."""
+    """Render the frame at t and draw the sheet of all stages.
+
+    Args:
+        interpolator: The one that found the motion.
+        motion: The pair.
+        t: In [0, 1].
+
+    Returns:
+        uint8 RGB, 2400 px wide.
+    """
     started = time.perf_counter()
     warped = interpolator.warped(motion, t)
     halfway = time.perf_counter()
@@ -52,11 +60,17 @@ def explain_motion(interpolator: Interpolator, motion: Motion, t: float) -> RGBI
 def explain(
     motion: Motion, t: float, warped: tuple[Frame, Frame], result: Frame, seconds: Mapping[str, float]
 ) -> RGBImage:
-    """Draw the sheet.
+    """Draw the sheet from given results.
 
-    motion: the pair's. t: the new frame's time. warped: both frames warped to t alone. result: the new frame.
-    seconds: wall time of `warping` and `rendering`; the other times come with the motion and its analyzes.
-    Returns uint8 RGB, 2400 px wide.
+    Args:
+        motion: The pair.
+        t: Time of the new frame, in [0, 1].
+        warped: Each frame alone, warped to t.
+        result: The new frame.
+        seconds: Wall time of `warping` and `rendering`; other times are part of the motion.
+
+    Returns:
+        uint8 RGB, 2400 px wide.
     """
     rows = [
         *_analysis_rows(motion),
@@ -74,7 +88,7 @@ def explain(
         for column, panel in enumerate(row):
             _paste(sheet, panel, _MARGIN + column * (_CELL + _GAP), top, _CELL, height)
         top += _LABEL + height + _GAP
-    big = _Panel(f"Result, t = {t:.3g}", _visible(result), _took(seconds, "rendering"))
+    big = _Panel(f"Result, t = {t:.3g}", _visible(result), _format_time(seconds, "rendering"))
     _paste(sheet, big, _MARGIN, top, 2 * _CELL + _GAP, 2 * height + _GAP + _LABEL)
     _draw_wheel(sheet, _MARGIN + 2 * (_CELL + _GAP), top, _flow_radius(motion))
     _draw_times(draw, _MARGIN + 3 * (_CELL + _GAP), top, stages)
@@ -89,9 +103,11 @@ def _analysis_rows(motion: Motion) -> Iterable[list[_Panel]]:
         count = len(segments)
         yield [
             _Panel(f"Frame {name}", _visible(analysis.frame)),
-            _Panel("Line map", _gray(segments.fillable), _took(analysis.seconds, "contours")),
-            _Panel(f"{count} segments", _fill(analysis, distinct_colors(count)), _took(analysis.seconds, "segments")),
-            _Panel(f"{matched} of {count} matched", _fill(analysis, colors), _took(motion.seconds, "matching")),
+            _Panel("Line map", _gray(segments.fillable), _format_time(analysis.seconds, "contours")),
+            _Panel(
+                f"{count} segments", _fill(analysis, distinct_colors(count)), _format_time(analysis.seconds, "segments")
+            ),
+            _Panel(f"{matched} of {count} matched", _fill(analysis, colors), _format_time(motion.seconds, "matching")),
         ]
 
 
@@ -99,46 +115,46 @@ def _motion_rows(
     motion: Motion, t: float, warped: tuple[Frame, Frame], seconds: Mapping[str, float]
 ) -> Iterable[list[_Panel]]:
     radius = _flow_radius(motion)
-    for name, way, coarse, fine, importance, moved in (
+    for name, direction, coarse, refined, importance, moved in (
         ("0", "0 to 1", motion.coarse01, motion.flow01, motion.importance0, warped[0]),
         ("1", "1 to 0", motion.coarse10, motion.flow10, motion.importance1, warped[1]),
     ):
-        scale = fine.shape[2] / coarse.shape[2]
+        scale = refined.shape[2] / coarse.shape[2]
         yield [
             _Panel(
-                f"Coarse flow {way}",
+                f"Coarse flow {direction}",
                 flow_to_color(coarse * scale, radius),
-                _took(motion.seconds, "coarse flow", "both ways "),
+                _format_time(motion.seconds, "coarse flow", "both ways "),
             ),
             _Panel(
-                f"Refined flow {way}",
-                flow_to_color(fine, radius),
-                _took(motion.seconds, "refined flow", "both ways "),
+                f"Refined flow {direction}",
+                flow_to_color(refined, radius),
+                _format_time(motion.seconds, "refined flow", "both ways "),
             ),
             _Panel(
                 f"Importance of frame {name}",
                 _gray(np.rint(np.clip(importance, 0, 1) * 255).astype(np.uint8)),
-                _took(motion.seconds, "importance", "both "),
+                _format_time(motion.seconds, "importance", "both "),
             ),
-            _Panel(f"Frame {name} warped to t = {t:.3g}", _visible(moved), _took(seconds, "warping", "both ")),
+            _Panel(f"Frame {name} warped to t = {t:.3g}", _visible(moved), _format_time(seconds, "warping", "both ")),
         ]
 
 
-def _took(seconds: Mapping[str, float], stage: str, note: str = "") -> str:
-    """The time of a stage in words, empty if it was not timed."""
+def _format_time(seconds: Mapping[str, float], stage: str, note: str = "") -> str:
+    """Format the time of a stage; empty if it was not timed."""
     return f"{note}{seconds[stage] * 1000:,.0f} ms" if stage in seconds else ""
 
 
 def _flow_radius(motion: Motion) -> float:
-    """A round number of px that covers nearly all of the refined flow."""
+    """Choose a round number of px that covers nearly all refined flow."""
     lengths = [np.hypot(*flow).ravel() for flow in (motion.flow01, motion.flow10)]
-    wanted = max(1.0, float(np.percentile(np.concatenate(lengths), 99.5)))
-    power = 10.0 ** math.floor(math.log10(wanted))
-    return next(step * power for step in (1, 2, 3, 4, 5, 6, 8, 10) if step * power >= wanted)
+    length = max(1.0, float(np.percentile(np.concatenate(lengths), 99.5)))
+    power = 10.0 ** math.floor(math.log10(length))
+    return next(step * power for step in (1, 2, 3, 4, 5, 6, 8, 10) if step * power >= length)
 
 
 def _match_colors(motion: Motion) -> tuple[RGBImage, RGBImage]:
-    """Colors of the segments of both frames: the same for a matched pair, grays for the others."""
+    """Color the segments of both frames: the same color for a matched pair, grays for the others."""
     count0, count1 = len(motion.analysis0.segments), len(motion.analysis1.segments)
     grays = [150 + 60 * (np.arange(n) * 7 % 4)[:, None].repeat(3, 1) // 3 for n in (count0, count1)]
     colors0, colors1 = (gray.astype(np.uint8) for gray in grays)
@@ -148,10 +164,10 @@ def _match_colors(motion: Motion) -> tuple[RGBImage, RGBImage]:
 
 
 def _fill(analysis: Analysis, colors: RGBImage) -> RGBImage:
-    """The segments in the given colors, the lines of the drawing dark."""
-    picture: RGBImage = colors[analysis.segments.labels]
-    picture[analysis.segments.fillable == 0] //= 3
-    return picture
+    """Fill the segments with the given colors and darken the outlines."""
+    image: RGBImage = colors[analysis.segments.labels]
+    image[analysis.segments.fillable == 0] //= 3
+    return image
 
 
 def _gray(plane: NDArray[np.uint8]) -> RGBImage:
@@ -159,7 +175,7 @@ def _gray(plane: NDArray[np.uint8]) -> RGBImage:
 
 
 def _visible(frame: Frame) -> RGBImage:
-    """A frame to look at; where it is transparent a chequered ground shows."""
+    """Convert a frame for display, composited over a checkerboard if it has alpha."""
     if not has_alpha(frame):
         return rgb8(frame)
     deep = frame.dtype == np.uint16
@@ -167,13 +183,13 @@ def _visible(frame: Frame) -> RGBImage:
     opaque = frame.copy()
     opaque[..., -1] = 65535 if deep else 255
     y, x = np.indices(frame.shape[:2]) // 12
-    ground = np.where((x + y) % 2, 205, 235)[..., None]
-    picture: RGBImage = np.rint(rgb8(opaque) * alpha + ground * (1 - alpha)).astype(np.uint8)
-    return picture
+    checkerboard = np.where((x + y) % 2, 205, 235)[..., None]
+    image: RGBImage = np.rint(rgb8(opaque) * alpha + checkerboard * (1 - alpha)).astype(np.uint8)
+    return image
 
 
 def _panel_height(frame: Frame) -> int:
-    """Height of a panel as wide as a column; that of tall frames is held down to twice the width."""
+    """Return the height of a panel as wide as a column, at most twice its width."""
     height, width = int(frame.shape[0]), int(frame.shape[1])
     return min(round(_CELL * height / width), 2 * _CELL)
 
@@ -188,22 +204,22 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def _paste(sheet: Image.Image, panel: _Panel, left: int, top: int, width: int, height: int) -> None:
-    """A panel with its label above: the picture fits into width x height."""
+    """Draw a panel with its label above; the image is fitted into width x height."""
     draw = ImageDraw.Draw(sheet)
     draw.text((left, top + 4), panel.title, _INK, _font(28))
     draw.text((left + width, top + 8), panel.time, _FAINT, _font(24), anchor="ra")
-    scale = min(width / panel.picture.shape[1], height / panel.picture.shape[0])
-    size = (max(1, round(panel.picture.shape[1] * scale)), max(1, round(panel.picture.shape[0] * scale)))
-    # small drawings keep their pixels visible
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
-    fitted = Image.fromarray(cv2.resize(panel.picture, size, interpolation=how).astype(np.uint8))
+    scale = min(width / panel.image.shape[1], height / panel.image.shape[0])
+    size = (max(1, round(panel.image.shape[1] * scale)), max(1, round(panel.image.shape[0] * scale)))
+    # Pixels of small images stay visible.
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
+    fitted = Image.fromarray(cv2.resize(panel.image, size, interpolation=interpolation).astype(np.uint8))
     x, y = left + (width - size[0]) // 2, top + _LABEL
     draw.rectangle((x - 1, y - 1, x + size[0], y + size[1]), outline=_EDGE)
     sheet.paste(fitted, (x, y))
 
 
 def _draw_wheel(sheet: Image.Image, left: int, top: int, radius: float) -> None:
-    """The color key of the flow, with its radius in px."""
+    """Draw the color key of the flow with its radius in px."""
     size = _CELL - 96
     axis = np.linspace(-radius, radius, size)
     flow = np.stack(np.meshgrid(axis, axis))
@@ -217,24 +233,24 @@ def _draw_wheel(sheet: Image.Image, left: int, top: int, radius: float) -> None:
     draw.ellipse((x, y, x + size, y + size), outline=_EDGE, width=2)
     middle = (x + size // 2, y + size // 2)
     draw.line((*middle, x + size, middle[1]), _INK, 2)
-    for share, anchor in ((0.5, "mt"), (1.0, "rt")):
-        at = middle[0] + share * size / 2
-        draw.line((at, middle[1] - 7, at, middle[1] + 7), _INK, 2)
-        draw.text((at, middle[1] + 10), f"{radius * share:g} px", _INK, _font(24), anchor=anchor)
+    for fraction, anchor in ((0.5, "mt"), (1.0, "rt")):
+        mark = middle[0] + fraction * size / 2
+        draw.line((mark, middle[1] - 7, mark, middle[1] + 7), _INK, 2)
+        draw.text((mark, middle[1] + 10), f"{radius * fraction:g} px", _INK, _font(24), anchor=anchor)
 
 
 def _stages(motion: Motion, seconds: Mapping[str, float]) -> dict[str, float]:
-    """Wall seconds of each stage of the pair in order of work, both frames added up."""
+    """Sum up wall time per stage of the pair, in order of execution."""
     stages: dict[str, float] = {}
     for part in (motion.analysis0.seconds, motion.analysis1.seconds, motion.seconds):
         for stage, spent in part.items():
             stages[stage] = stages.get(stage, 0.0) + spent
-    stages["rendering"] = seconds.get("rendering", 0.0)  # which warps for itself
+    stages["rendering"] = seconds.get("rendering", 0.0)  # includes its own warping
     return stages
 
 
 def _draw_times(draw: ImageDraw.ImageDraw, left: int, top: int, stages: Mapping[str, float]) -> None:
-    """A bar for each stage's time."""
+    """Draw a bar for the time of each stage."""
     draw.text((left, top + 4), "Time by stage", _INK, _font(28))
     longest = max([*stages.values(), 1e-9])
     step = min(72, (_CELL - 8) // max(len(stages), 1))

@@ -1,15 +1,14 @@
-"""The picture contract: what a frame is, and the exact way between frames and planes of numbers.
+"""What a frame is, and the exact conversion between frames and planes of floats.
 
 A frame is a numpy array, uint8 or uint16, of shape
 
     (H, W) gray    (H, W, 2) gray + alpha    (H, W, 3) RGB    (H, W, 4) RGB + alpha
 
-with straight (not premultiplied) alpha last. Planes are float32 (C, H, W) in [0, 1], premultiplied where
-there is alpha, because only premultiplied colors may be averaged: a warp that mixes a drawn pixel with an
-empty one would otherwise draw a fringe in the color that happens to lie under the empty one.
+with straight (not premultiplied) alpha last. Planes are float32 (C, H, W) in [0, 1], premultiplied if there is alpha,
+because only premultiplied colors may be averaged: a warp that mixes an opaque pixel with a transparent one would
+otherwise draw a fringe in the invisible color of the latter.
 
-`from_planes(to_planes(frame), frame)` gives every frame back exactly, except colors under alpha 0, which
-nobody can see and which premultiplication loses.
+`from_planes(to_planes(frame), frame)` returns every frame exactly, except for invisible colors (alpha 0).
 """
 
 from __future__ import annotations
@@ -32,19 +31,19 @@ AnyFrame = TypeVar("AnyFrame", bound=Frame)
 AnyFrame_co = TypeVar("AnyFrame_co", bound=Frame, default=Frame, covariant=True)
 
 MIN_SIDE = 16  # px; smaller frames have no segments worth matching and no 1/8-size features
-MAX_SIDE = 32_766  # px; OpenCV's remap counts sides in 16 bits
+MAX_SIDE = 32_766  # px; OpenCV's remap has 16-bit sides
 _MODES = {1: "gray", 2: "gray+alpha", 3: "RGB", 4: "RGBA"}
-_MID_GREY = 128
+_MID_GRAY = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """What the pixels of a frame hold.
+    """Channels and depth of a frame.
 
     Attributes:
-        color: Whether they are RGB; otherwise gray.
-        alpha: Whether they have alpha.
-        depth: Bits of a channel, 8 or 16.
+        color: True for RGB, False for gray.
+        alpha: Whether there is an alpha channel.
+        depth: Bits per channel, 8 or 16.
     """
 
     color: bool
@@ -52,43 +51,53 @@ class Mode:
     depth: int
 
     def __or__(self, other: Mode) -> Mode:
-        """The poorest mode that holds both."""
+        """Return the smallest mode that holds both."""
         return Mode(self.color or other.color, self.alpha or other.alpha, max(self.depth, other.depth))
 
     @property
     def channels(self) -> int:
-        """How many channels a frame of this mode has: 1, 2, 3 or 4."""
+        """Number of channels: 1, 2, 3 or 4."""
         return (3 if self.color else 1) + self.alpha
 
 
 def copied(frame: AnyFrame) -> AnyFrame:
-    """A copy of a frame, of its type."""
+    """Copy a frame, keeping its static type."""
     return cast(AnyFrame, frame.copy())
 
 
 def channels(frame: Frame) -> int:
-    """How many channels a frame has: 1, 2, 3 or 4."""
+    """Return the number of channels of a frame: 1, 2, 3 or 4."""
     return 1 if frame.ndim == 2 else frame.shape[2]
 
 
 def has_alpha(frame: Frame) -> bool:
-    """Whether the last channel of a frame is alpha."""
+    """Tell whether the last channel of a frame is alpha."""
     return channels(frame) in (2, 4)
 
 
 def mode_of(frame: Frame) -> Mode:
-    """The mode of a frame."""
+    """Return the mode of a frame."""
     return Mode(channels(frame) > 2, has_alpha(frame), 8 * frame.dtype.itemsize)
 
 
 def describe(frame: Frame) -> str:
-    """A frame in words for messages, such as `8-bit RGB 960x540`."""
+    """Describe a frame for messages, such as `8-bit RGB 960x540`."""
     height, width = frame.shape[:2]
     return f"{frame.dtype.itemsize * 8}-bit {_MODES[channels(frame)]} {width}x{height}"
 
 
 def check_size(width: int, height: int, max_pixels: int, name: str = "the frame") -> None:
-    """Raise FrameError unless a frame of this size can be worked on."""
+    """Check that frames of a size can be processed.
+
+    Args:
+        width: px.
+        height: px.
+        max_pixels: Largest number of pixels, as in `Options.max_pixels`.
+        name: How messages call the frame.
+
+    Raises:
+        FrameError: The size is too small or too large.
+    """
     if min(width, height) < MIN_SIDE:
         raise FrameError(
             f"{name} is {width}x{height}; expected at least {MIN_SIDE}x{MIN_SIDE} pixels, so give a larger drawing"
@@ -103,9 +112,15 @@ def check_size(width: int, height: int, max_pixels: int, name: str = "the frame"
 
 
 def check_frame(frame: object, max_pixels: int, name: str = "the frame") -> None:
-    """Raise FrameError unless `frame` keeps the picture contract (see the module's docstring).
+    """Check that an object is a frame (see the module's docstring) that can be processed.
 
-    max_pixels: most pixels that are accepted, as in `Options.max_pixels`. name: what messages call the frame.
+    Args:
+        frame: Any object.
+        max_pixels: Largest number of pixels, as in `Options.max_pixels`.
+        name: How messages call the frame.
+
+    Raises:
+        FrameError: It is not such a frame.
     """
     if not isinstance(frame, np.ndarray):
         raise FrameError(f"{name} is a {type(frame).__name__}; expected a numpy array (H, W, 3), so convert it first")
@@ -117,7 +132,16 @@ def check_frame(frame: object, max_pixels: int, name: str = "the frame") -> None
 
 
 def check_pair(frame0: Frame, frame1: Frame, names: tuple[str, str] = ("frame 0", "frame 1")) -> None:
-    """Raise FrameError unless two frames have the same size, mode and depth."""
+    """Check that two frames have the same size, mode and depth.
+
+    Args:
+        frame0: First frame.
+        frame1: Second frame.
+        names: How messages call them.
+
+    Raises:
+        FrameError: They differ.
+    """
     if frame0.shape != frame1.shape or frame0.dtype != frame1.dtype:
         raise FrameError(
             f"{names[0]} is {describe(frame0)} but {names[1]} is {describe(frame1)}; "
@@ -126,17 +150,27 @@ def check_pair(frame0: Frame, frame1: Frame, names: tuple[str, str] = ("frame 0"
 
 
 def check_time(t: object) -> float:
-    """The time as a float; UsageError unless it is a number in [0, 1]."""
+    """Convert a time to a float.
+
+    Args:
+        t: Any object.
+
+    Returns:
+        A float in [0, 1].
+
+    Raises:
+        UsageError: It is not a number in [0, 1].
+    """
     if not isinstance(t, Real) or not 0 <= float(t) <= 1:  # NaN compares false
         raise UsageError(f"expected a time t from 0 (the first frame) to 1 (the second), got {t}; 0.5 is the middle")
     return float(t)
 
 
-def rgb8(frame: Frame) -> NDArray[np.uint8]:
-    """What the analysis looks at: (H, W, 3) uint8 RGB.
+def rgb8(frame: Frame) -> RGBImage:
+    """Convert a frame to the uint8 (H, W, 3) RGB image that is analyzed.
 
-    16 bits are rounded exactly to 8, gray is replicated, alpha is laid over mid-gray (128), against which
-    dark and light outlines both stand out.
+    16 bits are rounded to 8, gray is replicated, and alpha is composited over mid-gray (128), which contrasts with dark
+    and with light outlines.
     """
     if frame.dtype == np.uint16:
         # x / 257 rounded; 257 is odd, so there are no ties
@@ -146,12 +180,12 @@ def rgb8(frame: Frame) -> NDArray[np.uint8]:
     color = planes[..., :1] if count < 3 else planes[..., :3]
     if has_alpha(frame):
         alpha = planes[..., -1:].astype(np.uint32)
-        color = ((color * alpha + _MID_GREY * (255 - alpha) + 127) // 255).astype(np.uint8)
+        color = ((color * alpha + _MID_GRAY * (255 - alpha) + 127) // 255).astype(np.uint8)
     return np.ascontiguousarray(np.broadcast_to(color, (*frame.shape[:2], 3)))
 
 
 def with_color(frame: Frame) -> Frame:
-    """A frame as RGB or RGBA: gray is replicated, (H, W) → (H, W, 3) and (H, W, 2) → (H, W, 4)."""
+    """Convert a frame to RGB or RGBA: gray is replicated, (H, W) → (H, W, 3) and (H, W, 2) → (H, W, 4)."""
     if channels(frame) > 2:
         return frame
     planes = frame.reshape(*frame.shape[:2], channels(frame))
@@ -160,11 +194,11 @@ def with_color(frame: Frame) -> Frame:
 
 
 def widened(frame: Frame, mode: Mode) -> Frame:
-    """A frame in a richer mode, without loss: gray is replicated, missing alpha is opaque, 8 bits become 16.
+    """Convert a frame to a richer mode without loss: gray is replicated, missing alpha is opaque, 8 bits become 16.
 
     Args:
         frame: The frame.
-        mode: Holds at least what the frame has, such as `mode_of(frame) | mode_of(other)`.
+        mode: At least the mode of the frame, such as `mode_of(frame) | mode_of(other)`.
 
     Returns:
         A frame of the same size; `frame` itself if it has this mode already.
@@ -180,8 +214,8 @@ def widened(frame: Frame, mode: Mode) -> Frame:
 
 
 def to_planes(frame: Frame) -> NDArray[np.float32]:
-    """A frame as float32 (C, H, W) in [0, 1], premultiplied if it has alpha."""
-    # OpenCV tells channels apart in a third of the time that numpy takes to transpose them.
+    """Convert a frame to float32 (C, H, W) in [0, 1], premultiplied if it has alpha."""
+    # OpenCV splits channels three times as fast as numpy transposes them.
     planes = np.stack(cv2.split(frame)).astype(np.float32)
     planes /= np.iinfo(frame.dtype).max
     if has_alpha(frame):
@@ -190,11 +224,17 @@ def to_planes(frame: Frame) -> NDArray[np.float32]:
 
 
 def from_planes(planes: NDArray[np.floating], like: AnyFrame) -> AnyFrame:
-    """The frame that planes stand for, in the depth, mode and size of `like`.
+    """Convert planes to a frame, rounding to the nearest level: truncation would darken it by half a level.
 
-    planes: (C, H, W), premultiplied if `like` has alpha; values outside [0, 1] are clipped. Rounds to the
-    nearest: truncation would make every new frame half a step darker than the drawings beside it.
-    Raises FrameError if channels or size differ from those of `like`.
+    Args:
+        planes: (C, H, W), premultiplied if `like` has alpha; values outside [0, 1] are clipped.
+        like: A frame of the wanted size, mode and depth.
+
+    Returns:
+        A frame like `like`.
+
+    Raises:
+        FrameError: Channels or size differ from those of `like`.
     """
     expected = (channels(like), *like.shape[:2])
     if planes.shape != expected:
@@ -202,7 +242,7 @@ def from_planes(planes: NDArray[np.floating], like: AnyFrame) -> AnyFrame:
     values = np.clip(planes, 0, 1).astype(np.float32, copy=False)
     if has_alpha(like):
         alpha = values[-1]
-        # where alpha is 0 nothing is seen: black
+        # Invisible pixels become black.
         values[:-1] /= np.where(alpha > 0, alpha, np.inf)
         np.minimum(values[:-1], 1, out=values[:-1])
     values *= np.iinfo(like.dtype).max
@@ -210,11 +250,11 @@ def from_planes(planes: NDArray[np.floating], like: AnyFrame) -> AnyFrame:
     return cast(AnyFrame, cv2.merge(list(whole)).reshape(like.shape))
 
 
-def at_working_size(picture: NDArray[np.uint8], working_pixels: int) -> NDArray[np.uint8]:
-    """The picture, made smaller if it has more than `working_pixels`, its shape kept."""
-    height, width = picture.shape[:2]
+def at_working_size(image: RGBImage, working_pixels: int) -> RGBImage:
+    """Downscale an image that has more than `working_pixels`, keeping its aspect ratio."""
+    height, width = image.shape[:2]
     scale = (working_pixels / (height * width)) ** 0.5
     if scale >= 1:
-        return picture
+        return image
     size = max(MIN_SIDE, round(width * scale)), max(MIN_SIDE, round(height * scale))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))

@@ -1,11 +1,11 @@
-"""What surrounds a moving picture and stands still: letterbox bars, frames, rounded corners, untouched ground.
+"""Fixed surroundings of a moving image: letterbox bars, frames, rounded corners, static background.
 
-Two facts are used. Whatever moves on a straight path between two frames stays within the convex hull of the pixels
-that differ, so nothing is drawn outside of that hull. And a band along the border of the image that is fixed in both
-frames, and ends in a straight line at which the picture begins in both, is a matte: the picture inside is
-interpolated by itself, as if the matte were the end of the image, so that what pans under the bars leaves the image.
+Two facts are used. First, whatever moves on a straight path between two frames stays within the convex hull of the
+pixels that differ, so nothing is drawn outside that hull. Second, a band along the border that is static in both
+frames, and ends in a straight line at which the image begins in both, is a matte: the image inside is interpolated by
+itself, as if the matte were the end of the frame, so that what pans under the bars leaves the image.
 
-Not found: overlays within the picture, such as logos and burnt-in subtitles.
+Overlays inside the image, such as logos and burnt-in subtitles, are not detected.
 """
 
 from __future__ import annotations
@@ -22,37 +22,42 @@ from animeinterp.frame import MIN_SIDE, AnyFrame, Frame, from_planes, has_alpha,
 
 Region = tuple[slice, slice]
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+_STANDARD_DEVIATION_PER_MEDIAN = 1.4826  # of normally distributed absolute differences
 
 
 @dataclass(frozen=True, slots=True)
 class MatteLimits:
-    """What counts as fixed and as a bar.
+    """What counts as static and as a bar.
 
-    Chosen on made letterbox films encoded by x264 at crf 18 to 28, and on the development triplets, whose scores must
-    not change. Levels are 255ths.
+    Chosen on generated letterbox films encoded by x264 at crf 18 to 28, and on the development triplets, whose scores
+    must not change (`animeinterp evaluate`). Levels are 255ths of the range.
 
-    same: levels by which fixed pixels may differ: what x264 leaves of flat bars.
-    grain: standard deviations of a band's own noise that fixed pixels may differ by; most_grain: levels, at most.
-    flat: levels by which a pixel of a bar may differ from the bar's color.
-    ringing: rows next to the picture that a codec has soiled, at most; clean: the share of their pixels that are flat.
-    edge: rows at the edge that are looked at for motion, at most, and at most one of `per_edge`; within twice as many
-        the picture has to begin, in both images in the same row. begun: the share of pixels of such a row that are not
-        flat. Shapes that slide over a flat ground are told from pictures by these two.
-    moved_near: the share of pixels of one of these rows that differ, at least; moved: of the first row after a band
-        that is not flat.
+    Attributes:
+        static: Largest difference of static pixels, levels: what x264 leaves of flat bars.
+        grain: Largest difference of static pixels in standard deviations of the band's own noise.
+        max_grain: Upper limit of that difference, levels.
+        flat: Largest difference between a bar's pixel and the bar's color, levels.
+        ringing_rows: Largest number of rows next to the image that coding artifacts have changed.
+        clean_fraction: Fraction of flat pixels in such a row.
+        edge_rows: Largest number of rows at the edge that are examined for motion. Within twice as many the image has
+            to begin, in both frames in the same row: this tells images from shapes that slide over a flat background.
+        rows_per_edge_row: At most one row in so many is examined.
+        content_fraction: Fraction of pixels in the image's first row that are not flat.
+        moving_near_edge: Smallest fraction of pixels in one of the examined rows that differ between the frames.
+        moving_after_band: The same in the first row after a band that is not flat.
     """
 
-    same: float = 3.0
+    static: float = 3.0
     grain: float = 8.0
-    most_grain: float = 24.0
+    max_grain: float = 24.0
     flat: float = 12.0
-    ringing: int = 12
-    clean: float = 0.9
-    edge: int = 4
-    per_edge: int = 64
-    begun: float = 0.75
-    moved_near: float = 0.25
-    moved: float = 0.5
+    ringing_rows: int = 12
+    clean_fraction: float = 0.9
+    edge_rows: int = 4
+    rows_per_edge_row: int = 64
+    content_fraction: float = 0.75
+    moving_near_edge: float = 0.25
+    moving_after_band: float = 0.5
 
 
 LIMITS = MatteLimits()
@@ -64,12 +69,12 @@ def moving_hull(frame0: Frame, frame1: Frame, limits: MatteLimits = LIMITS) -> N
     Args:
         frame0: Any frame, see `animeinterp.frame`.
         frame1: Another of its size, mode and depth.
-        limits: `same` is what counts as equal.
+        limits: `static` is what counts as equal.
 
     Returns:
-        bool (H, W); nothing on a straight path between the frames lies outside.
+        bool (H, W); nothing on a straight path between the frames leaves it.
     """
-    differs = largest_difference(_visible(frame0), _visible(frame1)) > limits.same * _level(frame0)
+    differs = largest_difference(_visible(frame0), _visible(frame1)) > limits.static * _level(frame0)
     hull = np.zeros(differs.shape, np.uint8)
     rows = np.flatnonzero(differs.any(axis=1))
     if rows.size:
@@ -86,24 +91,24 @@ def crop(frame: AnyFrame, window: Region) -> AnyFrame:
 
 
 def mix(frame0: Frame, frame1: Frame, t: float) -> NDArray[np.float32]:
-    """The cross-fade of two frames at time t in [0, 1], as planes; see `animeinterp.frame.to_planes`."""
+    """Cross-fade two frames at time t in [0, 1]: planes as of `animeinterp.frame.to_planes`."""
     planes = to_planes(frame0)
     planes += np.float32(t) * (to_planes(frame1) - planes)
     return planes
 
 
 def surround(inner: AnyFrame, window: Region, frame0: AnyFrame, frame1: AnyFrame, t: float) -> AnyFrame:
-    """Put a picture at time t back into what surrounds it.
+    """Put an image at time t back into its surroundings.
 
     Args:
-        inner: The picture, of the window's size.
-        window: Rows and columns of the frames that it fills.
+        inner: The image, of the window's size.
+        window: Rows and columns of the frame that it fills.
         frame0: The frame at t = 0.
-        frame1: The frame at t = 1, outside of the window almost equal.
+        frame1: The frame at t = 1, almost equal outside the window.
         t: In [0, 1].
 
     Returns:
-        A frame like `frame0`; outside of the window it is a cross-fade of both, which may differ by a codec's noise.
+        A frame like `frame0`; outside the window a cross-fade of both, which may differ by coding noise.
     """
     if has_alpha(frame0):
         frame = from_planes(mix(frame0, frame1, t), frame0)
@@ -115,7 +120,7 @@ def surround(inner: AnyFrame, window: Region, frame0: AnyFrame, frame1: AnyFrame
 
 
 def find_window(frame0: Frame, frame1: Frame, limits: MatteLimits = LIMITS) -> Region | None:
-    """Find the picture within a fixed matte that two frames share.
+    """Find the image inside a fixed matte that two frames share.
 
     Args:
         frame0: Any frame, see `animeinterp.frame`.
@@ -123,21 +128,21 @@ def find_window(frame0: Frame, frame1: Frame, limits: MatteLimits = LIMITS) -> R
         limits: What counts as a matte.
 
     Returns:
-        Rows and columns of the picture; None where there is no matte, or too little inside of it.
+        Rows and columns of the image; None if there is no matte, or too little inside it.
     """
     first, second = _visible(frame0), _visible(frame1)
-    difference, unit = largest_difference(first, second), _level(frame0)
+    difference, level = largest_difference(first, second), _level(frame0)
     top, bottom, left, right = 0, first.shape[0], 0, first.shape[1]
-    for _ in range(3):  # bars around bars: a frame within a letterbox
+    for _ in range(3):  # nested mattes: a frame inside a letterbox
         before = top, bottom, left, right
         rows = [side[top:bottom, left:right] for side in (first, second, difference)]
-        above, below = _band(rows, unit, limits), _band([side[::-1] for side in rows], unit, limits)
+        above, below = _count_matte_rows(rows, level, limits), _count_matte_rows(_reversed(rows), level, limits)
         top, bottom = top + above, bottom - below
         columns = [side[top:bottom, left:right].swapaxes(0, 1) for side in (first, second, difference)]
         if bottom - top < MIN_SIDE:
             return None
-        near, far = _band(columns, unit, limits), _band([side[::-1] for side in columns], unit, limits)
-        left, right = left + near, right - far
+        before_left, after_right = (_count_matte_rows(c, level, limits) for c in (columns, _reversed(columns)))
+        left, right = left + before_left, right - after_right
         if right - left < MIN_SIDE:
             return None
         if before == (top, bottom, left, right):
@@ -146,57 +151,71 @@ def find_window(frame0: Frame, frame1: Frame, limits: MatteLimits = LIMITS) -> R
     return None if (top, bottom, left, right) == whole else (slice(top, bottom), slice(left, right))
 
 
-def _band(pictures: Sequence[Pixels], unit: float, limits: MatteLimits) -> int:
-    """How many of the first rows of two pictures (n, m, channels), given with their difference (n, m), are a matte."""
-    a, b, difference = pictures
-    noise = 1.4826 * float(np.median(difference[0]))
-    same = float(np.clip(limits.grain * noise, limits.same * unit, limits.most_grain * unit))
-    fixed = next((row for row in range(len(a)) if difference[row].max() > same), 0)
-    edge = max(1, min(limits.edge, len(a) // limits.per_edge))
-    if not fixed or (difference[fixed : fixed + limits.ringing + edge] > same).mean(axis=1).max() <= limits.moved_near:
+def _reversed(rows: Sequence[Pixels]) -> list[Pixels]:
+    return [side[::-1] for side in rows]
+
+
+def _count_matte_rows(images: Sequence[Pixels], level: float, limits: MatteLimits) -> int:
+    """Count the first rows that are a matte; images: both (n, m, channels) and their difference (n, m)."""
+    image0, image1, difference = images
+    noise = _STANDARD_DEVIATION_PER_MEDIAN * float(np.median(difference[0]))
+    static = float(np.clip(limits.grain * noise, limits.static * level, limits.max_grain * level))
+    first_moving = next((row for row in range(len(image0)) if difference[row].max() > static), 0)
+    edge_rows = max(1, min(limits.edge_rows, len(image0) // limits.rows_per_edge_row))
+    near_edge = difference[first_moving : first_moving + limits.ringing_rows + edge_rows] > static
+    if not first_moving or near_edge.mean(axis=1).max() <= limits.moving_near_edge:
         return 0
-    colors = np.median(a[0], axis=0), np.median(b[0], axis=0)
-
-    far = max(limits.flat * unit, same)
-
-    def other(row: int) -> tuple[float, float]:
-        """The share of a row's pixels that have another color than the band, in each picture."""
-        first, second = (np.abs(p[row] - color).max(axis=1) for p, color in zip((a, b), colors, strict=True))
-        return float((first > far).mean()), float((second > far).mean())
-
-    flat = next((row for row in range(fixed) if max(other(row))), fixed)
-    soiled = range(flat, min(flat + limits.ringing, len(a)))
-    end = next((row for row in soiled if max(other(row)) > 1 - limits.clean), flat)
-    begin = slice(end, end + edge)
-    if flat:
-        # A shape that slides over a flat ground has a straight edge too, but not in both pictures at one place.
-        shares = np.array([other(row) for row in range(end, min(end + 2 * edge, len(a)))]) > limits.begun
-        begins = shares.argmax(axis=0)
-        begun = shares.any(axis=0).all() and abs(int(begins[0]) - int(begins[1])) <= 1
-        # Where nothing moves near the bars the hull keeps them clean, and both sides of the edge help matching.
-        return end if begun and (difference[begin] > same).mean(axis=1).max() > limits.moved_near else 0
-    moved = (difference[fixed] > same).mean() > limits.moved
-    return fixed if moved and all(_breaks_off(picture, fixed, same) > limits.moved for picture in (a, b)) else 0
+    bar = _FlatBar(image0, image1, max(limits.flat * level, static))
+    first_content = next((row for row in range(first_moving) if max(bar.content(row))), first_moving)
+    if not first_content:
+        breaks = [_edge_fraction(image, first_moving, static) > limits.moving_after_band for image in (image0, image1)]
+        moves = (difference[first_moving] > static).mean() > limits.moving_after_band
+        return first_moving if moves and all(breaks) else 0
+    ringing = range(first_content, min(first_content + limits.ringing_rows, len(image0)))
+    end = next((row for row in ringing if max(bar.content(row)) > 1 - limits.clean_fraction), first_content)
+    # A shape that slides over a flat background has a straight edge too, but not in both frames at one position.
+    contents = [bar.content(row) for row in range(end, min(end + 2 * edge_rows, len(image0)))]
+    filled = np.array(contents) > limits.content_fraction
+    starts = filled.argmax(axis=0)
+    starts_together = filled.any(axis=0).all() and abs(int(starts[0]) - int(starts[1])) <= 1
+    # If nothing moves near the bars, the hull keeps them clean, and both sides of the edge help matching.
+    moves = (difference[end : end + edge_rows] > static).mean(axis=1).max() > limits.moving_near_edge
+    return end if starts_together and moves else 0
 
 
-def _breaks_off(picture: Pixels, row: int, same: float) -> float:
-    """The share of pixels of a row that differ from the row above by more than that one from the one above it."""
+class _FlatBar:
+    """The color of the first row of two images, and which fraction of other rows differs from it."""
+
+    def __init__(self, image0: Pixels, image1: Pixels, tolerance: float) -> None:
+        self._images, self._tolerance = (image0, image1), tolerance
+        self._colors = np.median(image0[0], axis=0), np.median(image1[0], axis=0)
+
+    def content(self, row: int) -> tuple[float, float]:
+        """Return the fraction of a row's pixels that have another color than the bar, in each image."""
+        first, second = (
+            np.abs(image[row] - color).max(axis=1) for image, color in zip(self._images, self._colors, strict=True)
+        )
+        return float((first > self._tolerance).mean()), float((second > self._tolerance).mean())
+
+
+def _edge_fraction(image: Pixels, row: int, static: float) -> float:
+    """Return the fraction of a row's pixels that differ from the row above by much more than that one from its own."""
     if row < 2:
         return 1.0
-    jump = largest_difference(picture[row], picture[row - 1]).astype(np.int32)
-    usual = largest_difference(picture[row - 1], picture[row - 2]).astype(np.int32)
-    return float((jump > 2 * usual + same).mean())
+    jump = largest_difference(image[row], image[row - 1]).astype(np.int32)
+    usual = largest_difference(image[row - 1], image[row - 2]).astype(np.int32)
+    return float((jump > 2 * usual + static).mean())
 
 
 def largest_difference(a: Pixels, b: Pixels) -> Pixels:
-    """By how much pixels differ, in the channel that differs most.
+    """Compute the difference of pixels in the channel that differs most.
 
     Args:
         a: uint8 or uint16 (…, channels).
-        b: Another of its shape and depth.
+        b: Of the same shape and depth.
 
     Returns:
-        (…) of their depth.
+        (…) of that depth.
     """
     difference: Any = np.asarray(cv2.absdiff(a, b)).reshape(a.shape)
     widest: Any = difference[..., 0]
@@ -206,7 +225,7 @@ def largest_difference(a: Pixels, b: Pixels) -> Pixels:
 
 
 def _visible(frame: Frame) -> Pixels:
-    """A frame (H, W, channels) without the colors of what is fully transparent."""
+    """Reshape a frame to (H, W, channels), with invisible colors set to 0."""
     planes = frame.reshape(*frame.shape[:2], -1)
     if has_alpha(frame):
         planes = np.where(planes[..., -1:] > 0, planes, np.zeros((), frame.dtype))
@@ -214,5 +233,5 @@ def _visible(frame: Frame) -> Pixels:
 
 
 def _level(frame: Frame) -> float:
-    """One 255th in the depth of a frame."""
+    """Return a 255th of the range of a frame."""
     return float(np.iinfo(frame.dtype).max) / 255

@@ -1,6 +1,6 @@
-"""A pair of frames to try the program on; SOURCE.md says where they come from and under which license.
+"""A pair of frames to try the program on; SOURCE.md names their source and license.
 
-FRAME0, FRAME1: the pair, 960x540. TRUTH: the same scene posed half-way, to compare with.
+FRAME0 and FRAME1 are the pair, 960x540; TRUTH is the same scene posed halfway, for comparison.
 """
 
 from pathlib import Path
