@@ -29,6 +29,8 @@ from animeinterp.frame import RGBImage, from_planes
 from animeinterp.io.files import make_folder
 from animeinterp.io.images import write_image
 from animeinterp.metrics.lpips import load_lpips
+from animeinterp.net.adapters import FrameFeatures
+from animeinterp.net.flow_pair import FlowPair
 from animeinterp.net.studio.adapter import StudioNetwork
 from animeinterp.net.studio.restoration import restore
 
@@ -40,9 +42,11 @@ class _Recorder(StudioNetwork):
 
     drawn: tuple[torch.Tensor, ...]
 
-    def draw(self, side0: Any, side1: Any, moved: Any, t: float, where: torch.Tensor | None = None) -> torch.Tensor:
-        self.drawn = self.candidates(side0, side1, moved, t)
-        return restore(*self.drawn, moved.state.grainy)
+    def synthesize(
+        self, frame0: FrameFeatures, frame1: FrameFeatures, flows: FlowPair, t: float, wanted: Any = None
+    ) -> torch.Tensor:
+        self.drawn = self.candidates(frame0, frame1, flows, t)
+        return restore(*self.drawn, flows.state.grainy)
 
 
 class _Shared:
@@ -53,7 +57,7 @@ class _Shared:
         networks = self._interpolator.learned[0]
         assert networks is not None
         self._network = _Recorder(networks)
-        self._interpolator._network = self._network
+        self._interpolator._runner._network = self._network
         self._pair: tuple[RGBImage, RGBImage] | None = None
         self._frames: dict[float, dict[str, RGBImage]] = {}
 
