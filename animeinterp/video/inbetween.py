@@ -7,7 +7,6 @@ estimated at a smaller size.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -90,9 +89,8 @@ class Inbetweener:
             interpolator: Draws the frames.
             scale: Scale of the width and height at which motion is estimated, > 0.
         """
-        options = interpolator.options
-        self.interpolator = copy.copy(interpolator)
-        self.interpolator.options = replace(options, working_pixels=max(1, round(options.working_pixels * scale**2)))
+        pixels = max(1, round(interpolator.options.working_pixels * scale**2))
+        self.interpolator = interpolator.with_options(replace(interpolator.options, working_pixels=pixels))
         self.shrunk = 0  # how often memory ran out
         self._pool = ThreadPoolExecutor(1)
 
@@ -112,11 +110,10 @@ class Inbetweener:
 
     def shrink(self) -> bool:
         """Halve the size at which motion is estimated; return False if it is too small for that."""
-        options = self.interpolator.options
-        pixels = options.working_pixels // 4
+        pixels = self.interpolator.options.working_pixels // 4
         if pixels < _MIN_WORKING_PIXELS:
             return False
-        self.interpolator.options = replace(options, working_pixels=pixels)
+        self.interpolator = self.interpolator.with_options(replace(self.interpolator.options, working_pixels=pixels))
         self.shrunk += 1
         return True
 
