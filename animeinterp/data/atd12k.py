@@ -123,37 +123,6 @@ class TripletFiles:
     masks: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ATD12K:
-    """A data set in this layout as a source of training crops, see `animeinterp.data.crops.write_crops`.
-
-    Attributes:
-        folder: The data set.
-    """
-
-    folder: Path
-
-    def __call__(self, seeds: Sequence[int]) -> Iterator[Triplet]:
-        """Yield triplets endlessly in random order, each once per epoch.
-
-        Args:
-            seeds: The same seeds give the same order.
-
-        Yields:
-            The triplets.
-
-        Raises:
-            FileError, FrameError: As `list_triplets` and `read_triplet`.
-            UsageError: As `list_triplets`, and for a linear set, which is for evaluation only.
-        """
-        check_trainable(self.folder)
-        rng = np.random.default_rng(seeds)
-        files = list_triplets(self.folder)
-        while True:
-            for index in rng.permutation(len(files)):
-                yield read_triplet(files[index])
-
-
 def list_triplets(folder: Path, annotations: Path | None = None, flows: Path | None = None) -> list[TripletFiles]:
     """List the triplets of a data set by name. No file is opened.
 
@@ -199,6 +168,29 @@ def list_triplets(folder: Path, annotations: Path | None = None, flows: Path | N
     if flows is not None and not any(files.flows for files in triplets):
         raise UsageError(f"{flows} holds no flows of the triplets in {folder}; expected {_EXPECTED_FLOWS} in it")
     return triplets
+
+
+def shuffle_triplets(folder: Path, seeds: Sequence[int]) -> Iterator[Triplet]:
+    """Yield the triplets of a data set endlessly in random order, each once per epoch.
+
+    Args:
+        folder: The data set.
+        seeds: The same seeds give the same order.
+
+    Yields:
+        The triplets.
+
+    Raises:
+        FileError: As `list_triplets` and `read_triplet`.
+        FrameError: As `read_triplet`.
+        UsageError: As `list_triplets`, and for a linear set, which is for evaluation only.
+    """
+    check_trainable(folder)
+    rng = np.random.default_rng(seeds)
+    files = list_triplets(folder)
+    while True:
+        for index in rng.permutation(len(files)):
+            yield read_triplet(files[index])
 
 
 def read_triplet(files: TripletFiles, max_pixels: int = _MAX_PIXELS) -> Triplet:

@@ -135,19 +135,10 @@ def to_sample(crop: Arrays, frames: NDArray[np.float32]) -> Arrays:
     flow = np.asarray(crop.get("flow", np.zeros((2, 2, *size))), np.float32)
     known = crop.get("known", np.zeros((2, *size), np.uint8))[:, None].astype(np.float32)
     return {
-        "frame0": frames[0],
-        "frame1": frames[2],
-        "t": np.asarray(crop["t"], np.float32),
-        "truth": frames[1],
-        "coarse01": coarse[0],
-        "coarse10": coarse[1],
-        "confidence0": confidence[0],
-        "confidence1": confidence[1],
-        "flow01": flow[0],
-        "flow10": flow[1],
-        "known0": known[0],
-        "known1": known[1],
-    }
+        "frame0": frames[0], "truth": frames[1], "frame1": frames[2], "t": np.asarray(crop["t"], np.float32),
+        "coarse01": coarse[0], "coarse10": coarse[1], "confidence0": confidence[0], "confidence1": confidence[1],
+        "flow01": flow[0], "flow10": flow[1], "known0": known[0], "known1": known[1],
+    }  # fmt: skip
 
 
 def stack_samples(samples: Sequence[Arrays]) -> Batch:
@@ -219,15 +210,10 @@ def _recolor(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.
     levels = low + (high - low) * np.linspace(0, 1, 256) ** gamma
     colored = levels.astype(np.float32)[frames]
     if rng.random() < 0.3:
-        rotation = _hue_rotation(rng.uniform(-np.pi, np.pi))
-        colored = np.matmul(rotation, colored.reshape(3, 3, -1)).reshape(colored.shape)
+        # The hue: RGB rotated about gray.
+        rotation, _ = cv2.Rodrigues(np.full(3, rng.uniform(-np.pi, np.pi) / np.sqrt(3)))
+        colored = np.matmul(rotation.astype(np.float32), colored.reshape(3, 3, -1)).reshape(colored.shape)
     return np.ascontiguousarray(np.clip(colored, 0, 1, dtype=np.float32))
-
-
-def _hue_rotation(angle: float) -> NDArray[np.float32]:
-    """Return the rotation (3, 3) of RGB about gray."""
-    rotation, _ = cv2.Rodrigues(np.full(3, angle / np.sqrt(3)))
-    return np.asarray(rotation, np.float32)
 
 
 def _add_noise(

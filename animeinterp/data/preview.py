@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -15,16 +15,15 @@ from animeinterp.flow import flow_to_color
 from animeinterp.frame import RGBImage
 from animeinterp.io.images import check_image_target, write_image
 
+if TYPE_CHECKING:
+    from animeinterp.data.sources import SampleSource
+
 _GAP, _CAPTION_HEIGHT, _FONT_SIZE = 6, 22, 14  # px
 _PAPER, _INK = "#f7f7f9", "#1c1c24"
 _UNKNOWN_GRAY = 96
 
 
-class _Source(Protocol):
-    def samples(self, batch: int, seed: int) -> Batch: ...
-
-
-def write_preview(source: _Source, out: Path, count: int = 8, seed: int = 0, *, force: bool = False) -> None:
+def write_preview(source: SampleSource, out: Path, count: int = 8, seed: int = 0, *, force: bool = False) -> None:
     """Write a contact sheet of the first samples of a source.
 
     Args:
@@ -102,10 +101,8 @@ def _to_images(frames: Tensor) -> list[RGBImage]:
 
 
 def _color_flows(flows: Tensor, known: Tensor, radii: list[float]) -> list[RGBImage]:
-    images = []
-    for flow, mask, radius in zip(flows.cpu().numpy(), known[:, 0].cpu().numpy(), radii, strict=True):
-        images.append(np.where(mask[..., None] > 0, flow_to_color(flow, radius), np.uint8(_UNKNOWN_GRAY)))
-    return images
+    rows = zip(flows.cpu().numpy(), known[:, 0, ..., None].cpu().numpy(), radii, strict=True)
+    return [np.where(mask > 0, flow_to_color(flow, radius), np.uint8(_UNKNOWN_GRAY)) for flow, mask, radius in rows]
 
 
 def _flow_radius(flow: Tensor) -> float:

@@ -60,7 +60,7 @@ def open_triplets(folder: Path, kind: Kind, backgrounds: Path | None = None) -> 
     if kind == "vector":
         return partial(vector.generate_triplets, folder, backgrounds=backgrounds)
     if kind == "atd12k":
-        return atd12k.ATD12K(folder)
+        return partial(atd12k.shuffle_triplets, folder)
     if kind == "scenes":
         from animeinterp.data.synthetic.dataset import triplets
 

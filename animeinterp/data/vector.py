@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -155,17 +155,15 @@ def draw_scene(scene: Scene, time: Fraction, scale: float = 1.0, supersampling: 
     scaling = np.diag([scale, scale, 1.0])
     placement = scaling @ _camera_matrix(scene, time, scene.depth) @ _pose_matrix(center, 1, rows)
     mode = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    image = np.asarray(
-        cv2.warpAffine(scene.background, _to_opencv(placement), size, flags=mode, borderMode=cv2.BORDER_REFLECT_101),
-        np.uint8,
-    )
+    matrix = _to_opencv(placement)
+    image: Any = cv2.warpAffine(scene.background, matrix, size, flags=mode, borderMode=cv2.BORDER_REFLECT_101)
     camera = scaling @ _camera_matrix(scene, time, 1.0)
     for layer in scene.layers:
         pose = _interpolate(layer.pose0, layer.pose1, float(time))
         drawing = _draw_layer(layer, layer.start + int(layer.gap * time), pose.width * scale * supersampling)
         placement = camera @ _pose_matrix(pose, pose.width / drawing.shape[1], drawing.shape[0])
         image = _composite(image, np.asarray(cv2.warpAffine(drawing, _to_opencv(placement), size)))
-    return image
+    return np.asarray(image, np.uint8)
 
 
 def _interpolate(pose0: Pose, pose1: Pose, t: float) -> Pose:
@@ -273,9 +271,7 @@ def _random_background(rng: np.random.Generator, size: tuple[int, int], images: 
     return np.asarray(np.rint(colors[0] + fraction * (colors[1] - colors[0])), np.uint8)
 
 
-@lru_cache(maxsize=64)
-def _open_cached(path: Path) -> Animation:
-    return open_animation(path)
+_open_cached = lru_cache(maxsize=64)(open_animation)
 
 
 @lru_cache(maxsize=16)

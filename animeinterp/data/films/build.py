@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -73,6 +72,9 @@ class BuildProgress:
     triplets: int
 
 
+Reporter = Callable[[BuildProgress], object]
+
+
 @dataclass(frozen=True, slots=True)
 class BuildResult:
     """Result of a run.
@@ -96,7 +98,7 @@ def build(
     options: BuildOptions | None = None,
     *,
     force: bool = False,
-    report: Callable[[BuildProgress], object] | None = None,
+    report: Reporter | None = None,
 ) -> BuildResult:
     """Build a data set from films, or continue: finished films are not read again.
 
@@ -126,9 +128,7 @@ def build(
         return _build(manifest, films, options, report)
 
 
-def _build(
-    manifest: Manifest, films: Sequence[Path], options: BuildOptions, report: Callable[[BuildProgress], object] | None
-) -> BuildResult:
+def _build(manifest: Manifest, films: Sequence[Path], options: BuildOptions, report: Reporter | None) -> BuildResult:
     records: dict[str, FilmRecord] = {}
     unchanged, faults = [], []
     manifest.write()
@@ -143,7 +143,7 @@ def _build(
             unchanged += [label] if label not in unchanged else []
             continue
         manifest.write()
-        fault = _build_film(manifest, label, film, options, _reporter(report, index, label, film))
+        fault = _build_film(manifest, label, film, options, index, report)
         faults += [(Path(path), fault)] if fault else []
         manifest.write()
     pages = write_sheet(manifest.folder)
@@ -203,7 +203,7 @@ def _register(manifest: Manifest, path: Path, options: BuildOptions) -> tuple[st
 
 
 def _build_film(
-    manifest: Manifest, label: str, film: VideoInfo, options: BuildOptions, report: Callable[[Drawing, int], object]
+    manifest: Manifest, label: str, film: VideoInfo, options: BuildOptions, index: int, report: Reporter | None
 ) -> str:
     """Write the triplets of a film; return why it could not be read to its end, empty if it could."""
     record = manifest.films[label]
@@ -221,7 +221,8 @@ def _build_film(
                 record.triplets.append(name)
                 if name not in manifest.rejected:
                     _write_triplet(manifest.folder, name, record.file, triplet)
-            report(drawing, len(record.triplets))
+            if report is not None:
+                report(BuildProgress(index, label, _fraction_read(drawing, film), len(record.triplets)))
     record.drawings, record.shots, record.damaged = cadence.drawings, cadence.cuts + 1, reader.damaged
     record.left_out, record.finished = dict(sorted(rejections.items())), not fault
     return fault
@@ -273,14 +274,6 @@ def _annotate(file: str, triplet: FilmTriplet) -> dict[str, Any]:
     }
 
 
-def _reporter(
-    report: Callable[[BuildProgress], object] | None, index: int, label: str, film: VideoInfo
-) -> Callable[[Drawing, int], object]:
-    """Return a function that reports a drawing and the number of triplets so far."""
-
-    def report_drawing(drawing: Drawing, triplets: int) -> None:
-        fraction = min(Fraction(1), drawing.end_time / film.duration) if film.duration > 0 else Fraction(0)
-        if report is not None:
-            report(BuildProgress(index, label, float(fraction), triplets))
-
-    return report_drawing
+def _fraction_read(drawing: Drawing, film: VideoInfo) -> float:
+    """Return the fraction of a film up to the end of a drawing; 0 if its duration is unknown."""
+    return float(min(1, drawing.end_time / film.duration)) if film.duration > 0 else 0.0

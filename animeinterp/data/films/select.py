@@ -80,10 +80,7 @@ class BuildOptions:
         ranges = (self.min_ssim, self.max_ssim, "SSIM"), (self.min_motion, self.max_motion, "motion")
         for low, high, name in ranges:
             if not 0 <= low < high:
-                raise UsageError(
-                    f"expected a minimum {name} of at least 0 and below the maximum, got {low:g} to {high:g}; change "
-                    "them"
-                )
+                raise UsageError(f"expected 0 <= minimum {name} < maximum, got {low:g} to {high:g}; change them")
         if not (self.step >= 1 and self.limit >= 1 and self.spacing >= 0 and self.max_span > 0):
             raise UsageError(
                 f"expected a step and a limit of at least 1, a spacing of at least 0 s and a span above 0 s, got "
@@ -138,14 +135,15 @@ def select_triplets(
         if drawing.cut:
             window.clear()
         window.append(_Candidate(drawing, film, options.size))
-        triplet = None
-        time = window[0].drawing.time
+        triplet, time = None, window[0].drawing.time
         # The limit grows with the time, so that triplets come from all of the film.
         due = count < options.limit and (not film.duration or count <= options.limit * time / film.duration)
         if len(window) == window.maxlen and due and (previous is None or time - previous >= options.spacing):
-            triplet = _judge(window[0], window[options.step], window[-1], options, rejections)
-        if triplet:
-            count, previous = count + 1, time
+            result = _judge(window[0], window[options.step], window[-1], options)
+            if isinstance(result, str):
+                rejections[result] += 1
+            else:
+                triplet, count, previous = result, count + 1, time
         yield drawing, triplet
 
 
@@ -180,23 +178,24 @@ class _Candidate:
         return self._similarities[number]
 
 
-def _judge(
-    first: _Candidate, middle: _Candidate, last: _Candidate, options: BuildOptions, rejections: Counter[str]
-) -> FilmTriplet | None:
-    """Return the triplet of three drawings, or count the reason why there is none."""
-    reason = _reject(first, middle, last, options)
-    if reason:
-        rejections[reason] += 1
-        return None
+def _judge(first: _Candidate, middle: _Candidate, last: _Candidate, options: BuildOptions) -> FilmTriplet | str:
+    """Return the triplet of three drawings, or the reason for its rejection."""
+    if last.drawing.time - first.drawing.last_time > options.max_span:
+        return "held too long"
+    similarities = []
+    for one, other in ((first, middle), (middle, last)):
+        similarities.append(one.similarity(other))
+        if similarities[-1] > options.max_ssim:
+            return "too alike"
+        if similarities[-1] < options.min_ssim:
+            return "too different"
     frames = first.reduced, middle.reduced, last.reduced
     scale = float(np.hypot(*frames[0].shape[:2])) / REFERENCE_DIAGONAL
     displacement, occluded = measure_displacement(frames[0], frames[2], scale)
     if not options.min_motion <= displacement <= options.max_motion:
-        rejections["too slow" if displacement < options.min_motion else "too fast"] += 1
-        return None
+        return "too slow" if displacement < options.min_motion else "too fast"
     if not is_between(*frames, MiddleLimits(max_unexplained=options.max_unexplained)):
-        rejections["middle elsewhere"] += 1
-        return None
+        return "middle elsewhere"
     return FilmTriplet(
         number=first.drawing.number,
         time=first.drawing.time,
@@ -205,21 +204,8 @@ def _judge(
         level=classify_motion(displacement, occluded),
         displacement=displacement,
         occluded=occluded,
-        similarity=(first.similarity(middle), middle.similarity(last)),
+        similarity=(similarities[0], similarities[1]),
     )
-
-
-def _reject(first: _Candidate, middle: _Candidate, last: _Candidate, options: BuildOptions) -> str:
-    """Return why times or SSIM rule out a triplet; empty if they do not."""
-    if last.drawing.time - first.drawing.last_time > options.max_span:
-        return "held too long"
-    for one, other in ((first, middle), (middle, last)):
-        similarity = one.similarity(other)
-        if similarity > options.max_ssim:
-            return "too alike"
-        if similarity < options.min_ssim:
-            return "too different"
-    return ""
 
 
 def _find_region(

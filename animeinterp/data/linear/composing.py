@@ -57,21 +57,6 @@ class Composition:
     motion: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Motion:
-    """Motion of a layer from frame 1 to frame 3.
-
-    Attributes:
-        shift: (x, y) px.
-        rotation: Degrees.
-        growth: Of the logarithm of the scale.
-    """
-
-    shift: Pair
-    rotation: float
-    growth: float
-
-
 def compose_shots(art: Art, count: int, seed: int, frame: Size, size_of: SizeOf) -> list[Composition]:
     """Compose the shots of a set.
 
@@ -158,9 +143,9 @@ class _Composer:
             shift = self._random_shift(motion if main else motion * self._rng.uniform(0.3, 1.2))
             if not main:
                 shift = shift[0] + depth * pan[0], shift[1] + depth * pan[1]
-            change = self._random_motion(shift, _MAX_ROTATION, _MAX_GROWTH)
+            change = self._random_change(_MAX_ROTATION, _MAX_GROWTH)
             tilt = self._rng.uniform(-_MAX_TILT, _MAX_TILT)
-            layer = self._place(name, scale, (float(x), float(y)), change, depth, tilt)
+            layer = self._place(name, scale, (float(x), float(y)), shift, change, depth, tilt)
             layers.append(self._lower(layer) if name in self._busts else layer)
         return layers
 
@@ -184,14 +169,13 @@ class _Composer:
         """Place a background at the smallest scale at which it covers the frame at all times."""
         (frame_width, frame_height), (width, height) = self._frame, self._size_of(name)
         scale = max(frame_width / width, frame_height / height)
-        shift = _BACKGROUND_DEPTH * pan[0], _BACKGROUND_DEPTH * pan[1]
-        motion = self._random_motion(shift, _MAX_BACKGROUND_ROTATION, _MAX_BACKGROUND_GROWTH)
-        offset = self._rng.uniform(-1, 1, 2)
+        change = self._random_change(_MAX_BACKGROUND_ROTATION, _MAX_BACKGROUND_GROWTH)
+        shift, offset = (_BACKGROUND_DEPTH * pan[0], _BACKGROUND_DEPTH * pan[1]), self._rng.uniform(-1, 1, 2)
         while True:
             scale *= _COVER_STEP
             slack = (scale * width - frame_width) / 4, (scale * height - frame_height) / 4
             position = frame_width / 2 + offset[0] * slack[0], frame_height / 2 + offset[1] * slack[1]
-            layer = self._place(name, scale, position, motion, _BACKGROUND_DEPTH)
+            layer = self._place(name, scale, position, shift, change, _BACKGROUND_DEPTH)
             if self._covers(layer, _CORNERS):
                 return layer
 
@@ -199,13 +183,12 @@ class _Composer:
         """Place a middle ground as wide as the frame, with its lower edge outside the frame."""
         (frame_width, frame_height), (width, height) = self._frame, self._size_of(name)
         scale = frame_width / width * self._rng.uniform(1.0, 1.25)
-        shift = depth * pan[0], depth * pan[1]
-        motion = self._random_motion(shift, _MAX_BACKGROUND_ROTATION, _MAX_BACKGROUND_GROWTH)
-        offset, lowered = self._rng.uniform(-1, 1), 0.0
+        change = self._random_change(_MAX_BACKGROUND_ROTATION, _MAX_BACKGROUND_GROWTH)
+        shift, offset, lowered = (depth * pan[0], depth * pan[1]), self._rng.uniform(-1, 1), 0.0
         while True:
             scale, lowered = scale * _COVER_STEP, lowered + _LOWER_STEP * self._unit
             x = frame_width / 2 + offset * (scale * width - frame_width) / 4
-            layer = self._place(name, scale, (x, frame_height + lowered - scale * height / 2), motion, depth)
+            layer = self._place(name, scale, (x, frame_height + lowered - scale * height / 2), shift, change, depth)
             if self._covers(layer, _LOWER_CORNERS, above=True):
                 return layer
 
@@ -222,21 +205,24 @@ class _Composer:
         return True
 
     def _place(
-        self, name: str, scale: float, position: Pair, motion: _Motion, depth: float, tilt: float = 0.0
+        self, name: str, scale: float, position: Pair, shift: Pair, change: Pair, depth: float, tilt: float = 0.0
     ) -> Layer:
-        """Place a layer; position, scale and tilt are those at t = 0.5."""
+        """Place a layer; position, scale and tilt are those at t = 0.5, `change` is from `_random_change`."""
         width, height = self._size_of(name)
-        anchor = (width - 1) / 2, (height - 1) / 2
-        first, last = (
-            (position[0] + side * motion.shift[0], position[1] + side * motion.shift[1]) for side in (-0.5, 0.5)
+        first, last = ((position[0] + side * shift[0], position[1] + side * shift[1]) for side in (-0.5, 0.5))
+        rotation, growth = change
+        return Layer(
+            file=name,
+            anchor=((width - 1) / 2, (height - 1) / 2),
+            position=(first, last),
+            rotation=(tilt - rotation / 2, tilt + rotation / 2),
+            scale=(scale * math.exp(-growth / 2), scale * math.exp(growth / 2)),
+            parallax=depth,
         )
-        rotation = tilt - motion.rotation / 2, tilt + motion.rotation / 2
-        scales = scale * math.exp(-motion.growth / 2), scale * math.exp(motion.growth / 2)
-        return Layer(name, anchor, (first, last), rotation, scales, depth)
 
-    def _random_motion(self, shift: Pair, rotation: float, growth: float) -> _Motion:
-        """Choose rotation and growth within these maxima."""
-        return _Motion(shift, self._rng.uniform(-rotation, rotation), self._rng.uniform(-growth, growth))
+    def _random_change(self, max_rotation: float, max_growth: float) -> Pair:
+        """Choose rotation, degrees, and growth of the logarithm of the scale, both from frame 1 to frame 3."""
+        return self._rng.uniform(-max_rotation, max_rotation), self._rng.uniform(-max_growth, max_growth)
 
     def _random_shift(self, length: float) -> Pair:
         """Choose a direction, rather horizontal than vertical."""
