@@ -276,4 +276,4 @@ def _annotate(file: str, triplet: FilmTriplet) -> dict[str, Any]:
 
 def _fraction_read(drawing: Drawing, film: VideoInfo) -> float:
     """Return the fraction of a film up to the end of a drawing; 0 if its duration is unknown."""
-    return float(min(1, drawing.end_time / film.duration)) if film.duration > 0 else 0.0
+    return min(1.0, float(drawing.end_time / film.duration)) if film.duration > 0 else 0.0
