@@ -10,17 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
 from animeinterp.errors import UsageError
 from animeinterp.frame import has_alpha
 from animeinterp.video.sink.encoders import ANIMATED, Encoding, choose_container, choose_encoder
 from animeinterp.video.source.clock import frame_time
-from animeinterp.video.source.color import has_supported_matrix, is_rgb
+from animeinterp.video.source.color import Samples, has_supported_matrix, is_rgb, view_samples
 from animeinterp.video.source.decoding import decode_frames
 from animeinterp.video.source.info import VideoInfo
 from animeinterp.video.source.probe import MAX_PIXELS
@@ -185,16 +183,11 @@ def _is_outside(frame: av.VideoFrame, limits: RangeLimits) -> bool:
     return bool(outside > limits.max_fraction * luma.size or far_outside >= limits.min_strong)
 
 
-def _luma(frame: av.VideoFrame) -> tuple[NDArray[np.unsignedinteger[Any]], int]:
+def _luma(frame: av.VideoFrame) -> tuple[Samples, int]:
     """Return a frame's luma, (h, w), and its number of bits."""
     bits = frame.format.components[0].bits
     if not frame.format.name.startswith(("yuv", "gray")) or frame.format.name.startswith(("yuvy", "yuyv")):
         # Any matrix will do from YUV to YUV; swscale refuses some that films are tagged with.
         layout = "yuv444p" if bits == 8 else f"yuv444p{bits}le"
         frame = frame.reformat(format=layout, src_colorspace=5, dst_colorspace=5)
-    plane = frame.planes[0]
-    size = 1 if bits == 8 else 2
-    dtype = "u1" if size == 1 else ">u2" if frame.format.name.endswith("be") else "<u2"
-    # PyAV's stubs do not declare that planes are buffers.
-    values = np.frombuffer(plane, dtype).reshape(-1, plane.line_size // size)  # type: ignore[call-overload]
-    return values[: plane.height, : plane.width], bits
+    return view_samples(frame, 0), bits

@@ -20,7 +20,7 @@ import av
 from av.container import InputContainer, OutputContainer
 from av.stream import Discard, Disposition, Stream
 
-from animeinterp.video.source.clock import Clock, with_positions
+from animeinterp.video.source.clock import Clock, packet_time, with_positions
 from animeinterp.video.source.container import demux_packets, find_video_stream, open_film
 
 SoundAction = Literal["copy", "stretch", "drop"]
@@ -266,7 +266,7 @@ def select_packets(
     for packet in packets:
         if packet.is_discard and not audio:
             continue
-        stamp = _presentation_time(packet)
+        stamp = packet_time(packet)
         if stamp is None:
             continue
         time = stamp - span.begin
@@ -306,18 +306,12 @@ def _audible_packets(container: InputContainer, stream: Stream, span: Span) -> I
                 priming.append(packet)
             continue
         if not begun:
-            begun, first = True, _presentation_time(packet)
+            begun, first = True, packet_time(packet)
             for hidden in priming:
-                stamp = _presentation_time(hidden)
+                stamp = packet_time(hidden)
                 if first is not None and stamp is not None and first - _PRIMING <= stamp < first:
                     yield hidden
         yield packet
-
-
-def _presentation_time(packet: av.Packet[Stream]) -> Fraction | None:
-    """Return when a packet is presented, s on its file's clock."""
-    stamp = packet.dts if packet.pts is None else packet.pts
-    return None if stamp is None else Fraction(stamp * packet.time_base)
 
 
 def demux_stream(container: InputContainer, stream: Stream, clock: Clock | None = None) -> Iterator[av.Packet[Stream]]:

@@ -25,7 +25,6 @@ from typing import Any, cast
 
 import av
 import numpy as np
-from av.video.plane import VideoPlane
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
@@ -52,7 +51,7 @@ _TRANSITION = 4  # levels of 8 bits outside the limited range over which luma is
 _HD_WIDTH, _HD_HEIGHT = 1280, 720  # px
 _YUV = re.compile(r"yuv(a?)j?(\d{3})p(\d*)")
 
-_Samples = NDArray[np.unsignedinteger[Any]]
+Samples = NDArray[np.unsignedinteger[Any]]
 
 
 class ColorConverter:
@@ -228,9 +227,8 @@ def _without_chroma_location(video_frame: av.VideoFrame) -> av.VideoFrame:
     if not _YUV.match(video_frame.format.name):
         return video_frame
     copy = av.VideoFrame(video_frame.width, video_frame.height, video_frame.format.name)
-    for source, target in zip(video_frame.planes, copy.planes, strict=True):
-        size = 1 if video_frame.format.components[0].bits == 8 else 2
-        _view_samples(target, size)[:] = _view_samples(source, size)
+    for index in range(len(copy.planes)):
+        view_samples(copy, index)[:] = view_samples(video_frame, index)
     return copy
 
 
@@ -245,8 +243,7 @@ def _restore_luma(frame: Frame, video_frame: av.VideoFrame, matrix: int) -> None
     top = int(np.iinfo(frame.dtype).max)
     level = (top + 1) // 256
     bits = video_frame.format.components[0].bits
-    codes = _view_samples(video_frame.planes[0], 1 if bits == 8 else 2).astype(np.float32)
-    luma = codes * (level / (1 << (bits - 8)))
+    luma = view_samples(video_frame, 0).astype(np.float32) * (level / (1 << (bits - 8)))
     outside = np.maximum(_BLACK * level - luma, luma - _WHITE * level)
     color = frame[..., :3]
     clipped = np.nonzero((outside > 0) & ((color.min(axis=2) == 0) | (color.max(axis=2) >= top - level + 1)))
@@ -274,17 +271,27 @@ def _round_planes(video_frame: av.VideoFrame, wide: av.VideoFrame, gain: float) 
     """Round 16-bit YUV to a frame of fewer bits, `gain` codes for each of the 16-bit ones; chroma keeps its center."""
     bits = video_frame.format.components[0].bits
     largest = (1 << bits) - 1
-    for number, (source, target) in enumerate(zip(wide.planes, video_frame.planes, strict=True)):
-        values = _view_samples(source, 2).astype(np.float32)
-        if number in (1, 2):
+    for index in range(len(wide.planes)):
+        values = view_samples(wide, index).astype(np.float32)
+        if index in (1, 2):
             values = (values - (1 << 15)) * gain + (1 << (bits - 1))
         else:
-            values *= gain if number == 0 else max(gain, largest / 65535)  # opaque alpha stays opaque
-        samples = _view_samples(target, 2 if bits > 8 else 1)
+            values *= gain if index == 0 else max(gain, largest / 65535)  # opaque alpha stays opaque
+        samples = view_samples(video_frame, index)
         samples[:] = np.clip(np.rint(values), 0, largest).astype(samples.dtype)
 
 
-def _view_samples(plane: VideoPlane, size: int) -> _Samples:
-    """View a plane's samples, (h, w), of `size` bytes each."""
-    samples: _Samples = np.frombuffer(memoryview(plane), np.uint8 if size == 1 else "<u2")
-    return samples.reshape(-1, plane.line_size // size)[: plane.height, : plane.width]
+def view_samples(video_frame: av.VideoFrame, plane_index: int) -> Samples:
+    """View the samples of a plane of YUV or gray.
+
+    Args:
+        video_frame: The frame that owns the samples.
+        plane_index: Number of the plane; 0 = luma.
+
+    Returns:
+        uint8, or 16 bits in the byte order of the frame, (h, w).
+    """
+    plane, pixels = video_frame.planes[plane_index], video_frame.format
+    dtype = np.dtype("u1" if pixels.components[0].bits == 8 else ">u2" if pixels.name.endswith("be") else "<u2")
+    samples: Samples = np.frombuffer(memoryview(plane), dtype).reshape(-1, plane.line_size // dtype.itemsize)
+    return samples[: plane.height, : plane.width]

@@ -102,8 +102,9 @@ def probe(
         frames = decode_frames(path, clock, max_pixels=max_pixels, lost=lambda: None)
         first = list(islice(frames, SAMPLING.flagged_frames))
         if not first:
-            limit = f"of at most {max_pixels:,} pixels"
-            raise FileError(f"{path} holds no frame {limit} that can be decoded; give another file")
+            raise FileError(
+                f"{path} holds no frame of at most {max_pixels:,} pixels that can be decoded; give another file"
+            )
         check_size(first[0].width, first[0].height, max_pixels, str(path))
         film = _describe(path, stream, first[0], clock, declared)
         count = _count_fields(film, chain(first, frames), max_pixels) if may_have_fields(film) else FieldCount()
@@ -141,6 +142,8 @@ def _describe(
 ) -> VideoInfo:
     """Describe a film by its stream and its first frame."""
     start = frame_time(first) or Fraction(0)
+    measured = snap_time(max(clock.end - start, 1 / clock.rate), clock.rate, clock.tick)
+    missing = missing_duration(path, stream.container.format.name, measured, None if clock.recordings else declared)
     rotation, mirrored = read_orientation(first)
     side_data = read_side_data(first)
     tags = (int(code) for code in (first.color_primaries, first.color_trc, first.colorspace, first.color_range))
@@ -151,7 +154,7 @@ def _describe(
         height=first.height,
         rate=clock.rate,
         start=start,
-        duration=_measure_duration(path, stream.container.format.name, clock, start, declared),
+        duration=measured + missing if missing > 1 / clock.rate else measured,
         frames=clock.frames,
         pix_fmt=first.format.name,
         depth=16 if first.format.components[0].bits > 8 else 8,
@@ -165,17 +168,6 @@ def _describe(
         notes=(jumps,) if clock.recordings else (),
         clock=clock,
     )
-
-
-def _measure_duration(
-    path: Path, format_name: str, clock: Clock, start: Fraction, declared: Fraction | None
-) -> Fraction:
-    """Return the duration of the video, s: as measured, or as declared where the end of the file is missing."""
-    measured = snap_time(max(clock.end - start, 1 / clock.rate), clock.rate, clock.tick)
-    if clock.recordings:
-        return measured
-    missing = missing_duration(path, format_name, measured, declared)
-    return measured + missing if missing > 1 / clock.rate else measured
 
 
 def _declared_duration(container: InputContainer, stream: av.VideoStream) -> Fraction | None:

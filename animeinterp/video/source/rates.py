@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -82,7 +82,7 @@ def estimate_frame_rate(
         interval = _find_clock(counts, tick, slack, limits)
         if interval is None:
             continue
-        low, high = _bound_interval(intervals, interval, slack, summed)
+        low, high = _bound_clock(intervals, interval, slack, summed)
         return _choose_rate(1 / (high * tick), 1 / (interval * tick), 1 / (low * tick), declared)
     return _average_rate(counts, tick, declared, limits)
 
@@ -132,10 +132,8 @@ def _find_clock(counts: Counter[int], tick: Fraction, slack: Fraction, limits: R
     seams = limits.seams if total >= limits.seam_intervals else 0
     common = max(limits.common * total, seams + 1)
     shortest = next((i for i in sorted(counts) if _count_within(counts, i, i + span) >= common), min(counts))
-    usual = Fraction(
-        sum(i * count for i, count in counts.items() if shortest <= i <= shortest + span),
-        _count_within(counts, shortest, shortest + span),
-    )
+    similar = Counter({i: count for i, count in counts.items() if shortest <= i <= shortest + span})
+    usual = Fraction(sum(i * count for i, count in similar.items()), similar.total())
     for divisor in range(1, limits.max_divisor + 1):
         # The shortest interval may be exact where the mean is not, because neighbors are one tick longer.
         for whole in dict.fromkeys((usual, Fraction(shortest))):
@@ -175,9 +173,7 @@ def _count_strays(counts: Counter[int], interval: Fraction, slack: Fraction, lim
     )
 
 
-def _bound_interval(
-    intervals: Iterable[int], interval: Fraction, slack: Fraction, summed: bool
-) -> tuple[Fraction, Fraction]:
+def _bound_clock(intervals: list[int], interval: Fraction, slack: Fraction, summed: bool) -> tuple[Fraction, Fraction]:
     """Bound the clock's interval, ticks, by the longest run of intervals that fit it."""
     longest, low, high, run, ticks, steps = 0, interval, interval, 0, 0, 0
     intervals = [*intervals, 0]
@@ -194,7 +190,7 @@ def _bound_interval(
     return max(low, interval / 2), max(high, interval)
 
 
-def _choose_rate(low: Fraction, best: Fraction, high: Fraction, declared: Sequence[Fraction]) -> Fraction:
+def _choose_rate(low: Fraction, best: Fraction, high: Fraction, declared: list[Fraction]) -> Fraction:
     """Return the most likely rate from `low` to `high`: a declared one, a standard one, the simplest fraction."""
     likely = (*declared, *_standard_rates(best))
     return next((rate for rate in likely if low <= rate <= high), None) or _simplest_fraction(low, high)
@@ -209,7 +205,7 @@ def _simplest_fraction(low: Fraction, high: Fraction) -> Fraction:
     return whole + 1 / _simplest_fraction(1 / (high - whole), 1 / (low - whole))
 
 
-def _average_rate(counts: Counter[int], tick: Fraction, declared: Sequence[Fraction], limits: RateLimits) -> Fraction:
+def _average_rate(counts: Counter[int], tick: Fraction, declared: list[Fraction], limits: RateLimits) -> Fraction:
     """Return the average rate without pauses where intervals only jitter, else the average rate of all."""
     usual = median_low(counts.elements())
     short = Counter({i: count for i, count in counts.items() if i <= limits.max_steps * usual})

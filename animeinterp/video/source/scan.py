@@ -112,15 +112,13 @@ def read_clock(container: InputContainer, stream: av.VideoStream, path: Path, li
         if name == "apng":
             stamps = _undo_rounding(stamps, 1 / (rate * tick))
     rises = all(before <= after for before, after in pairwise(stamps))
-    following = iter(stamps)
+    own, following = [packet.pts for packet in packets], iter(stamps)
     return Clock(
         rate=rate,
         tick=tick,
         end=_end_time(packets, stamps, rate, tick),
         frames=len(packets),
-        timestamps=None
-        if stamps == [packet.pts for packet in packets]
-        else tuple(packet.pts if packet.hidden else next(following) for packet in all_packets),
+        timestamps=None if stamps == own else tuple(p.pts if p.hidden else next(following) for p in all_packets),
         is_disordered=rises if context.reorder_depth else not rises,
         recordings=tuple(recordings),
     )

@@ -138,10 +138,8 @@ class FieldCount:
         if previous is None or previous.shape != luma.shape:
             return
         limits = self.limits
-        own = _measure_combing(luma, limits.line_step)
-        with_bottom, with_top = (
-            _measure_combing(_reweave(luma, previous, parity), limits.line_step) for parity in (1, 0)
-        )
+        own = _measure_combing(luma, limits)
+        with_bottom, with_top = (_measure_combing(_reweave(luma, previous, parity), limits) for parity in (1, 0))
         low, high = min(with_bottom, with_top), max(with_bottom, with_top)
         self.moving += high > own + limits.min_combing
         if own < limits.min_combing:
@@ -251,8 +249,9 @@ def _read_luma(frame: av.VideoFrame) -> _Luma:
     return np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.int16)
 
 
-def _measure_combing(luma: _Luma, step: int) -> float:
+def _measure_combing(luma: _Luma, limits: FieldLimits) -> float:
     """Return the fraction of pixels that differ from both neighboring lines, alternating over five lines."""
+    step = limits.line_step
     above, below = luma[2:-2] - luma[1:-3], luma[2:-2] - luma[3:-1]
     alternates = ((above > step) & (below > step)) | ((above < -step) & (below < -step))
     repeats = np.abs(luma[2:-2] * 4 + luma[:-4] + luma[4:] - 3 * (luma[1:-3] + luma[3:-1])) > 6 * step
