@@ -1,4 +1,4 @@
-"""Colors: players show the new film as they show the old one, whatever the tags, the size and the range."""
+"""Players show the colors of the new film as those of the old one, whatever the tags, the size and the range."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ def flat(size: tuple[int, int], *levels: Sequence[int], kind: Any = np.uint8) ->
     return planes
 
 
-def yuv_picture(planes: Planes, pix_fmt: str = "yuv420p", color: ColorInfo = UNTAGGED) -> av.VideoFrame:
-    picture = av.VideoFrame(planes[0].shape[1], planes[0].shape[0], pix_fmt)
-    for plane, values in zip(picture.planes, planes, strict=False):
+def yuv_frame(planes: Planes, pix_fmt: str = "yuv420p", color: ColorInfo = UNTAGGED) -> av.VideoFrame:
+    video_frame = av.VideoFrame(planes[0].shape[1], planes[0].shape[0], pix_fmt)
+    for plane, values in zip(video_frame.planes, planes, strict=False):
         samples = np.frombuffer(plane, values.dtype).reshape(-1, plane.line_size // values.itemsize)
         samples[: values.shape[0], : values.shape[1]] = values
-    picture.color_primaries, picture.color_trc = color.primaries, color.transfer
-    picture.colorspace, picture.color_range = color.matrix, color.range
-    return picture
+    video_frame.color_primaries, video_frame.color_trc = color.primaries, color.transfer
+    video_frame.colorspace, video_frame.color_range = color.matrix, color.range
+    return video_frame
 
 
-def planes_of(picture: av.VideoFrame) -> list[np.ndarray]:
-    kind = np.uint8 if picture.format.components[0].bits == 8 else np.uint16
+def planes_of(video_frame: av.VideoFrame) -> list[np.ndarray]:
+    kind = np.uint8 if video_frame.format.components[0].bits == 8 else np.uint16
     size = np.dtype(kind).itemsize
     return [
         np.frombuffer(plane, kind).reshape(-1, plane.line_size // size)[: plane.height, : plane.width].copy()
-        for plane in picture.planes
+        for plane in video_frame.planes
     ]
 
 
@@ -73,9 +73,9 @@ def yuv_film(
         context.color_primaries, context.color_trc = color.primaries, color.transfer
         context.colorspace, context.color_range = color.matrix, color.range
         for number, planes in enumerate(frames):
-            picture = yuv_picture(planes, pix_fmt, color)
-            picture.pts, picture.time_base = number, Fraction(1, 12)
-            container.mux(stream.encode(picture))
+            video_frame = yuv_frame(planes, pix_fmt, color)
+            video_frame.pts, video_frame.time_base = number, Fraction(1, 12)
+            container.mux(stream.encode(video_frame))
         container.mux(stream.encode(None))
     return path
 
@@ -166,28 +166,28 @@ def test_rgb_is_tagged_with_the_matrix_that_was_used(size, expected, known):
 
 
 @pytest.mark.parametrize("pix_fmt", ["gbrp", "bgra", "rgb24", "bgr0", "0rgb", "gbrap16le", "x2rgb10le", "pal8", "bgr8"])
-def test_rgb_is_told_from_yuv(pix_fmt):
+def test_rgb_formats_are_recognized(pix_fmt):
     assert is_rgb(pix_fmt)
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuvj444p", "gray", "ya8", "nv12", "yuva444p10le"])
-def test_yuv_is_told_from_rgb(pix_fmt):
+def test_yuv_formats_are_not_rgb(pix_fmt):
     assert not is_rgb(pix_fmt)
 
 
 @pytest.mark.parametrize("tags", [ColorInfo(range=2), ColorInfo(1, 1, 1, 2), ColorInfo(1, 1, 5, 2)])
-def test_chroma_of_the_full_range_comes_back_exactly(tags):
+def test_full_range_chroma_survives_the_round_trip_exactly(tags):
     levels = [(y, u, v) for y, u, v in np.random.default_rng(0).integers([90, 110, 110], [160, 146, 146], (24, 3))]
-    picture = yuv_picture(flat((384, 32), *levels), color=tags)
-    path = ColorConverter(film(width=384, height=32, color=tags))
-    back = path.to_video_frame(path.to_frame(picture), "yuv420p")
-    for new, old in zip(planes_of(back), planes_of(picture), strict=True):
+    video_frame = yuv_frame(flat((384, 32), *levels), color=tags)
+    converter = ColorConverter(film(width=384, height=32, color=tags))
+    back = converter.to_video_frame(converter.to_frame(video_frame), "yuv420p")
+    for new, old in zip(planes_of(back), planes_of(video_frame), strict=True):
         share = old.shape[1] // 24  # chroma is interpolated between the stripes
         middle = slice(share // 2, None, share)
         np.testing.assert_array_equal(new[:, middle], old[:, middle])
 
 
-def test_gray_of_the_limited_range_is_not_squeezed(tmp_path):
+def test_limited_range_gray_keeps_its_levels(tmp_path):
     ramp = np.tile(np.arange(16, 236, dtype=np.uint8), (64, 1))
     old = probe(yuv_film(tmp_path / "a.mkv", [[ramp]], "gray", ColorInfo(range=1)))
     frame = next(iter(Reader(old))).frame
@@ -198,17 +198,17 @@ def test_gray_of_the_limited_range_is_not_squeezed(tmp_path):
     np.testing.assert_array_equal(next(iter(Reader(full))).frame[..., 0], ramp)
 
 
-def test_chroma_stays_where_it_lies(tmp_path):
-    """H.264's chroma lies on the left, which swscale heeds in one direction alone."""
+def test_chroma_keeps_its_location(tmp_path):
+    """H.264's chroma is located on the left, which swscale honors only when it reads."""
     planes = flat((96, 64), (128, 128, 128))
     planes[1][:] = 80 + 2 * np.arange(48)
     planes[2][:] = 80 + 2 * np.arange(32)[:, None]
     with av.open(tmp_path / "old.mp4", "w") as container:
         stream: Any = container.add_stream("libx264", rate=12, options={"qp": "1"})
         stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
-        picture = yuv_picture(planes)
-        picture.pts, picture.time_base = 0, Fraction(1, 12)
-        container.mux([*stream.encode(picture), *stream.encode(None)])
+        video_frame = yuv_frame(planes)
+        video_frame.pts, video_frame.time_base = 0, Fraction(1, 12)
+        container.mux([*stream.encode(video_frame), *stream.encode(None)])
     old = probe(tmp_path / "old.mp4")
     read = examine(old, Path("new.mp4"), Encoding())
     assert (old.uses_chroma_location, read.uses_chroma_location) == (True, False)
@@ -219,14 +219,14 @@ def test_chroma_stays_where_it_lies(tmp_path):
         assert abs(shift.mean()) < 0.15  # levels; half a pixel is half of one
 
 
-def test_tags_that_change_within_a_film_are_heeded():
+def test_tags_that_change_within_a_film_are_honored():
     old = film(color=ColorInfo(1, 1, 1, 1))
-    path = ColorConverter(old)
+    converter = ColorConverter(old)
     planes = flat((96, 64), (140, 90, 180))
-    expected = ColorConverter(film(color=ColorInfo(6, 6, 6, 1))).to_frame(yuv_picture(planes))
-    np.testing.assert_array_equal(path.to_frame(yuv_picture(planes, color=ColorInfo(6, 6, 6, 1))), expected)
-    assert np.abs(path.to_frame(yuv_picture(planes)).astype(int) - expected).max() > 5
-    full = path.to_frame(yuv_picture(flat((96, 64), (255, 128, 128)), color=ColorInfo(1, 1, 1, 2)))
+    expected = ColorConverter(film(color=ColorInfo(6, 6, 6, 1))).to_frame(yuv_frame(planes))
+    np.testing.assert_array_equal(converter.to_frame(yuv_frame(planes, color=ColorInfo(6, 6, 6, 1))), expected)
+    assert np.abs(converter.to_frame(yuv_frame(planes)).astype(int) - expected).max() > 5
+    full = converter.to_frame(yuv_frame(flat((96, 64), (255, 128, 128)), color=ColorInfo(1, 1, 1, 2)))
     assert full.min() == 255
 
 
@@ -266,19 +266,19 @@ def moving(pix_fmt: str = "yuv420p", count: int = 4) -> list[list[np.ndarray]]:
         ("yuv420p10le", "new.mkv", Encoding("mpeg4")),
     ],
 )
-def test_luma_outside_the_range_survives_in_shown_and_drawn_frames(tmp_path, interpolator, pix_fmt, target, asked):
+def test_luma_outside_the_range_survives_in_source_and_new_frames(tmp_path, interpolator, pix_fmt, target, asked):
     source = yuv_film(tmp_path / "old.mkv", moving(pix_fmt), pix_fmt, ColorInfo(1, 1, 1, 1))
     tally = interpolate_video(
         source, tmp_path / target, VideoOptions(encoding=asked, cuts="1000"), interpolator=interpolator
     )
     assert tally.drawn >= 3
     with av.open(tmp_path / target) as container:
-        pictures = list(container.decode(video=0))
-    assert int(pictures[0].color_range) == 1
-    scale = 1 << (pictures[0].format.components[0].bits - 8)
+        video_frames = list(container.decode(video=0))
+    assert int(video_frames[0].color_range) == 1
+    scale = 1 << (video_frames[0].format.components[0].bits - 8)
     allowed = scale // 4 if asked.lossless or asked.codec == "ffv1" else 3  # 1 of 1023 is swscale's
-    for picture in pictures:
-        planes = planes_of(picture)
+    for video_frame in video_frames:
+        planes = planes_of(video_frame)
         for stripe, level in enumerate(LEVELS):
             for plane, value in zip(planes, level, strict=True):
                 width = plane.shape[1] // 4
@@ -293,15 +293,15 @@ def test_tinted_luma_outside_the_range_survives_too(pix_fmt, level, matrix):
     scale = SCALES[pix_fmt]
     kind = np.uint8 if scale == 1 else np.uint16
     color = ColorInfo(matrix=matrix, range=1)
-    path = ColorConverter(film(pix_fmt=pix_fmt, color=color, headroom=True, depth=8 if scale == 1 else 16))
-    picture = yuv_picture(flat((96, 64), np.array(level) * scale, kind=kind), pix_fmt, color)
-    luma, *chroma = planes_of(path.to_video_frame(path.to_frame(picture), pix_fmt))
+    converter = ColorConverter(film(pix_fmt=pix_fmt, color=color, headroom=True, depth=8 if scale == 1 else 16))
+    video_frame = yuv_frame(flat((96, 64), np.array(level) * scale, kind=kind), pix_fmt, color)
+    luma, *chroma = planes_of(converter.to_video_frame(converter.to_frame(video_frame), pix_fmt))
     assert np.abs(luma.astype(int) - level[0] * scale).max() <= scale
     for plane, value in zip(chroma, level[1:], strict=True):  # less of the tint, but none of another
         assert abs(plane[10, 10] / scale - 128) <= abs(value - 128) + 1
 
 
-def test_a_film_within_the_range_takes_the_usual_way(tmp_path):
+def test_a_film_within_the_range_has_no_headroom(tmp_path):
     planes = flat((96, 64), (16, 128, 128), (60, 120, 140), (235, 128, 128))
     planes[0][::32, ::48] = 11  # what encoders do at outlines
     old = probe(yuv_film(tmp_path / "a.mkv", [planes] * 3, color=ColorInfo(1, 1, 1, 1)))
@@ -318,7 +318,7 @@ def test_a_film_within_the_range_takes_the_usual_way(tmp_path):
         (246, ColorInfo(), "gray", False),
     ],
 )
-def test_headroom_is_made_for_films_that_need_it(tmp_path, level, color, pix_fmt, expected):
+def test_films_outside_the_range_get_headroom(tmp_path, level, color, pix_fmt, expected):
     usual, planes = flat((96, 64), (100, 120, 140)), flat((96, 64), (100, 120, 140))
     planes[0][10:15, 10:15] = level  # in one frame alone, and not the first
     source = yuv_film(tmp_path / "a.mkv", [usual, usual, planes, usual], pix_fmt, color)
@@ -329,7 +329,7 @@ def test_headroom_is_made_for_films_that_need_it(tmp_path, level, color, pix_fmt
         assert examine(probe(source), Path("new.mkv"), Encoding("ffv1"), end=Fraction(1, 6)).headroom is False
 
 
-def test_long_films_are_looked_at_by_their_keyframes(tmp_path):
+def test_long_films_are_examined_by_their_keyframes(tmp_path):
     usual, bright = flat((32, 32), (100, 120, 140)), flat((32, 32), (250, 120, 140))
     frames = [bright if 500 <= number < 510 else usual for number in range(600)]
     for distance in ("10", "600"):
@@ -354,9 +354,9 @@ def rgba_film(path: Path, transparent: Sequence[int] = ()) -> Path:
             frame[10:30, 10 + 4 * number : 30 + 4 * number, :3] = 60
             if number in transparent:
                 frame[40:56, 40:56, 3] = 0
-            picture = av.VideoFrame.from_ndarray(frame, format="rgba")
-            picture.pts, picture.time_base = number, Fraction(1, 12)
-            container.mux(stream.encode(picture))
+            video_frame = av.VideoFrame.from_ndarray(frame, format="rgba")
+            video_frame.pts, video_frame.time_base = number, Fraction(1, 12)
+            container.mux(stream.encode(video_frame))
         container.mux(stream.encode(None))
     return path
 
@@ -380,9 +380,9 @@ def test_opaque_in_16_bits_is_255_in_8(tmp_path, alpha, expected):
     with av.open(path, "w") as container:
         stream: Any = container.add_stream("ffv1", rate=12)
         stream.width, stream.height, stream.pix_fmt = 96, 64, "gbrap16le"
-        picture = av.VideoFrame.from_ndarray(frame, format="gbrap16le")
-        picture.pts, picture.time_base = 0, Fraction(1, 12)
-        container.mux([*stream.encode(picture), *stream.encode(None)])
+        video_frame = av.VideoFrame.from_ndarray(frame, format="gbrap16le")
+        video_frame.pts, video_frame.time_base = 0, Fraction(1, 12)
+        container.mux([*stream.encode(video_frame), *stream.encode(None)])
     assert examine(probe(path), Path("new.mkv"), Encoding()).alpha is expected
 
 
@@ -397,7 +397,7 @@ def test_tags_that_an_encoder_refuses_do_not_stop_it(codec, tags):
 
 
 @pytest.mark.parametrize(("matrix", "expected"), [(8, 1), (14, 1), (1, 0), (2, 0), (10, 0), (0, 0)])
-def test_a_matrix_that_cannot_become_rgb_is_said(tmp_path, matrix, expected):
+def test_a_note_names_a_matrix_that_cannot_become_rgb(tmp_path, matrix, expected):
     old = probe(yuv_film(tmp_path / "a.mkv", [flat((96, 64), (140, 90, 180))], color=ColorInfo(matrix=matrix)))
     assert len(examine(old, Path("new.gif"), Encoding()).notes) == expected
     assert len(examine(old, Path("new.mkv"), Encoding(lossless=True)).notes) == expected
@@ -413,7 +413,7 @@ def test_the_first_transparent_frame_is_named(tmp_path, suffix):
     assert not examine(old, Path("new.mp4"), Encoding(), end=Fraction(5, 12)).alpha
 
 
-def test_an_encoder_that_does_not_exist_is_said_before_the_look(tmp_path):
+def test_an_unknown_encoder_is_refused_before_the_film_is_examined(tmp_path):
     old = dataclasses.replace(probe(rgba_film(tmp_path / "old.mkv")), path=tmp_path / "gone.mkv")
     with pytest.raises(UsageError, match="libnothing"):
         examine(old, Path("new.mp4"), Encoding("libnothing"))

@@ -1,4 +1,4 @@
-"""Only containers of films are opened, from the disk, and no larger than what can be worked on."""
+"""Only video containers are opened, from local files, and only up to the largest supported size."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PLAYLISTS = {
 
 
 @pytest.mark.parametrize("name", PLAYLISTS)
-def test_texts_that_name_other_files_are_no_films(name, tmp_path, monkeypatch):
+def test_playlists_and_scripts_are_not_films(name, tmp_path, monkeypatch):
     if os.name == "nt" and ":" in name:
         pytest.skip("Windows has no such names")
     monkeypatch.chdir(tmp_path)
@@ -44,7 +44,7 @@ def test_texts_that_name_other_files_are_no_films(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "name", ["Re:Zero 01.mkv", "-a.mkv", "%03d.mkv", "a?b#c.mkv", "file:a.mkv", "動画.mkv", "a..."]
 )
-def test_names_mean_nothing_to_ffmpeg(name, tmp_path, monkeypatch):
+def test_ffmpeg_does_not_interpret_file_names(name, tmp_path, monkeypatch):
     if os.name == "nt":
         pytest.skip("Windows has no such names")
     monkeypatch.chdir(tmp_path)
@@ -52,7 +52,7 @@ def test_names_mean_nothing_to_ffmpeg(name, tmp_path, monkeypatch):
     assert probe(type(tmp_path)(name)).frames == 4
 
 
-def test_what_can_be_read_only_once_is_refused(tmp_path):
+def test_inputs_that_can_be_read_only_once_are_refused(tmp_path):
     with pytest.raises(FileError, match="standard input"):
         open_film(type(tmp_path)("-"))
     with pytest.raises(FileError, match="a folder"):
@@ -73,11 +73,11 @@ def test_a_large_size_is_refused_before_anything_is_decoded(tmp_path):
         probe(path)
     unit = 1 if sys.platform == "darwin" else 1024
     used = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit
-    assert used < 16000 * 16000, "a canvas has a byte a pixel at least"
+    assert used < 16000 * 16000, "a canvas has at least one byte per pixel"
 
 
 def png(width, height):
-    """A PNG of this size, as far as its header goes."""
+    """A PNG that declares this size and holds less."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -87,15 +87,15 @@ def png(width, height):
 
 
 @pytest.mark.parametrize("first", [0, 2])
-def test_pictures_larger_than_declared_are_not_decoded(first, tmp_path):
+def test_frames_larger_than_declared_are_not_decoded(first, tmp_path):
     path = tmp_path / "a.mov"
     with av.open(path, "w") as container:
         stream = container.add_stream("png", rate=24)
         stream.width, stream.height, stream.pix_fmt = 96, 64, "rgb24"
         for number in range(4):
-            picture = av.VideoFrame.from_ndarray(figure(number), format="rgb24")
-            picture.pts, picture.time_base = number, Fraction(1, 24)
-            for packet in stream.encode(picture):
+            video_frame = av.VideoFrame.from_ndarray(figure(number), format="rgb24")
+            video_frame.pts, video_frame.time_base = number, Fraction(1, 24)
+            for packet in stream.encode(video_frame):
                 if number >= first:
                     large = av.Packet(png(12000, 12000))
                     large.pts, large.dts, large.time_base = packet.pts, packet.dts, packet.time_base

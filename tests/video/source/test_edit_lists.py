@@ -54,7 +54,7 @@ def pitches(wave: np.ndarray) -> list[int]:
     ],
     ids=["two segments", "from within", "repeated", "sound alone"],
 )
-def test_what_an_edit_list_hides_is_not_copied(steps, tmp_path, suffix, edits, expected):
+def test_packets_hidden_by_an_edit_list_are_not_copied(steps, tmp_path, suffix, edits, expected):
     source = write_edit_lists(steps, tmp_path / "source.mp4", *edits)
     new = remux(source, tmp_path / f"new{suffix}", count=24)
     assert pitches(decode_audio(new)) == [pitch for pitch in expected for _ in range(2)]

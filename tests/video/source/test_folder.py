@@ -1,4 +1,4 @@
-"""Folders of frames: names, numbers with gaps, mixed modes; whatever is wrong is found before the work."""
+"""Folders of frames: names, numbers with gaps, mixed modes; faults are found before the work begins."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_number_that_varies_counts(tmp_path, names, expected):
 
 
 @pytest.mark.parametrize(
-    ("names", "said"),
+    ("names", "message"),
     [
         (("01.png", "1.png"), "both have the number 1"),
         (("1.png", "1.webp", "2.png"), "both have the number 1"),
@@ -85,8 +85,8 @@ def test_the_number_that_varies_counts(tmp_path, names, expected):
         (("f1.png", "f2.png", "f2 copy.png"), "not of one sequence"),
     ],
 )
-def test_names_that_are_no_sequence_are_refused(tmp_path, names, said):
-    with pytest.raises(FileError, match=said):
+def test_names_that_are_not_one_sequence_are_refused(tmp_path, names, message):
+    with pytest.raises(FileError, match=message):
         places(tmp_path, *names)
 
 
@@ -99,10 +99,10 @@ def test_times_follow_the_numbers_and_the_rate(tmp_path):
         (3, Fraction(1, 4)),
         (5, Fraction(5, 12)),
     ]
-    assert [shown.number for shown in read_folder_frames(film, Fraction(1, 3), LIMIT)] == [3, 5], "it still stands then"
+    assert [shown.number for shown in read_folder_frames(film, Fraction(1, 3), LIMIT)] == [3, 5], "3 is still shown"
 
 
-def test_other_files_are_passed_over(tmp_path):
+def test_other_files_are_ignored(tmp_path):
     filled(tmp_path, _1=figure(0), _2=figure(1))
     for name in ("._1.png", ".hidden.png", "Thumbs.db", "notes.txt", "reference.psd"):
         (tmp_path / name).write_bytes(b"x")
@@ -110,7 +110,7 @@ def test_other_files_are_passed_over(tmp_path):
     assert probe_folder(tmp_path, None, LIMIT).frames == 2
 
 
-def test_frames_that_cannot_be_read_are_not_left_out(tmp_path):
+def test_frames_that_cannot_be_read_are_not_skipped(tmp_path):
     filled(tmp_path, _1=figure(0), _3=figure(1))
     (tmp_path / "2.exr").write_bytes(b"x")
     with pytest.raises(FileError, match=r"2\.exr cannot be read"):
@@ -159,7 +159,7 @@ def test_sizes_that_differ_are_refused_before_the_work(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".tif", ".jpg"])
-def test_files_that_are_cut_short_are_named_before_the_work(tmp_path, suffix):
+def test_truncated_files_are_named_before_the_work(tmp_path, suffix):
     for number in range(3):
         write_image(tmp_path / f"{number}{suffix}", figure(number))
     whole = (tmp_path / f"2{suffix}").read_bytes()
@@ -170,7 +170,7 @@ def test_files_that_are_cut_short_are_named_before_the_work(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("fault", ["empty", "text", "link", "pages", "still"])
-def test_every_frame_is_looked_at_before_the_work(tmp_path, fault):
+def test_every_frame_is_checked_before_the_work(tmp_path, fault):
     filled(tmp_path, _1=figure(0), _2=figure(0))
     bad = tmp_path / "3.png"
     if fault == "link":
@@ -182,7 +182,7 @@ def test_every_frame_is_looked_at_before_the_work(tmp_path, fault):
         bad = tmp_path / "3.jpg"
         Image.new("CMYK", (96, 64)).save(bad)
     else:
-        bad.write_bytes(b"" if fault == "empty" else b"not a picture")
+        bad.write_bytes(b"" if fault == "empty" else b"not an image")
     with pytest.raises((FileError, FrameError), match=rf"{bad.stem}\{bad.suffix}"):
         probe_folder(tmp_path, None, LIMIT)
 
@@ -195,7 +195,7 @@ def test_no_pixel_is_decoded_to_describe_a_folder(tmp_path, monkeypatch):
     assert probe_folder(tmp_path, None, LIMIT).mode == DEEP
 
 
-def test_a_folder_that_may_not_be_read_is_a_sentence(tmp_path, monkeypatch):
+def test_a_folder_without_permission_is_an_error(tmp_path, monkeypatch):
     def refuse(_):
         raise PermissionError(13, "Permission denied")
 
@@ -208,8 +208,8 @@ def saved(path, image: Image.Image, **options) -> None:
     image.save(path, **options)
 
 
-def test_headers_say_what_is_read(tmp_path):
-    """Size and mode by the header are those of the frame, for every kind of picture that is read."""
+def test_headers_match_the_decoded_frames(tmp_path):
+    """Size and mode in the header are those of the decoded frame, for every supported kind of image."""
     rgb = Image.fromarray(figure(0))
     clear = Image.fromarray(in_mode(CLEAR))
     turned = Image.Exif()

@@ -1,4 +1,4 @@
-"""Films that players turn, mirror or widen look the same in targets that cannot say so."""
+"""Films that players rotate, mirror or stretch look the same in targets without such tags."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def classical():
 
 
 def film_of(path: Path, *, quarters: int = 0, hflip: int = 0, vflip: int = 0, aspect: Fraction = Fraction(1)) -> Path:
-    """Three frames without loss, to be shown turned counterclockwise, then flipped, with pixels of some shape."""
+    """Write three lossless frames with a rotation counterclockwise, then a flip, and a pixel aspect."""
 
     def setup(_, stream):
         stream.set_display_rotation(90 * quarters, hflip=bool(hflip), vflip=bool(vflip))
@@ -76,7 +76,7 @@ def test_animations_hold_what_players_show(tmp_path, classical, suffix, aspect):
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 @pytest.mark.parametrize(("hflip", "rotation"), [(0, 90), (1, 0)])
-def test_films_say_it_or_hold_what_players_show(tmp_path, classical, suffix, hflip, rotation):
+def test_films_are_tagged_or_hold_what_players_show(tmp_path, classical, suffix, hflip, rotation):
     source = film_of(tmp_path / "in.mp4", quarters=1, hflip=hflip, aspect=Fraction(4, 3))
     target = tmp_path / f"out{suffix}"
     interpolate_video(source, target, VideoOptions(times=1), interpolator=classical)
@@ -88,7 +88,7 @@ def test_films_say_it_or_hold_what_players_show(tmp_path, classical, suffix, hfl
 
 
 @pytest.mark.parametrize("target", ["out", "out.gif", "out.mkv"])
-def test_comparisons_and_previews_stand_upright(tmp_path, classical, target):
+def test_comparisons_and_previews_are_upright(tmp_path, classical, target):
     source = film_of(tmp_path / "in.mp4", quarters=1)
     options = VideoOptions(times=1, compare="side", preview="0.05s@0.04")
     interpolate_video(source, tmp_path / target, options, interpolator=classical)
@@ -148,4 +148,4 @@ def test_triplets_have_square_pixels(tmp_path):
     same_size = _Candidate(drawing, film, (96, 64)).frame
     assert same_size.shape == (64, 96, 3)
     np.testing.assert_array_equal(same_size, fit_image(shown, (96, 64), 2.0))
-    assert not np.array_equal(same_size, shown), "the middle of what is shown is cut out"
+    assert not np.array_equal(same_size, shown), "the center of the upright frame is cropped"

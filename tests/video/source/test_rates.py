@@ -1,4 +1,4 @@
-"""Rates come from the intervals between frames, not from their number and the length of the film."""
+"""Frame rates are estimated from the intervals between frames, not from their number and the duration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MS = Fraction(1, 1000)
 
 
 def rounded(numbers, rate, tick):
-    """When the frames of these numbers stand, in ticks."""
+    """Times of the frames of these numbers, rounded to ticks."""
     return [round(number / rate / tick) for number in numbers]
 
 
@@ -27,17 +27,17 @@ def test_a_regular_film_with_dropped_frames_and_a_pause_keeps_its_clock(rate, ti
     assert estimate_frame_rate(rounded(numbers, rate, tick), tick, []) == rate
 
 
-def test_bursts_between_pauses_stand_on_the_clock_of_the_bursts():
+def test_bursts_between_pauses_have_the_rate_of_the_bursts():
     numbers = [*range(30), *range(150, 180), *range(397, 420)]
     assert estimate_frame_rate(rounded(numbers, 60, MS), MS, [Fraction(20)]) == 60
 
 
-def test_frames_on_twos_and_threes_stand_on_the_clock_of_ones():
+def test_frames_on_twos_and_threes_have_the_rate_of_ones():
     numbers = [sum((2, 3)[k % 2] for k in range(n)) for n in range(60)]
     assert estimate_frame_rate(rounded(numbers, 24, MS), MS, []) == 24
 
 
-def test_a_finer_clock_of_the_container_is_not_the_films():
+def test_a_finer_clock_of_the_container_is_ignored():
     assert estimate_frame_rate([5 * n for n in range(40)], Fraction(1, 120), [Fraction(120)]) == 24
     assert estimate_frame_rate([10 * n for n in range(8)] + [270], Fraction(1, 100), []) == 10
 
@@ -59,32 +59,32 @@ def test_a_film_without_a_clock_has_its_average_rate():
     assert abs(rate / Fraction(59 * 90000, times[-1]) - 1) < Fraction(1, 100)
 
 
-def test_short_films_believe_the_rate_that_the_file_declares():
+def test_short_films_use_the_declared_rate():
     assert estimate_frame_rate([0, 42], MS, [NTSC]) == NTSC
     assert estimate_frame_rate([0, 42], MS, [Fraction(30)]) == 24
     assert estimate_frame_rate([0], MS, [NTSC]) == NTSC
     assert estimate_frame_rate([], MS, []) == 24
 
 
-def test_intervals_that_were_rounded_one_by_one_add_up():
+def test_errors_of_rounded_intervals_add_up():
     times = [4167 * n for n in range(20)]  # a 24th in 100,000ths, as APNG is read
     assert estimate_frame_rate(times, Fraction(1, 100000), [], summed=True) == 24
 
 
 @pytest.mark.parametrize("count", [8, 12, 15, 24, 25, 30, 48, 60, 72, 90, 96, 120, 144, 240])
 @pytest.mark.parametrize("digits", [2, 3, 6])
-def test_short_rates_of_television_are_exact_ones(count, digits):
+def test_abbreviated_television_rates_are_exact(count, digits):
     exact = Fraction(1000 * count, 1001)
     assert parse_rate(f"{float(exact):.{digits}f}") == exact
 
 
-def test_other_rates_are_what_they_say():
+def test_other_rates_are_taken_literally():
     assert parse_rate("23.97") == NTSC, "cut off"
     assert parse_rate("47.96") == 2 * NTSC, "twice 23.98"
     for text in ("24", "24.0", "12.5", "12.48", "6.25", "0.1", "7.5", "24.5", "59.5"):
         assert parse_rate(text) == Fraction(text)
 
 
-def test_seams_of_an_edit_list_are_no_clock():
+def test_seams_of_an_edit_list_do_not_change_the_rate():
     times = list(accumulate([500] * 9 + [300] + [500] * 9 + [300] + [500] * 9, initial=0))
     assert estimate_frame_rate(times, Fraction(1, 12_000), []) == 24

@@ -1,4 +1,4 @@
-"""Films are read with their own times, whatever state they are in."""
+"""Films are read with their own times, also if they are damaged."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_timestamps_decide_not_frame_numbers(tmp_path):
 
 
 @pytest.mark.parametrize("rate", [Fraction(24), NTSC, Fraction(60000, 1001), Fraction(25, 2), Fraction(60)])
-def test_the_clock_of_the_file_does_not_round(rate, tmp_path):
+def test_rounding_by_the_file_is_undone(rate, tmp_path):
     film = probe(make_film(tmp_path / "a.mkv", figures(50), rate=rate))
     assert film.rate == rate
     shown = list(Reader(film))
@@ -66,28 +66,28 @@ def test_ten_bits_stay_ten_bits(tmp_path):
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "gbrp"])
 @pytest.mark.parametrize("color", [ColorInfo(), ColorInfo(1, 1, 1, 1), ColorInfo(9, 16, 9, 1), ColorInfo(6, 6, 5, 2)])
-def test_the_way_there_and_back_changes_next_to_nothing(pix_fmt, color, tmp_path):
-    """The bar is half a step of 255; the way out is the same for frames of the source and new ones."""
-    picture = av.VideoFrame.from_ndarray(figure(5, (160, 96)), format="rgb24").reformat(format=pix_fmt)
+def test_the_round_trip_through_rgb_is_nearly_lossless(pix_fmt, color, tmp_path):
+    """The limit is half a level of 255; source and new frames take the same path to the output."""
+    video_frame = av.VideoFrame.from_ndarray(figure(5, (160, 96)), format="rgb24").reformat(format=pix_fmt)
     if pix_fmt != "gbrp":
-        picture.color_range = color.range or 1
+        video_frame.color_range = color.range or 1
     film = replace(
         probe(make_film(tmp_path / "a.mkv", figures(2, (160, 96)))),
         pix_fmt=pix_fmt,
         color=color,
         depth=16 if "10" in pix_fmt else 8,
     )
-    path = ColorConverter(film)
-    back = path.to_video_frame(path.to_frame(picture), pix_fmt)
+    converter = ColorConverter(film)
+    back = converter.to_video_frame(converter.to_frame(video_frame), pix_fmt)
     kind, step = (np.uint16, 4) if "10" in pix_fmt else (np.uint8, 1)
     samples = [
         np.concatenate([np.frombuffer(p, kind).reshape(p.height, -1)[:, : p.width].ravel() for p in planes.planes])
-        for planes in (back, picture)
+        for planes in (back, video_frame)
     ]
     assert difference(*samples) < 0.5 * step
 
 
-def test_a_broken_tail_is_counted_and_held_over(tmp_path):
+def test_a_missing_end_is_counted_and_the_duration_kept(tmp_path):
     path = make_film(tmp_path / "a.mp4", figures(48), options={"g": "12"}, setup=_moov_first)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) * 2 // 3])
@@ -112,25 +112,25 @@ def test_damage_in_the_middle_is_counted_and_the_rest_is_read(tmp_path):
     reader = Reader(probe(path))
     shown = list(reader)
     assert abs(reader.end - 2) <= Fraction(1, 500)
-    assert shown[-1].time > Fraction(15, 8), "what lies behind the damage is there"
+    assert shown[-1].time > Fraction(15, 8), "frames after the damage are read"
     assert reader.damaged == 48 - len(shown) > 0
     assert any(frame.after_damage for frame in shown)
 
 
 @pytest.mark.parametrize("content", [b"", b"no film at all", bytes(5000)])
-def test_what_is_no_film_is_refused(content, tmp_path):
+def test_files_that_are_not_films_are_refused(content, tmp_path):
     path = tmp_path / "x.mp4"
     path.write_bytes(content)
     with pytest.raises(FileError, match="not a film"):
         probe(path)
 
 
-def test_a_film_that_is_not_there_is_refused(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(FileError, match="nothing"):
         probe(tmp_path / "none.mp4")
 
 
-def test_sound_alone_is_no_film(tmp_path):
+def test_audio_alone_is_not_a_film(tmp_path):
     path = tmp_path / "sound.mp4"
     with av.open(path, "w") as container:
         stream = container.add_stream("aac", rate=44100)
@@ -159,7 +159,7 @@ def test_a_film_of_one_frame_is_read(tmp_path):
     assert reader.end == Fraction(1, 24)
 
 
-def test_interlaced_films_are_refused_with_advice_or_made_whole(tmp_path):
+def test_interlaced_films_are_refused_with_advice_or_deinterlaced(tmp_path):
     def interlaced(container, stream):
         stream.codec_context.options = {"x264-params": "tff=1"}
 
@@ -173,7 +173,7 @@ def test_interlaced_films_are_refused_with_advice_or_made_whole(tmp_path):
     assert [frame.time for frame in shown] == sorted(frame.time for frame in shown)
 
 
-def test_a_folder_of_frames_is_a_film_in_the_order_of_its_numbers(tmp_path):
+def test_a_folder_is_a_film_in_the_order_of_its_numbers(tmp_path):
     for number in (8, 9, 10):
         write_image(tmp_path / f"f{number}.png", figure(number))
     film = probe(tmp_path, rate=Fraction(12))
@@ -183,7 +183,7 @@ def test_a_folder_of_frames_is_a_film_in_the_order_of_its_numbers(tmp_path):
     assert all(np.array_equal(frame.frame, figure(k)) for frame, k in zip(shown, (8, 9, 10), strict=True))
 
 
-def test_folders_without_frames_or_with_unlike_ones_are_refused(tmp_path):
+def test_folders_without_frames_or_of_mixed_sizes_are_refused(tmp_path):
     with pytest.raises(FileError, match="no images"):
         probe(tmp_path)
     write_image(tmp_path / "1.png", figure(0))
@@ -192,12 +192,12 @@ def test_folders_without_frames_or_with_unlike_ones_are_refused(tmp_path):
         probe(tmp_path)
 
 
-def test_a_film_has_a_rate_of_its_own(tmp_path):
+def test_a_rate_for_a_file_is_refused(tmp_path):
     with pytest.raises(UsageError, match="of its own"):
         probe(make_film(tmp_path / "a.mp4", figures(2)), rate=Fraction(12))
 
 
-def test_a_preview_need_not_read_from_the_beginning(tmp_path):
+def test_a_preview_does_not_read_from_the_beginning(tmp_path):
     path = make_film(tmp_path / "a.mp4", figures(96), options={"g": "12"})
     shown = list(Reader(probe(path), start=Fraction(3)))
     assert Fraction(1) < shown[0].time <= 2

@@ -1,4 +1,4 @@
-"""Films whose frames join fields of two times: found without flags, and the film's own frames got back."""
+"""Frames that join fields of two times are found without flags, and the frames of the film are restored."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ NTSC = Fraction(30000, 1001)
 
 def scene(count, seed=1):
     """A figure that moves on ones before a pan, as planes of yuv420p, (324, 384)."""
-    painting = cv2.resize(background(seed), None, fx=2, fy=2)
+    panorama = cv2.resize(background(seed), None, fx=2, fy=2)
     frames = []
     for k in range(count):
         small = with_figure(np.zeros((108, 192, 3), np.uint8), 0.3 * k, 60 + 2 * k % 60)
         figure = cv2.resize(small, (WIDTH, HEIGHT))
-        frame = painting[40 : 40 + HEIGHT, 3 * k : 3 * k + WIDTH].copy()
+        frame = panorama[40 : 40 + HEIGHT, 3 * k : 3 * k + WIDTH].copy()
         frame[figure.any(2)] = figure[figure.any(2)]
         frames.append(planes(frame))
     return frames
@@ -52,7 +52,7 @@ def weave(top, bottom):
 
 
 def pulled_down(frames, pattern=(2, 3), top_first=True):
-    """Frames, each shown for so many fields in turn."""
+    """Frames, each shown for the numbers of fields of `pattern` in turn."""
     fields = [frame for k, frame in enumerate(frames) for _ in range(pattern[k % len(pattern)])]
     pairs = zip(fields[::2], fields[1::2], strict=False)
     return [weave(a, b) if top_first else weave(b, a) for a, b in pairs]
@@ -104,13 +104,13 @@ def difference(a, b):
     return float(np.abs(a.frame.astype(int) - b.frame).mean())
 
 
-def found(frames):
+def classify(frames):
     count = FieldCount()
     count.add_run(av.VideoFrame.from_ndarray(frame, format="yuv420p") for frame in frames)
     return count.classify(), count.top_first
 
 
-# --- what is found
+# --- detection
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def found(frames):
     ids=["3:2", "bottom first", "2:3:3:2", "3:2 of twos", "2:2", "2:2 of twos", "interlaced"],
 )
 def test_fields_of_two_times_are_found(frames, expected):
-    assert found(frames) == expected
+    assert classify(frames) == expected
 
 
 @pytest.mark.parametrize(
@@ -147,21 +147,21 @@ def test_fields_of_two_times_are_found(frames, expected):
     ids=["ones", "twos", "text 1", "text 2", "text 3", "lines", "blinds", "wide blinds", "dither", "still"],
 )
 def test_progressive_films_are_left_alone(frames):
-    assert found(frames)[0] == "progressive"
+    assert classify(frames)[0] == "progressive"
 
 
 @pytest.mark.parametrize("crf", [18, 30])
-def test_codecs_hide_no_telecine_and_feign_none(tmp_path, crf):
+def test_telecine_is_found_through_compression(tmp_path, crf):
     with pytest.raises(UsageError, match=r"is telecined: .*--deinterlace"):
         probe(write(tmp_path / "t.mkv", pulled_down(scene(24)), crf=crf))
     assert probe(write(tmp_path / "p.mkv", scene(24), crf=crf)).fields == "progressive"
 
 
-# --- what becomes of it
+# --- restoration
 
 
 @pytest.mark.parametrize(("top_first", "crf"), [(True, 1), (False, 1), (True, 16)])
-def test_the_frames_of_the_film_come_back(tmp_path, top_first, crf):
+def test_telecined_frames_are_restored(tmp_path, top_first, crf):
     original = scene(40)
     path = write(tmp_path / "t.mkv", pulled_down(original, top_first=top_first), crf=crf)
     film = probe(path, deinterlace=True)
@@ -170,9 +170,9 @@ def test_the_frames_of_the_film_come_back(tmp_path, top_first, crf):
     assert len(shown) == 40
     steps = {b.time - a.time for a, b in pairwise(shown)}
     assert steps == {1 / film.rate}
-    wanted = list(Reader(probe(write(tmp_path / "p.mkv", original, film.rate, crf=1))))
-    assert [item.time for item in shown] == [item.time for item in wanted]
-    assert max(map(difference, shown, wanted)) < 3 < 5 < difference(*wanted[:2])
+    expected = list(Reader(probe(write(tmp_path / "p.mkv", original, film.rate, crf=1))))
+    assert [item.time for item in shown] == [item.time for item in expected]
+    assert max(map(difference, shown, expected)) < 3 < 5 < difference(*expected[:2])
 
 
 def test_shifted_fields_are_joined_again(tmp_path):
@@ -182,8 +182,8 @@ def test_shifted_fields_are_joined_again(tmp_path):
         probe(path)
     film = probe(path, deinterlace=True)
     assert (film.fields, film.rate) == ("shifted", 25)
-    wanted = list(Reader(probe(write(tmp_path / "o.mkv", original, Fraction(25), crf=1))))
-    assert max(map(difference, Reader(film, deinterlace=True), wanted)) < 1.5 < 5 < difference(*wanted[:2])
+    expected = list(Reader(probe(write(tmp_path / "o.mkv", original, Fraction(25), crf=1))))
+    assert max(map(difference, Reader(film, deinterlace=True), expected)) < 1.5 < 5 < difference(*expected[:2])
 
 
 def test_telecine_behind_a_still_opening_is_found(tmp_path):

@@ -52,7 +52,7 @@ def test_frames_times_and_alpha_are_the_files(tmp_path, alpha):
 
 
 @pytest.mark.parametrize("rate", ["24", "24000/1001", "25", "30", "12", "60", "13"])
-def test_what_was_written_is_read_at_its_rate(tmp_path, rate):
+def test_the_written_rate_is_read(tmp_path, rate):
     # The fourth frame repeats the third: the encoder joins them.
     frames = [draw_scene(2 * shift) for shift in (0, 1, 2, 2, *range(3, 30))]
     write_animation(tmp_path / "a.webp", lambda: frames, Fraction(rate))
@@ -62,12 +62,12 @@ def test_what_was_written_is_read_at_its_rate(tmp_path, rate):
     assert times == [k / Fraction(rate) for k in range(len(frames)) if k != 3 or len(times) == len(frames)]
 
 
-def test_frames_of_no_length_are_shown_as_browsers_do(tmp_path):
+def test_frames_without_duration_are_shown_as_browsers_do(tmp_path):
     saved(tmp_path / "a.webp", (0, 0, 0))
     assert [shown.time for shown in Reader(probe(tmp_path / "a.webp"))] == [0, Fraction(1, 10), Fraction(1, 5)]
 
 
-def test_absurd_lengths_are_not_believed(tmp_path):
+def test_absurd_durations_are_limited(tmp_path):
     saved(tmp_path / "a.webp", (100, 16_000_000))
     film = probe(tmp_path / "a.webp")
     assert film.duration == Fraction(601, 10)
@@ -88,14 +88,14 @@ def test_a_preview_begins_where_it_should(tmp_path):
     assert [shown.number for shown in Reader(probe(tmp_path / "a.webp"), start=Fraction(1, 10))] == [1, 2]
 
 
-def test_stills_are_refused(tmp_path):
+def test_still_images_are_refused(tmp_path):
     for name, options in (("a.webp", {"lossless": True}), ("b.webp", {}), ("c.webp", {"exif": b"Exif\0\0"})):
         Image.fromarray(figure(0)).save(tmp_path / name, **options)
         with pytest.raises(FileError, match="still image"):
             probe(tmp_path / name)
 
 
-def test_a_size_that_cannot_be_is_refused_before_anything_is_decoded(tmp_path, monkeypatch):
+def test_an_impossible_size_is_refused_before_decoding(tmp_path, monkeypatch):
     saved(tmp_path / "a.webp", (100, 100))
     data = bytearray((tmp_path / "a.webp").read_bytes())
     data[24:30] = (9999).to_bytes(3, "little") * 2
@@ -105,7 +105,7 @@ def test_a_size_that_cannot_be_is_refused_before_anything_is_decoded(tmp_path, m
         probe(tmp_path / "a.webp")
 
 
-def test_files_that_are_cut_short_are_refused_at_once(tmp_path):
+def test_truncated_files_are_refused_at_once(tmp_path):
     saved(tmp_path / "a.webp", (100,) * 4)
     whole = (tmp_path / "a.webp").read_bytes()
     (tmp_path / "a.webp").write_bytes(whole[:-100])
@@ -114,7 +114,7 @@ def test_files_that_are_cut_short_are_refused_at_once(tmp_path):
 
 
 @pytest.mark.parametrize("number", [0, 2])
-def test_frames_that_are_damaged_are_counted_and_the_one_before_stands(tmp_path, number):
+def test_damaged_frames_are_counted_and_the_previous_one_is_held(tmp_path, number):
     saved(tmp_path / "a.webp", (100,) * 4)
     data = bytearray((tmp_path / "a.webp").read_bytes())
     place = -1
