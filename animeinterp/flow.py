@@ -83,22 +83,22 @@ def flow_targets(flow: Flow) -> tuple[Flow, Flow]:
     return x, y
 
 
-def backward_warp(image: NDArray[Any], flow: Flow, border: Literal["replicate", "zero"] = "replicate") -> NDArray[Any]:
+def backward_warp(image: NDArray[Any], flow: Flow, outside: Literal["border", "zeros"] = "border") -> NDArray[Any]:
     """Sample an image at p + flow(p), bilinear.
 
     Args:
         image: (H, W) or (H, W, C), uint8 or float32.
         flow: float32 (2, H, W), px.
-        border: What is sampled outside the image: its nearest pixel, or zero.
+        outside: Value outside the image: the nearest border pixel, or zero.
 
     Returns:
         The warped image, shape and dtype of `image`.
     """
-    mode = cv2.BORDER_REPLICATE if border == "replicate" else cv2.BORDER_CONSTANT
+    mode = cv2.BORDER_REPLICATE if outside == "border" else cv2.BORDER_CONSTANT
     return np.asarray(cv2.remap(image, *flow_targets(flow), cv2.INTER_LINEAR, borderMode=mode))
 
 
-def chain_flows(first: Flow, second: Flow, border: Literal["replicate", "zero"] = "replicate") -> Flow:
+def chain_flows(first: Flow, second: Flow, outside: Literal["border", "zeros"] = "border") -> Flow:
     """Add a second flow, sampled at the targets of the first.
 
     With the opposite flow as `second` the result is the forward-backward error, zero where both agree.
@@ -106,12 +106,12 @@ def chain_flows(first: Flow, second: Flow, border: Literal["replicate", "zero"] 
     Args:
         first: Flow from a to b, float32 (2, H, W), px.
         second: Flow from b to c, same shape.
-        border: See `backward_warp`.
+        outside: See `backward_warp`.
 
     Returns:
         Flow from a to c, float32 (2, H, W), px.
     """
-    return np.asarray(first + backward_warp(second.transpose(1, 2, 0), first, border).transpose(2, 0, 1))
+    return np.asarray(first + backward_warp(second.transpose(1, 2, 0), first, outside).transpose(2, 0, 1))
 
 
 def compute_color_error(source: RGBImage, target: RGBImage, flow: Flow) -> NDArray[np.float32]:

@@ -115,7 +115,7 @@ def measure_displacement(
     flow01, flow10 = dis_flow(frame0, frame1), dis_flow(frame1, frame0)
     length = np.hypot(*flow01) / scale
     moving = length > limits.moving_px
-    error = np.hypot(*chain_flows(flow01, flow10, border="zero"))
+    error = np.hypot(*chain_flows(flow01, flow10, outside="zeros"))
     occluded = error > limits.consistency_px + limits.consistency_per_px * length * scale
     changed = find_changed_pixels(frame0, frame1)
     mean = float(length[moving].mean()) if moving.any() else 0.0
@@ -147,7 +147,7 @@ def is_between(frame0: RGBImage, truth: RGBImage, frame1: RGBImage, limits: Midd
     fractions = [pixels.mean() for pixels in changed]
     if min(fractions) == 0 or find_changed_pixels(frame0, frame1).mean() < limits.min_end_change * max(fractions):
         return False
-    warped = (backward_warp(end, dis_flow(truth, end), border="zero") for end in (frame0, frame1))
+    warped = (backward_warp(end, dis_flow(truth, end), outside="zeros") for end in (frame0, frame1))
     errors = [cv2.absdiff(image, truth).max(axis=2) for image in warped]
     unexplained = np.minimum(*errors) > limits.max_error
     return bool(unexplained[changed[0] | changed[1]].mean() <= limits.max_unexplained)
@@ -170,7 +170,7 @@ def find_moving_region(frames: Sequence[RGBImage], limits: RegionLimits = REGION
         shift = np.where(np.abs(shift) > limits.camera_px, shift, 0).astype(np.float32)
         x, y = np.arange(width) + shift[0], np.arange(height)[:, None] + shift[1]
         inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-        shifted = backward_warp(second, np.broadcast_to(shift[:, None, None], (2, height, width)), border="zero")
+        shifted = backward_warp(second, np.broadcast_to(shift[:, None, None], (2, height, width)), outside="zeros")
         difference = cv2.absdiff(first, shifted).max(axis=2) * inside
         mean = cv2.blur(difference.astype(np.float32), (limits.window, limits.window))
         threshold = max(limits.min_difference, limits.grain_factor * float(np.median(mean)))
