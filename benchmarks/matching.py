@@ -19,7 +19,7 @@ import numpy as np
 
 from animeinterp.io.images import read_image
 from animeinterp.sgm import descriptors as appearance
-from animeinterp.sgm.coarse_flow import LIMITS
+from animeinterp.sgm.coarse_flow import COARSE_FLOW_LIMITS
 from animeinterp.sgm.matching import match
 from animeinterp.sgm.segments import segment
 
@@ -117,7 +117,7 @@ def counterparts(labels, labels_copy, x, y):
 
 def score(matches, true, area):
     """Compute precision, recall, and recall weighted by area."""
-    known = (true >= 0) & (area > LIMITS.min_area)
+    known = (true >= 0) & (area > COARSE_FLOW_LIMITS.min_area)
     matched = known & (matches >= 0)
     correct = matched & (matches == true)
     return correct.sum() / max(matched.sum(), 1), correct.sum() / known.sum(), area[correct].sum() / area[known].sum()

@@ -54,7 +54,7 @@ class CoarseFlowLimits:
     dark_offset: float = 40
 
 
-LIMITS = CoarseFlowLimits()
+COARSE_FLOW_LIMITS = CoarseFlowLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,10 @@ class CoarseFlow:
 
 
 def select_valid_matches(
-    segments: Segments, target_segments: Segments, match: NDArray[np.int64], limits: CoarseFlowLimits = LIMITS
+    segments: Segments,
+    target_segments: Segments,
+    match: NDArray[np.int64],
+    limits: CoarseFlowLimits = COARSE_FLOW_LIMITS,
 ) -> NDArray[np.int64]:
     """Select the matches that may give flow: neither tiny nor huge, of similar size, not too far apart.
 
@@ -123,7 +126,7 @@ def estimate_coarse_flow(
     target_segments: Segments,
     match: NDArray[np.int64],
     deformation: Deformation | None = PUBLISHED,
-    limits: CoarseFlowLimits = LIMITS,
+    limits: CoarseFlowLimits = COARSE_FLOW_LIMITS,
 ) -> CoarseFlow:
     """Estimate the flow of matched segments.
 

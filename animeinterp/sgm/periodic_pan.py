@@ -79,7 +79,7 @@ class PeriodicPanLimits:
     min_vote_ratio: float = 1.5
 
 
-LIMITS = PeriodicPanLimits()
+PERIODIC_PAN_LIMITS = PeriodicPanLimits()
 
 
 class _SmallImage(NamedTuple):
@@ -103,7 +103,7 @@ def estimate_periodic_pan(
     target: RGBImage,
     segments: Segments,
     target_segments: Segments,
-    limits: PeriodicPanLimits = LIMITS,
+    limits: PeriodicPanLimits = PERIODIC_PAN_LIMITS,
 ) -> _Floats | None:
     """Estimate how a periodic background moves from one image to another.
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from animeinterp.sgm.coarse_flow import (
-    LIMITS,
+    COARSE_FLOW_LIMITS,
     MIN_PATCH_SIDE,
     PATCH_MARGIN,
     PUBLISHED,
@@ -84,7 +84,7 @@ def test_flow_that_misses_the_match_is_dropped():
 
 def test_unmatched_and_far_segments_give_no_flow():
     (frame, segments), (other, others) = squares(0, 0), squares(80, 0)
-    assert 80 > LIMITS.max_displacement * np.hypot(120, 160) > 25
+    assert 80 > COARSE_FLOW_LIMITS.max_displacement * np.hypot(120, 160) > 25
     for target in (0, -1):
         coarse = estimate_coarse_flow(frame, other, segments, others, np.array([target, -1]), None)
         assert not coarse.flow.any()
@@ -118,7 +118,7 @@ def test_confidence_of_a_translation_is_its_overlap_with_the_match():
             centered.append(np.pad(cut, ((top, size[0] - top - len(cut)), (left, size[1] - left - cut.shape[1]))))
         overlap = np.count_nonzero(centered[0] & centered[1]) / np.count_nonzero(centered[0])
         inside = segments.labels == k
-        if overlap > LIMITS.min_overlap:
+        if overlap > COARSE_FLOW_LIMITS.min_overlap:
             assert coarse.confidence[k] == np.float32(overlap)
             box, target = segments.box[:, k], others.box[:, k]
             expected = (target[:2] + target[2:] - box[:2] - box[2:]) / 2
