@@ -17,15 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animeinterp.builder import Networks, build_network, try_out
-from animeinterp.config import (
-    DEFAULT_PRESET,
-    PRESETS,
-    LineStyle,
-    Options,
-    Preset,
-    scale_style,
-    splat_mode,
-)
+from animeinterp.config import DEFAULT_PRESET, PRESETS, LineStyle, Options, Preset, scale_style, splat_mode
 from animeinterp.device import choose_device
 from animeinterp.errors import DeviceWarning, UsageError
 from animeinterp.flow import resize, resize_flow
@@ -43,7 +35,7 @@ from animeinterp.frame import (
 from animeinterp.mattes import Region, crop, find_window, mix, moving_hull, surround
 from animeinterp.motion import Analysis, Array, Motion, timed
 from animeinterp.net.ops.moving_targets import mark_moving_targets
-from animeinterp.net.paper.vgg import SegmentDescriptor, load_vgg
+from animeinterp.net.paper.vgg import SegmentDescriptor
 from animeinterp.network_runner import Flows, NetworkRunner, RefinedFlows
 from animeinterp.segment_matching import CoarseFlows, SegmentMatches, match_segments, matches_of_known_flow
 from animeinterp.sgm import descriptors
@@ -53,6 +45,7 @@ from animeinterp.sgm.periodic_pan import estimate_periodic_pan
 from animeinterp.sgm.segments import Segments, measure_segments, resolve_style, segment_between_lines
 from animeinterp.weights.loading import load_weights
 from animeinterp.weights.locations import weight_files
+from animeinterp.weights.vgg import load_vgg
 
 STATIC_THRESHOLD_PX = 0.5  # px; slower pixels are static, and pixels that nothing else reaches are copied
 

@@ -61,7 +61,7 @@ def descriptors(arguments):
         return lambda frame, segments: descriptor.describe(frame, segments.labels, len(segments))
 
     if arguments.vgg19:
-        from animeinterp.net.paper.vgg import load_vgg
+        from animeinterp.weights.vgg import load_vgg
 
         by_name["VGG-19"] = by_vgg(load_vgg(arguments.vgg19))
     if arguments.vgg16_lpips:

