@@ -2,10 +2,14 @@
 
     global_flow.py    GMFlow: global matching between two frames (Xu et al., CVPR 2022)
     attention.py      its windowed attention
-    parts.py          importance of each pixel (metric), feature pyramid
+    importance.py     importance of each pixel (metric network)
+    pyramid.py        feature pyramid
     intermediate.py   RIFE 4.6's intermediate flow (Huang et al., ECCV 2022)
     synthesis.py      GridNet with a pixel-shuffle head
-    model.py          the whole: encode, flow, synthesize
+    model.py          all of it: encode, flow, synthesize
+    grain.py          detection of film grain
+    restoration.py    joins the drawings of `cel`, RIFE and GMFSS
+    adapter.py        the interface of all networks, see `animeinterp.net.adapters`
 
 Module attributes are named as in the published weights.
 """

@@ -1,4 +1,4 @@
-"""Attention of the global-matching network: over the whole image, or within windows that shift (Swin).
+"""Attention of the global-matching network: over the whole image, or within shifted windows (Swin).
 
 Tokens are the pixels of a feature map, (N, H, W, C). One head; scores are scaled by 1 / sqrt(C). Under the caller's
 `torch.autocast`, projections and windowed attention run in bf16, the sum over the layers in float32.
@@ -16,15 +16,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _TEMPERATURE = 10_000.0
-# Queries that are answered at once: bounds memory to so many rows of the score matrix.
-_ROWS = 2048
+_QUERY_CHUNK = 2048  # rows of the score matrix in memory at a time
 
 
 class Attention(nn.Module):
     """Attention from one feature map to another, with or without the feed-forward part.
 
-    Two of the four projections are computed: q·k is bilinear in source and target, and `merge` follows the value
-    projection without anything between them, so each pair of matrices is multiplied first.
+    Only two of the four projections are applied: q·k is bilinear in source and target, and `merge` directly follows the
+    value projection, so each pair of matrices is multiplied first.
     """
 
     def __init__(self, channels: int, feed_forward: bool) -> None:
@@ -44,12 +43,12 @@ class Attention(nn.Module):
             self.norm2 = nn.LayerNorm(channels)
 
     def forward(self, source: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
-        """Update `source` with what it finds in the same window of `target`.
+        """Update each window of `source` by attention to the same window of `target`.
 
         Args:
             source: Windows of tokens, (N, windows, L, C) float32.
-            target: The same.
-            mask: Pairs of tokens that see each other, bool (1, windows, L, L); None where all do.
+            target: Same shape.
+            mask: Pairs of tokens that attend to each other, bool (1, windows, L, L); None = all pairs.
 
         Returns:
             (N, windows, L, C) float32.
@@ -84,7 +83,7 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Six blocks; every second one shifts its windows by half their size. Both images are updated alike."""
+    """Six blocks, every second one with windows shifted by half their size. Both images are updated in the same way."""
 
     def __init__(self, channels: int, depth: int = 6) -> None:
         super().__init__()
@@ -117,7 +116,7 @@ class Transformer(nn.Module):
 
 
 def add_position(features: Tensor, splits: int) -> Tensor:
-    """Add the sine position within its window to every pixel.
+    """Add to every pixel the sine encoding of its position within its window.
 
     Args:
         features: (N, C, H, W) float; H and W are multiples of `splits`, C of 4.
@@ -131,22 +130,23 @@ def add_position(features: Tensor, splits: int) -> Tensor:
     numbers = torch.arange(channels // 2, device=features.device, dtype=torch.float32)
     divisor = _TEMPERATURE ** (2 * (numbers // 2) / (channels // 2))
 
-    def waves(length: int) -> Tensor:
-        places = torch.arange(1, length + 1, device=features.device, dtype=torch.float32)
-        angle = (2 * math.pi * places / (length + 1e-6))[:, None] / divisor
-        return torch.stack([angle[:, 0::2].sin(), angle[:, 1::2].cos()], 2).flatten(1)  # (length, C / 2)
+    def encode_axis(length: int) -> Tensor:
+        """Encode the positions along one axis: (length, C / 2)."""
+        position = torch.arange(1, length + 1, device=features.device, dtype=torch.float32)
+        angle = (2 * math.pi * position / (length + 1e-6))[:, None] / divisor
+        return torch.stack([angle[:, 0::2].sin(), angle[:, 1::2].cos()], 2).flatten(1)
 
-    down = waves(rows)[:, None].expand(-1, columns, -1)
-    across = waves(columns)[None].expand(rows, -1, -1)
-    window = torch.cat([down, across], 2).permute(2, 0, 1)
+    vertical = encode_axis(rows)[:, None].expand(-1, columns, -1)
+    horizontal = encode_axis(columns)[None].expand(rows, -1, -1)
+    window = torch.cat([vertical, horizontal], 2).permute(2, 0, 1)
     return features + window.repeat(1, splits, splits).to(features.dtype)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """softmax(q k^T / sqrt(C)) v without the whole score matrix in memory.
+    """Compute softmax(q k^T / sqrt(C)) v without the whole score matrix in memory.
 
-    In float32 under autocast too: values are coordinates or flow, and a score in bf16 is off by up to 0.4 %, which
-    the softmax makes a like share of another place.
+    In float32, also under autocast: values are coordinates or flow, and the error of a score in bf16, up to 0.4 %,
+    would move the mean.
 
     Args:
         query: (N, L, C) float.
@@ -158,18 +158,18 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """
     with torch.autocast(query.device.type, enabled=False):
         query = query.float() * query.shape[-1] ** -0.5
-        turned, value = key.float().transpose(1, 2), value.float()
-        parts = [torch.bmm(rows, turned).softmax(-1).bmm(value) for rows in torch.split(query, _ROWS, 1)]
+        key, value = key.float().transpose(1, 2), value.float()
+        parts = [torch.bmm(rows, key).softmax(-1).bmm(value) for rows in torch.split(query, _QUERY_CHUNK, 1)]
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
 
 def _same_region(height: int, width: int, splits: int, device: torch.device) -> Tensor:
-    """Which tokens of a window were neighbors before the shift: bool (splits², L, L)."""
+    """Mark the tokens of a window that were neighbors before the shift: bool (splits², L, L)."""
 
     def regions(length: int) -> Tensor:
         window = length // splits
-        places = torch.arange(length, device=device)
-        return (places >= length - window).long() + (places >= length - window // 2).long()
+        position = torch.arange(length, device=device)
+        return (position >= length - window).long() + (position >= length - window // 2).long()
 
     labels = 3 * regions(height)[:, None] + regions(width)
     inside = _split(labels[None, ..., None], splits)[0, ..., 0]
@@ -177,14 +177,14 @@ def _same_region(height: int, width: int, splits: int, device: torch.device) -> 
 
 
 def _split(tokens: Tensor, splits: int) -> Tensor:
-    """(N, H, W, C) → (N, splits², H W / splits², C)."""
+    """Divide tokens (N, H, W, C) into windows (N, splits², H W / splits², C)."""
     n, height, width, channels = tokens.shape
     parts = tokens.reshape(n, splits, height // splits, splits, width // splits, channels)
     return parts.permute(0, 1, 3, 2, 4, 5).reshape(n, splits**2, -1, channels)
 
 
 def _merge(windows: Tensor, splits: int, height: int, width: int) -> Tensor:
-    """The inverse of `_split`."""
+    """Invert `_split`."""
     channels = windows.shape[-1]
     parts = windows.reshape(-1, splits, splits, height // splits, width // splits, channels)
     return parts.permute(0, 1, 3, 2, 4, 5).reshape(-1, height, width, channels)

@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_REACH = 4  # sigmas at which the Gaussian is cut off
+_TRUNCATE = 4  # sigmas
 
 
 def gaussian_blur(planes: Tensor, sigma: float) -> Tensor:
-    """Blur planes by a Gaussian, the border mirrored.
+    """Blur planes by a Gaussian; the border is mirrored.
 
     Args:
         planes: (N, C, H, W) float32.
@@ -22,7 +22,7 @@ def gaussian_blur(planes: Tensor, sigma: float) -> Tensor:
     channels, (height, width) = planes.shape[1], planes.shape[-2:]
     with torch.autocast(planes.device.type, enabled=False):
         for axis, length in ((2, height), (3, width)):
-            radius = min(round(_REACH * sigma), length - 1)
+            radius = min(round(_TRUNCATE * sigma), length - 1)
             x = torch.arange(-radius, radius + 1, device=planes.device, dtype=torch.float32)
             kernel = torch.exp(-0.5 * (x / sigma) ** 2)
             kernel = (kernel / kernel.sum()).view((1, 1, -1, 1) if axis == 2 else (1, 1, 1, -1))

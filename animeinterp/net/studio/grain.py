@@ -1,10 +1,12 @@
-"""Tell film grain and coding noise from drawn detail: fine detail that two frames do not share where they else agree.
+"""Detect film grain and coding noise: weak fine detail that two frames do not share where they otherwise agree.
 
-Detail is a frame's band between two Gaussian blurs. It is grain if it is everywhere, weak, and uncorrelated between
-frame 0 and frame 1 brought back along the flow.
+Detail is a frame's band between two Gaussian blurs. It is grain if it is present everywhere, weak, and uncorrelated
+between frame 0 and frame 1 warped onto it.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,47 +14,80 @@ from torch import Tensor
 from animeinterp.net.ops.geometry import backward_warp
 from animeinterp.net.studio.blur import gaussian_blur
 
-# Chosen on twenty triplets of a cartoon of 1936 and on textured triplets of the development set (docs/results.md):
-# grain correlates by 0.67 at most, drawn texture that is as weak by 0.74 at least.
-_FINE, _COARSE = 0.7, 2.0  # px; the band of detail
-_AROUND = 3.0  # px
-_WEAK, _STRONG = 0.15, 4.0  # levels of 255; weaker is flat, stronger is a line
-_SAME = 6.0  # levels by which blurred frames may differ where they agree
-_MOST_CORRELATION = 0.7
-_FLAT_SHARE, _LEAST_IN_FLAT, _MOST_MEDIAN = 0.1, 0.07, 1.5  # levels: even the flattest tenth has grain, half no more
-_LEAST_PIXELS = 2000
-_SAMPLED = 1_000_000  # pixels that `torch.quantile` is asked about, which refuses more than 16 million
+
+@dataclass(frozen=True, slots=True)
+class GrainLimits:
+    """What counts as grain.
+
+    Chosen on twenty triplets of a cartoon of 1936 and on textured triplets of the development set (docs/results.md):
+    grain correlates by 0.67 at most, drawn texture that is as weak by 0.74 at least. Levels are 1/255 of the range.
+
+    Attributes:
+        fine_sigma: Standard deviation of the finer blur of the band, px.
+        coarse_sigma: That of the coarser blur, px.
+        window_sigma: Standard deviation of the Gaussian window of local means, px.
+        min_strength: Weaker detail is flat paint, levels.
+        max_strength: Stronger detail is a line, levels.
+        max_difference: Blurred frames agree up to this difference, levels.
+        max_correlation: Correlation of the detail of both frames, at most.
+        min_pixels: Pixels compared, at least.
+        flat_quantile: The flattest fraction of the image, for `min_flat_strength`.
+        min_flat_strength: Even at that quantile the detail is stronger than this, levels …
+        max_median_strength: … and in half of the image it is weaker than this.
+        quantile_samples: Pixels used for the quantiles, at most; `torch.quantile` accepts 16 million.
+    """
+
+    fine_sigma: float = 0.7
+    coarse_sigma: float = 2.0
+    window_sigma: float = 3.0
+    min_strength: float = 0.15
+    max_strength: float = 4.0
+    max_difference: float = 6.0
+    max_correlation: float = 0.7
+    min_pixels: int = 2000
+    flat_quantile: float = 0.1
+    min_flat_strength: float = 0.07
+    max_median_strength: float = 1.5
+    quantile_samples: int = 1_000_000
 
 
-def is_grainy(frame0: Tensor, frame1: Tensor, flow01: Tensor) -> bool:
-    """Whether a pair shows film grain, or noise like it.
+GRAIN_LIMITS = GrainLimits()
+
+
+def is_grainy(frame0: Tensor, frame1: Tensor, flow01: Tensor, limits: GrainLimits = GRAIN_LIMITS) -> bool:
+    """Whether a pair shows film grain, or similar noise.
 
     Args:
-        frame0: (1, 3, H, W) float RGB in [0, 1].
-        frame1: The same.
+        frame0: (1, 3, H, W) float, RGB in [0, 1].
+        frame1: Same shape.
         flow01: Flow from frame 0 to frame 1, (1, 2, H, W), x first, px.
+        limits: What counts as grain.
     """
     with torch.autocast(frame0.device.type, enabled=False):
         gray0, gray1 = (255 * frame.float().mean(1, keepdim=True) for frame in (frame0, frame1))
-        if not _is_everywhere(gray0):
+        if not _has_detail_everywhere(gray0, limits):
             return False
         warped = backward_warp(gray1, flow01.float())
         inside = backward_warp(torch.ones_like(gray1), flow01.float()) > 0.99
-        detail0, detail1 = (gaussian_blur(gray, _FINE) - gaussian_blur(gray, _COARSE) for gray in (gray0, warped))
-        strength = gaussian_blur((detail0.square() + detail1.square()) / 2, _AROUND).sqrt()
-        agree = (gaussian_blur(gray0, _AROUND) - gaussian_blur(warped, _AROUND)).abs() < _SAME
-        taken = inside & agree & (strength > _WEAK) & (strength < _STRONG)
-        if int(taken.sum()) < _LEAST_PIXELS:
+        detail0, detail1 = (
+            gaussian_blur(gray, limits.fine_sigma) - gaussian_blur(gray, limits.coarse_sigma)
+            for gray in (gray0, warped)
+        )
+        strength = gaussian_blur((detail0.square() + detail1.square()) / 2, limits.window_sigma).sqrt()
+        difference = (gaussian_blur(gray0, limits.window_sigma) - gaussian_blur(warped, limits.window_sigma)).abs()
+        agrees = inside & (difference < limits.max_difference)
+        compared = agrees & (strength > limits.min_strength) & (strength < limits.max_strength)
+        if int(compared.sum()) < limits.min_pixels:
             return False
-        first, second = detail0[taken], detail1[taken]
+        first, second = detail0[compared], detail1[compared]
         scale = (first.square().mean() * second.square().mean()).sqrt()
-        return bool((first * second).mean() < _MOST_CORRELATION * scale)
+        return bool((first * second).mean() < limits.max_correlation * scale)
 
 
-def _is_everywhere(gray: Tensor) -> bool:
-    """Whether even the flattest parts have detail, and most have little."""
+def _has_detail_everywhere(gray: Tensor, limits: GrainLimits) -> bool:
+    """Whether even the flattest parts have detail, and most parts have little."""
     detail = gray - gaussian_blur(gray, 1.0)
-    strength = gaussian_blur(detail.square(), _AROUND).sqrt().flatten()
-    strength = strength[:: -(-strength.numel() // _SAMPLED)]
-    flat, median = torch.quantile(strength, torch.tensor([_FLAT_SHARE, 0.5], device=gray.device))
-    return bool(flat > _LEAST_IN_FLAT and median < _MOST_MEDIAN)
+    strength = gaussian_blur(detail.square(), limits.window_sigma).sqrt().flatten()
+    strength = strength[:: -(-strength.numel() // limits.quantile_samples)]
+    flat, median = torch.quantile(strength, torch.tensor([limits.flat_quantile, 0.5], device=gray.device))
+    return bool(flat > limits.min_flat_strength and median < limits.max_median_strength)

@@ -1,7 +1,7 @@
 """Intermediate flow of RIFE 4.6 (Huang et al., "Real-Time Intermediate Flow Estimation", ECCV 2022).
 
-Four blocks at 1/8, 1/4, 1/2 and full size each change the flow from the new frame to both given frames and the mask
-that mixes them. H and W are multiples of 32. Attribute names are those of the published weights.
+Four blocks at 1/8, 1/4, 1/2 and full size each update the flow from the new frame to both source frames, and the mask
+that blends them. H and W are multiples of 32. Attribute names are those of the published weights.
 
 Frames, flow, mask and sampling are float32; under the caller's `torch.autocast` the convolutions before the last of
 each block run in bf16.
@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from animeinterp.net.ops.geometry import pixel_grid
+from animeinterp.net.ops.geometry import backward_warp
 
 _SCALES = (8, 4, 2, 1)
 _SLOPE = 0.2
@@ -42,19 +42,19 @@ class _Block(nn.Module):
         self.lastconv = nn.Sequential(nn.ConvTranspose2d(channels, 24, 4, 2, padding=1), nn.PixelShuffle(2))
 
     def forward(self, inputs: Tensor, flow: Tensor | None, scale: int) -> tuple[Tensor, Tensor]:
-        """Change of the flow (N, 4, H, W) px, and of the mask (N, 1, H, W), found at 1 / scale; float32."""
+        """Predict updates of the flow (N, 4, H, W) px and of the mask (N, 1, H, W) at 1 / scale; float32."""
         inputs = _scaled(inputs, 1 / scale)
         if flow is not None:
             inputs = torch.cat([inputs, _scaled(flow, 1 / scale) / scale], 1)
         features = self.convblock(self.conv0(inputs))
-        # bf16 has 8 bits: a change of 20 px would be off by 0.06 px.
+        # bf16 has 8 bits: an update of 20 px would have an error of 0.06 px.
         with torch.autocast(inputs.device.type, enabled=False):
-            found = _scaled(self.lastconv(features.float()), scale)
-        return found[:, :4] * scale, found[:, 4:5]
+            updates = _scaled(self.lastconv(features.float()), scale)
+        return updates[:, :4] * scale, updates[:, 4:5]
 
 
 class IntermediateFlow(nn.Module):
-    """RIFE's frame at any time."""
+    """RIFE's frame at time t."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,11 +62,11 @@ class IntermediateFlow(nn.Module):
         self.block2, self.block3 = _Block(12, 96), _Block(12, 64)
 
     def forward(self, frame0: Tensor, frame1: Tensor, t: float) -> Tensor:
-        """The frame at t.
+        """Draw the frame at t.
 
         Args:
             frame0: (N, 3, H, W) float, RGB in [0, 1].
-            frame1: The same.
+            frame1: Same shape.
             t: In [0, 1].
 
         Returns:
@@ -75,11 +75,12 @@ class IntermediateFlow(nn.Module):
         time = torch.full_like(frame0[:, :1], t)
         flow, mask = self.block0(torch.cat([frame0, frame1, time], 1), None, _SCALES[0])
         for block, scale in zip((self.block1, self.block2, self.block3), _SCALES[1:], strict=True):
-            warped = _warp(frame0, flow[:, :2]), _warp(frame1, flow[:, 2:])
-            change, more = block(torch.cat([*warped, time, mask], 1), flow, scale)
-            flow, mask = flow + change, mask + more
-        share = mask.sigmoid()
-        drawn: Tensor = share * _warp(frame0, flow[:, :2]) + (1 - share) * _warp(frame1, flow[:, 2:])
+            warped0, warped1 = _warp_both(frame0, frame1, flow)
+            flow_update, mask_update = block(torch.cat([warped0, warped1, time, mask], 1), flow, scale)
+            flow, mask = flow + flow_update, mask + mask_update
+        weight = mask.sigmoid()
+        warped0, warped1 = _warp_both(frame0, frame1, flow)
+        drawn: Tensor = weight * warped0 + (1 - weight) * warped1
         return drawn
 
 
@@ -93,9 +94,6 @@ def _scaled(planes: Tensor, factor: float) -> Tensor:
     return F.interpolate(planes, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
-def _warp(image: Tensor, flow: Tensor) -> Tensor:
-    """Read image at p + flow(p), bilinear; beyond the border the border goes on."""
-    height, width = image.shape[-2:]
-    at = (pixel_grid(flow) + flow).float().permute(0, 2, 3, 1)
-    grid = 2 * at / at.new_tensor([width - 1, height - 1]) - 1
-    return F.grid_sample(image.float(), grid, padding_mode="border", align_corners=True).to(image.dtype)
+def _warp_both(frame0: Tensor, frame1: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+    """Warp both frames backward by their flow, of (N, 4, H, W); the border is repeated."""
+    return backward_warp(frame0, flow[:, :2], outside="border"), backward_warp(frame1, flow[:, 2:], outside="border")

@@ -1,12 +1,12 @@
-"""Join three drawings of one new frame into the frame that is shown, pixel by pixel, by where they agree.
+"""Join three drawings of one new frame, pixel by pixel, by where they agree.
 
-The drawings fail in different places. `cel` copies pixels of the given frames at full size, so its lines are sharp, but
-it tears shapes under large motion. The heavy network keeps shapes whole but draws at half the size; RIFE lies between.
-So `cel` is taken where it agrees with what the others give, RIFE where it agrees with the heavy network, and the heavy
-network elsewhere. Every pixel of the result is a mean of the drawings' pixels: no color is invented.
+The drawings fail in different places. `cel` copies pixels of the source frames at full size, so that its lines are
+sharp, but it tears shapes under large motion. GMFSS keeps shapes whole but draws at half the size; RIFE is in between.
+So `cel` is used where it agrees with the other two, RIFE where it agrees with GMFSS, and GMFSS elsewhere. Every pixel
+of the result is a weighted mean of the drawings' pixels, so that no new color appears.
 
-On grainy film `cel` is left out and the choice is harder: a mixture has less grain than either frame, and viewers see
-it. RIFE's faint checkerboard of 2 px is removed there; elsewhere it does not show.
+On grainy film `cel` is left out and the transition is narrower: a mixture has less grain than either drawing, and
+viewers notice. There RIFE's faint checkerboard of 2 px is removed; elsewhere it is not visible.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from animeinterp.net.studio.blur import gaussian_blur
 
 
 class Agreement(NamedTuple):
-    """When two drawings agree.
+    """When two drawings agree, at one scale.
 
-    They differ by the largest difference over the channels after a Gaussian blur of `sigma` px, and count alike where
-    that is `tolerance` levels of 255; over `softness` levels the share falls from 0.73 to 0.27.
+    Attributes:
+        sigma: Standard deviation of the Gaussian blur of the difference, px.
+        tolerance: Difference, the largest of the channels, at which both have the weight 0.5, levels (1/255).
+        softness: Levels below and above the tolerance at which the weight is 0.73 and 0.27.
     """
 
     sigma: float
@@ -34,54 +36,54 @@ class Agreement(NamedTuple):
 
 
 # Chosen on vector animations and scenes of the training material by PSNR, SSIM and LPIPS, and on twenty triplets of a
-# cartoon of 1936 (docs/results.md). All of a rule's scales must agree: the fine one takes out `cel`'s specks.
+# cartoon of 1936 (docs/results.md). Drawings must agree at all scales: the fine one removes specks of `cel`.
 CLEAN = (Agreement(sigma=6.0, tolerance=6.0, softness=2.0), Agreement(sigma=1.5, tolerance=32.0, softness=6.0))
 GRAINY = (Agreement(sigma=1.5, tolerance=16.0, softness=1.5),)
-_CHECKERS = 1.0  # px; sigma of the blur that finds how strong the checkerboard is
+CHECKERBOARD_SIGMA = 1.0  # px; blur of the local amplitude of the checkerboard
 
 
-def restore(sharp: Tensor, middle: Tensor, safe: Tensor, grainy: bool = False) -> Tensor:
+def restore(cel: Tensor, rife: Tensor, gmfss: Tensor, grainy: bool = False) -> Tensor:
     """Join three drawings of one frame.
 
     Args:
-        sharp: Drawn by `cel`, (N, C, H, W) float in [0, 1]; kept where it agrees with what the others give together.
-        middle: Drawn by RIFE; kept where it agrees with `safe`.
-        safe: Drawn by the heavy network; taken elsewhere.
+        cel: Drawn by `cel`, (N, C, H, W) float in [0, 1]; used where it agrees with the other two joined.
+        rife: Drawn by RIFE, same shape; used where it agrees with `gmfss`.
+        gmfss: Drawn by GMFSS, same shape; used elsewhere.
         grainy: Whether the frames show film grain (`animeinterp.net.studio.grain`).
 
     Returns:
         (N, C, H, W) float32.
     """
     if grainy:
-        return join(_without_checkers(middle), safe, GRAINY)
-    return join(sharp, join(middle, safe, CLEAN), CLEAN)
+        return join(_remove_checkerboard(rife), gmfss, GRAINY)
+    return join(cel, join(rife, gmfss, CLEAN), CLEAN)
 
 
-def join(preferred: Tensor, other: Tensor, rule: Sequence[Agreement]) -> Tensor:
-    """Take `preferred` where it agrees with `other`, softly, and `other` elsewhere.
+def join(preferred: Tensor, fallback: Tensor, scales: Sequence[Agreement]) -> Tensor:
+    """Blend `preferred` where it agrees with `fallback`, and `fallback` elsewhere.
 
     Args:
         preferred: (N, C, H, W) float in [0, 1].
-        other: The same.
-        rule: When they agree, at each of several scales.
+        fallback: Same shape.
+        scales: When they agree, at each of several scales.
 
     Returns:
         (N, C, H, W) float32.
     """
-    preferred, other = preferred.float(), other.float()
-    share = torch.stack([_share(preferred - other, scale) for scale in rule]).amin(0)
-    return other + share * (preferred - other)
+    preferred, fallback = preferred.float(), fallback.float()
+    weight = torch.stack([_agreement_weight(preferred - fallback, scale) for scale in scales]).amin(0)
+    return fallback + weight * (preferred - fallback)
 
 
-def _share(difference: Tensor, scale: Agreement) -> Tensor:
-    """How far drawings with this difference agree: (N, 1, H, W) in (0, 1)."""
-    gap = gaussian_blur(difference, scale.sigma).abs().amax(1, keepdim=True)
-    gap = gaussian_blur(F.max_pool2d(gap, 3, 1, 1), scale.sigma)
-    return ((scale.tolerance - 255 * gap) / scale.softness).sigmoid()
+def _agreement_weight(difference: Tensor, scale: Agreement) -> Tensor:
+    """Compute the weight of the preferred drawing from its difference: (N, 1, H, W) in (0, 1)."""
+    error = gaussian_blur(difference, scale.sigma).abs().amax(1, keepdim=True)
+    error = gaussian_blur(F.max_pool2d(error, 3, 1, 1), scale.sigma)
+    return ((scale.tolerance - 255 * error) / scale.softness).sigmoid()
 
 
-def _without_checkers(planes: Tensor) -> Tensor:
-    """Planes (N, C, H, W) without what alternates from pixel to pixel both ways."""
+def _remove_checkerboard(planes: Tensor) -> Tensor:
+    """Remove from planes (N, C, H, W) the component that alternates from pixel to pixel along both axes."""
     y, x = (torch.arange(length, device=planes.device) for length in planes.shape[-2:])
     sign = 1.0 - 2.0 * ((y[:, None] + x) % 2)
-    return planes.float() - sign * gaussian_blur(planes.float() * sign, _CHECKERS)
+    return planes.float() - sign * gaussian_blur(planes.float() * sign, CHECKERBOARD_SIGMA)

@@ -1,7 +1,7 @@
-"""Synthesis of `studio`: a GridNet over splatted frames and features at 1/2, 1/4, 1/8, drawn at full size.
+"""Synthesis of `studio`: a GridNet over splatted frames and features at 1/2, 1/4, 1/8, with a full-size output.
 
-The grid is the paper's (see `animeinterp.net.paper.gridnet`), wider (64, 128, 192 channels) and at half the size; a
-pixel-shuffle head doubles it. Attribute names are those of GMFSS Fortuna's weights: `_RC` is row R, column C.
+The grid is that of `animeinterp.net.paper.gridnet`, but wider (64, 128, 192 channels) and at half the size; a
+pixel-shuffle head doubles the size. Attribute names are those of GMFSS Fortuna's weights: `_RC` is row R, column C.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _ROWS = (64, 128, 192)
 
 
 class _Head(nn.Module):
-    """Twice the size, by pixel shuffle.
+    """Output at twice the size, by pixel shuffle.
 
     The published head convolves to 256 channels at half size, shuffles them to 64 at full size and convolves those to
-    RGB. Nothing but the shuffle lies between, so both are one 5x5 convolution from 64 channels to 4 x RGB at half size:
-    an eighth of the work. It differs only in the outermost pixels, beyond which the second convolution reads zeros;
-    those are drawn as published. Always in float32, since its output is the frame.
+    RGB. With only the shuffle in between, both equal one 5x5 convolution from 64 channels to 4 x RGB at half size, an
+    eighth of the work. Only the outermost pixels differ, beyond which the second convolution reads zeros; those are
+    computed as published. Always in float32, since the output is the frame.
     """
 
     def __init__(self, channels: int) -> None:
@@ -34,7 +34,7 @@ class _Head(nn.Module):
         self.conv_last = nn.Conv2d(channels, 3, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) float → (N, 3, 2 H, 2 W) float32; H and W at least 2."""
+        """Convert features (N, C, H, W) to a frame (N, 3, 2 H, 2 W) float32; H and W at least 2."""
         with torch.autocast(x.device.type, enabled=False):
             x = self.conv_before_upsample(x.float())
             frame = F.pixel_shuffle(F.conv2d(x, *self._composed(), padding=2), 2)
@@ -49,7 +49,7 @@ class _Head(nn.Module):
         return frame
 
     def _composed(self) -> tuple[Tensor, Tensor]:
-        """Kernel (12, C, 5, 5) and bias (12,) of both convolutions as one; output channel 4 c + 2 y + x."""
+        """Compose both convolutions: kernel (12, C, 5, 5) and bias (12,), output channel 4 c + 2 y + x."""
         first, last = cast(nn.Conv2d, self.upsample[0]), self.conv_last
         channels = last.weight.shape[1]
         # (middle channel, its row and column within 2x2, input channel, 3, 3)
@@ -58,7 +58,7 @@ class _Head(nn.Module):
         composed = kernel.new_zeros(3, 2, 2, channels, 5, 5)
         shift = cast(Tensor, last.bias).view(3, 1, 1).repeat(1, 2, 2)
         for y, x, down, across in itertools.product((0, 1), (0, 1), (-1, 0, 1), (-1, 0, 1)):
-            # The pixel at (down, across) from (y, x) of a 2x2 cell lies in this cell, at this place of it.
+            # The pixel at (down, across) from (y, x) of a 2x2 cell is in this cell, at this row and column of it.
             (cell_y, row), (cell_x, column) = divmod(y + down, 2), divmod(x + across, 2)
             tap = last.weight[:, :, down + 1, across + 1]
             part = torch.einsum("om,mckl->ockl", tap, kernel[:, row, column])
@@ -100,8 +100,8 @@ class Synthesis(nn.Module):
         Returns:
             (N, 3, H, W) float32, about [0, 1], not clamped.
         """
-        # Under autocast what becomes the frame without another row stays in float32 (the frames, the sums of row 0, the
-        # head): a flat area is rounded alike everywhere, and would change its color.
+        # Under autocast row 0 stays in float32 from the frames to the head: in a flat area all pixels are rounded in
+        # the same direction, which would change its color.
         with torch.autocast(frames.device.type, enabled=False):
             x00 = self.residual_model_head0(frames.float())
         x00 += self.residual_model_head1(half)
@@ -119,14 +119,15 @@ class Synthesis(nn.Module):
         drawn: Tensor = self.residual_model_tail(x05)
         return drawn
 
-    def _residual(self, place: int, x: Tensor) -> Tensor:
+    def _residual(self, position: int, x: Tensor) -> Tensor:
         # The sum takes the precision of x, which is float32 in row 0.
-        changed = self._at("residual", place, x)
-        return changed.add_(x) if changed.dtype == x.dtype else x + changed
+        change = self._at("residual", position, x)
+        return change.add_(x) if change.dtype == x.dtype else x + change
 
-    def _at(self, kind: str, place: int, x: Tensor) -> Tensor:
-        changed: Tensor = self.get_submodule(f"{kind}_model_{place:02}")(x)
-        return changed
+    def _at(self, kind: str, position: int, x: Tensor) -> Tensor:
+        """Apply the module at a position of the grid, 10 row + column."""
+        output: Tensor = self.get_submodule(f"{kind}_model_{position:02}")(x)
+        return output
 
 
 def _up(channels_in: int, channels: int) -> nn.Sequential:
