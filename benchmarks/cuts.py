@@ -40,7 +40,7 @@ Detector = Callable[[Frames], set[int]]
 
 
 @dataclass
-class Film:
+class LabeledFilm:
     """A film with its true cuts and drawings.
 
     Attributes:
@@ -111,9 +111,9 @@ class _FilmMaker:
         self._sprites = sorted((assets / "sprites").iterdir())
         self._previous: np.ndarray | None = None
 
-    def films(self) -> Iterator[tuple[str, Film]]:
+    def films(self) -> Iterator[tuple[str, LabeledFilm]]:
         for kind in ("walk", "leap", "flat", "pan", "ease", "whip", "zoom", "shake"):
-            yield f"no cut: {kind}", Film(self.shot(kind, 24))
+            yield f"no cut: {kind}", LabeledFilm(self.shot(kind, 24))
         yield "hard cut", self.join(*(self.shot(self.any_motion(), 12) for _ in range(4)))
         yield "hard cut, on twos", self.held(self.join(*(self.shot("walk", 6) for _ in range(4))), 2)
         yield "hard cut, on threes", self.held(self.join(*(self.shot("pan", 4) for _ in range(4))), 3)
@@ -130,31 +130,31 @@ class _FilmMaker:
     def any_motion(self) -> str:
         return str(self.random.choice(["walk", "leap", "pan", "zoom"]))
 
-    def join(self, *shots: Frames) -> Film:
+    def join(self, *shots: Frames) -> LabeledFilm:
         cuts = list(itertools.accumulate(len(shot) for shot in shots))[:-1]
-        return Film([frame for shot in shots for frame in shot], set(cuts))
+        return LabeledFilm([frame for shot in shots for frame in shot], set(cuts))
 
-    def held(self, film: Film, times: int) -> Film:
+    def held(self, film: LabeledFilm, times: int) -> LabeledFilm:
         frames = [frame for frame in film.frames for _ in range(times)]
-        return Film(frames, {cut * times for cut in film.cuts}, drawings=set(range(0, len(frames), times)))
+        return LabeledFilm(frames, {cut * times for cut in film.cuts}, drawings=set(range(0, len(frames), times)))
 
     def plain(self, level: int, count: int) -> Frames:
         return [np.full((HEIGHT, WIDTH, 3), level, np.uint8)] * count
 
-    def flash(self, level: int) -> Film:
+    def flash(self, level: int) -> LabeledFilm:
         shot, count = self.shot("walk", 24), int(self.random.integers(1, 3))
         return self.join(shot[:12], self.plain(level, count), shot[12:])
 
-    def fade(self, before: Frames, after: Frames, count: int) -> Film:
+    def fade(self, before: Frames, after: Frames, count: int) -> LabeledFilm:
         """Cross-fade two shots over `count` frames."""
         mixed = []
         for i in range(count):
             weight = (i + 1) / (count + 1)
             a, b = before[len(before) - count + i], after[i]
             mixed.append(cv2.addWeighted(a, 1 - weight, b, weight, 0))
-        return Film([*before[:-count], *mixed, *after[count:]])
+        return LabeledFilm([*before[:-count], *mixed, *after[count:]])
 
-    def closer(self) -> Film:
+    def closer(self) -> LabeledFilm:
         wide = self.shot("walk", 12)
         x, y = int(self.random.integers(0, WIDTH // 2)), int(self.random.integers(0, HEIGHT // 2))
         near = [cv2.resize(f[y : y + HEIGHT // 2, x : x + WIDTH // 2], SIZE) for f in self.shot("again", 12)]
@@ -239,7 +239,7 @@ def _read(path: Path) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA if image.shape[2] == 4 else cv2.COLOR_BGR2RGBA)
 
 
-def pairs(folder: Path) -> Iterator[tuple[str, Film]]:
+def pairs(folder: Path) -> Iterator[tuple[str, LabeledFilm]]:
     """Repeat each frame three times, so that every detector has the neighbors it needs."""
     manifest = {
         entry["name"]: entry
@@ -253,7 +253,7 @@ def pairs(folder: Path) -> Iterator[tuple[str, Film]]:
         for name in manifest
     }
     for a, b in frames.values():
-        yield "pairs of one shot", Film([a] * 3 + [b] * 3)
+        yield "pairs of one shot", LabeledFilm([a] * 3 + [b] * 3)
     random = np.random.default_rng(0)
     for name, other in itertools.product(manifest, manifest):
         entry, other_entry = manifest[name], manifest[other]
@@ -261,21 +261,21 @@ def pairs(folder: Path) -> Iterator[tuple[str, Film]]:
             continue
         is_same = entry.get("background") and entry.get("background") == other_entry.get("background")
         kind = "pairs of two titles" + (", one background" if is_same else "")
-        yield kind, Film([frames[name][0]] * 3 + [frames[other][0]] * 3, {3})
+        yield kind, LabeledFilm([frames[name][0]] * 3 + [frames[other][0]] * 3, {3})
 
 
 # --- measuring
 
 
-def clips(folder: Path) -> Iterator[tuple[str, Film]]:
+def clips(folder: Path) -> Iterator[tuple[str, LabeledFilm]]:
     for path in sorted(folder.glob("*.mp4")):
-        film = Film(decode(path))
+        film = LabeledFilm(decode(path))
         film.cuts = next((cuts for name, cuts in CUTS.items() if path.name.startswith(name)), set())
         film.optional_cuts = next((cuts for name, cuts in OPTIONAL_CUTS.items() if path.name.startswith(name)), set())
         yield path.stem[:40], film
 
 
-def measure(films: Iterator[tuple[str, Film]], detectors: dict[str, Detector], misses: bool) -> None:
+def measure(films: Iterator[tuple[str, LabeledFilm]], detectors: dict[str, Detector], misses: bool) -> None:
     # hits, wrong, missed, frames, seconds
     scores: dict[str, dict[str, np.ndarray]] = defaultdict(lambda: defaultdict(lambda: np.zeros(5)))
     for kind, film in films:
@@ -306,7 +306,7 @@ def cadence(maker: _FilmMaker) -> None:
     for crf, grain in itertools.product((16, 23, 28, 32), (0, 3, 8)):
         wrong, missed, repeats, drawings = 0, 0, 0, 0
         for kind, times in itertools.product(("walk", "flat", "pan"), (2, 3)):
-            film = maker.held(Film(maker.shot(kind, 8)), times)
+            film = maker.held(LabeledFilm(maker.shot(kind, 8)), times)
             noisy = [np.clip(f + maker.random.normal(0, grain, f.shape[:2])[..., None], 0, 255) for f in film.frames]
             detected = {drawing.number for drawing in _drawings(encode([f.astype(np.uint8) for f in noisy], crf))}
             assert film.drawings is not None
@@ -339,7 +339,7 @@ def main() -> None:
         made = (
             (kind, film) for seed in range(arguments.films) for kind, film in _FilmMaker(arguments.assets, seed).films()
         )
-        coded = ((kind, Film(encode(f.frames), f.cuts, f.optional_cuts)) for kind, f in made)
+        coded = ((kind, LabeledFilm(encode(f.frames), f.cuts, f.optional_cuts)) for kind, f in made)
         measure(coded, detectors, arguments.misses)
         cadence(_FilmMaker(arguments.assets, 0))
 
