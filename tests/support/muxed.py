@@ -85,11 +85,11 @@ def encode_png() -> bytes:
 
 
 def write_segments(
-    folder: Path, film: VideoInfo, target: Path, *, rate: Fraction = Fraction(48), count: int = 96, **asked: Any
+    folder: Path, film: VideoInfo, target: Path, *, rate: Fraction = Fraction(48), count: int = 96, **settings: Any
 ) -> tuple[list[Path], Any]:
     """Write segments of moving drawings, as a run leaves them; return them and their encoder."""
     quick = {"preset": "8" if target.suffix == ".webm" else "veryfast"}
-    encoder = choose_encoder(target, film, Encoding(**quick | asked))
+    encoder = choose_encoder(target, film, Encoding(**quick | settings))
     folder.mkdir(exist_ok=True)
     paths, size = [], 40
     for first in range(0, count, size):
@@ -104,8 +104,8 @@ def remux(source: Path, target: Path, **options: Any) -> Path:
     """Replace the video of a file by moving drawings; keep its other streams."""
     film = probe(source)
     rate = options.pop("rate", Fraction(48))
-    asked = {name: options.pop(name) for name in ("codec", "preset", "count") if name in options}
-    paths, encoder = write_segments(target.with_suffix(".parts"), film, target, rate=rate, **asked)
+    settings = {name: options.pop(name) for name in ("codec", "preset", "count") if name in options}
+    paths, encoder = write_segments(target.with_suffix(".parts"), film, target, rate=rate, **settings)
     assert join_segments(target, paths, FilmLayout(film, rate, encoder, source=source, **options)) == 0
     assert not list(target.parent.glob(".*.part"))
     return target
@@ -161,11 +161,11 @@ def write_edit_lists(source: Path, target: Path, *edits: list[tuple[float, float
                 for start, length in segments
             )
             edit = _box(b"edts", _box(b"elst", struct.pack(">II", 0, len(segments)) + entries))
-            kept = [_box(n, c) for n, c in _boxes(content) if n != b"edts"]
-            content, track = kept[0] + edit + b"".join(kept[1:]), track + 1
+            others = [_box(n, c) for n, c in _boxes(content) if n != b"edts"]
+            content, track = others[0] + edit + b"".join(others[1:]), track + 1
         parts.append(_box(name, content))
-    others = [_box(n, c) for n, c in _boxes(data) if n != b"moov"]
-    target.write_bytes(b"".join(others) + _box(b"moov", b"".join(parts)))
+    rest = [_box(n, c) for n, c in _boxes(data) if n != b"moov"]
+    target.write_bytes(b"".join(rest) + _box(b"moov", b"".join(parts)))
     return target
 
 

@@ -40,8 +40,8 @@ def run(interpolator, tmp_path):
     """Make a target from a source; the run is interrupted after `stop` frames."""
 
     def make(target, stop=None, source="a.mkv", drawer=None, **options):
-        def report(tally):
-            if stop is not None and tally.frames >= stop:
+        def report(progress):
+            if stop is not None and progress.frames >= stop:
                 raise KeyboardInterrupt
 
         return interpolate_video(
@@ -119,9 +119,9 @@ def test_damaged_parts_are_drawn_again_and_noted(damage, interrupted, run, tmp_p
         damage(interrupted)
     except OSError:
         pytest.skip("this system makes no links")
-    tally = run("b.mkv", resume=True)
+    progress = run("b.mkv", resume=True)
     assert (tmp_path / "b.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()
-    assert tally.notes
+    assert progress.notes
     assert not interrupted.exists()
 
 
@@ -131,15 +131,15 @@ def test_without_a_valid_record_all_frames_are_drawn_again(text, interrupted, ru
         (interrupted / "job.json").unlink()
     else:
         (interrupted / "job.json").write_text(text, encoding="latin-1")
-    tally = run("b.mkv", resume=True)
-    assert tally.kept == 0
-    assert "drawn again" in tally.notes[0]
+    progress = run("b.mkv", resume=True)
+    assert progress.kept == 0
+    assert "drawn again" in progress.notes[0]
     assert (tmp_path / "b.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()
 
 
 def test_undamaged_parts_are_kept_without_a_note(interrupted, run, tmp_path):
-    tally = run("b.mkv", resume=True)
-    assert (tally.kept >= 12, tally.notes) == (True, [])
+    progress = run("b.mkv", resume=True)
+    assert (progress.kept >= 12, progress.notes) == (True, [])
     assert (tmp_path / "b.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()
 
 
@@ -150,8 +150,8 @@ def test_the_images_of_a_folder_are_verified_too(run, tmp_path):
     frames = tmp_path / "b.parts" / "frames"
     (frames / "000003.png").write_bytes((frames / "000002.png").read_bytes())
     (frames / "notes.txt").write_text("mine")
-    tally = run("b", resume=True)
-    assert tally.kept == 3
+    progress = run("b", resume=True)
+    assert progress.kept == 3
     made, whole = ({p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in ("b", "whole"))
     assert made == whole
     assert (tmp_path / "b.parts" / "notes.txt.other").read_text() == "mine", "files of others are kept"
@@ -173,8 +173,8 @@ def test_killed_after_the_target_was_placed(target, removed, run, tmp_path, monk
     monkeypatch.setattr(segment_store.SegmentStore, "_remove_parts", remove)
     made = tmp_path / target
     before = made.read_bytes() if made.is_file() else sorted(made.iterdir())
-    tally = run(target, resume=True)
-    assert tally.frames == tally.kept == 20
+    progress = run(target, resume=True)
+    assert progress.frames == progress.kept == 20
     assert (made.read_bytes() if made.is_file() else sorted(made.iterdir())) == before
     assert not (tmp_path / f"{target}.parts").exists()
 
@@ -239,7 +239,7 @@ def test_a_changed_image_in_a_folder_is_noticed(tmp_path):
 
 
 def test_a_target_created_in_the_meantime_is_not_replaced(run, tmp_path):
-    def appear(tally):
+    def appear(progress):
         (tmp_path / "b.mkv").write_text("mine")
 
     with pytest.raises(UsageError, match="--resume"):
@@ -309,9 +309,9 @@ def test_the_source_is_never_its_own_target(run):
 
 
 def test_omitted_frames_and_cuts_beyond_the_end_are_noted(run):
-    tally = run("b.mkv", fps="12", cuts="3,900")
-    assert any("5 of its 10 frames are left out" in note for note in tally.notes)
-    assert any("1 of 2 cuts" in note for note in tally.notes)
+    progress = run("b.mkv", fps="12", cuts="3,900")
+    assert any("5 of its 10 frames are left out" in note for note in progress.notes)
+    assert any("1 of 2 cuts" in note for note in progress.notes)
 
 
 def test_file_names_of_the_maximum_length(run, tmp_path):
@@ -327,7 +327,7 @@ def test_progress_has_a_total_from_the_start_and_the_time_left(interpolator, run
         tmp_path / "a.mkv",
         tmp_path / "b.mkv",
         interpolator=interpolator,
-        report=lambda tally: reports.append((tally.frames, tally.total, tally.seconds_left)),
+        report=lambda progress: reports.append((progress.frames, progress.total, progress.seconds_left)),
     )
     assert reports[0][:2] == (0, 20)
     assert {total for _, total, _ in reports} == {20}

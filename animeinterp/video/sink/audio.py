@@ -9,9 +9,9 @@ from fractions import Fraction
 import av
 from av.container import InputContainer, OutputContainer
 from av.filter import Graph
-from av.stream import Stream
 
 from animeinterp.video.sink.tracks import LAYOUTS, Span, demux_stream, seek_before, time_base_of
+from animeinterp.video.source.clock import AnyPacket
 from animeinterp.video.source.filters import pull_frames
 
 # Sample rates of encoders that do not accept any.
@@ -46,7 +46,7 @@ def add_audio_stream(container: OutputContainer, stream: av.AudioStream, codec: 
 
 def encode_audio(
     container: InputContainer, stream: av.AudioStream, new: av.AudioStream, span: Span
-) -> Iterator[av.Packet[Stream]]:
+) -> Iterator[AnyPacket]:
     """Encode a span of a stream, `span.stretch` times as long at the same pitch.
 
     Gaps and audio that cannot be decoded become silence, so that the rest stays in sync.

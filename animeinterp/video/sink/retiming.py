@@ -11,8 +11,9 @@ from av.stream import Stream
 
 from animeinterp.video.sink import matroska
 from animeinterp.video.sink.tracks import Span, Track, convert_subtitle, select_packets, time_base_of
+from animeinterp.video.source.clock import AnyPacket
 
-TimedPacket = tuple[Fraction, "av.Packet[Stream]"]  # s of the new file, packet
+TimedPacket = tuple[Fraction, AnyPacket]  # s of the new file, packet
 
 
 def retime_packets(

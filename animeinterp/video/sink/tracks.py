@@ -20,7 +20,7 @@ import av
 from av.container import InputContainer, OutputContainer
 from av.stream import Discard, Disposition, Stream
 
-from animeinterp.video.source.clock import Clock, packet_time, with_positions
+from animeinterp.video.source.clock import AnyPacket, Clock, packet_time, with_positions
 from animeinterp.video.source.container import demux_packets, find_video_stream, open_film
 
 SoundAction = Literal["copy", "stretch", "drop"]
@@ -204,7 +204,7 @@ def _can_hold(stream: Stream, format: str, path: Path) -> bool:
     return True
 
 
-def _first_packet(path: Path, index: int) -> av.Packet[Stream] | None:
+def _first_packet(path: Path, index: int) -> AnyPacket | None:
     with open_film(path) as container:
         return next(demux_stream(container, container.streams[index]), None)
 
@@ -249,7 +249,7 @@ def read_cover(path: Path, index: int) -> tuple[str, str, bytes]:
 
 def select_packets(
     container: InputContainer, stream: Stream, span: Span
-) -> Iterator[tuple[Fraction, Fraction, av.Packet[Stream]]]:
+) -> Iterator[tuple[Fraction, Fraction, AnyPacket]]:
     """Yield the packets of a stream that belong to a span, with their begin and end, s after the span's begin.
 
     The audio packet across the span's begin is included, because decoders need it. Damaged packets are skipped.
@@ -293,12 +293,12 @@ def time_base_of(stream: Stream) -> Fraction:
     return stream.time_base
 
 
-def _audible_packets(container: InputContainer, stream: Stream, span: Span) -> Iterator[av.Packet[Stream]]:
+def _audible_packets(container: InputContainer, stream: Stream, span: Span) -> Iterator[AnyPacket]:
     """Yield an audio stream's packets without those that an edit list hides.
 
     Hidden packets immediately before the first audible one are kept, because decoders start with them.
     """
-    priming: deque[av.Packet[Stream]] = deque(maxlen=_HIDDEN_PACKETS)
+    priming: deque[AnyPacket] = deque(maxlen=_HIDDEN_PACKETS)
     begun = False
     for packet in demux_stream(container, stream, span.clock):
         if packet.is_discard:
@@ -314,7 +314,7 @@ def _audible_packets(container: InputContainer, stream: Stream, span: Span) -> I
         yield packet
 
 
-def demux_stream(container: InputContainer, stream: Stream, clock: Clock | None = None) -> Iterator[av.Packet[Stream]]:
+def demux_stream(container: InputContainer, stream: Stream, clock: Clock | None = None) -> Iterator[AnyPacket]:
     """Yield a stream's packets, skipping damaged ones.
 
     Args:
