@@ -3,7 +3,7 @@
 Candidates are DIS optical flow (Kroeger et al. 2016), the coarse flow of matched segments, DIS started from that, the
 frame's dominant motion (the camera) and, where a network proposes one, its flow. All pixels of a segment take the same
 candidate: the one under which the segment looks most like the target image. This stands in for the recurrent
-refinement of the paper (§4.2) in presets with `flow="dis"`.
+refinement of the paper (§4.2) in presets without a network, and gives others the flow that they refine.
 
 Flow is float32 (2, H, W), x first, px; images are uint8 (H, W, 3) RGB; errors are in levels, 0 to 255.
 """

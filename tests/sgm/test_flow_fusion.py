@@ -4,27 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
-from animeinterp.flow import backward_warp, compute_color_error, dis_flow
+from animeinterp.flow import compute_color_error, dis_flow
 from animeinterp.sgm.coarse_flow import CoarseFlow
 from animeinterp.sgm.flow_fusion import FUSION, PairDirection, _pixel_cost, compute_importance, select_flow_per_segment
 from animeinterp.sgm.segments import segment
 from conftest import draw_scene
-
-
-def test_backward_warp_by_a_whole_shift_is_exact():
-    frame = draw_scene(0)
-    flow = np.zeros((2, 64, 96), np.float32)
-    flow[0], flow[1] = 5, -3
-    np.testing.assert_array_equal(backward_warp(frame, flow)[3:, :-5], frame[:-3, 5:])
-    assert compute_color_error(frame, frame, np.zeros_like(flow)).max() == 0
-
-
-def test_color_error_is_the_mean_over_the_channels():
-    random = np.random.default_rng(0)
-    frame, other = random.integers(0, 256, (2, 40, 50, 3), np.uint8)
-    flow = random.normal(0, 9, (2, 40, 50)).astype(np.float32)
-    difference = np.abs(backward_warp(other, flow).astype(int) - frame)
-    np.testing.assert_array_equal(compute_color_error(frame, other, flow), difference.mean(axis=2, dtype=np.float32))
 
 
 def test_errors_are_capped_and_fixed_outside_the_frame():
@@ -63,13 +47,6 @@ def test_each_segment_takes_the_candidate_that_fits_it_best(shift):
     assert len(chosen) > 1
 
 
-def test_dis_does_not_change_its_initial_flow():
-    frames = draw_scene(0), draw_scene(3)
-    start = np.ones((2, 64, 96), np.float32)
-    dis_flow(*frames, start=start)
-    assert (start == 1).all()
-
-
 def test_a_matched_segment_takes_its_coarse_flow_where_dis_fails():
     size, jump = (320, 200), 70
     frame, other = draw_scene(0, size), draw_scene(jump, size)
@@ -85,12 +62,12 @@ def test_a_matched_segment_takes_its_coarse_flow_where_dis_fails():
     assert np.abs(fused[0][inside] - jump).mean() < 1
 
 
-def test_importance_is_high_where_flow_returns_and_low_where_it_does_not():
+def test_importance_is_high_where_both_flows_agree():
     frame = draw_scene(0)
-    still = np.zeros((2, 64, 96), np.float32)
-    np.testing.assert_allclose(compute_importance(frame, frame, still, still), 1, atol=1e-3)
-    back = still.copy()
-    back[0, :, 48:] = 20
-    importance = compute_importance(frame, frame, still, back)
+    zero = np.zeros((2, 64, 96), np.float32)
+    np.testing.assert_allclose(compute_importance(frame, frame, zero, zero), 1, atol=1e-3)
+    reverse_flow = zero.copy()
+    reverse_flow[0, :, 48:] = 20
+    importance = compute_importance(frame, frame, zero, reverse_flow)
     assert importance[:, :48].min() > 0.99
     assert importance[:, 48:].max() < 0.2
