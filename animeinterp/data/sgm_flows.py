@@ -1,12 +1,12 @@
-"""Guidance flows on disk, as ATD-12K ships them (system §1d): what segment-guided matching says of each triplet.
+"""SGM flows on disk: the coarse flow of segment-guided matching for each triplet, in the layout of ATD-12K.
 
     SET_pre_calc_sgm_flows/NAME/guide_flo13.npy     from frame 1 to frame 3
     SET_pre_calc_sgm_flows/NAME/guide_flo31.npy     from frame 3 to frame 1
-    SET_pre_calc_sgm_flows.json                     the settings they were made with
+    SET_pre_calc_sgm_flows.json                     the settings
 
-Each is float32 (2, h, w), x first, px of that size, 0 where nothing is known. Frames of more than 960x540 pixels are
-matched, and their flows kept, at about that size; readers rescale, as the published one does. Deviation: the published
-ones are float64 (numpy's default) of exactly 960x540.
+Each is float32 (2, h, w), x first, px of that size, 0 where unknown. Frames of more than 960x540 pixels are matched,
+and their flows stored, at about that size; readers resize them, as the published one does. Deviation: the published
+flows are float64 (numpy's default) of exactly 960x540.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from animeinterp.config import Options
 from animeinterp.data.atd12k import FLOW_NAMES, TripletFiles, read_triplet
 from animeinterp.data.flow_settings import FlowSettings, check_settings
 from animeinterp.errors import FileError, FrameError
+from animeinterp.flow import Flow
+from animeinterp.frame import RGBImage
 from animeinterp.interpolator import Interpolator, load_interpolator
 from animeinterp.io.files import atomic_folder, check_name, lock_folder, make_folder, write_bytes
 from animeinterp.runtime.threads import single_threaded_workers
@@ -34,19 +35,32 @@ from animeinterp.segment_matching import match_segments
 
 @dataclass(frozen=True, slots=True)
 class FlowResult:
-    """What became of a triplet: written, there before (neither), or skipped for a reason."""
+    """What was done with a triplet.
+
+    Attributes:
+        triplet: Name of the triplet.
+        written: Whether its flows were written; false if they existed or could not be computed.
+        fault: Why they could not be computed, else empty.
+    """
 
     triplet: str
     written: bool = False
     fault: str = ""
 
 
-def compute_flows(
-    frame1: NDArray[np.uint8], frame3: NDArray[np.uint8], settings: FlowSettings
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The flows from frame 1 to frame 3 and back, as the files hold them. uint8 (H, W, 3) RGB.
+def compute_flows(frame1: RGBImage, frame3: RGBImage, settings: FlowSettings) -> tuple[Flow, Flow]:
+    """Compute the SGM flows between two frames. OpenCV should use one thread: DIS flow depends on their number.
 
-    Meant to be called while OpenCV works in one thread: DIS flow depends on their number. Raises FrameError.
+    Args:
+        frame1: uint8 (H, W, 3) RGB.
+        frame3: Another of the same size.
+        settings: How the flows are computed.
+
+    Returns:
+        The flows from frame 1 to frame 3 and from frame 3 to frame 1, as the files store them.
+
+    Raises:
+        FrameError: The frames have an unsupported size.
     """
     interpolator = _interpolator(settings)
     first = interpolator.analyze(frame1)
@@ -58,20 +72,30 @@ def compute_flows(
 def write_flows(
     files: Sequence[TripletFiles], folder: Path, settings: FlowSettings | None = None, *, workers: int = 1
 ) -> Iterator[FlowResult]:
-    """Write the flows of triplets into `folder`; those that are there stay. Yields each triplet, in order.
+    """Write the SGM flows of triplets; existing ones are kept.
 
-    workers: triplets at once, a core each, with the same result. Triplets that cannot be read are told of and skipped.
-    Raises UsageError for a folder with flows of other settings, FileError if it cannot be written.
+    Args:
+        files: The triplets.
+        folder: Folder of the flows.
+        settings: How the flows are computed.
+        workers: Number of triplets at once, one core each; the flows do not depend on it.
+
+    Yields:
+        The result for each triplet, in order. Triplets that cannot be read are skipped.
+
+    Raises:
+        UsageError: The folder holds flows of other settings.
+        FileError: It cannot be written.
     """
     settings = settings or FlowSettings()
-    for one in files:
-        check_name(one.name, "the data set")
+    for triplet in files:
+        check_name(triplet.name, "the data set")
     check_settings(folder, settings, write=True)
     make_folder(folder)
     write = partial(_write_flows, folder, settings)
     with lock_folder(folder), single_threaded_workers() as initializer:
         _interpolator(settings)
-        # Threads will do: nearly all the time the interpreter's lock is free.
+        # Threads suffice: the interpreter's lock is free nearly all the time.
         pool = ThreadPoolExecutor(workers, initializer=initializer)
         try:
             yield from pool.map(write, files)

@@ -27,8 +27,8 @@ def moving_triplet() -> Triplet:
 
 def shifted_triplet() -> Triplet:
     """A random image, shifted, with its true flow everywhere."""
-    ground = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
-    frames = [np.roll(ground, (k * SHIFT[1], k * SHIFT[0]), (0, 1)) for k in range(3)]
+    pattern = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+    frames = [np.roll(pattern, (k * SHIFT[1], k * SHIFT[0]), (0, 1)) for k in range(3)]
     flow = np.broadcast_to(2 * np.array(SHIFT, np.float32)[:, None, None], (2, 96, 96))
     return Triplet(*frames, 0.5, flow, -flow, np.ones((96, 96), np.bool_), np.ones((96, 96), np.bool_))
 
@@ -39,8 +39,8 @@ def source(seeds):
 
 
 def nothing(seeds):
-    still = draw_scene(0, (160, 112))
-    return [Triplet(still, still, still, 0.5)]
+    static = draw_scene(0, (160, 112))
+    return [Triplet(static, static, static, 0.5)]
 
 
 def numbered_store(folder: Path, counts: tuple[int, ...] = (5, 4, 3), side: int = 12) -> CropStore:

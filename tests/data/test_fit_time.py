@@ -33,8 +33,8 @@ def test_the_time_of_an_eased_frame_is_found(fraction):
 
 
 def test_the_nominal_time_is_kept_without_a_better_one():
-    still = np.stack([pan(0).transpose(2, 0, 1)] * 3)
-    assert fit_time(still, np.zeros((2, 2, 96, 96)), 0.4) == 0.4
+    static = np.stack([pan(0).transpose(2, 0, 1)] * 3)
+    assert fit_time(static, np.zeros((2, 2, 96, 96)), 0.4) == 0.4
 
 
 def test_crops_with_pseudo_labels_get_the_estimated_time():

@@ -70,7 +70,7 @@ def art(tmp_path):
     middle[:40, :, 3] = 0
     write_image(folder / "middle/hill.png", middle)
     files["middle/hill.png"] = {"package": "drawn", "license": "MIT"}
-    content = {"kind": ART_KIND, "packages": {"drawn": {"title": "Drawn here"}}, "files": files}
+    content = {"kind": ART_KIND, "packages": {"drawn": {"title": "Generated"}}, "files": files}
     (folder / "art.json").write_text(json.dumps(content), encoding="utf-8")
     return folder
 
@@ -98,8 +98,8 @@ def test_frame_2_is_frame_1_transformed_by_half_of_all_parameters():
     y, x = np.mgrid[30:90, 30:130].astype(np.float64)
     for t, frame in ((0.0, frames[0]), (1.0, frames[2])):
         position = transform_points(layer.to_frame(t), *transform_points(layer.to_image(0.5), x, y))
-        found = cv2.remap(frame, *(part.astype(np.float32) for part in position), cv2.INTER_CUBIC)
-        assert np.abs(found - frames[1][30:90, 30:130]).mean() < 0.6  # of 255: rounding and resampling
+        sampled = cv2.remap(frame, *(part.astype(np.float32) for part in position), cv2.INTER_CUBIC)
+        assert np.abs(sampled - frames[1][30:90, 30:130]).mean() < 0.6  # of 255: rounding and resampling
         shifted = cv2.remap(frame, *(part.astype(np.float32) + 0.25 for part in position), cv2.INTER_CUBIC)
         assert np.abs(shifted - frames[1][30:90, 30:130]).mean() > 1.2  # a shift of a quarter pixel is detected
 
@@ -178,15 +178,15 @@ def test_borders_are_only_where_motion_differs():
 
 
 def test_a_set_has_the_layout_of_atd12k_with_masks_and_a_manifest(linear, art):
-    found = list_triplets(linear)
-    assert [one.name for one in found] == ["linear_000", "linear_001"]
-    assert {read_annotation(one.annotation).image_size for one in found} == {(192.0, 108.0)}
+    listed = list_triplets(linear)
+    assert [one.name for one in listed] == ["linear_000", "linear_001"]
+    assert {read_annotation(one.annotation).image_size for one in listed} == {(192.0, 108.0)}
     manifest = json.loads(manifest_path(linear).read_text(encoding="utf-8"))
     assert manifest["seed"] == 3
     used = {layer["file"] for shot in manifest["shots"].values() for layer in shot["layers"]}
     assert manifest["art"].keys() == used
     assert {one["license"] for one in manifest["art"].values()} == {"MIT"}
-    for one in found:
+    for one in listed:
         masks = [read_image(masks_folder(linear) / one.name / name, 10**6).pixels for name in MASKS]
         assert [mask.dtype for mask in masks] == [np.uint8, np.uint8]
         assert set(np.unique(masks[0])) <= {0, 1, 2}
@@ -213,9 +213,9 @@ def test_the_same_seed_gives_the_same_set_and_a_run_continues(tmp_path, art, lin
 
 def test_backgrounds_cover_the_frame_and_cut_edges_stay_outside(art):
     """At all times of every shot: no edge of a background, no lower edge of a middle ground or bust."""
-    found = read_art(art)
-    sizes = {name: found.read(name).shape[1::-1] for name in (*found.figures, *found.backgrounds, *found.middle)}
-    shots = compose_shots(found, 12, 0, (192, 108), sizes.__getitem__)
+    pieces = read_art(art)
+    sizes = {name: pieces.read(name).shape[1::-1] for name in (*pieces.figures, *pieces.backgrounds, *pieces.middle)}
+    shots = compose_shots(pieces, 12, 0, (192, 108), sizes.__getitem__)
     assert {len(shot.layers) for shot in shots} >= {3, 4, 5}
     assert min(shot.motion for shot in shots) == pytest.approx(4 * 108 / 540)
     assert max(shot.motion for shot in shots) == pytest.approx(120 * 108 / 540)
@@ -226,24 +226,24 @@ def test_backgrounds_cover_the_frame_and_cut_edges_stay_outside(art):
                 if layer.file.startswith("backgrounds/"):
                     corners = [transform_points(layer.to_image(t), x, y) for x in (-0.5, 191.5) for y in (-0.5, 107.5)]
                     assert all(1 <= u <= width - 2 and 1 <= v <= height - 2 for u, v in corners)
-                if layer.file.startswith("middle/") or layer.file in found.busts:
+                if layer.file.startswith("middle/") or layer.file in pieces.busts:
                     inner = np.linspace(0.2, 0.8, 5) * width
                     assert (transform_points(layer.to_frame(t), inner, height - 1)[1] >= 107).all()
 
 
 def test_figures_overlap_in_at_least_half_of_the_shots(art):
-    found = read_art(art)
-    sizes = {name: found.read(name).shape[1::-1] for name in (*found.figures, *found.backgrounds, *found.middle)}
+    pieces = read_art(art)
+    sizes = {name: pieces.read(name).shape[1::-1] for name in (*pieces.figures, *pieces.backgrounds, *pieces.middle)}
     hidden = 0
-    for composition in compose_shots(found, 12, 0, (192, 108), sizes.__getitem__):
-        shot = prepare_shot(composition.layers, [found.read(layer.file) for layer in composition.layers], 192, 108)
+    for composition in compose_shots(pieces, 12, 0, (192, 108), sizes.__getitem__):
+        shot = prepare_shot(composition.layers, [pieces.read(layer.file) for layer in composition.layers], 192, 108)
         y, x = np.mgrid[:108, :192].astype(np.float64)
         label = label_points(shot, 0.5, x, y)
         figures = [n for n, layer in enumerate(composition.layers) if layer.file.startswith("figures/")]
         for n in figures:
             pair = [shot.layers[0], shot.layers[n]]
             whole = (
-                label_points(prepare_shot(pair, [found.read(layer.file) for layer in pair], 192, 108), 0.5, x, y) > 0
+                label_points(prepare_shot(pair, [pieces.read(layer.file) for layer in pair], 192, 108), 0.5, x, y) > 0
             )
             if (whole & (label != n)).sum() > 0.05 * whole.sum():
                 hidden += 1
@@ -269,9 +269,9 @@ def test_nothing_is_trained_on_a_linear_set(linear, art):
 
 def test_the_command_line_refuses_to_train_on_it(linear, tmp_path, capsys):
     for words in (("crops", linear, "-o", tmp_path / "crops", "-n", 1), ("preview", linear, "-o", tmp_path / "x.png")):
-        with pytest.raises(SystemExit) as left:
+        with pytest.raises(SystemExit) as exit_info:
             cli(["dataset", *map(str, words)])
-        assert left.value.code == 2
+        assert exit_info.value.code == 2
         assert "evaluation only" in capsys.readouterr().err
     assert not (tmp_path / "crops").exists()
 
@@ -287,9 +287,9 @@ def test_a_training_command_refuses_it_before_the_run_starts(linear, tmp_path, c
     lines = ('name = "run"', f'folder = "{folder.as_posix()}"', "[[source]]", 'kind = "scenes"')
     text = "\n".join((*lines, f'path = "{linear.as_posix()}"'))
     config.write_text(text, encoding="utf-8")
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exit_info:
         cli(["train", "--config", str(config)])
-    assert left.value.code == 2
+    assert exit_info.value.code == 2
     assert "evaluation only" in capsys.readouterr().err
     assert not folder.exists()
 
@@ -320,10 +320,10 @@ def test_members_of_a_debian_package_are_found(script):
 
 
 def test_a_figure_is_the_largest_part_of_its_box(script):
-    picture = np.zeros((40, 60, 4), np.uint8)
-    picture[5:25, 5:25] = 200
-    picture[30:35, 40:45] = 100
-    cut = script._largest_part(picture, (2, 2, 50, 36))
+    image = np.zeros((40, 60, 4), np.uint8)
+    image[5:25, 5:25] = 200
+    image[30:35, 40:45] = 100
+    cut = script._largest_part(image, (2, 2, 50, 36))
     assert (cut[3:23, 3:23] == 200).all()
     assert not cut[26:].any()
 
@@ -368,16 +368,16 @@ def test_parts_are_scored_by_their_own_pixels():
     true = np.full((32, 64, 3), 100, np.uint8)
     drawn = true.copy()
     drawn[:, :32] += 51
-    left, right = np.zeros((32, 64), bool), np.zeros((32, 64), bool)
-    left[:, :32], right[:, 32:] = True, True
+    left_half, right_half = np.zeros((32, 64), bool), np.zeros((32, 64), bool)
+    left_half[:, :32], right_half[:, 32:] = True, True
     small = np.zeros((32, 64), bool)
     small[0, :10] = True
-    scores = score_parts(drawn, true, {"seen1": left, "seen2": right, "seen0": small}, Mapped())
+    scores = score_parts(drawn, true, {"seen1": left_half, "seen2": right_half, "seen0": small}, Mapped())
     assert scores.keys() == {"seen1", "seen2"}  # parts that are too small are left out
     assert scores["seen1"].psnr == pytest.approx(-20 * np.log10(0.2))
     assert scores["seen1"].lpips == pytest.approx(0.2)
     assert scores["seen2"] == PartScores(np.inf, 0.0)
-    assert score_parts(drawn, true, {"seen1": left})["seen1"].lpips is None
+    assert score_parts(drawn, true, {"seen1": left_half})["seen1"].lpips is None
     other = {"seen1": PartScores(20.0, 0.4), "borders": PartScores(10.0)}
     means = mean_parts([{"seen1": PartScores(10.0, 0.2)}, other])
     assert means == {"seen1": PartScores(15.0, pytest.approx(0.3)), "borders": PartScores(10.0)}
@@ -389,18 +389,18 @@ def test_an_evaluation_scores_a_linear_set_by_parts(linear, tmp_path):
     def first(frame0, frame1, t):
         return frame0.copy()
 
-    found = evaluate(linear, {"first": first}, workers=1, lpips=Mapped())
-    assert all({"seen1", "seen2", "borders"} <= row.parts.keys() for row in found.rows)
-    for row in found.rows:
+    evaluation = evaluate(linear, {"first": first}, workers=1, lpips=Mapped())
+    assert all({"seen1", "seen2", "borders"} <= row.parts.keys() for row in evaluation.rows)
+    for row in evaluation.rows:
         masks = read_masks(masks_folder(linear) / row.triplet, (108, 192))
         frames = [read_image(linear / row.triplet / f"frame{n}.png", 10**6).pixels for n in (1, 2)]
         assert row.parts == score_parts(*frames, masks, Mapped())
         assert row.parts["borders"].psnr < row.whole.psnr
-    write_rows(tmp_path / "scores.csv", found.rows)
-    assert read_rows(tmp_path / "scores.csv") == list(found.rows)
-    parts = found.summary("first").parts
-    assert parts["borders"].psnr == pytest.approx(np.mean([row.parts["borders"].psnr for row in found.rows]))
-    assert describe(found.summary("first"))["parts"]["seen2"]["lpips"] == parts["seen2"].lpips
+    write_rows(tmp_path / "scores.csv", evaluation.rows)
+    assert read_rows(tmp_path / "scores.csv") == list(evaluation.rows)
+    parts = evaluation.summary("first").parts
+    assert parts["borders"].psnr == pytest.approx(np.mean([row.parts["borders"].psnr for row in evaluation.rows]))
+    assert describe(evaluation.summary("first"))["parts"]["seen2"]["lpips"] == parts["seen2"].lpips
     mask = masks_folder(linear) / "linear_000" / "occlusion.png"
     write_image(mask, np.full((108, 192), 3, np.uint8), force=True)
     [fault] = evaluate(linear, {"first": first}, workers=1).faults
@@ -414,9 +414,9 @@ def test_an_evaluation_scores_a_linear_set_by_parts(linear, tmp_path):
 
 def test_the_table_shows_parts(linear, capsys):
     """As the command line prints it."""
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exit_info:
         cli(["evaluate", str(linear), "--predictions", f"first={firsts(linear)}", "--workers", "1"])
-    assert left.value.code == 0
+    assert exit_info.value.code == 0
     printed = capsys.readouterr().out
     assert all(heading in printed for heading in ("seen 2x", "seen 1x", "borders"))
 

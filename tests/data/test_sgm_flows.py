@@ -33,9 +33,9 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def run(*arguments) -> int:
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exit_info:
         main([*map(str, arguments)])
-    return left.value.code
+    return exit_info.value.code
 
 
 def test_files_are_as_published_and_point_from_frame_1_to_frame_3(tmp_path):
@@ -62,15 +62,15 @@ def test_existing_flows_are_kept_and_temporary_files_removed(tmp_path):
     files, target = list_triplets(make_set(tmp_path / "set")), tmp_path / "flows"
     assert [done.written for done in write_flows(files[:1], target)] == [True]
     (target / ".0123456789abcdef.part").mkdir()
-    (target / "a" / NAMES[0]).write_bytes(b"kept")
+    (target / "a" / NAMES[0]).write_bytes(b"existing")
     assert [done.written for done in write_flows(files, target)] == [False, True]
-    assert (target / "a" / NAMES[0]).read_bytes() == b"kept"
+    assert (target / "a" / NAMES[0]).read_bytes() == b"existing"
     assert sorted(path.name for path in target.iterdir()) == ["a", "b"]
 
 
 def test_a_damaged_triplet_is_listed_and_the_others_are_written(tmp_path, capsys):
     data = make_set(tmp_path / "set")
-    (data / "a" / "frame3.png").write_bytes(b"no picture")
+    (data / "a" / "frame3.png").write_bytes(b"not an image")
     assert run("dataset", "flows", data, "--deformation", "quick") == 1
     output = capsys.readouterr()
     assert "1 written" in output.out

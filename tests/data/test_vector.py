@@ -22,18 +22,18 @@ ORANGE, BACKGROUND = (255, 128, 0), (10, 20, 30)
 
 def write_lottie(path: Path, color: tuple[int, int, int] = ORANGE, opacity: int = 100) -> Path:
     """A box of 20x20 px in a image of 100x100 that moves from x = 20 to x = 80 in 30 frames, at 60 a second."""
-    still = {"a": 0, "k": 0}
+    static = {"a": 0, "k": 0}
     shape = {
         "ty": "gr",
         "it": [
-            {"ty": "rc", "p": {"a": 0, "k": [0, 0]}, "s": {"a": 0, "k": [20, 20]}, "r": still},
+            {"ty": "rc", "p": {"a": 0, "k": [0, 0]}, "s": {"a": 0, "k": [20, 20]}, "r": static},
             {"ty": "fl", "c": {"a": 0, "k": [*(v / 255 for v in color), 1]}, "o": {"a": 0, "k": opacity}, "r": 1},
             {
                 "ty": "tr",
                 "p": {"a": 0, "k": [0, 0]},
                 "a": {"a": 0, "k": [0, 0]},
                 "s": {"a": 0, "k": [100, 100]},
-                "r": still,
+                "r": static,
                 "o": {"a": 0, "k": 100},
             },
         ],
@@ -44,7 +44,7 @@ def write_lottie(path: Path, color: tuple[int, int, int] = ORANGE, opacity: int 
         "p": {"a": 1, "k": path_keys},
         "a": {"a": 0, "k": [0, 0, 0]},
         "s": {"a": 0, "k": [100, 100, 100]},
-        "r": still,
+        "r": static,
         "o": {"a": 0, "k": 100},
     }
     layer = {"ty": 4, "ks": motion, "shapes": [shape], "ip": 0, "op": 31, "st": 0, "ind": 1, "sr": 1, "bm": 0}
@@ -155,7 +155,7 @@ def test_displacement_is_in_px_of_the_full_size():
     assert measure_displacement(half[0], half[1], 0.5)[0] == pytest.approx(far, abs=1.5)
 
 
-def test_in_betweens_are_told_from_other_frames():
+def test_in_betweens_are_recognized():
     assert is_between(panned(0), panned(10), panned(20))
     assert not is_between(panned(0), 255 - panned(10), panned(20))
     assert not is_between(panned(0), panned(20), panned(0))

@@ -87,9 +87,9 @@ def source(folder: Path, name: str) -> dict:
 
 def test_a_triplet_is_three_consecutive_drawings_without_holds_or_cuts(films, made):
     frames = frames_of(films[0])
-    found = [name for name in names(made) if name.startswith("on_twos_")]
-    assert len(found) >= 2
-    for name in found:
+    triplet_names = [name for name in names(made) if name.startswith("on_twos_")]
+    assert len(triplet_names) >= 2
+    for name in triplet_names:
         first = source(made, name)["frame"]
         assert name == f"on_twos_{first:06}"
         assert first % 2 == 0
@@ -97,7 +97,7 @@ def test_a_triplet_is_three_consecutive_drawings_without_holds_or_cuts(films, ma
         for number in (1, 2, 3):
             frame = read_image(made / name / f"frame{number}.png", 10**6).pixels
             np.testing.assert_array_equal(frame, frames[first + 2 * number - 2])
-    begins = [source(made, name)["time"] for name in found]
+    begins = [source(made, name)["time"] for name in triplet_names]
     assert np.diff(begins).min() >= 0.5
 
 
@@ -146,8 +146,8 @@ def test_the_region_ignores_camera_motion_and_grain(grain):
 
 
 def test_the_region_is_the_whole_frame_if_nothing_moves():
-    still = [made_films.view(made_films.background(3))] * 3
-    assert find_moving_region(still) == (0, 0, made_films.WIDTH, made_films.HEIGHT)
+    static = [made_films.view(made_films.background(3))] * 3
+    assert find_moving_region(static) == (0, 0, made_films.WIDTH, made_films.HEIGHT)
 
 
 def test_films_in_one_run_or_several_give_the_same_bytes(films, made, tmp_path):
@@ -387,9 +387,9 @@ def test_memory_does_not_grow_with_the_length_of_the_film():
 
 def test_triplets_of_a_real_film_start_in_several_shots(shared):
     film = probe(shared / "clips" / "hard_cuts_5shots_24fps_tone.mp4")
-    found = find_drawings(islice(Reader(film), 46), lambda: film.duration)
+    drawings = find_drawings(islice(Reader(film), 46), lambda: film.duration)
     options = BuildOptions(limit=20, spacing=0.25, size=(480, 270))
-    triplets = [triplet for _, triplet in select_triplets(found, film, options, Counter()) if triplet]
+    triplets = [triplet for _, triplet in select_triplets(drawings, film, options, Counter()) if triplet]
     firsts = [triplet.number for triplet in triplets]
     assert len(firsts) >= 4
     assert not {34, 35} & {*firsts}  # the second shot begins with frame 36
