@@ -84,10 +84,12 @@ class LogLines:
         self._thread = threading.Thread(target=self._work, daemon=True)
 
     def __enter__(self) -> LogLines:
+        """Start printing."""
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Stop printing."""
         self._ended.set()
         self._thread.join()
 

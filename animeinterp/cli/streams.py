@@ -69,6 +69,7 @@ class Stream:
                 self._give_up(error)
 
     def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the wrapped stream."""
         return getattr(self._stream, name)
 
     def _give_up(self, error: OSError | ValueError) -> None:

@@ -285,8 +285,7 @@ def _encode_png16(frame: Frame, icc: bytes | None, dpi: tuple[float, float] | No
     if icc:
         chunks.append((b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc)))
     if dpi:
-        x, y = (round(value / _METERS_PER_INCH) for value in dpi)
-        chunks.append((b"pHYs", struct.pack(">2IB", x, y, 1)))
+        chunks.append((b"pHYs", struct.pack(">2IB", *(round(value / _METERS_PER_INCH) for value in dpi), 1)))
     chunks += [(b"IDAT", zlib.compress(filtered.tobytes())), (b"IEND", b"")]
     return PNG_SIGNATURE + b"".join(
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks

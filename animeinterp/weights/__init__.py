@@ -5,26 +5,6 @@ Records are plain data and need no torch; `animeinterp.weights.loading` reads th
 
 from __future__ import annotations
 
-from animeinterp.weights.records import (
-    CEL,
-    CEL_FAST,
-    CLASSICAL,
-    PAPER,
-    STUDIO,
-    ModelRecord,
-    Score,
-    available_models,
-    shipped_weights,
-)
+from animeinterp.weights.records import ModelRecord, Score, available_models, shipped_weights
 
-__all__ = [
-    "CEL",
-    "CEL_FAST",
-    "CLASSICAL",
-    "PAPER",
-    "STUDIO",
-    "ModelRecord",
-    "Score",
-    "available_models",
-    "shipped_weights",
-]
+__all__ = ["ModelRecord", "Score", "available_models", "shipped_weights"]

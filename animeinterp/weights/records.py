@@ -59,6 +59,11 @@ class ModelRecord:
     scores: tuple[Score, ...] = ()
 
 
+def _development_scores(**values: float) -> tuple[Score, ...]:
+    """Return scores over the project's development set: 80 triplets of 2D animation, 960x540."""
+    return tuple(Score("development set", metric.upper(), value, "measured") for metric, value in values.items())
+
+
 CEL = ModelRecord(
     name="cel",
     summary="this project's own network on top of `classical`'s motion; its weights come with the package",
@@ -69,21 +74,15 @@ CEL = ModelRecord(
     origin="this project",
     license="MIT",
     training_data="synthetic scenes and vector animation, see docs/model-card-cel.md",
-    # animeinterp evaluate over the project's development set: 80 triplets of 2D animation, 960x540.
-    scores=(
-        Score("development set", "PSNR", 28.41, "measured"),
-        Score("development set", "SSIM", 0.949, "measured"),
-    ),
+    # By animeinterp evaluate.
+    scores=_development_scores(psnr=28.41, ssim=0.949),
 )
 
 CEL_FAST = replace(
     CEL,
     name="cel-fast",
     summary="`cel` with less than half the work: segments are only shifted, and motion is estimated in smaller frames",
-    scores=(
-        Score("development set", "PSNR", 28.44, "measured"),
-        Score("development set", "SSIM", 0.949, "measured"),
-    ),
+    scores=_development_scores(psnr=28.44, ssim=0.949),
 )
 
 STUDIO = ModelRecord(
@@ -96,12 +95,8 @@ STUDIO = ModelRecord(
     origin="GMFSS Fortuna (union) with GMFlow and RIFE 4.6; see docs/model-card-studio.md",
     license="MIT and Apache-2.0",
     training_data="not stated by the authors; see docs/model-card-studio.md",
-    # python benchmarks/candidates.py over the project's development set.
-    scores=(
-        Score("development set", "LPIPS", 0.0380, "measured"),
-        Score("development set", "PSNR", 28.82, "measured"),
-        Score("development set", "SSIM", 0.951, "measured"),
-    ),
+    # By benchmarks/candidates.py.
+    scores=_development_scores(lpips=0.0380, psnr=28.82, ssim=0.951),
 )
 
 CLASSICAL = ModelRecord(
@@ -110,11 +105,8 @@ CLASSICAL = ModelRecord(
     origin="this project",
     license="MIT",
     training_data="none",
-    # animeinterp evaluate over the project's development set: 80 triplets of 2D animation, 960x540.
-    scores=(
-        Score("development set", "PSNR", 28.40, "measured"),
-        Score("development set", "SSIM", 0.947, "measured"),
-    ),
+    # By animeinterp evaluate.
+    scores=_development_scores(psnr=28.40, ssim=0.947),
 )
 
 PAPER = ModelRecord(
