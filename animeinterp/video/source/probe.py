@@ -50,8 +50,8 @@ class FieldSampling:
         max_frames: Frames read for each of these searches, at most.
         min_duration: Duration from which later positions are searched, s.
         telecine_rates: Frame rates between which fields are telecined, frames per second: 3:2 makes 30 of 24.
-        max_lines: Height, px, and
-        max_rate: frame rate, frames per second, above which films have no fields.
+        max_lines: Height above which films have no fields, px.
+        max_rate: Frame rate above which films have no fields, frames per second.
         run_period: Distance between the runs that are searched while a film is read, frames.
         run_frames: Length of each run, frames.
     """
@@ -102,9 +102,7 @@ def probe(
         frames = decode_frames(path, clock, max_pixels=max_pixels, lost=lambda: None)
         first = list(islice(frames, SAMPLING.flagged_frames))
         if not first:
-            raise FileError(
-                f"{path} holds no frame of at most {max_pixels:,} pixels that can be decoded; give another file"
-            )
+            raise FileError(f"{path} holds no decodable frame of up to {max_pixels:,} pixels; give another file")
         check_size(first[0].width, first[0].height, max_pixels, str(path))
         film = _describe(path, stream, first[0], clock, declared)
         count = _count_fields(film, chain(first, frames), max_pixels) if may_have_fields(film) else FieldCount()

@@ -21,11 +21,13 @@ from animeinterp.errors import FileError
 from animeinterp.frame import check_size
 from animeinterp.io.image_header import declared_size, is_webp, report_decode_errors, without_pillow_limit
 from animeinterp.video.source.info import TimedFrame, VideoInfo
+from animeinterp.video.source.rates import snap_time
 
 _ALPHA_FLAG = 0x10  # in VP8X
 _ZERO_DURATION_MS = 100  # of a frame whose declared duration is 0
 _MAX_DURATION_MS = 60_000  # of a frame; the file is damaged or hostile if it declares more
-_ROUNDING_MS = 1  # by which times of a regular clock are off
+_ROUNDING_MS = 1  # by which times of a regular clock are off, at most
+_TICK = Fraction(2 * _ROUNDING_MS, 1000)  # s, in which times snap to the clock: sums are rounded once more
 _MAX_SHORTENING = Fraction(21, 20)  # of the shortest frame, for the same reason
 _COMMON_RATES = (
     *map(Fraction, (8, 10, 12, 15, 20, 24, 25, 30, 48, 50, 60)),
@@ -74,7 +76,7 @@ def probe_webp(path: Path, max_pixels: int) -> VideoInfo:
         height=animation.height,
         rate=rate,
         start=Fraction(0),
-        duration=_undo_rounding(sum(animation.durations), rate),
+        duration=snap_time(Fraction(sum(animation.durations), 1000), rate, _TICK),
         frames=len(animation.durations),
         pix_fmt="gbrap" if animation.alpha else "gbrp",
         alpha=animation.alpha,
@@ -98,7 +100,7 @@ def read_webp_frames(
         FileError: No frame can be decoded.
     """
     durations = _read_chunks(film.path, max_pixels).durations
-    ends = [_undo_rounding(ms, film.rate) for ms in accumulate(durations)]
+    ends = [snap_time(Fraction(ms, 1000), film.rate, _TICK) for ms in accumulate(durations)]
     with report_decode_errors(film.path), film.path.open("rb") as file, without_pillow_limit():
         image = Image.open(file, formats=["WEBP"])
     for number, (begin, end) in enumerate(zip([Fraction(0), *ends], ends, strict=False)):
@@ -166,10 +168,3 @@ def _estimate_rate(durations: tuple[int, ...]) -> Fraction:
         ):
             return rate
     return shortest
-
-
-def _undo_rounding(ms: int, rate: Fraction) -> Fraction:
-    """Return a time, s, without its rounding to ms if it keeps the clock."""
-    time = Fraction(ms, 1000)
-    regular = round(time * rate) / rate
-    return regular if abs(time - regular) <= Fraction(2 * _ROUNDING_MS, 1000) else time

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,75 +12,19 @@ import numpy as np
 import pytest
 
 from animeinterp import load_interpolator
-from animeinterp.errors import UsageError
 from animeinterp.video.examine import examine
 from animeinterp.video.job import interpolate_video
 from animeinterp.video.options import VideoOptions
 from animeinterp.video.sink.encoders import Encoding, choose_encoder
 from animeinterp.video.sink.target import plan_output
 from animeinterp.video.source.color import ColorConverter, choose_matrix, is_rgb
-from animeinterp.video.source.info import ColorInfo, VideoInfo
+from animeinterp.video.source.info import ColorInfo
 from animeinterp.video.source.probe import probe
 from animeinterp.video.source.reader import Reader
 from animeinterp.video.timeline import build_grid
+from support.yuv_films import film, flat, planes_of, yuv_film, yuv_frame
 
 BT601, BT709, BT2020 = 5, 1, 9
-UNTAGGED = ColorInfo()
-Planes = Sequence[np.ndarray]
-
-
-def flat(size: tuple[int, int], *levels: Sequence[int], kind: Any = np.uint8) -> list[np.ndarray]:
-    """Vertical stripes of Y, Cb, Cr with chroma of half the size, (h, w) each."""
-    width, height = size
-    edges = np.linspace(0, width, len(levels) + 1).astype(int)
-    planes = [np.empty((height, width), kind), *(np.empty((height // 2, width // 2), kind) for _ in range(2))]
-    for (first, last), level in zip(pairwise(edges), levels, strict=True):
-        for plane, value, share in zip(planes, level, (1, 2, 2), strict=True):
-            plane[:, first // share : last // share] = value
-    return planes
-
-
-def yuv_frame(planes: Planes, pix_fmt: str = "yuv420p", color: ColorInfo = UNTAGGED) -> av.VideoFrame:
-    video_frame = av.VideoFrame(planes[0].shape[1], planes[0].shape[0], pix_fmt)
-    for plane, values in zip(video_frame.planes, planes, strict=False):
-        samples = np.frombuffer(plane, values.dtype).reshape(-1, plane.line_size // values.itemsize)
-        samples[: values.shape[0], : values.shape[1]] = values
-    video_frame.color_primaries, video_frame.color_trc = color.primaries, color.transfer
-    video_frame.colorspace, video_frame.color_range = color.matrix, color.range
-    return video_frame
-
-
-def planes_of(video_frame: av.VideoFrame) -> list[np.ndarray]:
-    kind = np.uint8 if video_frame.format.components[0].bits == 8 else np.uint16
-    size = np.dtype(kind).itemsize
-    return [
-        np.frombuffer(plane, kind).reshape(-1, plane.line_size // size)[: plane.height, : plane.width].copy()
-        for plane in video_frame.planes
-    ]
-
-
-def yuv_film(
-    path: Path, frames: Sequence[Planes], pix_fmt: str = "yuv420p", color: ColorInfo = UNTAGGED, **options: str
-) -> Path:
-    """A film, FFV1, of exactly these numbers and tags."""
-    with av.open(path, "w") as container:
-        stream: Any = container.add_stream("ffv1", rate=12, options=options)
-        stream.height, stream.width = frames[0][0].shape
-        stream.pix_fmt = pix_fmt
-        context = stream.codec_context
-        context.color_primaries, context.color_trc = color.primaries, color.transfer
-        context.colorspace, context.color_range = color.matrix, color.range
-        for number, planes in enumerate(frames):
-            video_frame = yuv_frame(planes, pix_fmt, color)
-            video_frame.pts, video_frame.time_base = number, Fraction(1, 12)
-            container.mux(stream.encode(video_frame))
-        container.mux(stream.encode(None))
-    return path
-
-
-def film(**known: Any) -> VideoInfo:
-    usual = {"rate": Fraction(24), "start": Fraction(0), "duration": Fraction(1), "frames": 24, "pix_fmt": "yuv420p"}
-    return VideoInfo(**{"path": Path("film.mkv"), "width": 96, "height": 64} | usual | known)
 
 
 @pytest.mark.parametrize(
@@ -301,91 +243,6 @@ def test_tinted_luma_outside_the_range_survives_too(pix_fmt, level, matrix):
         assert abs(plane[10, 10] / scale - 128) <= abs(value - 128) + 1
 
 
-def test_a_film_within_the_range_has_no_headroom(tmp_path):
-    planes = flat((96, 64), (16, 128, 128), (60, 120, 140), (235, 128, 128))
-    planes[0][::32, ::48] = 11  # what encoders do at outlines
-    old = probe(yuv_film(tmp_path / "a.mkv", [planes] * 3, color=ColorInfo(1, 1, 1, 1)))
-    assert not examine(old, Path("new.mp4"), Encoding()).headroom
-
-
-@pytest.mark.parametrize(
-    ("level", "color", "pix_fmt", "expected"),
-    [
-        (246, ColorInfo(), "yuv420p", True),
-        (6, ColorInfo(1, 1, 1, 1), "yuv420p", True),
-        (246, ColorInfo(1, 1, 1, 2), "yuv420p", False),
-        (246, ColorInfo(range=1), "gray", True),
-        (246, ColorInfo(), "gray", False),
-    ],
-)
-def test_films_outside_the_range_get_headroom(tmp_path, level, color, pix_fmt, expected):
-    usual, planes = flat((96, 64), (100, 120, 140)), flat((96, 64), (100, 120, 140))
-    planes[0][10:15, 10:15] = level  # in one frame alone, and not the first
-    source = yuv_film(tmp_path / "a.mkv", [usual, usual, planes, usual], pix_fmt, color)
-    assert examine(probe(source), Path("new.mp4"), Encoding()).headroom is expected
-    assert not examine(probe(source), Path("new.gif"), Encoding()).headroom
-    assert not examine(probe(source), Path("folder"), Encoding()).headroom
-    if expected:
-        assert examine(probe(source), Path("new.mkv"), Encoding("ffv1"), end=Fraction(1, 6)).headroom is False
-
-
-def test_long_films_are_examined_by_their_keyframes(tmp_path):
-    usual, bright = flat((32, 32), (100, 120, 140)), flat((32, 32), (250, 120, 140))
-    frames = [bright if 500 <= number < 510 else usual for number in range(600)]
-    for distance in ("10", "600"):
-        source = yuv_film(tmp_path / f"{distance}.mkv", frames, level="3", g=distance)
-        assert examine(probe(source), Path("new.mp4"), Encoding()).headroom
-
-
-def rgba_film(path: Path, transparent: Sequence[int] = ()) -> Path:
-    """Six frames with alpha, opaque but for one pixel of those that are transparent."""
-    with av.open(path, "w") as container:
-        pix_fmt, codec = {
-            ".mkv": ("bgra", "ffv1"),
-            ".mov": ("yuva444p10le", "prores_ks"),
-            ".webm": ("yuva420p", "libvpx-vp9"),
-        }[path.suffix]
-        stream: Any = container.add_stream(codec, rate=12)
-        if path.suffix == ".webm":
-            stream.metadata["alpha_mode"] = "1"
-        stream.width, stream.height, stream.pix_fmt = 96, 64, pix_fmt
-        for number in range(6):
-            frame = np.full((64, 96, 4), 255, np.uint8)
-            frame[10:30, 10 + 4 * number : 30 + 4 * number, :3] = 60
-            if number in transparent:
-                frame[40:56, 40:56, 3] = 0
-            video_frame = av.VideoFrame.from_ndarray(frame, format="rgba")
-            video_frame.pts, video_frame.time_base = number, Fraction(1, 12)
-            container.mux(stream.encode(video_frame))
-        container.mux(stream.encode(None))
-    return path
-
-
-@pytest.mark.parametrize("suffix", [".mkv", ".mov", ".webm"])
-def test_opaque_alpha_is_no_alpha(tmp_path, suffix, interpolator):
-    old = probe(rgba_film(tmp_path / f"old{suffix}"))
-    assert old.alpha
-    for target in ("new.mp4", "new.mkv", "new.webm"):
-        assert not examine(old, Path(target), Encoding()).alpha
-    assert examine(old, Path("new.webp"), Encoding()).alpha
-    interpolate_video(old.path, tmp_path / "new.mp4", interpolator=interpolator)
-    new = probe(tmp_path / "new.mp4")
-    assert (new.alpha, new.frames) == (False, 12)
-
-
-@pytest.mark.parametrize(("alpha", "expected"), [(65280, False), (65278, True)])
-def test_opaque_in_16_bits_is_255_in_8(tmp_path, alpha, expected):
-    frame = np.full((64, 96, 4), alpha, np.uint16)
-    path = tmp_path / "a.mkv"
-    with av.open(path, "w") as container:
-        stream: Any = container.add_stream("ffv1", rate=12)
-        stream.width, stream.height, stream.pix_fmt = 96, 64, "gbrap16le"
-        video_frame = av.VideoFrame.from_ndarray(frame, format="gbrap16le")
-        video_frame.pts, video_frame.time_base = 0, Fraction(1, 12)
-        container.mux([*stream.encode(video_frame), *stream.encode(None)])
-    assert examine(probe(path), Path("new.mkv"), Encoding()).alpha is expected
-
-
 @pytest.mark.parametrize("codec", ["h264", "h265", "vp9", "av1"])
 @pytest.mark.parametrize(
     "tags", [ColorInfo(2, 2, 200, 1), ColorInfo(2, 2, 3, 1), ColorInfo(22, 18, 9, 1), ColorInfo(200, 2, 6, 1)]
@@ -394,26 +251,3 @@ def test_tags_that_an_encoder_refuses_do_not_stop_it(codec, tags):
     encoder = choose_encoder(Path("a.mkv"), film(color=tags), Encoding(codec))
     assert encoder.pix_fmt == "yuv420p"
     assert encoder.color.matrix == (2 if tags.matrix in (3, 200) else tags.matrix)
-
-
-@pytest.mark.parametrize(("matrix", "expected"), [(8, 1), (14, 1), (1, 0), (2, 0), (10, 0), (0, 0)])
-def test_a_note_names_a_matrix_that_cannot_become_rgb(tmp_path, matrix, expected):
-    old = probe(yuv_film(tmp_path / "a.mkv", [flat((96, 64), (140, 90, 180))], color=ColorInfo(matrix=matrix)))
-    assert len(examine(old, Path("new.gif"), Encoding()).notes) == expected
-    assert len(examine(old, Path("new.mkv"), Encoding(lossless=True)).notes) == expected
-    assert len(examine(old, Path("new.mp4"), Encoding()).notes) == 0
-
-
-@pytest.mark.parametrize("suffix", [".mkv", ".mov", ".webm"])
-def test_the_first_transparent_frame_is_named(tmp_path, suffix):
-    old = probe(rgba_film(tmp_path / f"old{suffix}", transparent=[5]))
-    with pytest.raises(UsageError, match=r"alpha.*frame 5, at 0\.417 s"):
-        examine(old, Path("new.mp4"), Encoding())
-    assert examine(old, Path("new.webm"), Encoding()).alpha
-    assert not examine(old, Path("new.mp4"), Encoding(), end=Fraction(5, 12)).alpha
-
-
-def test_an_unknown_encoder_is_refused_before_the_film_is_examined(tmp_path):
-    old = dataclasses.replace(probe(rgba_film(tmp_path / "old.mkv")), path=tmp_path / "gone.mkv")
-    with pytest.raises(UsageError, match="libnothing"):
-        examine(old, Path("new.mp4"), Encoding("libnothing"))

@@ -148,7 +148,7 @@ def test_a_film_of_no_frames_is_refused(tmp_path):
     data = path.read_bytes()
     cluster = data.index(bytes.fromhex("1F43B675"))
     path.write_bytes(data[:cluster])
-    with pytest.raises(FileError, match=r"not a film|no frame"):
+    with pytest.raises(FileError, match=r"not a film|no decodable frame"):
         probe(path)
 
 
