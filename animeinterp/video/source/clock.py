@@ -76,7 +76,7 @@ class Clock:
         """Yield video packets with times of this clock.
 
         Args:
-            packets: All video packets from the start of the file; None stands for an unreadable place.
+            packets: All video packets from the start of the file; None for each unreadable place.
         """
         timestamps = iter(self.timestamps or ())
         for packet in packets:
@@ -150,7 +150,7 @@ def with_positions(packets: Iterable[AnyPacket | None]) -> Iterator[tuple[AnyPac
     """Yield packets that hold data, each with its offset in the file.
 
     Args:
-        packets: Packets in file order; None stands for an unreadable place.
+        packets: Packets in file order; None for each unreadable place.
 
     Yields:
         The packet and its offset in bytes; the last known offset if its own is unknown.

@@ -63,7 +63,7 @@ def describe_upright(film: VideoInfo, *, square: bool = True) -> VideoInfo:
 
 
 def make_upright(frame: Frame, film: VideoInfo, *, square: bool = True) -> Frame:
-    """Convert a frame to what players show.
+    """Rotate, mirror and scale a frame as players show it.
 
     Args:
         frame: A frame as it is stored, see `animeinterp.frame`.

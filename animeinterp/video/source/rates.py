@@ -35,7 +35,7 @@ class RateLimits:
         seams: Intervals that stray where the segments of an edit list meet.
         max_divisor: The shortest common interval spans at most this number of the clock's intervals.
         max_steps: Length of an interval in the clock's, at most; a longer pause does not count.
-        min_ticks: Length in ticks from which a divided interval is believed, unless it is exact.
+        min_ticks: Length of a divided interval, ticks, at least, unless it fits exactly.
         jitter: Deviation from the clock in an average rate, as a fraction of the interval, at most.
         near: Relative deviation of an average rate from a standard one, at most.
         exact: Relative deviation of a declared rate from a standard one, at most.

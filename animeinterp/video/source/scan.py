@@ -31,7 +31,7 @@ _DEFAULT_TICK = Fraction(1, 90_000)  # s, where a file has none
 
 @dataclass(frozen=True, slots=True)
 class JumpLimits:
-    """Thresholds of jumps and of unbelievable times.
+    """Thresholds of jumps and of implausible times.
 
     Chosen on joined transport streams, pauses with and without audio, and damaged headers;
     `tests/video/source/test_clock.py` holds them.
@@ -41,7 +41,7 @@ class JumpLimits:
         forward: Step forward that is not a jump where clocks may jump, s, at most (FFmpeg's own limit).
         forward_intervals: Step forward that is not a jump, in usual frame intervals, at most.
         max_hold: Time that a frame is shown, s, at most: a longer step is a jump even without audio, and a longer
-            last frame is not believed.
+            last frame is not accepted.
         max_interval: Usual frame interval, s, at most; a slower clock is wrong if the codec declares a rate.
     """
 
