@@ -35,10 +35,12 @@ REPEATS = 3
 
 
 def load(path):
+    """Read an image as uint8 (H, W, 3) RGB."""
     return np.asarray(Image.open(path).convert("RGB"))
 
 
 def frame_path(triplet, number):
+    """Find frame 1, 2 or 3 of a triplet."""
     return next(triplet.glob(f"frame{number}.*"))
 
 

@@ -25,6 +25,7 @@ from animeinterp.sgm.segments import segment
 
 
 def main() -> None:
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("dataset", type=Path, help="folder of NAME/frame1.*")
     parser.add_argument("--every", type=int, default=5, help="take every N-th triplet …")
