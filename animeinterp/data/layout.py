@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from animeinterp.io.reading import MEGABYTE
+
+MAX_MANIFEST_BYTES = 64 * MEGABYTE
+
 
 def sibling(folder: Path, suffix: str) -> Path:
     """Return the path beside `folder` whose name is the folder's name and `suffix`."""

@@ -19,7 +19,7 @@ from animeinterp.io.reading import parse_json
 
 RGBAImage = NDArray[np.uint8]  # (H, W, 4), premultiplied
 
-_MAX_BYTES = 32 << 20  # uncompressed
+_MAX_UNPACKED_BYTES = 32 << 20  # uncompressed
 _MAX_SIDE = 1 << 16  # px
 _MAX_FRAMES = 10**6
 _MAX_RATE = 10_000  # frames per second
@@ -79,9 +79,9 @@ def open_animation(path: Path | str) -> Animation:
     check_source(Path(path), "a gzipped Lottie animation")
     try:
         with gzip.open(path) as file:
-            data = file.read(_MAX_BYTES + 1)
-        if len(data) > _MAX_BYTES:
-            raise ValueError(f"more than {_MAX_BYTES >> 20} MB unpacked")
+            data = file.read(_MAX_UNPACKED_BYTES + 1)
+        if len(data) > _MAX_UNPACKED_BYTES:
+            raise ValueError(f"more than {_MAX_UNPACKED_BYTES >> 20} MB unpacked")
         text = data.decode("utf-8")
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise FileError(f"{path} is not a gzipped Lottie animation ({error}); leave it out") from error

@@ -23,11 +23,10 @@ from animeinterp.data import atd12k, vector
 from animeinterp.data.crop_store import Arrays, CropStore, stack_samples, to_sample
 from animeinterp.data.crops import cut_crops
 from animeinterp.data.linear.record import check_trainable
-from animeinterp.data.recognition import Kind, recognize
+from animeinterp.data.recognition import Kind
 from animeinterp.data.types import Batch, Triplet
 from animeinterp.errors import UsageError
 
-__all__ = ["Kind", "SampleSource", "open_samples", "open_triplets", "recognize"]
 TripletSource = Callable[[Sequence[int]], Iterator[Triplet]]
 MAX_TRIPLETS_PER_SAMPLE = 20  # that are tried, if little moves in them
 
@@ -45,7 +44,7 @@ def open_triplets(folder: Path, kind: Kind, backgrounds: Path | None = None) -> 
 
     Args:
         folder: The training data.
-        kind: Its kind, see `recognize`.
+        kind: Its kind, see `animeinterp.data.recognition`.
         backgrounds: Images behind vector animations.
 
     Returns:
@@ -73,7 +72,7 @@ def open_samples(folder: Path, kind: Kind, size: int = 256, backgrounds: Path | 
 
     Args:
         folder: The training data.
-        kind: Its kind, see `recognize`.
+        kind: Its kind, see `animeinterp.data.recognition`.
         size: Side of a sample, px.
         backgrounds: Images behind vector animations.
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from animeinterp.cli import main
-from animeinterp.data.sources import open_samples, recognize
+from animeinterp.data.recognition import recognize
+from animeinterp.data.sources import open_samples
 from animeinterp.errors import FileError, MissingExtraError, UsageError
 from animeinterp.io.images import read_image
 from animeinterp.training.log import TrainingProgress

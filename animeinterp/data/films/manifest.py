@@ -17,16 +17,15 @@ from typing import Any
 from animeinterp import __version__
 from animeinterp.data.films.removal import plan_removal, remove
 from animeinterp.data.films.select import BuildOptions
-from animeinterp.data.layout import annotations_folder, flows_folder, manifest_path
+from animeinterp.data.layout import MAX_MANIFEST_BYTES, annotations_folder, flows_folder, manifest_path
 from animeinterp.errors import FileError, UsageError
 from animeinterp.io.files import check_name, check_source, report_write_errors, write_text
-from animeinterp.io.reading import MEGABYTE, describe_error, read_json
+from animeinterp.io.reading import describe_error, read_json
 
 _KIND = "animeinterp triplets 1"
 _FINGERPRINT_BYTES = 1 << 20  # of each end of a film
 _MAX_LABEL = 80  # characters
 _MAX_LABEL_BYTES = 200  # file systems allow 255, with number and suffix
-_MAX_BYTES = 64 * MEGABYTE
 
 
 @dataclass(slots=True)
@@ -154,7 +153,7 @@ def _check_same(manifest: Manifest, settings: dict[str, Any], force: bool) -> No
 def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of a data set. Raises FileError if it is missing or damaged, or names lead elsewhere."""
     path = manifest_path(folder)
-    content = read_json(path, "the manifest of a data set that was built here", _MAX_BYTES)
+    content = read_json(path, "the manifest of a data set that was built here", MAX_MANIFEST_BYTES)
     try:
         if content["kind"] != _KIND:
             raise ValueError(f"kind {str(content['kind'])[:40]!r}")

@@ -26,7 +26,7 @@ from animeinterp.io.reading import MEGABYTE, read_json
 FOLDERS = ("figures", "backgrounds", "middle")
 MIN_FIGURES = 4
 _MAX_PIXELS = Options().max_pixels
-_MAX_BYTES = 16 * MEGABYTE
+_MAX_ART_BYTES = 16 * MEGABYTE
 _EXPECTED = "art.json of art for a linear set, as benchmarks/linear_art.py writes it"
 
 
@@ -78,7 +78,7 @@ def read_art(folder: Path) -> Art:
     path = folder / "art.json"
     if not folder.is_dir():
         raise FileError(f"{folder} is not a folder; expected art that benchmarks/linear_art.py fetched")
-    content = read_json(path, _EXPECTED, _MAX_BYTES)
+    content = read_json(path, _EXPECTED, _MAX_ART_BYTES)
     if not isinstance(content, dict) or content.get("kind") != ART_KIND or not isinstance(content.get("files"), dict):
         raise FileError(f"{path} is of another kind; expected {_EXPECTED}")
     sources, packages = content["files"], content.get("packages")

@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 from animeinterp import __version__
 from animeinterp.config import Options
 from animeinterp.data.difficulty import LEVEL_LIMITS, REGION_LIMITS, classify_motion, measure_displacement
-from animeinterp.data.layout import annotations_folder, manifest_path, masks_folder
+from animeinterp.data.layout import MAX_MANIFEST_BYTES, annotations_folder, manifest_path, masks_folder
 from animeinterp.data.linear.art import Art, read_art
 from animeinterp.data.linear.composing import Composition, Size, compose_shots
 from animeinterp.data.linear.masks import Masks, compute_masks
 from animeinterp.data.linear.placing import FRAME_TIMES
-from animeinterp.data.linear.record import KIND, MAX_MANIFEST_BYTES
+from animeinterp.data.linear.record import KIND
 from animeinterp.data.linear.rendering import Shot, label_points, prepare_shot, render_frame
 from animeinterp.data.types import LEVELS
 from animeinterp.errors import UsageError

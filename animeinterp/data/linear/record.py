@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from animeinterp.data.layout import manifest_path
+from animeinterp.data.layout import MAX_MANIFEST_BYTES, manifest_path
 from animeinterp.errors import FileError, UsageError
-from animeinterp.io.reading import MEGABYTE, read_json
+from animeinterp.io.reading import read_json
 
 KIND = "animeinterp linear set 1"
 ART_KIND = "animeinterp linear art 1"
-MAX_MANIFEST_BYTES = 64 * MEGABYTE
 
 
 def check_trainable(folder: Path) -> None:
