@@ -1,4 +1,4 @@
-"""Whatever is wrong with the input: one line that says what to do, the right exit code, no partial file."""
+"""Invalid input: a one-line message with advice, the right exit code, no partial file."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ HERE = Path(__file__).parent
 SUBPROCESS_ENV = {**os.environ, "PYTHONPATH": f"{HERE.parent}{os.pathsep}{HERE}"}
 
 
-def png_that_claims(width: int, height: int) -> bytes:
-    """A PNG whose header promises a huge picture; there is hardly anything behind it."""
+def png_that_declares(width: int, height: int) -> bytes:
+    """Make a PNG whose header declares a huge image, with few pixels after it."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -37,7 +37,7 @@ def png_that_claims(width: int, height: int) -> bytes:
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch, pair):
-    """The current folder, with a.png and b.png that are fine and others that are not."""
+    """Make the current folder, with the valid files a.png and b.png and with invalid ones."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ANIMEINTERP_DEBUG", raising=False)
     a, b = pair
@@ -50,9 +50,9 @@ def folder(tmp_path, monkeypatch, pair):
     write_image(tmp_path / "dot.png", b[:1, :1])
     Image.fromarray(b).convert("CMYK").save(tmp_path / "cmyk.jpg")
     Image.fromarray(b).save(tmp_path / "loop.webp", save_all=True, append_images=[Image.fromarray(a)])
-    (tmp_path / "huge.png").write_bytes(png_that_claims(30_000, 30_000))
+    (tmp_path / "huge.png").write_bytes(png_that_declares(30_000, 30_000))
     (tmp_path / "empty.png").touch()
-    (tmp_path / "text.png").write_text("not a picture")
+    (tmp_path / "text.png").write_text("not an image")
     (tmp_path / "cut.png").write_bytes((tmp_path / "b.png").read_bytes()[:-300])
     (tmp_path / "folder.png").mkdir()
     return tmp_path
@@ -60,7 +60,7 @@ def folder(tmp_path, monkeypatch, pair):
 
 @pytest.fixture
 def core(monkeypatch):
-    """A core that blends, so that nothing but the input can be at fault."""
+    """Replace the core by one that blends, so that only the input can cause errors."""
     module = SimpleNamespace(load_interpolator=lambda *args, **options: Blender())
     monkeypatch.setitem(sys.modules, "animeinterp.interpolator", module)
 
@@ -70,21 +70,21 @@ def snapshot(folder):
 
 
 def refused(capsys, folder, *arguments: str) -> tuple[int, str]:
-    """Exit code and message of a call that has to fail with one line and leave no file behind."""
+    """Return exit code and message of a call that fails with one line and leaves no file."""
     before = snapshot(folder)
     with pytest.raises(SystemExit) as left:
         main(arguments)
-    said = capsys.readouterr()
-    assert said.err.startswith("error: ")
-    assert said.err.count("\n") == 1
-    assert "Traceback" not in said.err
-    assert "please report" not in said.err, "not foreseen"
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    assert "please report" not in err, "an unexpected error"
     assert snapshot(folder) == before
-    return left.value.code, said.err
+    return left.value.code, err
 
 
 @pytest.mark.parametrize(
-    ("second", "code", "said"),
+    ("second", "code", "expected"),
     [
         ("small.png", 2, "a.png is 96x64 but small.png is 96x62; expected the same size"),
         ("dot.png", 2, "dot.png is 1x1; expected at least 16x16"),
@@ -101,10 +101,10 @@ def refused(capsys, folder, *arguments: str) -> tuple[int, str]:
     ],
 )
 @pytest.mark.parametrize("command", ["tween", "explain"])
-def test_second_frame(folder, core, capsys, command, second, code, said):
-    given, message = refused(capsys, folder, command, "a.png", second, "-o", "out.png")
-    assert said in message
-    assert given == code
+def test_second_frame(folder, core, capsys, command, second, code, expected):
+    exit_code, message = refused(capsys, folder, command, "a.png", second, "-o", "out.png")
+    assert expected in message
+    assert exit_code == code
 
 
 def test_both_frames_of_one_pixel(folder, core, capsys):
@@ -112,15 +112,15 @@ def test_both_frames_of_one_pixel(folder, core, capsys):
 
 
 def test_pixel_limit_is_adjustable(folder, core, capsys):
-    code, said = refused(capsys, folder, "tween", "a.png", "b.png", "-o", "o.png", "--max-pixels", "6143")
+    code, message = refused(capsys, folder, "tween", "a.png", "b.png", "-o", "o.png", "--max-pixels", "6143")
     assert code == 2
-    assert "6,144 pixels; the limit is 6,143" in said
+    assert "6,144 pixels; the limit is 6,143" in message
     with pytest.raises(SystemExit) as left:
         main(["tween", "a.png", "b.png", "-o", "o.png", "--max-pixels", "6144"])
     assert left.value.code == 0
 
 
-def test_huge_picture_is_refused_before_memory_runs_out(folder):
+def test_huge_image_is_refused_before_memory_runs_out(folder):
     resource = pytest.importorskip("resource")
     # 30000 x 30000 x 3 bytes are 2.7 GB; a fresh program may take 1.5 GB of memory here
     limit = 1_500_000_000
@@ -138,7 +138,7 @@ def test_huge_picture_is_refused_before_memory_runs_out(folder):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "expected"),
     [
         (["--at", "nan"], "'nan'"),
         (["--at", "2"], "got 2"),
@@ -156,10 +156,10 @@ def test_huge_picture_is_refused_before_memory_runs_out(folder):
         (["third.png"], "third.png"),
     ],
 )
-def test_options_that_cannot_be(folder, core, capsys, options, said):
+def test_invalid_options(folder, core, capsys, options, expected):
     code, message = refused(capsys, folder, "tween", "a.png", "b.png", "-o", "out.png", *options)
     assert code == 2
-    assert said in message
+    assert expected in message
 
 
 def test_unknown_command_and_missing_argument(folder, core, capsys):
@@ -168,7 +168,7 @@ def test_unknown_command_and_missing_argument(folder, core, capsys):
 
 
 @pytest.mark.parametrize(
-    ("target", "code", "said"),
+    ("target", "code", "expected"),
     [
         ("a.png", 2, "a.png exists already; choose another name or give --force"),
         ("out.bmp", 2, "no known image suffix; expected one of .png"),
@@ -182,29 +182,29 @@ def test_unknown_command_and_missing_argument(folder, core, capsys):
     ],
 )
 @pytest.mark.parametrize("command", ["tween", "explain"])
-def test_targets_that_cannot_be(folder, core, capsys, command, target, code, said):
-    given, message = refused(capsys, folder, command, "a.png", "b.png", "-o", target)
-    assert said in message
-    assert given == code
+def test_invalid_targets(folder, core, capsys, command, target, code, expected):
+    exit_code, message = refused(capsys, folder, command, "a.png", "b.png", "-o", target)
+    assert expected in message
+    assert exit_code == code
 
 
 @pytest.mark.parametrize(("second", "target"), [("deep.png", "o.jpg"), ("deep.png", "o.webp"), ("alpha.png", "o.jpg")])
 def test_formats_too_small_for_the_frames(folder, core, capsys, second, target):
-    code, said = refused(capsys, folder, "tween", second, second, "-o", target)
+    code, message = refused(capsys, folder, "tween", second, second, "-o", target)
     assert code == 2
-    assert "write to PNG" in said
+    assert "write to PNG" in message
 
 
 def test_no_permission_to_write(folder, core, capsys, monkeypatch):
-    # root may write anywhere, so the question itself is answered here
+    # root may write anywhere, so the check itself is replaced
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
-    code, said = refused(capsys, folder, "tween", "a.png", "b.png", "-o", "out.png")
+    code, message = refused(capsys, folder, "tween", "a.png", "b.png", "-o", "out.png")
     assert code == 1
-    assert "no permission to write" in said
+    assert "no permission to write" in message
 
 
-def test_no_permission_found_out_late(folder, core, capsys, monkeypatch):
-    # as on network drives, which say that they may be written to and then refuse
+def test_no_permission_when_the_file_is_opened(folder, core, capsys, monkeypatch):
+    # as on network drives, which report write access and then refuse
     whole = Path.open
 
     def refuse(self, mode="r", *args, **kwargs):
@@ -213,19 +213,19 @@ def test_no_permission_found_out_late(folder, core, capsys, monkeypatch):
         return whole(self, mode, *args, **kwargs)
 
     monkeypatch.setattr(Path, "open", refuse)
-    code, said = refused(capsys, folder, "tween", "a.png", "b.png", "-o", "out.png")
+    code, message = refused(capsys, folder, "tween", "a.png", "b.png", "-o", "out.png")
     assert code == 1
-    assert "cannot write out.png: Permission denied" in said
+    assert "cannot write out.png: Permission denied" in message
 
 
 def test_demo_folder_that_cannot_be_made(folder, core, capsys):
-    code, said = refused(capsys, folder, "demo", "-o", "a.png/demo")
+    code, message = refused(capsys, folder, "demo", "-o", "a.png/demo")
     assert code == 1
-    assert "cannot make the folder" in said
+    assert "cannot make the folder" in message
 
 
 def test_full_disk(folder):
-    """A limit on file size stands in for the end of the disk: the file breaks off in the middle."""
+    """A limit on file size instead of a full disk: writing fails in the middle of the file."""
     resource = pytest.importorskip("resource")
     limit = 200
     script = """if True:
@@ -252,7 +252,7 @@ def test_full_disk(folder):
 
 
 class Evil:
-    """A pickle that makes a file when it is loaded by a careless reader."""
+    """A pickle that makes a file when it is loaded without restrictions."""
 
     def __reduce__(self):
         return os.system, ("touch pwned",)
@@ -263,25 +263,25 @@ def test_malicious_pickle(folder, capsys, option):
     (folder / "evil.ckpt").write_bytes(pickle.dumps({"model_state_dict": Evil()}))
     model = "paper" if option == "--weights" else "classical"
     arguments = ["tween", "a.png", "b.png", "-o", "out.png", "--model", model, option, "evil.ckpt"]
-    code, said = refused(capsys, folder, *arguments)
+    code, message = refused(capsys, folder, *arguments)
     assert code == 1
-    assert "evil.ckpt" in said
+    assert "evil.ckpt" in message
     assert not (folder / "pwned").exists()
 
 
 @pytest.mark.parametrize("weights", ["other.pth", "missing.ckpt", "text.png", "empty.png", "folder.png"])
-def test_weights_that_are_not_the_models(folder, capsys, weights):
+def test_weights_of_another_model(folder, capsys, weights):
     import torch
 
     torch.save({"layer.weight": torch.zeros(3, 3)}, folder / "other.pth")
     arguments = ["tween", "a.png", "b.png", "-o", "out.png", "--model", "paper", "--weights", weights]
-    code, said = refused(capsys, folder, *arguments)
+    code, message = refused(capsys, folder, *arguments)
     assert code == 1
-    assert weights in said
+    assert weights in message
 
 
 @pytest.mark.parametrize("arguments", [["--model", "nonsense"], ["--device", "abacus"]])
 def test_unknown_model_and_device(folder, capsys, arguments):
-    code, said = refused(capsys, folder, "tween", "a.png", "b.png", "-o", "out.png", *arguments)
+    code, message = refused(capsys, folder, "tween", "a.png", "b.png", "-o", "out.png", *arguments)
     assert code == 2
-    assert arguments[1] in said
+    assert arguments[1] in message

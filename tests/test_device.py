@@ -1,4 +1,4 @@
-"""Which device is taken, and what is said where one cannot be had."""
+"""Which device is chosen, and the message if a device is not available."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from animeinterp.interpolator import load_interpolator
 
 @pytest.fixture
 def gpu(monkeypatch):
-    """Lets torch say that it has so many CUDA devices, or what keeps it from them."""
+    """Return a function that sets the number of CUDA devices that torch reports, or torch's error."""
 
-    def say(count=0, built="13.0", trouble=None):
+    def set_gpu(count=0, built="13.0", trouble=None):
         def init():
             if trouble:
                 raise RuntimeError(trouble)
@@ -31,7 +31,7 @@ def gpu(monkeypatch):
         monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
         monkeypatch.setattr(torch.cuda, "init", init)
 
-    return say
+    return set_gpu
 
 
 def refusal(name):
@@ -41,15 +41,17 @@ def refusal(name):
 
 
 @pytest.mark.parametrize("name", ["nonsense", "cuda:x", "cuda:", "cuda:-1", "", "auto:1", "meta", "CUDA", "cpu "])
-def test_names_that_are_no_device(name):
+def test_names_that_are_not_devices(name):
     with pytest.raises(UsageError, match="expected a device such as auto"):
         check_device_name(name)
 
 
-@pytest.mark.parametrize("verb", ["tween", "explain", "demo"])
-def test_a_mistaken_device_is_refused_without_torch(verb, tmp_path):
-    arguments = [] if verb == "demo" else ["a.png", "b.png"]
-    code = f"import sys; sys.argv = {['x', verb, *arguments, '--device', 'gpu']!r}\nfrom animeinterp.cli import main\n"
+@pytest.mark.parametrize("command", ["tween", "explain", "demo"])
+def test_a_mistaken_device_is_refused_without_torch(command, tmp_path):
+    arguments = [] if command == "demo" else ["a.png", "b.png"]
+    code = (
+        f"import sys; sys.argv = {['x', command, *arguments, '--device', 'gpu']!r}\nfrom animeinterp.cli import main\n"
+    )
     code += "try: main()\nexcept SystemExit as left: print(left.code, 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.stdout == "2 False\n"
@@ -64,7 +66,7 @@ def test_cuda_of_a_build_without_it_names_the_command(gpu):
 
 
 @pytest.mark.parametrize(
-    ("trouble", "said"),
+    ("trouble", "message"),
     [
         ("Found no NVIDIA driver on your system. Please check", "no NVIDIA driver was found"),
         ("The NVIDIA driver on your system is too old (found version 11040)", "too old for CUDA 13.0; update"),
@@ -73,27 +75,29 @@ def test_cuda_of_a_build_without_it_names_the_command(gpu):
         (None, "no GPU can be seen"),
     ],
 )
-def test_cuda_that_cannot_be_used_says_why(gpu, trouble, said):
+def test_the_reason_why_cuda_cannot_be_used(gpu, trouble, message):
     gpu(trouble=trouble)
-    assert said in refusal("cuda")
+    assert message in refusal("cuda")
     assert "\n" not in refusal("cuda")
 
 
-@pytest.mark.parametrize(("count", "said"), [(1, "there is 1 CUDA device, cuda:0"), (2, "cuda:0 to cuda:1")])
-def test_a_number_too_high(gpu, count, said):
+@pytest.mark.parametrize(("count", "message"), [(1, "there is 1 CUDA device, cuda:0"), (2, "cuda:0 to cuda:1")])
+def test_a_number_too_high(gpu, count, message):
     gpu(count=count)
-    assert said in refusal("cuda:7")
+    assert message in refusal("cuda:7")
 
 
-@pytest.mark.parametrize(("system", "built", "said"), [("linux", False, "Apple's"), ("darwin", False, "built without")])
-def test_mps_that_cannot_be_used_says_why(monkeypatch, system, built, said):
+@pytest.mark.parametrize(
+    ("system", "built", "message"), [("linux", False, "Apple's"), ("darwin", False, "built without")]
+)
+def test_the_reason_why_mps_cannot_be_used(monkeypatch, system, built, message):
     monkeypatch.setattr(device.sys, "platform", system)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_built", lambda: built)
-    assert said in refusal("mps")
+    assert message in refusal("mps")
 
 
-def test_auto_prefers_a_gpu_that_is_there(gpu, monkeypatch):
+def test_auto_prefers_an_available_gpu(gpu, monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     gpu(count=0)
     assert choose_device("auto") == "mps"
@@ -105,7 +109,7 @@ def test_auto_prefers_a_gpu_that_is_there(gpu, monkeypatch):
 
 
 @pytest.mark.parametrize("model", ["cel", "classical"])
-def test_a_gpu_that_cannot_draw_leaves_it_to_the_cpu_with_a_word(monkeypatch, model):
+def test_a_gpu_that_cannot_draw_is_replaced_by_the_cpu_with_a_warning(monkeypatch, model):
     monkeypatch.setattr(interpolator, "choose_device", lambda name: "cpu" if name == "cpu" else "meta")
     with pytest.warns(DeviceWarning, match="the GPU"):
         drawer = load_interpolator(model)

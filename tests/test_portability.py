@@ -1,6 +1,6 @@
-"""The source holds none of the known patterns that fail on one of Linux, macOS and Windows.
+"""The source holds none of the known patterns that fail on Linux, macOS or Windows.
 
-Each pattern has its reason, samples that it must find and samples that it must not.
+Each pattern has a reason, samples that it must find and samples that it must not find.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import animeinterp
 
 ROOT = Path(animeinterp.__file__).parents[1]
 SOURCES = [path for folder in ("animeinterp", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))]
-TESTS = sorted((ROOT / "tests").glob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 TEXTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FILES = "animeinterp/io/files.py"  # where names are given and files are flushed for all
+FILES = "animeinterp/io/files.py"  # the only module that renames and flushes files
 POSIX_MODULES = {"resource", "fcntl", "pwd", "grp", "termios", "tty", "pty", "syslog", "posix", "crypt"}
 ONE_SYSTEM = {
     *("fork", "forkpty", "getuid", "geteuid", "getgid", "getegid", "getgroups", "uname", "killpg", "setsid", "getpgid"),
@@ -118,7 +118,7 @@ def one_system_names(tree, source):
             yield node.lineno
 
 
-def unsaid_start_methods(tree, source):
+def default_start_methods(tree, source):
     for name, call in calls(tree):
         fork = name in ("get_context", "set_start_method") and "spawn" not in constants(call)
         pool = name == "ProcessPoolExecutor" and len(call.args) < 2 and "mp_context" not in keywords(call)
@@ -226,7 +226,7 @@ PATTERNS = {
     ),
     "start of processes": Pattern(
         "Linux may fork, macOS and Windows spawn; threads of OpenCV and torch do not outlive a fork",
-        unsaid_start_methods,
+        default_start_methods,
         ("ProcessPoolExecutor(4)", "multiprocessing.get_context('fork')", "multiprocessing.Pool()", "get_context()"),
         ("ProcessPoolExecutor(4, multiprocessing.get_context('spawn'))", "ProcessPoolExecutor(4, mp_context=context)"),
     ),
@@ -280,7 +280,7 @@ def lines(pattern: Pattern, source: str) -> list[int]:
 
 
 @pytest.mark.parametrize("name", PATTERNS)
-def test_patterns_find_what_they_should(name):
+def test_patterns_find_their_samples(name):
     pattern = PATTERNS[name]
     assert pattern.reason
     assert [sample for sample in pattern.found if not lines(pattern, sample)] == []
@@ -304,13 +304,13 @@ def test_tests_can_be_collected_everywhere():
 
 
 def shell_lines(text: str) -> Iterator[str]:
-    """Lines of the code blocks that are typed into a shell."""
+    """Yield the lines of code blocks for a shell."""
     for block in re.findall(r"^```(?:sh|bash|shell|console|powershell|)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
         yield from block.splitlines()
 
 
 def one_shell(line: str) -> bool:
-    """Whether PowerShell 5 or a POSIX shell does not understand the line."""
+    """Return whether PowerShell 5 or a POSIX shell does not understand a line."""
     return bool(re.search(r" && | \|\| |\\$|`$|^\s*export |\$\(|<\(", line))
 
 
@@ -325,7 +325,7 @@ def test_commands_of_the_documents_work_in_every_shell(path):
     assert [line for line in shell_lines(path.read_text(encoding="utf-8")) if one_shell(line)] == []
 
 
-def test_names_of_files_are_possible_everywhere():
+def test_file_names_are_valid_on_every_system():
     names = [
         path.relative_to(ROOT).as_posix()
         for folder in ("animeinterp", "benchmarks", "configs", "docs", "tests")
@@ -339,6 +339,6 @@ def test_names_of_files_are_possible_everywhere():
 
 
 def impossible(name: str) -> bool:
-    """Whether Windows refuses a name, or a clone in a usual folder makes it too long (260 characters)."""
+    """Return whether Windows refuses a name, or a clone in a usual folder makes it too long (260 characters)."""
     reserved = re.search(r"(^|/)(con|prn|aux|nul|com\d|lpt\d)(\.[^/]*)?(/|$)", name, re.IGNORECASE)
     return bool(reserved or re.search(r'[\\:*?"<>|]|[. ](/|$)', name)) or len(name) > 150
