@@ -14,7 +14,7 @@ import typer
 from rich.table import Table
 
 from animeinterp.cli.progress import report_progress, track_progress
-from animeinterp.cli.terminal import Deinterlace, Force, Vgg, err, out, show_table
+from animeinterp.cli.terminal import Force, Vgg, err, out, show_table
 from animeinterp.errors import FileError, UsageError
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ Size = Annotated[
     str | None,
     typer.Option("--size", metavar="WxH", help="Size of the frames, cropped to that shape.", show_default="the film's"),
 ]
+Deinterlace = Annotated[bool, typer.Option("--deinterlace", help="Make full frames from fields first.")]
 Restart = Annotated[bool, typer.Option("--force", help="Start again: the content of the data set is deleted.")]
 
 

@@ -49,7 +49,6 @@ MaxPixels = Annotated[
     int, typer.Option("--max-pixels", min=1, help="Refuse larger images; memory grows with their area.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
-Deinterlace = Annotated[bool, typer.Option("--deinterlace", help="Make full frames from fields first.")]
 DEFAULTS = Options()
 
 

@@ -15,19 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from animeinterp.cli.drawing import build_interpolator, check_model_options
-from animeinterp.cli.terminal import (
-    DEFAULTS,
-    Deinterlace,
-    Device,
-    Force,
-    MaxPixels,
-    Model,
-    Style,
-    Vgg,
-    Weights,
-    err,
-    out,
-)
+from animeinterp.cli.terminal import DEFAULTS, Device, Force, MaxPixels, Model, Style, Vgg, Weights, err, out
 from animeinterp.cli.video_progress import Report, report_video
 from animeinterp.errors import AnimeInterpError, UsageError
 
@@ -80,6 +68,7 @@ Preview = Annotated[str | None, typer.Option("--preview", help="Only a part: 10s
 Compared = Annotated[
     Literal["side", "wipe"] | None, typer.Option("--compare", help="Show the source too: side by side, or a wipe.")
 ]
+Deinterlace = Annotated[bool, typer.Option("--deinterlace", help="Make full frames from fields first.")]
 Rate = Annotated[str | None, typer.Option("--rate", help="Frames per second of a folder of frames.", show_default="24")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print progress and result as lines of JSON.")]

@@ -10,7 +10,7 @@ from typing import Literal
 from animeinterp import __version__
 from animeinterp.data.layout import sibling
 from animeinterp.errors import UsageError
-from animeinterp.io.files import make_folder, write_text
+from animeinterp.io.files import is_free, make_folder, write_text
 from animeinterp.io.reading import read_json
 
 
@@ -45,7 +45,7 @@ def check_settings(folder: Path, settings: FlowSettings, *, write: bool = False)
     expected = {"deformation": settings.deformation, "style": settings.style, "vgg": weights, "version": __version__}
     path = sibling(folder, ".json")
     if not path.exists():
-        if folder.exists() and (not folder.is_dir() or any(path.name != "lock" for path in folder.iterdir())):
+        if not is_free(folder):
             raise UsageError(f"{folder} holds other things, perhaps the published flows; choose another with -o")
         if not write:
             return

@@ -182,6 +182,13 @@ def check_folder(path: Path, advice: str = "choose another name") -> None:
         raise FileError(f"{path} is not a folder; {advice}")
 
 
+def is_free(folder: Path) -> bool:
+    """Return whether a folder is missing, or holds at most the lock file of a killed run."""
+    if not os.path.lexists(folder):
+        return True
+    return folder.is_dir() and all(path.name == "lock" for path in folder.iterdir())
+
+
 def check_no_pattern(target: Path, advice: str) -> None:
     """Check that a file name is not a pattern of names, such as FFmpeg's `seq_%04d.png`: patterns are not expanded.
 
@@ -197,12 +204,7 @@ def check_no_pattern(target: Path, advice: str) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and its parents, unless it exists.
-
-    Raises:
-        UsageError: The name is that of a stream (`-`, `/dev/stdout`).
-        FileError: The folder cannot be made.
-    """
+    """Make a folder and its parents, unless it exists. Raises FileError, and UsageError for the name of a stream."""
     _check_not_stream(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -280,10 +282,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
     """Lock a folder for this process until the block ends.
 
     The lock is the file `lock` in the folder; the operating system releases it when the process dies. Temporary files
-    that killed runs left in the folder are removed first.
-
-    Args:
-        folder: An existing folder.
+    that killed runs left in the folder, which must exist, are removed first.
 
     Raises:
         UsageError: Another process holds the lock.

@@ -19,7 +19,7 @@ from animeinterp.data.films.removal import plan_removal, remove
 from animeinterp.data.films.select import BuildOptions
 from animeinterp.data.layout import MAX_MANIFEST_BYTES, annotations_folder, flows_folder, manifest_path
 from animeinterp.errors import FileError, UsageError
-from animeinterp.io.files import check_name, check_source, report_write_errors, write_text
+from animeinterp.io.files import check_name, check_source, is_free, report_write_errors, write_text
 from animeinterp.io.reading import describe_error, read_json
 
 _KIND = "animeinterp triplets 1"
@@ -217,7 +217,7 @@ def fingerprint_film(film: Path) -> str:
 
 def _check_empty(folder: Path) -> None:
     """Raise UsageError unless a data set can be started in `folder`; a lock file of a killed run is allowed."""
-    if folder.exists() and (not folder.is_dir() or any(path.name != "lock" for path in folder.iterdir())):
+    if not is_free(folder):
         raise UsageError(f"{folder} holds other things; expected a new folder or a data set that was built there")
     annotations = annotations_folder(folder)
     if annotations.exists() and (not annotations.is_dir() or any(annotations.iterdir())):

@@ -35,7 +35,7 @@ from animeinterp.data.linear.rendering import Shot, label_points, prepare_shot, 
 from animeinterp.data.types import LEVELS
 from animeinterp.errors import UsageError
 from animeinterp.frame import RGBImage, check_size
-from animeinterp.io.files import atomic_folder, file_sha256, lock_folder, make_folder, write_text
+from animeinterp.io.files import atomic_folder, file_sha256, is_free, lock_folder, make_folder, write_text
 from animeinterp.io.images import write_image
 from animeinterp.io.reading import read_json
 
@@ -116,7 +116,7 @@ def _check_folder(folder: Path, manifest: dict[str, Any]) -> None:
             )
         return
     for root in (folder, annotations_folder(folder), masks_folder(folder)):
-        if os.path.lexists(root) and (not root.is_dir() or any(path.name != "lock" for path in root.iterdir())):
+        if not is_free(root):
             raise UsageError(f"{root} holds other things; choose another name")
 
 
