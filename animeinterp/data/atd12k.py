@@ -1,4 +1,4 @@
-"""ATD-12K's layout (Siyao et al., CVPR 2021), shared by every data set of triplets.
+"""ATD-12K's layout (Siyao et al. 2021), shared by every data set of triplets.
 
     FOLDER/NAME/frame1.png frame2.png frame3.png     two frames and, as frame 2, the true frame between them
     ANNOTATIONS/NAME/NAME.json                       motion RoI and difficulty; optional

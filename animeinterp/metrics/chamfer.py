@@ -1,4 +1,4 @@
-"""Line Chamfer distance of two drawings, as in EISAI (Chen & Zwicker, ECCV 2022).
+"""Line Chamfer distance of two drawings, as in EISAI (Chen & Zwicker 2022).
 
 A pixel is on a line where a difference of Gaussians is darker than its surroundings: 2 (G1.6 - G1) > 0.01 on gray in
 [0, 1], with kernels of 9 and 13 px and a replicated border. The distance is the mean over all pixels of line(a) · d(b),

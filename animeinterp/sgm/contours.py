@@ -66,7 +66,7 @@ def compute_line_strength(image: RGBImage, style: LineStyle) -> NDArray[np.uint8
 def choose_style(image: RGBImage) -> LineStyle:
     """Choose the line style of an image: WESTERN for grainy images, JAPANESE for all others.
 
-    Grain is the median response to Immerkær's noise mask (1996), which edges and smooth shading hardly affect. The
+    Grain is the median response to the noise mask of Immerkær 1996, which edges and smooth shading hardly affect. The
     published code decides by the film's name. On clean drawings the segments of both styles reappear equally well in a
     later frame, and WESTERN takes eight times as long; from noise of 3 gray levels up, its stronger filter keeps
     segments whole that JAPANESE splits (benchmarks/label_map.py).

@@ -2,7 +2,7 @@
 
     drawings ─► three consecutive ones of one shot ─► SSIM within limits ─► displacement within limits ─► in-between
 
-After ATD-12K (Siyao et al., CVPR 2021, §3), whose triplets are consecutive frames of one shot, filtered by the SSIM of
+After ATD-12K (Siyao et al. 2021, §3), whose triplets are consecutive frames of one shot, filtered by the SSIM of
 neighbors. Deviations: held frames were removed before, by `animeinterp.video.cadence.drawings`; their second, manual
 selection is left to the contact sheet. Motion is measured in px of 960x540, whatever the size of the film.
 """

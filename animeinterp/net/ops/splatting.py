@@ -1,7 +1,7 @@
 """Forward warping, splatting (paper §4.3): add every source pixel to the four pixels around its target position.
 
 A source pixel at p with flow f moves to p + f and is shared among the four neighbors by bilinear weights b.
-With a log importance Z per source pixel, three modes of Niklaus & Liu (CVPR 2020):
+With a log importance Z per source pixel, three modes of Niklaus & Liu 2020:
 
     sum       warped = Σ b S
     average   warped = Σ b S / Σ b               (what the published AnimeInterp code does)

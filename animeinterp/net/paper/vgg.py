@@ -1,7 +1,7 @@
 """Descriptors of color segments (paper §4.1): VGG features (Simonyan & Zisserman 2015) pooled over each segment.
 
 Four activations of VGG, at full, half, quarter and eighth size, are averaged over each segment (super-pixel pooling,
-Liu et al. 2017), concatenated and normalized per segment: minus the minimum, divided by the sum.
+Liu et al. 2016), concatenated and normalized per segment: minus the minimum, divided by the sum.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """`studio`: a heavy network from public weights (GMFSS Fortuna "union"), one file per part.
 
-    global_flow.py    GMFlow: global matching between two frames (Xu et al., CVPR 2022)
+    global_flow.py    GMFlow: global matching between two frames (Xu et al. 2022)
     attention.py      its windowed attention
     importance.py     importance of each pixel (metric network)
     pyramid.py        feature pyramid
-    intermediate.py   RIFE 4.6's intermediate flow (Huang et al., ECCV 2022)
+    intermediate.py   RIFE 4.6's intermediate flow (Huang et al. 2022)
     synthesis.py      GridNet with a pixel-shuffle head
     model.py          all of it: encode, flow, synthesize
     grain.py          detection of film grain

@@ -3,8 +3,7 @@
 Tokens are the pixels of a feature map, (N, H, W, C). One head; scores are scaled by 1 / sqrt(C). Under the caller's
 `torch.autocast`, projections and windowed attention run in bf16, the sum over the layers in float32.
 
-References: Xu et al., "GMFlow: Learning Optical Flow via Global Matching", CVPR 2022; Liu et al., "Swin Transformer",
-ICCV 2021.
+References: GMFlow (Xu et al. 2022), Swin Transformer (Liu et al. 2021).
 """
 
 from __future__ import annotations

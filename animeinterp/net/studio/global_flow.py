@@ -1,4 +1,4 @@
-"""GMFlow: optical flow by global matching, then local refinement (Xu et al., CVPR 2022; two scales).
+"""GMFlow: optical flow by global matching, then local refinement (Xu et al. 2022; two scales).
 
 At 1/8 every pixel is compared with every pixel of the other frame, and its flow is the expected displacement; pixels
 without a match take the flow of pixels with similar features (self-attention). At 1/4 the second frame is warped by

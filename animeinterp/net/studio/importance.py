@@ -12,7 +12,7 @@ from animeinterp.net.ops.geometry import backward_warp
 from animeinterp.net.ops.layers import PReLU
 
 MAX_LOG_IMPORTANCE = 10.0
-# A pixel is occluded where the forward-backward error exceeds this fraction of the motion plus these px (UnFlow).
+# Occluded: forward-backward error above this fraction of the motion plus these px (Meister et al. 2018).
 _OCCLUSION_FRACTION, _OCCLUSION_PX = 0.01, 0.5
 
 

@@ -1,4 +1,4 @@
-"""Intermediate flow of RIFE 4.6 (Huang et al., "Real-Time Intermediate Flow Estimation", ECCV 2022).
+"""Intermediate flow of RIFE 4.6 (Huang et al. 2022).
 
 Four blocks at 1/8, 1/4, 1/2 and full size each update the flow from the new frame to both source frames, and the mask
 that blends them. H and W are multiples of 32. Attribute names are those of the published weights.

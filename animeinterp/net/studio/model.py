@@ -8,7 +8,7 @@ Flow is estimated at half the size; frames at 1/2 and features at 1/2, 1/4, 1/8 
 size. Frames are (N, 3, H, W) float, RGB in [0, 1], of any size from 16x16; they are padded to multiples of 64 by
 repeating the border (the published code pads by zeros or stretches).
 
-Reference: GMFSS Fortuna, github.com/98mxr/GMFSS_Fortuna (MIT); softmax splatting of Niklaus and Liu, CVPR 2020.
+Reference: GMFSS Fortuna, github.com/98mxr/GMFSS_Fortuna (MIT); softmax splatting of Niklaus & Liu 2020.
 """
 
 from __future__ import annotations
