@@ -1,7 +1,7 @@
 """Encoder of `cel`: one feature pyramid per frame, shared by flow and synthesis, both neighbors and every t.
 
 The frame enters as 12 channels at half size (pixel unshuffle), so that no convolution runs at full size; the published
-network encodes each frame three times, twice at full size.
+network runs RAFT's encoder three times per frame of a pair and a feature pyramid at full size.
 """
 
 from __future__ import annotations

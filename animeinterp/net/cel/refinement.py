@@ -1,6 +1,6 @@
 """Recurrent refinement of `cel` (paper §4.2, lighter): change the coarse flow in a few steps, then gate it.
 
-As in `paper.rfr.RFR` at 1/8 of the frame, with four changes:
+As in `paper.rfr.RFR` at 1/8 of the size that the network sees, with four changes:
 
 - The coarse flow keeps its full size, and only the change is upsampled: SGM knows segment borders to the pixel.
 - The gate comes last instead of first: only after the steps is it known whether the coarse flow was right.
@@ -41,7 +41,7 @@ class RefinedFlow(NamedTuple):
     Attributes:
         flow: (N, 2, H, W), px.
         change: What was added to the coarse flow, of the same shape.
-        steps: The flow after each iteration, (N, 2, H/8, W/8), in px of the full size; in training only.
+        steps: The flow after each iteration, (N, 2, H/8, W/8), px of the size that the network sees; in training only.
     """
 
     flow: Tensor

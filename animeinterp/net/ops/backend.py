@@ -1,7 +1,8 @@
 """Where compiled CPU kernels replace torch operations: the one switch.
 
-Every kernel stands for a torch operation, which is its definition and judge: tests run both, the second inside
-`torch_only()`. Other devices and tensors that need a gradient a kernel does not have always take the torch operation.
+A torch operation defines each kernel and judges it in tests, inside `torch_only()` or, for kernels that have no
+gradient, where gradients are recorded. Other devices, and tensors that need a gradient a kernel does not have, always
+take the torch operation.
 """
 
 from __future__ import annotations

@@ -12,8 +12,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from animeinterp.errors import FrameError
+
 MIN_SIZE = 16  # px, of either side of a frame
 MULTIPLE = 16  # what the strides of `cel` divide; frames are padded to a multiple of it
+
+
+def check_frames(frame: Tensor) -> None:
+    """Check frames for a network.
+
+    Args:
+        frame: Expected to be (N, 3, H, W), at least 16x16 px.
+
+    Raises:
+        FrameError: It is not.
+    """
+    if frame.ndim != 4 or frame.shape[1] != 3 or min(frame.shape[-2:]) < MIN_SIZE:
+        raise FrameError(f"expected frames (N, 3, H, W) of at least {MIN_SIZE}x{MIN_SIZE} px, got {tuple(frame.shape)}")
 
 
 def resize(image: Tensor, size: tuple[int, ...]) -> Tensor:
@@ -108,7 +123,7 @@ def backward_warp(
 
 
 def upsample_convex(flow: Tensor, mask: Tensor) -> Tensor:
-    """Upsample flow eight times, each pixel a convex combination of 3x3 coarse ones (RAFT, §3.3).
+    """Upsample flow eight times, each pixel a convex combination of 3x3 coarse ones (Teed & Deng 2020, §3.3).
 
     Args:
         flow: (N, 2, H, W), px of that size.

@@ -1,7 +1,8 @@
 """CPU kernel of `frame_splatting.splat_frame` for inference.
 
 Image, motion, confidence and importance are read where they are and summed in one buffer, in the order of `splatting`,
-so that kernel and torch operations agree to the last bit: the variance of motion is a difference of large numbers.
+so that image, motion and density agree with the torch operations to the last bit, confidence and coherence to 1e-6: the
+variance of motion is a difference of large numbers.
 Pixels that are not wanted cost nothing.
 """
 

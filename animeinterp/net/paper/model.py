@@ -17,8 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from animeinterp.config import PaperConfig
-from animeinterp.errors import FrameError
-from animeinterp.net.ops.geometry import MIN_SIZE, backward_warp, resize, scale_flow
+from animeinterp.net.ops.geometry import backward_warp, check_frames, resize, scale_flow
 from animeinterp.net.ops.normalization import HALF, normalize
 from animeinterp.net.ops.splatting import splat
 from animeinterp.net.paper.gridnet import FeaturePyramid, GridNet, Pyramid
@@ -66,10 +65,7 @@ class AnimeInterp(nn.Module):
         Raises:
             FrameError: The frame is too small.
         """
-        if frame.ndim != 4 or frame.shape[1] != 3 or min(frame.shape[-2:]) < MIN_SIZE:
-            raise FrameError(
-                f"frames must be (N, 3, H, W), at least {MIN_SIZE}x{MIN_SIZE} px; got {tuple(frame.shape)}"
-            )
+        check_frames(frame)
         signed = normalize(frame, *HALF).contiguous(memory_format=torch.channels_last)
         matching = self.flownet.encode(signed)
         small = resize(signed, tuple(matching.shape[-2:]))
@@ -142,7 +138,7 @@ class AnimeInterp(nn.Module):
         """Splat frame and features a fraction t of the way along the flow to the other frame (linear motion)."""
         importance = None
         if self.config.splat == "softmax":
-            # Where flow and frames disagree, the pixel is likely occluded (Niklaus & Liu 2020, eq. 5).
+            # Where flow and frames disagree, the pixel is likely occluded (Niklaus & Liu 2020).
             importance = -_PER_COLOR * (backward_warp(other, flow) - frame).abs().mean(1, keepdim=True)
         moved = []
         for level in (frame, *pyramid):

@@ -13,9 +13,9 @@ from animeinterp.net.adapters import CelNetwork, FrameFeatures, as_colors, has_a
 from animeinterp.net.cel.encoder import Levels
 from animeinterp.net.cel.model import Cel
 from animeinterp.net.flow_pair import CoarseFlowPair, FlowPair
-from animeinterp.net.ops.geometry import downsample, resize, scale_flow
+from animeinterp.net.ops.geometry import MIN_SIZE, downsample, resize, scale_flow
 from animeinterp.net.studio.grain import is_grainy
-from animeinterp.net.studio.model import MIN_SIZE, Encoding, Studio
+from animeinterp.net.studio.model import Encoding, Studio
 from animeinterp.net.studio.restoration import restore
 
 

@@ -19,8 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from animeinterp.errors import FrameError, UsageError
+from animeinterp.errors import UsageError
 from animeinterp.net.flow_pair import FlowPair
+from animeinterp.net.ops.geometry import check_frames
 from animeinterp.net.ops.splatting import splat
 from animeinterp.net.studio.global_flow import GlobalFlow, MatchingFeatures
 from animeinterp.net.studio.importance import Metric
@@ -32,7 +33,6 @@ Box = tuple[int, int, int, int]  # top, bottom, left, right, px
 
 MULTIPLE = 64  # px; the flow network has eight windows of at least one pixel at 1/8 of its size, which is half
 INTERMEDIATE_MULTIPLE = 32  # px
-MIN_SIZE = 16  # px
 _CELL = 8  # px, the multiple that features and the grid need
 # px drawn around the required pixels. On two drawn triplets the outermost 8 px of a box that cuts through a figure
 # differ from the whole by a mean of 0.2 levels with 32 px, of 0.02 with 48.
@@ -83,10 +83,7 @@ class Studio(nn.Module):
         Raises:
             FrameError: The frame has another shape, or is too small.
         """
-        if frame.ndim != 4 or frame.shape[1] != 3 or min(frame.shape[-2:]) < MIN_SIZE:
-            raise FrameError(
-                f"expected frames (N, 3, H, W) of at least {MIN_SIZE}x{MIN_SIZE} px, got {tuple(frame.shape)}"
-            )
+        check_frames(frame)
         height, width = frame.shape[-2:]
         padded = F.pad(frame.float(), (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="replicate")
         padded = padded.contiguous(memory_format=torch.channels_last)

@@ -71,7 +71,7 @@ def read_record(path: Path) -> JobRecord | None:
         path: Its file.
 
     Returns:
-        The record; None if there is no file, or a damaged or foreign one.
+        The record; None if the file is missing, damaged or not a record.
 
     Raises:
         FileError: The file exists and cannot be read.
