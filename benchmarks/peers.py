@@ -26,18 +26,15 @@ import os
 import re
 import shlex
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
-import time
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from peer_process import last_line, run
 from tables import format_block, markdown, quality_table, run_evaluate, without_folder
 
 from animeinterp.data.atd12k import TripletFiles, list_triplets, read_triplet
@@ -328,63 +325,6 @@ def find_middle_frame(folder: Path) -> Path:
     if len(images) == 2:
         raise FileError(f"it wrote {images[0].name} and {images[1].name}; expected one frame, or three and more")
     return images[min(1, len(images) - 1)] if images else folder / "nothing"
-
-
-def run(arguments: Sequence[str], work: Path, log: Path, timeout: float) -> float:
-    """Run a program.
-
-    Args:
-        arguments: The command.
-        work: Working folder.
-        log: Folder of the file for its output.
-        timeout: Seconds.
-
-    Returns:
-        Wall seconds.
-
-    Raises:
-        FileError: The program cannot be started, fails or exceeds the timeout.
-    """
-    program = shutil.which(arguments[0]) or arguments[0]
-    begin = time.perf_counter()
-    with (log / "output.txt").open("wb") as output:
-        try:
-            process = subprocess.Popen(
-                [str(Path(program).absolute()), *arguments[1:]],
-                cwd=work,
-                stdin=subprocess.DEVNULL,
-                stdout=output,  # not a pipe, which the program's own children could hold open
-                stderr=subprocess.STDOUT,
-                start_new_session=os.name == "posix",
-            )
-        except OSError as error:
-            raise FileError(f"cannot start {arguments[0]}: {error.strerror}; correct its command") from error
-        try:
-            code = process.wait(timeout)
-        except subprocess.TimeoutExpired as error:
-            raise FileError(f"it took longer than {timeout:g} s; raise its timeout if it is slow") from error
-        finally:
-            stop(process)
-    if code:
-        raise FileError(f"it ended with exit code {code}; its last line: {last_line(log)}")
-    return time.perf_counter() - begin
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a program that is still running, and its children."""
-    if process.poll() is not None:
-        return
-    with suppress(ProcessLookupError):
-        if os.name == "posix":
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    process.wait()
-
-
-def last_line(log: Path) -> str:
-    lines = (log / "output.txt").read_text(encoding="utf-8", errors="replace").split("\n")
-    return next((line.strip()[-300:] for line in reversed(lines) if line.strip()), "(none)")
 
 
 # --- scores
