@@ -41,7 +41,7 @@ class MatteLimits:
         clean_fraction: Fraction of flat pixels in such a row.
         edge_rows: Largest number of rows at the edge that are examined for motion. Within twice as many the image has
             to begin, in both frames in the same row: this tells images from shapes that slide over a flat background.
-        rows_per_edge_row: At most one row in so many is examined.
+        rows_per_edge_row: Rows of the image per examined row, at least.
         content_fraction: Fraction of pixels in the image's first row that are not flat.
         moving_near_edge: Smallest fraction of pixels in one of the examined rows that differ between the frames.
         moving_after_band: The same in the first row after a band that is not flat.

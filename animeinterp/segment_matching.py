@@ -59,12 +59,12 @@ def match_segments(analysis0: Analysis, analysis1: Analysis, deformation: Deform
     segments = analysis0.segments, analysis1.segments
     seconds: dict[str, float] = {}
     with timed(seconds, "matching"):
-        found = match(*segments, analysis0.descriptors, analysis1.descriptors)
+        matching = match(*segments, analysis0.descriptors, analysis1.descriptors)
     with timed(seconds, "coarse flow"):
         settings = _DEFORMATIONS[deformation]
-        coarse01 = estimate_coarse_flow(*images, *segments, found.match01, settings)
-        coarse10 = estimate_coarse_flow(*images[::-1], *segments[::-1], found.match10, settings)
-    return SegmentMatches(found.match01, found.match10, coarse01, coarse10, seconds)
+        coarse01 = estimate_coarse_flow(*images, *segments, matching.match01, settings)
+        coarse10 = estimate_coarse_flow(*images[::-1], *segments[::-1], matching.match10, settings)
+    return SegmentMatches(matching.match01, matching.match10, coarse01, coarse10, seconds)
 
 
 def matches_of_known_flow(analysis0: Analysis, analysis1: Analysis, coarse: CoarseFlows) -> SegmentMatches:

@@ -22,7 +22,7 @@ from animeinterp.net.ops.frame_splatting import SplattedFrame
 from animeinterp.net.ops.geometry import backward_warp, pad_to_multiple, resize, resize_area, scale_flow
 from animeinterp.net.ops.splatting import splat
 
-# Input pixels that the U-net divides by; so many such cells around the pixels to be drawn are computed as well.
+# Stride of the U-net in input pixels, and the margin computed around the pixels to be drawn, in such cells.
 _CELL, _MARGIN = 8, 4
 # Pixels are a convenient unit for motions in animation, and the last layer starts at 0.
 _OUTPUT_SCALE = 4

@@ -90,11 +90,11 @@ class Correlation:
         if step >= height * width:
             if self._volume is None:
                 self._volume = self._correlate(slice(None))
-            found = self._sample(self._volume, flat)
+            result = self._sample(self._volume, flat)
         else:
             parts = [slice(i, i + step) for i in range(0, height * width, step)]
-            found = torch.cat([self._sample(self._correlate(part), flat[:, part]) for part in parts], 1)
-        return found.transpose(1, 2).reshape(n, -1, height, width)
+            result = torch.cat([self._sample(self._correlate(part), flat[:, part]) for part in parts], 1)
+        return result.transpose(1, 2).reshape(n, -1, height, width)
 
     def _correlate(self, part: slice) -> list[Tensor]:
         """Compute the volume for some queries Q: one (N Q, 1, h, w) per level."""
@@ -109,17 +109,17 @@ class Correlation:
         n, queries, _ = positions.shape
         steps = torch.arange(-self._radius, self._radius + 1.0, device=positions.device)
         window = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), -1)
-        found = []
+        result = []
         for i, level in enumerate(volume):
             height, width = level.shape[-2:]
             if height == 0 or width == 0:
-                found.append(positions.new_zeros(n, queries, window.shape[0] ** 2))
+                result.append(positions.new_zeros(n, queries, window.shape[0] ** 2))
                 continue
             points = positions.reshape(-1, 1, 1, 2) * 0.5**i + window
             # grid_sample without align_corners puts pixel centers at (2 p + 1) / size - 1, also where size is 1.
             grid = (2 * points + 1) / points.new_tensor([width, height]) - 1
-            found.append(F.grid_sample(level, grid, align_corners=False).reshape(n, queries, -1))
-        return torch.cat(found, 2)
+            result.append(F.grid_sample(level, grid, align_corners=False).reshape(n, queries, -1))
+        return torch.cat(result, 2)
 
 
 class _Window(NamedTuple):
@@ -151,12 +151,12 @@ class _CompiledLookup(torch.autograd.Function):
         ctx.radius = radius
         n, _, height, width = positions.shape
         window = (2 * radius + 1) ** 2
-        found = np.empty((n, height, width, len(levels) * window), np.float32)
+        result = np.empty((n, height, width, len(levels) * window), np.float32)
         rows, centers = channels_last_array(queries), channels_last_array(positions)
         for i, level in enumerate(levels):
             targets = channels_last_array(level)
-            over_rows(_look_up, n * height, rows, targets, centers, 0.5**i, radius, i * window, *windows[i], found)
-        return torch.from_numpy(found).permute(0, 3, 1, 2)
+            over_rows(_look_up, n * height, rows, targets, centers, 0.5**i, radius, i * window, *windows[i], result)
+        return torch.from_numpy(result).permute(0, 3, 1, 2)
 
     @staticmethod
     @once_differentiable
@@ -191,12 +191,12 @@ class _CompiledReading(torch.autograd.Function):
         ctx.radius, ctx.shapes = radius, [level.shape for level in volume]
         n, _, height, width = positions.shape
         window = (2 * radius + 1) ** 2
-        found = np.empty((n, height, width, len(volume) * window), np.float32)
+        result = np.empty((n, height, width, len(volume) * window), np.float32)
         centers = channels_last_array(positions)
         for i, level in enumerate(volume):
             whole = level.detach().view(n, height, width, *level.shape[-2:]).numpy()
-            over_rows(_read, n * height, whole, centers, 0.5**i, radius, i * window, found)
-        return torch.from_numpy(found).permute(0, 3, 1, 2)
+            over_rows(_read, n * height, whole, centers, 0.5**i, radius, i * window, result)
+        return torch.from_numpy(result).permute(0, 3, 1, 2)
 
     @staticmethod
     @once_differentiable
@@ -228,9 +228,9 @@ def _look_up(
     offset: int,
     products: Any,
     corner: Any,
-    found: Any,
+    result: Any,
 ) -> None:
-    """Look up one level for rows [first, last), counted through the batch, from channel `offset` of `found`.
+    """Look up one level for rows [first, last), counted through the batch, from channel `offset` of `result`.
 
     The points of a window share their fractional part: (2r+2)² inner products, then (2r+1)² blends of four. For
     `products` and `corner` see `_Window`.
@@ -245,7 +245,7 @@ def _look_up(
             px, py = centers[n, y, x, 0] * scale, centers[n, y, x, 1] * scale
             # Everything far outside is 0; a NaN fails these comparisons too.
             if not (abs(px) < columns + side and abs(py) < rows + side):
-                found[n, y, x, offset : offset + side * side] = 0
+                result[n, y, x, offset : offset + side * side] = 0
                 continue
             left, top = int(np.floor(px)) - radius, int(np.floor(py)) - radius
             window, last_corner = products[n, y, x], corner[n, y, x]
@@ -256,7 +256,7 @@ def _look_up(
                 for j in range(side):
                     upper = window[i, j] + fx * (window[i + 1, j] - window[i, j])
                     lower = window[i, j + 1] + fx * (window[i + 1, j + 1] - window[i, j + 1])
-                    found[n, y, x, offset + i * side + j] = upper + fy * (lower - upper)
+                    result[n, y, x, offset + i * side + j] = upper + fy * (lower - upper)
 
 
 @cached_njit(fastmath={"reassoc", "contract"})
@@ -323,7 +323,9 @@ def _look_up_slopes(
 
 
 @cached_njit()
-def _read(first: int, last: int, volume: Any, centers: Any, scale: float, radius: int, offset: int, found: Any) -> None:
+def _read(
+    first: int, last: int, volume: Any, centers: Any, scale: float, radius: int, offset: int, result: Any
+) -> None:
     """Do the work of `_look_up` with given inner products, volume (N, H, W, h, w)."""
     _, height, width, rows, columns = volume.shape
     side = 2 * radius + 1
@@ -344,7 +346,7 @@ def _read(first: int, last: int, volume: Any, centers: Any, scale: float, radius
                 for j in range(side):
                     upper = products[j, i] + fx * (products[j, i + 1] - products[j, i])
                     lower = products[j + 1, i] + fx * (products[j + 1, i + 1] - products[j + 1, i])
-                    found[n, y, x, offset + i * side + j] = upper + fy * (lower - upper)
+                    result[n, y, x, offset + i * side + j] = upper + fy * (lower - upper)
 
 
 @cached_njit()
