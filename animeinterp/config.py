@@ -105,22 +105,12 @@ class CelConfig:
     """The project's own network.
 
     Attributes:
-        iterations: Steps of the recurrent refinement; 0 leaves the coarse flow as it is.
-        correlation_levels: Scales of the correlation lookup.
-        correlation_radius: Points on each side of the estimate.
-        apply_gate: Weigh the coarse flow by exp(-g²) and keep it where it fits better.
-        widths: Channels of the shared encoder at 1/2, 1/4 and 1/8 of the size the network sees.
-        synthesis_widths: Channels of the synthesis U-net at 1/2, 1/4, 1/8 and 1/16.
+        synthesis_widths: Channels of the synthesis U-net at 1/2, 1/4, 1/8 and 1/16 of the size the network sees.
         network_pixel_fraction: Fraction of a frame's pixels that the network sees; the frame is drawn at its own size.
-            Half is as good as all at half the cost (docs/training-log.md).
+            Half is nearly as good as all at half the cost (docs/training-log.md).
         network_pixel_range: Minimum (if the frame has as many) and maximum number of pixels that the network sees.
     """
 
-    iterations: int = 4
-    correlation_levels: int = 3
-    correlation_radius: int = 4
-    apply_gate: bool = True
-    widths: tuple[int, int, int] = (32, 48, 96)
     synthesis_widths: tuple[int, int, int, int] = (32, 64, 96, 128)
     network_pixel_fraction: float = 0.5
     network_pixel_range: tuple[int, int] = (480 * 270, 2_200_000)
@@ -171,7 +161,7 @@ CEL = Preset(name="cel", sgm=SgmConfig(), network=CelConfig())
 CEL_FAST = Preset(
     name="cel-fast",
     sgm=SgmConfig(deformation="translation", pixel_fraction=0.4, dis_preset="fast"),
-    network=CelConfig(iterations=3, network_pixel_fraction=0.25),
+    network=CelConfig(network_pixel_fraction=0.25),
 )
 # The best images, at several times the cost.
 STUDIO = Preset(name="studio", sgm=SgmConfig(), network=StudioConfig())

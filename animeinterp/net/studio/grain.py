@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from animeinterp.net.ops.geometry import backward_warp
-from animeinterp.net.studio.blur import gaussian_blur
+from animeinterp.net.ops.blur import gaussian_blur
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from animeinterp.net.studio.blur import gaussian_blur
+from animeinterp.net.ops.blur import gaussian_blur
 
 
 class Agreement(NamedTuple):

@@ -1,0 +1,87 @@
+"""One block of RIFE 4.6 (Huang et al. 2022): updates intermediate flow and the mask that blends both warped frames.
+
+Intermediate flow leads from the new frame to both source frames, (N, 4, H, W) px, x first: to frame 0, to frame 1. The
+block works at 1 / (4 scale) of the size. Attribute names are those of the published weights.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_SLOPE = 0.2
+
+
+class FlowUpdate(NamedTuple):
+    """What a block adds.
+
+    Attributes:
+        flow: To the intermediate flow, (N, 4, H, W) float32, px.
+        mask: To the logit of frame 0's weight, (N, 1, H, W) float32.
+        features: Of the block's last layer but one, (N, C, H / (4 scale), W / (4 scale)).
+    """
+
+    flow: Tensor
+    mask: Tensor
+    features: Tensor
+
+
+class IntermediateBlock(nn.Module):
+    """A block."""
+
+    def __init__(self, channels_in: int, channels: int) -> None:
+        """Create the layers."""
+        super().__init__()
+        self.conv0 = nn.Sequential(_strided(channels_in, channels // 2), _strided(channels // 2, channels))
+        self.convblock = nn.Sequential(*(_Residual(channels) for _ in range(8)))
+        self.lastconv = nn.Sequential(nn.ConvTranspose2d(channels, 24, 4, 2, padding=1), nn.PixelShuffle(2))
+
+    def forward(self, inputs: Tensor, flows: Tensor | None, scale: int, hints: Tensor | None = None) -> FlowUpdate:
+        """Predict the update.
+
+        Args:
+            inputs: Colors, time and mask, (N, c, H, W) float32; H and W are multiples of 4 scale.
+            flows: Flow fields, (N, 2 k, H, W) float32, px; None without any.
+            scale: The inputs are seen at 1 / scale of their size.
+            hints: Further inputs, behind the flow, (N, c, H, W).
+
+        Returns:
+            The update; flow and mask in float32, also under autocast.
+        """
+        planes = [scaled(inputs, 1 / scale)]
+        if flows is not None:
+            planes.append(scaled(flows, 1 / scale) / scale)
+        if hints is not None:
+            planes.append(scaled(hints, 1 / scale))
+        features = self.convblock(self.conv0(torch.cat(planes, 1)))
+        # bf16 has 8 bits: an update of 20 px would have an error of 0.06 px.
+        with torch.autocast(inputs.device.type, enabled=False):
+            updates = scaled(self.lastconv(features.float()), scale)
+        return FlowUpdate(updates[:, :4] * scale, updates[:, 4:5], features)
+
+
+class _Residual(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.beta = nn.Parameter(torch.ones(1, channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        # conv(x) * beta, with beta multiplied into the kernel.
+        beta = self.beta.flatten()
+        weight, bias = self.conv.weight * beta.view(-1, 1, 1, 1), cast(Tensor, self.conv.bias) * beta
+        return F.leaky_relu_(F.conv2d(x, weight, bias, padding=1) + x, _SLOPE)
+
+
+def scaled(planes: Tensor, factor: float) -> Tensor:
+    """Resize planes (N, C, H, W) by a factor, bilinear without antialiasing, as RIFE's weights expect."""
+    if factor == 1:
+        return planes
+    return F.interpolate(planes, scale_factor=factor, mode="bilinear", align_corners=False)
+
+
+def _strided(channels_in: int, channels: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(channels_in, channels, 3, 2, padding=1), nn.LeakyReLU(_SLOPE, inplace=True))
