@@ -208,7 +208,10 @@ def _interpolate(old: Any, new: Any, weight: Any, mixed: Any) -> None:
 
 @cached_njit()
 def _weigh(coherence: Any, confidence: Any, nearness: Any, rule: Any, weights: Any) -> None:
-    """Weigh the candidates of segment matching of one frame, see `synthesis.candidate_weights`; rule: cross-fade, minimum."""
+    """Weigh the candidates of segment matching of one frame, see `synthesis.candidate_weights`.
+
+    rule: cross-fade, minimum.
+    """
     cross_fade, minimum = rule
     confidence = nearness * confidence
     weights[0] = confidence * coherence + minimum * nearness

@@ -90,5 +90,8 @@ class IntermediateFlow(nn.Module):
 
 def _warp_both(frame0: Tensor, frame1: Tensor, flow: Tensor) -> Tensor:
     """Sample both frames along their flow; the border is repeated: (N, 6, H, W)."""
-    sampled = (backward_warp(frame0, flow[:, :2], outside="border"), backward_warp(frame1, flow[:, 2:], outside="border"))
+    sampled = (
+        backward_warp(frame0, flow[:, :2], outside="border"),
+        backward_warp(frame1, flow[:, 2:], outside="border"),
+    )
     return torch.cat(sampled, 1)

@@ -1,4 +1,4 @@
-"""`cel`, the project's own network: segment matching beside a light flow network that has seen much, and the best of both.
+"""`cel`, the project's own network: segment matching beside a light flow network, and the best of both.
 
     seen(frame) ──► Tensor            once per frame: the frame at the size that the network sees
     synthesize(…, t) ──► frame        once per new frame
@@ -31,6 +31,7 @@ from animeinterp.net.cel.synthesis import (
     confidence_of,
     init_weights,
     predict_blend,
+    window_around,
 )
 from animeinterp.net.flow_pair import CoarseFlowPair, FlowPair
 from animeinterp.net.ops.backend import use_cpu_kernels
@@ -138,7 +139,7 @@ class Cel(nn.Module):
     def _predict(
         self, seen: tuple[Tensor, Tensor], flows: FlowPair, time: Tensor, wanted: Tensor | None = None
     ) -> BlendPrediction:
-        """Predict the blend at the size that the network sees."""
+        """Predict the blend at the size that the network sees; 0 away from the pixels that are wanted."""
         # Nothing before the intermediate flow is learned.
         with torch.no_grad():
             splatted = _splat_both(seen, _flows_at(flows, tuple(seen[0].shape[-2:])), time)
@@ -148,9 +149,12 @@ class Cel(nn.Module):
                 ruled = build_ruled_inputs(*seen, *splatted, time)
             padded0, padded1 = (pad_to_multiple(frame, intermediate.MULTIPLE) for frame in seen)
             guide = _guide(seen, splatted)
-        motion = self.intermediate(padded0, padded1, time, guide)
+        window = window_around(wanted, (padded0.shape[-2], padded0.shape[-1]))
+        guide = Guide(*(window.cut(planes) for planes in guide))
+        motion = self.intermediate(window.cut(padded0), window.cut(padded1), time, guide)
+        prediction = predict_blend(self.chooser, window.cut(ruled, 2), motion)
         size = (seen[0].shape[-2], seen[0].shape[-1])
-        return predict_blend(self.chooser, ruled, motion, size, wanted)
+        return BlendPrediction(*(window.restore(planes, size) for planes in prediction))
 
     def seen_size(self, size: tuple[int, ...]) -> tuple[int, int]:
         """Return the (height, width) at which the network sees frames of `size` = (height, width)."""

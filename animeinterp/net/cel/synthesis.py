@@ -23,8 +23,7 @@ from animeinterp.net.ops.blur import gaussian_blur
 from animeinterp.net.ops.frame_splatting import SplattedFrame
 from animeinterp.net.ops.geometry import backward_warp, pad_to_multiple, resize, scale_flow
 
-# Stride of the U-net in input pixels, and the margin computed around the pixels to be drawn, in such cells.
-_CELL, _MARGIN = 8, 4
+_MARGIN = 2  # cells of `intermediate.MULTIPLE` px computed around the pixels to be drawn
 # Pixels are a convenient unit for motions in animation, and the last layer starts at 0.
 _OUTPUT_SCALE = 4
 _MIN_SHARE = 1e-3  # keeps the logarithms finite, so that the network may choose any candidate
@@ -32,6 +31,44 @@ _MIN_SHARE = 1e-3  # keeps the logarithms finite, so that the network may choose
 # blur of `sigma` px at half the network's size and without one. As of `studio.restoration`, whose scales are those of
 # the frame.
 _AGREEMENT = ((2.0, 6.0, 2.0), (0.0, 32.0, 6.0))
+
+
+class Window(NamedTuple):
+    """A part of a padded frame, px, multiples of `intermediate.MULTIPLE`; `bottom` and `right` are exclusive."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    def cut(self, planes: Tensor, step: int = 1) -> Tensor:
+        """Cut planes at 1 / step of the frame's size, (N, C, H / step, W / step)."""
+        return planes[..., self.top // step : self.bottom // step, self.left // step : self.right // step]
+
+    def restore(self, planes: Tensor, size: tuple[int, int]) -> Tensor:
+        """Put cut planes back into a frame of `size` = (height, width), 0 around them; the padding is cut off."""
+        height, width = size
+        around = (self.left, max(0, width - self.right), self.top, max(0, height - self.bottom))
+        return F.pad(planes, around)[..., :height, :width]
+
+
+def window_around(wanted: Tensor | None, size: tuple[int, int]) -> Window:
+    """Bound the pixels that must be drawn and a margin.
+
+    Args:
+        wanted: bool (N, 1, H, W) at any size; None for the whole frame.
+        size: (height, width) of the padded frame.
+    """
+    if wanted is None:
+        return Window(0, size[0], 0, size[1])
+    unit = intermediate.MULTIPLE
+    cells = F.adaptive_max_pool2d(wanted.float(), (size[0] // unit, size[1] // unit)).amax((0, 1))
+    edges: list[int] = []
+    for axis in (1, 0):
+        marked = cells.amax(axis).nonzero()
+        first, last = (int(marked[0]), int(marked[-1]) + 1) if len(marked) else (0, 1)
+        edges += [max(0, first - _MARGIN) * unit, min(cells.shape[1 - axis], last + _MARGIN) * unit]
+    return Window(*edges)
 
 
 class BlendPrediction(NamedTuple):
@@ -162,37 +199,23 @@ def build_ruled_inputs(
     return torch.cat([F.pixel_unshuffle(colors, 2), F.avg_pool2d(others, 2)], 1)
 
 
-def predict_blend(
-    network: BlendNet,
-    ruled: Tensor,
-    motion: IntermediateMotion,
-    size: tuple[int, int],
-    wanted: Tensor | None = None,
-) -> BlendPrediction:
-    """Run the network, only around the pixels that are wanted.
+def predict_blend(network: BlendNet, ruled: Tensor, motion: IntermediateMotion) -> BlendPrediction:
+    """Run the network.
 
     Args:
         network: The U-net.
         ruled: Of `build_ruled_inputs`.
-        motion: Of the intermediate flow, at the padded size.
-        size: (height, width) of the frame before padding.
-        wanted: bool (N, 1, h, w) at any size, pixels that will be drawn; logits, motion change and residual may be
-            those of the rule elsewhere.
+        motion: Of the intermediate flow, (N, …, H, W).
 
     Returns:
-        The prediction at `size`.
+        The prediction at H x W.
     """
     agreement = agreement_of(ruled, motion)
     inputs = torch.cat([ruled, _intermediate_inputs(motion, agreement)], 1)
-    if wanted is None:
-        predicted = network(inputs, *motion.features)
-    else:
-        predicted = _predict_in_window(_window(wanted, tuple(inputs.shape[-2:])), network, inputs, motion.features)
-    height, width = size
+    predicted = network(inputs, *motion.features)
     logits, change, residual = predicted.split_with_sizes([layout.CANDIDATES, 4, 3], 1)
     logits = rule_logits(agreement, motion.mask) + _OUTPUT_SCALE * logits
-    planes = (logits, _OUTPUT_SCALE * change, residual, motion.flow)
-    return BlendPrediction(*(plane[..., :height, :width] for plane in planes))
+    return BlendPrediction(logits, _OUTPUT_SCALE * change, residual, motion.flow)
 
 
 def agreement_of(ruled: Tensor, motion: IntermediateMotion) -> Tensor:
@@ -245,33 +268,6 @@ def _intermediate_inputs(motion: IntermediateMotion, agreement: Tensor) -> Tenso
     colors = F.pixel_unshuffle(torch.cat([motion.colors, difference], 1), 2)
     others = F.avg_pool2d(torch.cat([motion.flow / 16, motion.mask.sigmoid()], 1), 2)
     return torch.cat([colors, others, agreement], 1)
-
-
-def _window(wanted: Tensor, size: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """Return top, bottom, left, right of the inputs to compute, multiples of what the U-net divides by."""
-    cells = F.adaptive_max_pool2d(wanted.float(), (size[0] // _CELL, size[1] // _CELL)).amax((0, 1))
-    edges: list[int] = []
-    for axis in (1, 0):
-        marked = cells.amax(axis).nonzero()
-        first, last = (int(marked[0]), int(marked[-1]) + 1) if len(marked) else (0, 1)
-        edges += [max(0, first - _MARGIN) * _CELL, min(cells.shape[1 - axis], last + _MARGIN) * _CELL]
-    top, bottom, left, right = edges
-    return top, bottom, left, right
-
-
-def _predict_in_window(
-    window: tuple[int, int, int, int], network: BlendNet, inputs: Tensor, features: tuple[Tensor, Tensor, Tensor]
-) -> Tensor:
-    """Run the network on a part of its inputs; the rest, where nothing moves, is 0."""
-    top, bottom, left, right = window
-
-    def cut(planes: Tensor, step: int) -> Tensor:
-        return planes[..., top // step : bottom // step, left // step : right // step]
-
-    sixteenth, eighth, quarter = (cut(plane, step) for plane, step in zip(features, (8, 4, 2), strict=True))
-    height, width = inputs.shape[-2:]
-    around = (2 * left, 2 * (width - right), 2 * top, 2 * (height - bottom))
-    return F.pad(network(cut(inputs, 1), sixteenth, eighth, quarter), around)
 
 
 def blend_frames(

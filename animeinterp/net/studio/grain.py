@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from animeinterp.net.ops.geometry import backward_warp
 from animeinterp.net.ops.blur import gaussian_blur
+from animeinterp.net.ops.geometry import backward_warp
 
 
 @dataclass(frozen=True, slots=True)
