@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 
 from animeinterp.cli import main
 from animeinterp.data.recognition import recognize
@@ -117,6 +118,15 @@ def test_crops_need_triplets(folder, capsys):
     assert "expected triplets" in capsys.readouterr().err
     assert run("dataset", "crops", "set", "-o", "crops", "-n", 1, "--backgrounds", "assets") == 2
     assert not (folder / "crops").exists()
+
+
+def test_crops_are_labeled_at_several_times(folder):
+    call = ("dataset", "crops", "set", "-o", "crops", "-n", 3, "--size", 48, "--label", "classical")
+    assert run(*call, "--times", 0) == 2
+    assert not (folder / "crops").exists()
+    assert run(*call, "--times", 2) == 0
+    times = load_file(folder / "crops" / "00000.safetensors")["t"]
+    assert ((times[::2] < 0.5) & (times[1::2] > 0.5)).all()
 
 
 def test_a_missing_extra_names_its_command(folder, monkeypatch, capsys):
