@@ -57,12 +57,14 @@ class CelOutput(NamedTuple):
         steps01: Flow 0→1 after each step of the refinement, (N, 2, H/8, W/8), in px of the size that the network sees;
             empty outside training.
         steps10: Flow 1→0 likewise.
+        mixing: How much candidates that differ are averaged, scalar, 0 if one is chosen everywhere; None if unknown.
     """
 
     frame: Tensor | None
     flows: FlowPair
     steps01: list[Tensor]
     steps10: list[Tensor]
+    mixing: Tensor | None = None
 
 
 class Importance(nn.Module):
