@@ -25,16 +25,17 @@ Source = Annotated[
     typer.Argument(
         metavar="SOURCE",
         readable=False,
-        help="Folder of training crops, of assets for synthetic scenes, of vector animations, or in ATD-12K's layout.",
+        help="Folder of training crops, of assets for synthetic scenes, of vector animations, of rigged characters, "
+        "or in ATD-12K's layout.",
     ),
 ]
 SourceKind = Annotated[
     str | None,
-    typer.Option("--kind", help="crops, scenes, vector or atd12k.", show_default="recognized by content"),
+    typer.Option("--kind", help="crops, scenes, vector, characters or atd12k.", show_default="recognized by content"),
 ]
 Backgrounds = Annotated[
     Path | None,
-    typer.Option("--backgrounds", readable=False, help="Folder of images used as background of vector animations."),
+    typer.Option("--backgrounds", readable=False, help="Folder of images behind vector animations or characters."),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same samples.")]
 Films = Annotated[
@@ -130,8 +131,10 @@ def crops(
     from animeinterp.io.files import check_folder, make_folder
 
     source_kind = recognize(source, kind)
-    if backgrounds is not None and source_kind != "vector":
-        raise UsageError(f"--backgrounds is for vector animations, but {source} holds {source_kind}; leave it out")
+    if backgrounds is not None and source_kind not in ("vector", "characters"):
+        raise UsageError(
+            f"--backgrounds is for vector animations and characters, but {source} holds {source_kind}; leave it out"
+        )
     if times is not None and label is None:
         raise UsageError("--times is the number of drawings of a model; give the model too (--label), or leave it out")
     if label is not None:

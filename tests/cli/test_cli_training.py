@@ -96,11 +96,12 @@ def test_samples_without_motion_are_refused(folder):
 
 
 def test_folders_are_recognized(folder):
-    for file in ("crops/00000.safetensors", "assets/sprites/a.webp", "lottie/some/one.json.gz"):
+    for file in ("crops/00000.safetensors", "assets/sprites/a.webp", "lottie/some/one.json.gz", "figures/a.glb"):
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).touch()
-    kinds = {name: recognize(folder / name) for name in ("crops", "assets", "set", "lottie")}
-    assert kinds == {"crops": "crops", "assets": "scenes", "set": "atd12k", "lottie": "vector"}
+    kinds = {name: recognize(folder / name) for name in ("crops", "assets", "set", "lottie", "figures")}
+    expected = {"crops": "crops", "assets": "scenes", "set": "atd12k", "lottie": "vector", "figures": "characters"}
+    assert kinds == expected
     assert recognize(folder / "set", "vector") == "vector"
     with pytest.raises(UsageError, match="expected a kind out of crops"):
         recognize(folder / "set", "films")
