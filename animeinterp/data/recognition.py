@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from animeinterp.data.linear.record import check_trainable
 from animeinterp.errors import FileError, UsageError
 
-Kind = Literal["crops", "scenes", "atd12k", "vector"]
+Kind = Literal["crops", "scenes", "atd12k", "vector", "characters"]
 
 
 def recognize(folder: Path, kind: str | None = None) -> Kind:
@@ -34,6 +34,7 @@ def recognize(folder: Path, kind: str | None = None) -> Kind:
         "scenes": lambda: (folder / "sprites").is_dir(),
         "atd12k": lambda: any(folder.glob("*/frame1.*")),
         "vector": lambda: any(folder.rglob("*.json.gz")),
+        "characters": lambda: any(folder.glob("*.glb")),
     }
     for name, matches in tests.items():
         if name == kind or (kind is None and matches()):
@@ -42,5 +43,6 @@ def recognize(folder: Path, kind: str | None = None) -> Kind:
         raise UsageError(f"expected a kind out of {', '.join(get_args(Kind))}, got {kind!r}")
     raise UsageError(
         f"cannot tell what {folder} holds: expected training crops (NNNNN.safetensors), assets (sprites/), "
-        "triplets (NAME/frame1.png …) or vector animations (.json.gz); give its kind with --kind"
+        "triplets (NAME/frame1.png …), vector animations (.json.gz) or rigged characters (.glb); "
+        "give its kind with --kind"
     )

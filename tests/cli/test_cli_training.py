@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 
 from animeinterp.cli import main
 from animeinterp.data.recognition import recognize
@@ -95,11 +96,12 @@ def test_samples_without_motion_are_refused(folder):
 
 
 def test_folders_are_recognized(folder):
-    for file in ("crops/00000.safetensors", "assets/sprites/a.webp", "lottie/some/one.json.gz"):
+    for file in ("crops/00000.safetensors", "assets/sprites/a.webp", "lottie/some/one.json.gz", "figures/a.glb"):
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).touch()
-    kinds = {name: recognize(folder / name) for name in ("crops", "assets", "set", "lottie")}
-    assert kinds == {"crops": "crops", "assets": "scenes", "set": "atd12k", "lottie": "vector"}
+    kinds = {name: recognize(folder / name) for name in ("crops", "assets", "set", "lottie", "figures")}
+    expected = {"crops": "crops", "assets": "scenes", "set": "atd12k", "lottie": "vector", "figures": "characters"}
+    assert kinds == expected
     assert recognize(folder / "set", "vector") == "vector"
     with pytest.raises(UsageError, match="expected a kind out of crops"):
         recognize(folder / "set", "films")
@@ -117,6 +119,15 @@ def test_crops_need_triplets(folder, capsys):
     assert "expected triplets" in capsys.readouterr().err
     assert run("dataset", "crops", "set", "-o", "crops", "-n", 1, "--backgrounds", "assets") == 2
     assert not (folder / "crops").exists()
+
+
+def test_crops_are_labeled_at_several_times(folder):
+    call = ("dataset", "crops", "set", "-o", "crops", "-n", 3, "--size", 48, "--label", "classical")
+    assert run(*call, "--times", 0) == 2
+    assert not (folder / "crops").exists()
+    assert run(*call, "--times", 2) == 0
+    times = load_file(folder / "crops" / "00000.safetensors")["t"]
+    assert ((times[::2] < 0.5) & (times[1::2] > 0.5)).all()
 
 
 def test_a_missing_extra_names_its_command(folder, monkeypatch, capsys):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -18,6 +17,7 @@ from animeinterp.metrics.lpips_jax import read_heads
 from animeinterp.training import losses
 from animeinterp.training.config import FRAME_LOSSES
 from support.training_stub import squares
+from support.vgg16_file import write_vgg16
 
 
 def drawing(shift: int = 0) -> torch.Tensor:
@@ -144,20 +144,7 @@ def test_flow_out_of_the_frame_has_a_small_weight():
 
 @pytest.fixture(scope="module")
 def lpips_file(tmp_path_factory):
-    """A file in the format of lpips-jax, with random weights."""
-    rng = np.random.default_rng(0)
-    widths = (3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
-
-    def convolution(size, before, after):
-        kernel = rng.standard_normal((size, size, before, after), np.float32) * np.sqrt(2 / before) / size
-        return {"kernel": kernel, "bias": np.zeros(after, np.float32)}
-
-    content = {"VGG16_0": {f"Conv_{i}": convolution(3, a, b) for i, (a, b) in enumerate(pairwise(widths))}}
-    for i, channels in enumerate((64, 128, 256, 512, 512)):
-        content[f"NetLinLayer_{i}"] = {"Conv_0": {"kernel": rng.random((1, 1, channels, 1), np.float32)}}
-    path = tmp_path_factory.mktemp("lpips") / "vgg16.ckpt"
-    path.write_bytes(pickle.dumps(content))
-    return path
+    return write_vgg16(tmp_path_factory.mktemp("lpips") / "vgg16.ckpt")
 
 
 def test_lpips_grows_with_the_error(lpips_file):

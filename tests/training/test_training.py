@@ -250,6 +250,7 @@ def test_a_config_is_read_and_stored(tmp_path):
 
 def test_former_names_of_settings_are_read():
     config = tiny_config(Path(), model={"seen_share": 0.25, "seen_pixels": [0, 9]})
+    assert tiny_config(Path(), loss={"lpips_size": 64}).loss.perceptual_size == 64
     assert config == tiny_config(Path(), model={"network_pixel_fraction": 0.25, "network_pixel_range": [0, 9]})
     assert model_config(config).network_pixel_range == (0, 9)
     assert "seen" not in to_json(config)
@@ -266,6 +267,11 @@ def test_former_names_of_settings_are_read():
         ({"source": []}, "at least one"),
         ({"source": [{"kind": "crops"}]}, "expected source.0.path to be present"),
         ({"loss": {"lpips": 1}}, "loss.vgg"),
+        ({"loss": {"gram": 1}}, "loss.gram needs loss.vgg"),
+        (
+            {"loss": {"flow": 0, "charbonnier": 0, "laplacian": 0, "mixing": 1, "perceptual_from": 9}},
+            "nothing is learned before loss.perceptual_from",
+        ),
         ({"loss": {"line": -1}}, "expected loss.line to be greater than or equal to 0"),
         ({"loss": {"flow": 0, "frames_from": 10}}, "nothing is learned"),
         ({"guidance": {"given": 2}}, "expected guidance.given to be less than or equal to 1"),
