@@ -8,10 +8,13 @@ that is slightly off, which the average of all plausible positions is not.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from animeinterp.metrics.lpips import LPIPS
 
+_SQUARE_STEP = 8  # px between the positions of squares
+_MIN_WEIGHT = 1e-5  # of a square, so that samples without any error have squares too
 _MIN_NORM = 1e-8  # squared, of a Gram matrix; images have 1e-3 and more
 
 
@@ -38,7 +41,8 @@ class PerceptualLosses(nn.Module):
         Returns:
             Scalars by name, float32 also under autocast.
         """
-        drawn, true = crop_squares((prediction.float().clamp(0, 1), target), self.size)
+        drawn = prediction.float().clamp(0, 1)
+        drawn, true = crop_squares((drawn, target), self.size, (drawn.detach() - target).abs().mean(1))
         features = self.lpips.network(drawn)
         with torch.no_grad():
             expected = self.lpips.network(true)
@@ -51,23 +55,28 @@ class PerceptualLosses(nn.Module):
         return losses
 
 
-def crop_squares(images: tuple[Tensor, ...], size: int) -> tuple[Tensor, ...]:
+def crop_squares(images: tuple[Tensor, ...], size: int, weights: Tensor) -> tuple[Tensor, ...]:
     """Cut the same random square of each sample out of all images.
+
+    Most of a sample moves little and is right; there the losses would cost as much and teach nothing. So squares are
+    drawn with probabilities proportional to the mean weight inside.
 
     Args:
         images: Each (N, C, H, W).
         size: Side of the squares, px; 0 returns the images, and so does more than the shorter side.
+        weights: Of the pixels, (N, H, W), at least 0.
 
     Returns:
         Each (N, C, size, size).
     """
-    count, _, height, width = images[0].shape
+    _, _, height, width = images[0].shape
     if not 0 < size < min(height, width):
         return images
-    rows = torch.randint(height - size + 1, (count,)).tolist()
-    columns = torch.randint(width - size + 1, (count,)).tolist()
-    corners = list(enumerate(zip(rows, columns, strict=True)))
-    return tuple(torch.stack([image[n, :, y : y + size, x : x + size] for n, (y, x) in corners]) for image in images)
+    means = F.avg_pool2d(weights[:, None].float(), size, _SQUARE_STEP) + _MIN_WEIGHT
+    columns = means.shape[-1]
+    chosen = [divmod(int(cell), columns) for cell in torch.multinomial(means.flatten(1), 1)[:, 0]]
+    corners = [(n, row * _SQUARE_STEP, column * _SQUARE_STEP) for n, (row, column) in enumerate(chosen)]
+    return tuple(torch.stack([image[n, :, y : y + size, x : x + size] for n, y, x in corners]) for image in images)
 
 
 def gram_distance(features: Tensor, expected: Tensor) -> Tensor:
