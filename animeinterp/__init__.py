@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         MissingExtraError,
         UsageError,
         WeightsError,
+        WeightsWarning,
     )
     from animeinterp.explain import explain_motion
     from animeinterp.frame import Frame
@@ -65,6 +66,7 @@ _HOME = {
     "UsageError": "animeinterp.errors",
     "VideoOptions": "animeinterp.video.options",
     "WeightsError": "animeinterp.errors",
+    "WeightsWarning": "animeinterp.errors",
     "available_models": "animeinterp.weights",
     "explain_motion": "animeinterp.explain",
     "interpolate_video": "animeinterp.video.job",
@@ -97,6 +99,7 @@ __all__ = [
     "UsageError",
     "VideoOptions",
     "WeightsError",
+    "WeightsWarning",
     "available_models",
     "explain_motion",
     "interpolate_video",

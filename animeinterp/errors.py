@@ -54,3 +54,7 @@ class CacheWarning(AnimeInterpWarning):
 
 class DeviceWarning(AnimeInterpWarning):
     """A GPU exists but cannot be used; the CPU is used instead."""
+
+
+class WeightsWarning(AnimeInterpWarning):
+    """Weights fit a network in part only; the rest of the network keeps its initial values."""

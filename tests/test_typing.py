@@ -23,7 +23,7 @@ import animeinterp
 from animeinterp import Analysis, Cadence, CoarseFlows, Compare, Encoding, Frame, Interpolator, LineStyle
 from animeinterp import ModelRecord, Motion, Options, Preset, Progress, Score, Sound, VideoOptions
 from animeinterp import AnimeInterpError, FileError, FrameError, MissingExtraError, UsageError, WeightsError
-from animeinterp import AnimeInterpWarning, CacheWarning, DeviceWarning
+from animeinterp import AnimeInterpWarning, CacheWarning, DeviceWarning, WeightsWarning
 
 
 def frames(a: NDArray[np.uint8], b: NDArray[np.uint8], deep: NDArray[np.uint16]) -> None:
@@ -63,7 +63,7 @@ def films(cadence: Cadence, compare: Compare, sound: Sound) -> None:
 
 def models() -> list[Score]:
     records: list[ModelRecord] = list(animeinterp.available_models())
-    kinds: tuple[type[AnimeInterpWarning], ...] = CacheWarning, DeviceWarning
+    kinds: tuple[type[AnimeInterpWarning], ...] = CacheWarning, DeviceWarning, WeightsWarning
     print(kinds)
     return [score for record in records for score in record.scores]
 """

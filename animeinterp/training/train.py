@@ -29,9 +29,9 @@ from animeinterp.training.augment import augment_guidance
 from animeinterp.training.build import build_network, build_perceptual, build_sources
 from animeinterp.training.checkpoint import State, restore, save
 from animeinterp.training.config import CHECKPOINT, FRAME_LOSSES, LossConfig, TrainingConfig, check_new_run
+from animeinterp.training.initial import load_initial
 from animeinterp.training.loader import Prefetcher, Source
 from animeinterp.training.log import TrainingProgress, truncate_log, write_row, write_sheet
-from animeinterp.weights.loading import load_weights
 
 if TYPE_CHECKING:
     from animeinterp.net.cel.model import CelOutput
@@ -292,8 +292,8 @@ def make_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Op
 def _initial_state(config: TrainingConfig, network: nn.Module, resume: Path | None, device: torch.device) -> State:
     """Make the state of a new run, or restore that of a checkpoint."""
     network = network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    if config.init_from and resume is None:
-        load_weights(network, config.init_from, config.preset)
+    if resume is None:
+        load_initial(network, config)
     optimizer = make_optimizer(network, config)
     state = State(network, copy.deepcopy(network).eval().requires_grad_(False), optimizer)
     if resume is not None:

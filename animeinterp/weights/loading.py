@@ -43,11 +43,32 @@ def load_weights(model: nn.Module, path: Path | str, name: str) -> None:
         FileError: The file cannot be read.
         WeightsError: It is unsafe or damaged, belongs to another model, or came with the package and was changed.
     """
-    state = read_state_dict(path)
-    expected = recorded_sha256(Path(path))
-    if expected is not None and file_sha256(Path(path)) != expected:
-        raise WeightsError(f"{path} is not the file that came with the package; install animeinterp again")
-    load_into(model, state, name, path)
+    load_into(model, _read_checked(path), name, path)
+
+
+def load_matching(model: nn.Module, path: Path | str, name: str) -> str:
+    """Load what a file shares with a model that was changed since: tensors of the same name and shape.
+
+    Args:
+        model: The network, changed in place; what the file lacks keeps its values.
+        path: The file of weights.
+        name: The model's name, for messages.
+
+    Returns:
+        What was not loaded, in one line; empty if the file fits exactly.
+
+    Raises:
+        FileError: The file cannot be read.
+        WeightsError: It is unsafe or damaged, shares nothing with the model, or came with the package and was changed.
+    """
+    expected = model.state_dict()
+    state = _remove_common_prefix(_read_checked(path), expected)
+    shared = {key: value for key, value in state.items() if key in expected and value.shape == expected[key].shape}
+    if not shared:
+        raise WeightsError(f"{Path(path).name} shares no tensor with {name} by name and shape; give another file")
+    faults = _list_faults(expected, state)
+    load_into(model, {**expected, **shared}, name, path)
+    return "; ".join(faults)
 
 
 def read_state_dict(path: Path | str) -> dict[str, Tensor]:
@@ -95,21 +116,7 @@ def load_into(model: nn.Module, state: Mapping[str, Tensor], name: str, source: 
     """
     expected = model.state_dict()
     state = _remove_common_prefix(state, expected)
-    missing, unexpected = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
-    shapes = [
-        f"{key} {tuple(state[key].shape)} for {tuple(value.shape)}"
-        for key, value in expected.items()
-        if key in state and state[key].shape != value.shape
-    ]
-    faults = [
-        f"{len(names)} {fault}: {_list_names(names)}"
-        for fault, names in (
-            ("missing", [f"{key} {tuple(expected[key].shape)}" for key in missing]),
-            ("unexpected", [f"{_shorten(key)} {tuple(state[key].shape)}" for key in unexpected]),
-            ("of another shape", shapes),
-        )
-        if names
-    ]
+    faults = _list_faults(expected, state)
     if faults:
         raise WeightsError(
             f"{Path(source).name} does not hold the weights of {name}: expected {len(expected)} tensors, found "
@@ -119,6 +126,34 @@ def load_into(model: nn.Module, state: Mapping[str, Tensor], name: str, source: 
     if broken:
         raise WeightsError(f"{Path(source).name} is damaged: values that are not finite in {_list_names(broken)}")
     model.load_state_dict(dict(state), strict=True)
+
+
+def _read_checked(path: Path | str) -> dict[str, Tensor]:
+    """Read the named tensors of a file; one that came with the package must be unchanged."""
+    state = read_state_dict(path)
+    expected = recorded_sha256(Path(path))
+    if expected is not None and file_sha256(Path(path)) != expected:
+        raise WeightsError(f"{path} is not the file that came with the package; install animeinterp again")
+    return state
+
+
+def _list_faults(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[str]:
+    """Name the tensors that are missing, unexpected or of another shape, a text for each kind."""
+    missing, unexpected = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
+    shapes = [
+        f"{key} {tuple(state[key].shape)} for {tuple(value.shape)}"
+        for key, value in expected.items()
+        if key in state and state[key].shape != value.shape
+    ]
+    return [
+        f"{len(names)} {fault}: {_list_names(names)}"
+        for fault, names in (
+            ("missing", [f"{key} {tuple(expected[key].shape)}" for key in missing]),
+            ("unexpected", [f"{_shorten(key)} {tuple(state[key].shape)}" for key in unexpected]),
+            ("of another shape", shapes),
+        )
+        if names
+    ]
 
 
 def _unwrap(content: Any) -> Any:

@@ -17,6 +17,7 @@ folder = "run"
 kind = "crops"
 path = "crops"
 """
+FLOW_RUN = f'init_flow = "nope.safetensors"{RUN}'
 CALLS = {
     "evaluate nowhere": "is not a folder",
     "evaluate set --model nope": "expected a model out of",
@@ -39,6 +40,7 @@ CALLS = {
     "evaluate set --annotations nowhere": "is not a folder",
     "train --config nope.toml": "nope.toml, found nothing",
     "train --config run.toml": "crops is not a folder",
+    "train --config flow.toml": "nope.safetensors, found nothing",
     "train --config run.toml --resume nope.pt": "nope.pt, found nothing",
     "train --config run.toml --resume there.csv": "is text",
     "train --config run.toml --minutes inf": "number of minutes",
@@ -83,6 +85,7 @@ def folder(tmp_path):
     (tmp_path / "there.csv").write_text("<html>\n")
     (tmp_path / "w.ckpt").touch()
     (tmp_path / "run.toml").write_text(RUN)
+    (tmp_path / "flow.toml").write_text(FLOW_RUN)
     return tmp_path
 
 

@@ -275,6 +275,7 @@ def test_former_names_of_settings_are_read():
         ({"loss": {"line": -1}}, "expected loss.line to be greater than or equal to 0"),
         ({"loss": {"flow": 0, "frames_from": 10}}, "nothing is learned"),
         ({"guidance": {"given": 2}}, "expected guidance.given to be less than or equal to 1"),
+        ({"init_partial": True}, "name them, or leave it out"),
         ({"loss": 3}, "expected loss to be a table"),
     ],
 )

@@ -22,6 +22,7 @@ MAX_BANDS = 3
 # Columns of `Surfaces.style`, samples: radius of the lines at silhouettes and steps in depth, between parts, between
 # colors, and at creases; 0 draws none.
 SILHOUETTE, PART, COLOR, CREASE = range(4)
+NO_LINE = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +152,9 @@ def _find_edge(
     face_buffer: Any, nearness: Any, across: Any, surfaces: Any, rule: Any, y: int, x: int
 ) -> tuple[float, float]:
     """Return the radii of the lines at a sample: of the silhouette that it belongs to, and of one within a surface."""
-    step, _, _, crease = rule
     height, width = face_buffer.shape
     face = face_buffer[y, x]
     style = surfaces.style[surfaces.figure[face]]
-    depth = 1 / nearness[y, x]
     silhouette, within = 0.0, 0.0
     for side in range(4):
         y1, x1 = y + (side == 0) - (side == 1), x + (side == 2) - (side == 3)
@@ -163,24 +162,45 @@ def _find_edge(
         if y1 < 0 or x1 < 0 or y1 >= height or x1 >= width or face_buffer[y1, x1] == face:
             continue
         other = face_buffer[y1, x1]
-        if other < 0:
-            silhouette = max(silhouette, style[SILHOUETTE])
+        behind = np.inf if other < 0 else 1 / nearness[y1, x1] - 1 / nearness[y, x]
+        kind = _compare(face, other, behind, across, surfaces, rule)
+        if kind in (SILHOUETTE, PART) and (
+            _is_speck(face_buffer, surfaces.part, y, x) or _is_speck(face_buffer, surfaces.part, y1, x1)
+        ):
             continue
-        behind = 1 / nearness[y1, x1] - depth
-        if surfaces.figure[other] != surfaces.figure[face] or abs(behind) > step:
-            if behind > 0:
-                silhouette = max(silhouette, style[SILHOUETTE])
-        elif surfaces.part[other] != surfaces.part[face]:
-            within = max(within, style[PART] / 2)
-        elif surfaces.region[other] != surfaces.region[face]:
-            within = max(within, style[COLOR] / 2)
-        else:
-            dot = 0.0
-            for axis in range(3):
-                dot += across[face, axis] * across[other, axis]
-            if dot < crease:
-                within = max(within, style[CREASE] / 2)
+        if kind == SILHOUETTE:
+            silhouette = max(silhouette, style[SILHOUETTE])
+        elif kind != NO_LINE:
+            within = max(within, style[kind] / 2)
     return silhouette, within
+
+
+@cached_njit()
+def _compare(face: int, other: int, behind: float, across: Any, surfaces: Any, rule: Any) -> int:
+    """Return what separates a face from one beside it on the screen that lies `behind` heights behind it."""
+    step, _, _, crease = rule
+    if other < 0 or surfaces.figure[other] != surfaces.figure[face] or abs(behind) > step:
+        return SILHOUETTE if behind > 0 else NO_LINE
+    if surfaces.part[other] != surfaces.part[face]:
+        return PART
+    if surfaces.region[other] != surfaces.region[face]:
+        return COLOR
+    dot = 0.0
+    for axis in range(3):
+        dot += across[face, axis] * across[other, axis]
+    return CREASE if dot < crease else NO_LINE
+
+
+@cached_njit()
+def _is_speck(face_buffer: Any, part: Any, y: int, x: int) -> bool:
+    """Return whether at most one neighbor of a sample shows the same part, as where surfaces just touch."""
+    own, same = face_buffer[y, x], -1
+    for y1 in range(max(y - 1, 0), min(y + 2, face_buffer.shape[0])):
+        for x1 in range(max(x - 1, 0), min(x + 2, face_buffer.shape[1])):
+            other = face_buffer[y1, x1]
+            if other == own or (own >= 0 and other >= 0 and part[own] == part[other]):
+                same += 1
+    return same <= 1
 
 
 @cached_njit()

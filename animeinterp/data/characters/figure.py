@@ -7,7 +7,8 @@ to a height of 1 at rest, and stand on y = 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from animeinterp.data.characters.glb import Floats, Ints
 from animeinterp.data.characters.model import Clip, Model, read_model
+from animeinterp.data.characters.proportions import Proportions, scale_bones
 from animeinterp.data.characters.skinning import deform, pose_nodes
 from animeinterp.errors import FileError
 
@@ -45,6 +47,7 @@ class Figure:
 
     Attributes:
         model: The character.
+        factors: (N, 3), on the axes of its nodes, see `animeinterp.data.characters.proportions`.
         scale: Factor from its units to heights.
         floor: Its lowest point at rest, in its units.
         faces: (F, 3) int64, indices of the vertices of all parts in a row.
@@ -56,6 +59,7 @@ class Figure:
     """
 
     model: Model
+    factors: Floats
     scale: float
     floor: float
     faces: Ints
@@ -95,8 +99,7 @@ def build_figure(model: Model, origin: str) -> Figure:
     """
     nodes = pose_nodes(model, None, 0)
     rest = [deform(model, mesh, nodes)[0] for mesh in model.meshes]
-    body = np.concatenate([points for points, mesh in zip(rest, model.meshes, strict=True) if mesh.skin is not None])
-    floor, height = float(body[:, 1].min()), float(np.ptp(body[:, 1]))
+    floor, height = _measure(rest, model)
     # The second condition bounds parts far away, of which only damaged files have some; NaN fails it too.
     if not (height > 1e-6 and all((np.abs(points) <= _MAX_EXTENT * height).all() for points in rest)):
         raise FileError(f"{origin} has no plausible height; expected a character that stands along y, so leave it out")
@@ -110,18 +113,42 @@ def build_figure(model: Model, origin: str) -> Figure:
         [np.bincount(region, face_colors[:, channel]) / np.bincount(region) for channel in range(3)], axis=1
     )
     return Figure(
-        model=model, scale=1 / height, floor=floor, faces=faces, part=part, region=region, colors=colors,
-        swatch=_find_swatches(colors), options=_find_options(model),
-    )  # fmt: skip
+        model=model,
+        factors=np.ones((len(model.names), 3)),
+        scale=1 / height,
+        floor=floor,
+        faces=faces,
+        part=part,
+        region=region,
+        colors=colors,
+        swatch=_find_swatches(colors),
+        options=_find_options(model),
+    )
 
 
 def pose_figure(figure: Figure, clip: Clip | None, time: float) -> tuple[Floats, Floats]:
     """Compute positions and normals, (V, 3) each, of all vertices at a time of a clip, s, in heights."""
-    nodes = pose_nodes(figure.model, clip, time)
+    nodes = pose_nodes(figure.model, clip, time, figure.factors)
     positions, normals = zip(*(deform(figure.model, mesh, nodes) for mesh in figure.model.meshes), strict=True)
     points = np.concatenate(positions)
     points[:, 1] -= figure.floor
     return points * figure.scale, np.concatenate(normals)
+
+
+def change_proportions(figure: Figure, proportions: Proportions) -> Figure:
+    """Change the proportions of a figure; its height stays 1."""
+    factors = scale_bones(figure.model, proportions)
+    nodes = pose_nodes(figure.model, None, 0, factors)
+    floor, height = _measure([deform(figure.model, mesh, nodes)[0] for mesh in figure.model.meshes], figure.model)
+    return replace(figure, factors=factors, floor=floor, scale=1 / height)
+
+
+def _measure(rest: Sequence[Floats], model: Model) -> tuple[float, float]:
+    """Return the lowest point and the height of the skinned parts, whose vertices are given."""
+    heights = np.concatenate(
+        [points[:, 1] for points, mesh in zip(rest, model.meshes, strict=True) if mesh.skin is not None]
+    )
+    return float(heights.min()), float(np.ptp(heights))
 
 
 def _find_regions(points: Floats, colors: Floats, faces: Ints, part: Ints) -> Ints:

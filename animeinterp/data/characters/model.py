@@ -104,6 +104,7 @@ class Model:
     """A rigged character.
 
     Attributes:
+        names: Names of the N nodes.
         parents: (N,) int64, the parent of each node, -1 for roots.
         order: Nodes, parents before children.
         translations: (N, 3), at rest.
@@ -115,6 +116,7 @@ class Model:
         clips: The animations.
     """
 
+    names: tuple[str, ...]
     parents: Ints
     order: tuple[int, ...]
     translations: Floats
@@ -190,10 +192,19 @@ def _build(document: Document) -> Model:
     if len(animations) > MAX_CLIPS:
         raise ValueError(f"{len(animations)} animations")
     clips = (_read_clip(document, record, len(nodes)) for record in animations)
+    names = tuple(str(node.get("name", "")) for node in nodes)
     return Model(
-        parents=parents, order=_sort(parents), translations=translations, rotations=rotations, scales=scales,
-        matrices=matrices, skins=skins, meshes=tuple(meshes), clips=tuple(clip for clip in clips if clip.tracks),
-    )  # fmt: skip
+        names=names,
+        parents=parents,
+        order=_sort(parents),
+        translations=translations,
+        rotations=rotations,
+        scales=scales,
+        matrices=matrices,
+        skins=skins,
+        meshes=tuple(meshes),
+        clips=tuple(clip for clip in clips if clip.tracks),
+    )
 
 
 def _read_parents(nodes: list[dict[str, Any]]) -> Ints:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from animeinterp.data.characters.camera import Background, Camera, Setting
 from animeinterp.data.characters.cel import COLOR, CREASE, MAX_BANDS, PART, SILHOUETTE
-from animeinterp.data.characters.figure import Figure
+from animeinterp.data.characters.figure import Figure, change_proportions
 from animeinterp.data.characters.glb import Floats
+from animeinterp.data.characters.proportions import Proportions
 from animeinterp.data.characters.raster import SAMPLES
 from animeinterp.data.characters.scene import Actor, Look, Scene, place_actors
 from animeinterp.frame import RGBImage
@@ -40,7 +41,9 @@ class SceneRanges:
         t: Range of the other times.
         line: Width of outlines, px.
         max_line: Largest width of outlines relative to the figure's height.
+        creased: Least height of figures with lines at creases, px.
         gap: Least distance between figures, heights.
+        own_proportions: Probability that a figure keeps its proportions.
     """
 
     figures: tuple[float, ...] = (0.15, 0.35, 0.3, 0.2)
@@ -53,7 +56,9 @@ class SceneRanges:
     t: tuple[float, float] = (0.2, 0.8)
     line: tuple[float, float] = (1.0, 4.0)
     max_line: float = 0.012
+    creased: float = 350
     gap: float = 0.3
+    own_proportions: float = 0.3
 
 
 RANGES = SceneRanges()
@@ -110,7 +115,7 @@ def _sample_camera(rng: _Rng, size: tuple[int, int], target_motion: float) -> Ca
     fraction = _log_uniform(rng, *(RANGES.close_up if close else RANGES.height))
     focal = height / 2 / math.tan(math.radians(rng.uniform(15, 45)) / 2)
     distance = focal / (fraction * height)
-    target = np.array([0, rng.uniform(0.5, 0.8) if close else rng.uniform(0.42, 0.55), 0])
+    target = np.array([0, rng.uniform(0.35, 0.75) if close else rng.uniform(0.42, 0.55), 0])
     azimuth, elevation = rng.uniform(0, 2 * math.pi), math.radians(rng.uniform(-6, 22))
     start = Setting(target, distance, azimuth, elevation, 0.0, focal)
     pan, motion = np.zeros(3), Setting(np.zeros(3), 1, 0, 0, 0, 1)
@@ -131,7 +136,8 @@ def _sample_camera(rng: _Rng, size: tuple[int, int], target_motion: float) -> Ca
         motion = replace(motion, focal=zoom) if rng.random() < 0.5 else replace(motion, distance=1 / zoom)
         motion = replace(motion, roll=rng.normal(0, 0.03))
     if kind == 3:
-        angle = math.radians(_log_uniform(rng, 0.5, 12)) * rng.choice([-1, 1])
+        # The far background moves by about this angle times the focal length.
+        angle = rng.uniform(0.3, 2) * target_motion / focal * rng.choice([-1, 1])
         motion = replace(motion, azimuth=float(angle), elevation=float(0.2 * angle * rng.normal()))
     return Camera(start, motion, size)
 
@@ -149,7 +155,7 @@ def _sample_actors(rng: _Rng, figures: Sequence[Figure], camera: Camera) -> tupl
             position = ahead * (depth - setting.distance) + view.rotation[0] * (place * depth / view.lens.focal)
             if all(np.linalg.norm(position - actor.position) > RANGES.gap for actor in actors):
                 break
-        figure = figures[int(rng.integers(len(figures)))]
+        figure = _sample_proportions(rng, figures[int(rng.integers(len(figures)))])
         clips = [clip for clip in figure.model.clips if clip.duration > 0 or rng.random() < 0.1]
         clip = clips[int(rng.integers(len(clips)))] if clips else None
         speed, direction = (_log_uniform(rng, 0.1, 1.5) if rng.random() < 0.4 else 0.0), rng.uniform(0, 2 * math.pi)
@@ -172,12 +178,20 @@ def _sample_actors(rng: _Rng, figures: Sequence[Figure], camera: Camera) -> tupl
     return tuple(actors)
 
 
+def _sample_proportions(rng: _Rng, figure: Figure) -> Figure:
+    """Lengthen the limbs of most figures: those of toys, with large heads, are short, and seldom cross."""
+    arms, legs, limbs, torso, head = rng.uniform((1, 1.1, 0.7, 0.85, 0.35), (2.1, 2.6, 1.1, 1.3, 0.85))
+    if rng.random() < RANGES.own_proportions:
+        return figure
+    return change_proportions(figure, Proportions(arms, legs, limbs, torso, head))
+
+
 def _sample_look(rng: _Rng, figure: Figure, pixels: float) -> Look:
     """Draw colors and lines of a figure that is `pixels` high."""
     hidden: list[int] = []
     for option in figure.options:
         # What is alone at its bone (a hat, a cape) is mostly kept; of alternatives for a hand at most one is.
-        kept = option[int(rng.integers(len(option)))] if rng.random() < (0.75 if len(option) == 1 else 0.6) else None
+        kept = option[int(rng.integers(len(option)))] if rng.random() < (0.65 if len(option) == 1 else 0.55) else None
         hidden += [part for part in option if part != kept]
     base = _sample_colors(rng, figure)
     bands = int(rng.choice([1, 2, 3], p=(0.25, 0.5, 0.25)))
@@ -205,7 +219,8 @@ def _sample_style(rng: _Rng, pixels: float, without: bool) -> NDArray[np.float32
     style[SILHOUETTE] = width
     style[PART] = width * rng.uniform(0.6, 1) if rng.random() < 0.8 else 0
     style[COLOR] = width * rng.uniform(0.5, 1) if rng.random() < 0.6 else 0
-    style[CREASE] = width * rng.uniform(0.5, 1) if rng.random() < 0.3 else 0
+    # The bevels of small figures are narrower than a sample, and their creases would be dashed.
+    style[CREASE] = width * rng.uniform(0.5, 1) if rng.random() < 0.2 and pixels > RANGES.creased else 0
     return style
 
 

@@ -14,16 +14,18 @@ from animeinterp.data.characters.model import Clip, Mesh, Model, Track, compose
 _NEARLY_EQUAL = 0.9995  # cosine of half the angle between rotations from which on they are interpolated linearly
 
 
-def pose_nodes(model: Model, clip: Clip | None, time: float) -> Floats:
+def pose_nodes(model: Model, clip: Clip | None, time: float, factors: Floats | None = None) -> Floats:
     """Compute where the nodes are.
 
     Args:
         model: The character.
         clip: Its animation; None for the pose at rest.
         time: Time in the clip, s.
+        factors: (N, 3), on the axes of each node: they scale what it carries and where its children begin, but are not
+            inherited further. None for 1.
 
     Returns:
-        (N, 4, 4), from each node's to the character's coordinates.
+        (N, 4, 4), from each node's to the character's coordinates, with the factors on what it carries.
     """
     local = model.matrices.copy()
     if clip is not None and clip.tracks:
@@ -34,13 +36,29 @@ def pose_nodes(model: Model, clip: Clip | None, time: float) -> Floats:
         }
         for track in clip.tracks:
             properties[track.path][track.node] = sample_track(track, time)
-        moved = np.unique([track.node for track in clip.tracks])
-        local[moved] = compose(*(properties[name][moved] for name in ("translation", "rotation", "scale")))
-    world = np.empty_like(local)
+        animated = np.unique([track.node for track in clip.tracks])
+        local[animated] = compose(*(properties[name][animated] for name in ("translation", "rotation", "scale")))
+    if factors is None:
+        factors = np.ones((len(local), 3))
+    world, carrying = np.empty_like(local), np.empty_like(local)
+    bones = {int(joint) for skin in model.skins for joint in skin.joints}
     for node in model.order:
         parent = model.parents[node]
-        world[node] = local[node] if parent < 0 else world[parent] @ local[node]
-    return world
+        before = np.eye(4) if parent < 0 else world[parent]
+        inherited = np.ones(3) if parent < 0 else factors[parent]
+        moved = local[node].copy()
+        moved[:3, 3] *= inherited
+        world[node] = before @ moved
+        # What hangs on a bone, such as a hat, is scaled along the bone's axes.
+        scaled = (
+            world[node] * np.append(factors[node], 1) if node in bones else before @ _scaling(inherited) @ local[node]
+        )
+        carrying[node] = scaled
+    return carrying
+
+
+def _scaling(factors: Floats) -> Floats:
+    return np.diag(np.append(factors, 1.0))
 
 
 def sample_track(track: Track, time: float) -> Floats:
@@ -89,7 +107,8 @@ def deform(model: Model, mesh: Mesh, nodes: Floats) -> tuple[Floats, Floats]:
         matrices = np.einsum("vk,vkij->vij", mesh.weights, bones[mesh.joints])
     linear = matrices[:, :3, :3]
     positions = np.einsum("vij,vj->vi", linear, mesh.positions) + matrices[:, :3, 3]
-    # Bones hardly scale, so the linear part stands for its inverse transpose.
-    normals = np.einsum("vij,vj->vi", linear, mesh.normals)
+    # The cofactors are the inverse transpose but for a factor, and exist for flat matrices too.
+    cofactors = np.cross(linear[:, [1, 2, 0]], linear[:, [2, 0, 1]])
+    normals = np.einsum("vij,vj->vi", cofactors, mesh.normals)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
     return positions, normals
