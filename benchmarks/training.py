@@ -38,17 +38,16 @@ def main(given: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
     weights = LossConfig()
     numbers = itertools.count(1)
 
-    def train(flow_only: bool) -> None:
+    def train() -> None:
         with torch.autocast(device.type, torch.bfloat16):
-            output = run_network(network, samples, flow_only)
+            output = run_network(network, samples)
         loss, _ = compute_losses(weights, output, samples)
         network.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
 
     functions = {
         "scenes": lambda: source.samples(batch, 0, batch * next(numbers)),
-        "network, flow alone, bf16": lambda: train(True),
-        "network, flow and frames, bf16": lambda: train(False),
+        "network, bf16": train,
     }
     print(
         f"{device}, {torch.get_num_threads()} threads, {batch} samples of {arguments.size}x{arguments.size} at a time"

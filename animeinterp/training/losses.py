@@ -1,12 +1,11 @@
-"""Training losses on the flow and on the frame.
+"""Training losses on the frame.
 
-Frames are (N, 3, H, W) float32 RGB in [0, 1], flow is (N, 2, H, W) in px. Each loss is a scalar: the mean over pixels,
-so that it does not depend on the sizes of batch and samples. All are computed in float32, outside autocast.
+Frames are (N, 3, H, W) float32 RGB in [0, 1]. Each loss is a scalar: the mean over pixels, so that it does not depend
+on the sizes of batch and samples. All are computed in float32, outside autocast.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import product
 
 import torch
@@ -16,9 +15,6 @@ from torch import Tensor
 _LUMA = (0.299, 0.587, 0.114)  # RGB weights, ITU-R BT.601
 _CHARBONNIER_EPS = 1e-3
 _PYRAMID_LEVELS = 5
-_MIN_EDGE = 8 / 255  # step of luma; larger than the grain of a compressed film
-_FLAT_WEIGHT, _OUTSIDE_WEIGHT = 0.02, 0.1
-_LOG_SCALE = 16.0  # px
 # 40 dB. The slope of ln is 1 / error: without a floor, samples that are nearly right would dominate.
 _MIN_SQUARED_ERROR = 1e-4
 # Half of a 7x7 window without its center: the other half are the same pairs of pixels.
@@ -28,74 +24,6 @@ _LINE_RANGE = 8  # px; a line that is farther away is a different line
 # Contrasts at which a line begins and at which its value is 0.5. A line of 1 px has 6/8 of its contrast to the 3x3
 # surroundings, an edge 3/8.
 _LINE_MIN_CONTRAST, _LINE_HALF_CONTRAST = 0.03, 0.06
-
-
-def sequence_loss(steps: Sequence[Tensor], target: Tensor, known: Tensor, decay: float) -> Tensor:
-    """Compute the mean error of all refinement steps of a flow, as RAFT's eq. 7.
-
-    Args:
-        steps: Flows, first to last, (N, 2, h, w) in px of the target; h and w divide H and W.
-        target: True flow, (N, 2, H, W).
-        known: Weight of each pixel, (N, 1, H, W) in [0, 1]. The mean is over all pixels, those of weight 0 included, so
-            that a batch with little known flow has little influence.
-        decay: Weight of a step relative to the next one.
-    """
-    total = target.new_zeros(())
-    for index, step in enumerate(steps):
-        factor = decay ** (len(steps) - 1 - index)
-        pooled, weight = pool_flow(target, known, step.shape[-1])
-        total = total + factor * (robust_length((step - pooled).square().sum(1, keepdim=True)) * weight).mean()
-    return total
-
-
-def robust_length(squared: Tensor) -> Tensor:
-    """Convert squared lengths in px² to lengths that grow linearly when short, logarithmically when long.
-
-    Where segments are mismatched, the flow is wrong by up to the width of the scene; such pixels would dominate.
-    """
-    length = (squared + 0.01).sqrt()
-    return _LOG_SCALE * torch.log1p(length / _LOG_SCALE)
-
-
-def pool_flow(flow: Tensor, known: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    """Average the known flow, and the weights `known`, down to a `width` that divides the flow's; px stay the same."""
-    factor = flow.shape[-1] // width
-    if factor == 1:
-        return flow, known
-    weight = F.avg_pool2d(known, factor)
-    return F.avg_pool2d(flow * known, factor) / weight.clamp(min=1e-6), weight
-
-
-def edge_weight(frame: Tensor) -> Tensor:
-    """Weight each pixel by whether its motion is observable: 1 near edges, small in flat regions.
-
-    A flat region looks the same before and after any motion, so its true flow is noise to the network.
-
-    Args:
-        frame: (N, 3, H, W), H and W at least 8. Edges are found in tiles of 8x8 px.
-
-    Returns:
-        (N, 1, H, W) in (0, 1].
-    """
-    luma = gray(frame)
-    across = F.pad((luma[..., 1:] - luma[..., :-1]).abs(), (0, 1))
-    down = F.pad((luma[..., 1:, :] - luma[..., :-1, :]).abs(), (0, 0, 0, 1))
-    edge = (F.max_pool2d(torch.maximum(across, down), 8, ceil_mode=True) > _MIN_EDGE).float()
-    near = F.max_pool2d(edge, 5, 1, 2).clamp(min=_FLAT_WEIGHT)
-    return F.interpolate(near, scale_factor=8, mode="nearest")[..., : luma.shape[-2], : luma.shape[-1]]
-
-
-def inside_weight(flow: Tensor) -> Tensor:
-    """Weight each pixel by whether its flow (N, 2, H, W) ends inside the frame, where it can be matched.
-
-    Returns:
-        (N, 1, H, W): 1 inside, small outside.
-    """
-    height, width = flow.shape[-2:]
-    x = flow[:, :1] + torch.arange(width, device=flow.device)
-    y = flow[:, 1:] + torch.arange(height, device=flow.device)[:, None]
-    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-    return inside.float().clamp(min=_OUTSIDE_WEIGHT)
 
 
 def charbonnier(prediction: Tensor, target: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from animeinterp.data.types import Batch
 from animeinterp.net.cel.model import CelOutput
-from animeinterp.net.flow_pair import CoarseFlowPair, FlowPair
+from animeinterp.net.flow_pair import CoarseFlowPair
 from animeinterp.training.config import TrainingConfig, config_from, from_json
 
 SHIFT = 4  # px from frame 0 to frame 1
@@ -59,22 +59,15 @@ class Tiny(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.matching = nn.Conv2d(12, 8, 3, padding=1)
-        self.spare = nn.Conv2d(2, 2, 1)  # never used, like parts of a network while it learns flow only
-        self.synthesis = nn.Conv2d(8, 7, 3, padding=1)
+        self.spare = nn.Conv2d(2, 2, 1)  # never used
+        self.synthesis = nn.Conv2d(8, 3, 3, padding=1)
 
-    def forward(
-        self,
-        frame0: Tensor,
-        frame1: Tensor,
-        coarse: CoarseFlowPair,
-        t: Tensor | None,
-    ) -> CelOutput:
+    def forward(self, frame0: Tensor, frame1: Tensor, coarse: CoarseFlowPair, t: Tensor) -> CelOutput:
         coarse01, coarse10, confidence0, confidence1 = coarse
         inputs = torch.cat([frame0, frame1, coarse01 / 8, coarse10 / 8, confidence0, confidence1], 1)
         outputs = self.synthesis(self.matching(inputs).relu()).float()
-        flow01, flow10 = outputs[:, 3:5] + coarse01, outputs[:, 5:] + coarse10
-        frame = None if t is None else (frame0 + frame1) / 2 + outputs[:, :3] * t.view(-1, 1, 1, 1)
-        return CelOutput(frame, FlowPair(flow01, flow10, confidence0, confidence1), [coarse01], [coarse10])
+        frame = (frame0 + frame1) / 2 + outputs * t.view(-1, 1, 1, 1)
+        return CelOutput(frame, self.synthesis.bias.square().sum())
 
 
 def tiny() -> Tiny:

@@ -89,7 +89,7 @@ def test_the_installed_weights_are_named_studio(tmp_path, monkeypatch):
 def test_weights_of_a_changed_network_are_loaded_in_part(tmp_path):
     old = {name: value.clone() for name, value in tiny().state_dict().items()}
     del old["spare.bias"]
-    old["synthesis.bias"] = torch.ones(3)
+    old["synthesis.bias"] = torch.ones(5)
     old["former.weight"] = torch.ones(2)
     path = tmp_path / "old.safetensors"
     save_file(old, path)

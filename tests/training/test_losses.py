@@ -93,55 +93,6 @@ def test_log_error_is_psnr():
     assert float(losses.log_error(samples.frame0, samples.truth)) == pytest.approx(-float(psnr) * np.log(10) / 10)
 
 
-def test_only_known_flow_counts_and_the_last_step_most():
-    true = torch.zeros(1, 2, 8, 8)
-    known = torch.zeros(1, 1, 8, 8)
-    known[..., :4] = 1
-    off = torch.zeros_like(true)
-    off[:, 0] = 3
-    one = float(losses.robust_length(torch.tensor(9.0))) / 2
-    right = float(losses.robust_length(torch.tensor(0.0))) / 2
-    assert 0 < right < 0.06 < 1.3 < one < 1.5, "nearly its length, over half of the pixels"
-    assert float(losses.sequence_loss([off, off], true, known, 0.8)) == pytest.approx(1.8 * one)
-    assert float(losses.sequence_loss([off, true], true, known, 0.8)) == pytest.approx(0.8 * one + right)
-    assert float(losses.sequence_loss([off], true, torch.zeros_like(known), 0.8)) == 0
-
-
-def test_a_small_flow_is_compared_with_the_mean_of_the_known_flow():
-    true = torch.full((1, 2, 16, 16), 100.0)
-    known = torch.zeros(1, 1, 16, 16)
-    true[..., ::2], known[..., ::2] = 4.0, 1.0
-    right = torch.full((1, 2, 2, 2), 4.0)
-    assert float(losses.sequence_loss([right], true, known, 0.8)) < 0.06
-    assert float(losses.sequence_loss([right + 2], true, known, 0.8)) > 1
-
-
-def test_large_flow_errors_do_not_dominate():
-    near, far = (float(losses.robust_length(torch.tensor(length**2))) for length in (2.0, 200.0))
-    assert 1.8 < near < 2
-    assert near < far < 25 * near
-
-
-def test_flat_regions_have_a_small_weight():
-    frame = torch.full((1, 3, 100, 92), 0.5)
-    frame[..., 40] = 0
-    weight = losses.edge_weight(frame)
-    assert weight.shape == (1, 1, 100, 92)
-    assert (weight[..., 26:55] == 1).all()
-    assert (weight[..., 64:] < 0.1).all()
-    assert (weight > 0).all()
-
-
-def test_flow_out_of_the_frame_has_a_small_weight():
-    flow = torch.zeros(1, 2, 20, 20)
-    flow[:, 0, 5, 18], flow[:, 1, 7, 3] = 2, -8
-    weight = losses.inside_weight(flow)
-    assert weight.shape == (1, 1, 20, 20)
-    assert weight[0, 0, 5, 18] < 0.2
-    assert weight[0, 0, 7, 3] < 0.2
-    assert int((weight == 1).sum()) == 398
-
-
 @pytest.fixture(scope="module")
 def lpips_file(tmp_path_factory):
     return write_vgg16(tmp_path_factory.mktemp("lpips") / "vgg16.ckpt")

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from animeinterp.errors import UsageError
 from animeinterp.metrics.lpips import load_vgg_lpips
 from animeinterp.training.perceptual import PerceptualLosses, crop_squares, gram_distance
 from animeinterp.training.train import LOG, compute_losses, mixing_ramp, run_network, train
-from support.training_stub import Squares, Tiny, squares, tiny, tiny_config
+from support.training_stub import Squares, squares, tiny, tiny_config
 from support.vgg16_file import write_vgg16
 
 
@@ -25,13 +24,6 @@ def vgg16(tmp_path_factory):
 @pytest.fixture(scope="module")
 def lpips(vgg16):
     return load_vgg_lpips(vgg16)
-
-
-class Choosing(Tiny):
-    """A network that reports how much it averages."""
-
-    def forward(self, *arguments, **named):
-        return super().forward(*arguments, **named)._replace(mixing=self.synthesis.bias.square().sum())
 
 
 def test_the_gram_distance_equals_a_plain_restatement():
@@ -74,8 +66,9 @@ def test_only_what_is_asked_for_is_computed(lpips):
 def test_squares_are_cut_at_the_same_random_place_of_each_sample():
     rows, columns = torch.meshgrid(torch.arange(24.0), torch.arange(32.0), indexing="ij")
     image = (100 * rows + columns).expand(6, 1, -1, -1)
+    even = torch.ones(6, 24, 32)
     torch.manual_seed(0)
-    first, second = crop_squares((image, -image), 8)
+    first, second = crop_squares((image, -image), 8, even)
     assert first.shape == (6, 1, 8, 8)
     assert torch.equal(first, -second)
     corners = first[:, 0, 0, 0]
@@ -83,16 +76,29 @@ def test_squares_are_cut_at_the_same_random_place_of_each_sample():
     steps = first - corners.view(-1, 1, 1, 1)
     assert torch.equal(steps, (image[:1, :, :8, :8]).expand(6, -1, -1, -1))
     torch.manual_seed(0)
-    assert torch.equal(crop_squares((image,), 8)[0], first)
-    assert crop_squares((image,), 0)[0] is image
-    assert crop_squares((image,), 24)[0] is image
+    assert torch.equal(crop_squares((image,), 8, even)[0], first)
+    assert crop_squares((image,), 0, even)[0] is image
+    assert crop_squares((image,), 24, even)[0] is image
+
+
+def test_squares_are_cut_where_the_weights_are():
+    image = torch.zeros(400, 1, 24, 32)
+    weights = torch.zeros(400, 24, 32)
+    image[..., 8:16, 16:24], weights[..., 8:16, 16:24] = 1, 3
+    image[..., :8, :8], weights[..., :8, :8] = 2, 1
+    torch.manual_seed(0)
+    (cut,) = crop_squares((image,), 8, weights)
+    heavy, light = ((cut == value).all(3).all(2).float().mean() for value in (1, 2))
+    assert 0.65 < heavy < 0.85
+    assert heavy + light > 0.99
+    (unweighted,) = crop_squares((image,), 8, torch.zeros_like(weights))
+    assert (unweighted == 0).all(3).all(2).float().mean() > 0.7, "without any error everywhere alike"
 
 
 def test_perceptual_losses_start_at_a_step(tmp_path, vgg16):
     loss = {"lpips": 0.1, "gram": 0.1, "mixing": 0.5, "perceptual_from": 2, "perceptual_size": 16, "vgg": str(vgg16)}
     config = tiny_config(tmp_path, steps=4, log_every=1, loss=loss, precision="bf16")
-    torch.manual_seed(0)
-    train(config, network=Choosing(), sources=[(Squares(), 1.0)])
+    train(config, network=tiny(), sources=[(Squares(), 1.0)])
     with (tmp_path / LOG).open(newline="") as file:
         rows = list(csv.DictReader(file))
     for name in ("lpips", "gram"):
@@ -104,15 +110,8 @@ def test_the_weight_of_mixing_grows_to_the_last_step():
     config = tiny_config(Path(), steps=11, loss={"perceptual_from": 5, "mixing": 2.0})
     assert [mixing_ramp(config, step) for step in (0, 5, 8, 10, 20)] == pytest.approx([0, 0, 0.6, 1, 1])
     samples = squares(1, 32, np.random.default_rng(0))
-    torch.manual_seed(0)
-    output = run_network(Choosing(), samples)._replace(mixing=torch.tensor(3.0))
+    output = run_network(tiny(), samples)._replace(mixing=torch.tensor(3.0))
     total, parts = compute_losses(config.loss, output, samples, ramp=0.25)
     without, _ = compute_losses(config.loss, output, samples, ramp=0.0)
     assert float(parts["mixing"]) == 3
     assert float((total - without).detach()) == pytest.approx(2 * 0.25 * 3, rel=1e-4)
-
-
-def test_mixing_is_refused_for_networks_without_candidates(tmp_path):
-    config = tiny_config(tmp_path, loss={"mixing": 1.0})
-    with pytest.raises(UsageError, match=r"set loss\.mixing = 0"):
-        train(config, network=tiny(), sources=[(Squares(), 1.0)])

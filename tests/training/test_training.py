@@ -80,12 +80,6 @@ def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(tmp_path):
     assert [row["loss"] for row in rows(tmp_path / "parts")] == [row["loss"] for row in rows(tmp_path / "whole")]
 
 
-def test_losses_of_the_frame_start_at_a_step(tmp_path):
-    run(tmp_path, loss={"flow": 1, "frames_from": 10, "line": 0.1})
-    assert [bool(row["charbonnier"]) for row in rows(tmp_path)] == [False, False, True, True]
-    assert all(row["flow"] for row in rows(tmp_path))
-
-
 def test_a_time_limit_stops_cleanly(tmp_path):
     content = run(tmp_path, minutes=0)
     assert content["step"] == 0
@@ -237,13 +231,15 @@ def test_guidance_is_dropped_or_corrupted():
 def test_a_config_is_read_and_stored(tmp_path):
     file = tmp_path / "run.toml"
     file.write_text(
-        'name = "x"\nfolder = "runs/x"\nlearning_rate = 1\ntrain_only = ["synthesis"]\n[model]\niterations = 2\n'
-        '[[source]]\nkind = "scenes"\npath = "/assets"\n[loss]\nline = 0.5\n'
+        'name = "x"\nfolder = "runs/x"\nlearning_rate = 1\ntrain_only = ["synthesis"]\n'
+        '[model]\nsynthesis_widths = [8, 8, 16, 16]\n[[source]]\nkind = "scenes"\npath = "/assets"\n'
+        '[loss]\nline = 0.5\n'
     )
     config = read_config(file)
     assert Path(config.folder) == tmp_path / "runs/x"
     assert config.source[0].path == "/assets"
     assert config.loss.line == 0.5
+    assert model_config(config).synthesis_widths == (8, 8, 16, 16)
     assert config.train_only == ("synthesis",)
     assert from_json(to_json(config)) == config
 
@@ -269,11 +265,11 @@ def test_former_names_of_settings_are_read():
         ({"loss": {"lpips": 1}}, "loss.vgg"),
         ({"loss": {"gram": 1}}, "loss.gram needs loss.vgg"),
         (
-            {"loss": {"flow": 0, "charbonnier": 0, "laplacian": 0, "mixing": 1, "perceptual_from": 9}},
+            {"loss": {"charbonnier": 0, "laplacian": 0, "mixing": 1, "perceptual_from": 9}},
             "nothing is learned before loss.perceptual_from",
         ),
         ({"loss": {"line": -1}}, "expected loss.line to be greater than or equal to 0"),
-        ({"loss": {"flow": 0, "frames_from": 10}}, "nothing is learned"),
+        ({"loss": {"charbonnier": 0, "laplacian": 0}}, r"at least one weight above 0 in \[loss\]"),
         ({"guidance": {"given": 2}}, "expected guidance.given to be less than or equal to 1"),
         ({"init_partial": True}, "name them, or leave it out"),
         ({"loss": 3}, "expected loss to be a table"),

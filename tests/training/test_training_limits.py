@@ -36,7 +36,7 @@ def test_every_number_has_a_range_and_is_named(key, tmp_path):
 @pytest.mark.parametrize("table", ["loss", "guidance"])
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1, 10**40])
 def test_every_number_of_a_table_has_a_range(table, value, tmp_path):
-    names = {"loss": ("flow", "line", "lpips", "flow_decay"), "guidance": ("given", "holes", "noisy")}
+    names = {"loss": ("charbonnier", "line", "lpips", "mixing"), "guidance": ("given", "holes", "noisy")}
     for name in names[table]:
         with pytest.raises(UsageError, match=rf"expected {table}\.{name} to be "):
             tiny_config(tmp_path, **{table: {name: value}})
@@ -59,15 +59,14 @@ def test_every_number_of_a_table_has_a_range(table, value, tmp_path):
         ({"device": "cuda:99999999999"}, "expected device to be a device such as"),
         ({"preset": "classical"}, "expected preset to be one of cel, cel-fast"),
         ({"preset": "nope"}, "expected preset to be one of cel, cel-fast"),
-        ({"model": {"iterations": "x"}}, "expected model.iterations to be a valid integer"),
-        ({"model": {"iterations": 10**9}}, "expected model.iterations to be less than"),
-        ({"model": {"widths": [1, 2]}}, "expected model.widths.2 to be present"),
-        ({"model": {"widths": [1, 2, 10**30]}}, "expected model.widths.2 to be less than"),
+        ({"model": {"synthesis_widths": [8, 8, 16, "x"]}}, "expected model.synthesis_widths.3 to be a valid integer"),
+        ({"model": {"synthesis_widths": [1, 2, 3]}}, "expected model.synthesis_widths.3 to be present"),
+        ({"model": {"synthesis_widths": [1, 2, 3, 10**30]}}, "expected model.synthesis_widths.3 to be less than"),
         ({"model": {"network_pixel_fraction": math.nan}}, "expected model.network_pixel_fraction to be "),
-        ({"model": {"apply_gate": 1}}, "expected model.apply_gate to be a valid boolean"),
-        ({"model": {"nope": 1}}, "model.nope is not a setting; expected iterations"),
-        ({"learning_rates": {"encoder": "x"}}, "learning_rates.encoder"),
-        ({"learning_rates": {"encoder": math.nan}}, "learning_rates.encoder"),
+        ({"model": {"iterations": 4}}, "model.iterations is not a setting; expected synthesis_widths"),
+        ({"loss": {"flow": 0.01}}, "loss.flow is not a setting; expected charbonnier"),
+        ({"learning_rates": {"intermediate": "x"}}, "learning_rates.intermediate"),
+        ({"learning_rates": {"intermediate": math.nan}}, "learning_rates.intermediate"),
         ({"learning_rates": 5}, "expected learning_rates to be a table"),
         ({"train_only": [5]}, "expected train_only.0 to be a valid string"),
         ({"steps": 1 << 50_000}, "expected steps to be .*too long"),
