@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from animeinterp.config import CelConfig
+from animeinterp.net.cel.layout import CANDIDATES, CANDIDATES_PER_FRAME, RULED_PER_FRAME
 from animeinterp.net.cel.model import Cel
 from animeinterp.net.cel.synthesis import confidence_of
 from animeinterp.net.flow_pair import FlowPair
@@ -17,14 +18,20 @@ from animeinterp.net.ops.frame_splatting import splat_frame, splat_frame_plain
 from animeinterp.net.ops.moving_targets import mark_moving_targets
 from animeinterp.net.ops.splatting import splat
 
-SMALL = CelConfig(widths=(8, 8, 16), synthesis_widths=(8, 8, 16, 16), iterations=0, apply_gate=False)
+SMALL = CelConfig(synthesis_widths=(8, 8, 16, 16))
 
 
 def network_for(**changed) -> Cel:
-    """A network whose decisions are anything but zero."""
+    """A network whose decisions are anything but zero: flow of some px, and every candidate chosen somewhere."""
     torch.manual_seed(0)
     network = Cel(replace(SMALL, network_pixel_range=(0, 10**6), **changed)).eval().requires_grad_(False)
-    network.chooser.head.weight.normal_(std=0.05)
+    for block in (network.intermediate.block1, network.intermediate.block3):
+        block.lastconv[0].weight.normal_(std=0.3)
+    network.chooser.head.weight.normal_(std=0.02)
+    logits, _, residual = network.chooser.head.bias.normal_().split_with_sizes([4 * CANDIDATES, 16, 12])
+    # The frames of `scene` agree nowhere, which would leave those of segment matching without weight.
+    logits.view(2, CANDIDATES_PER_FRAME, 4)[:, :RULED_PER_FRAME] += 2
+    residual *= 0.1
     return network
 
 
@@ -48,10 +55,10 @@ def scene(size=(37, 53), channels=3, n=1, seed=1):
 def both_ways(network, frames, flows, t, where=None):
     """The frame at t by CPU kernels, then by torch operations, which run where gradients are recorded."""
     with torch.no_grad():
-        levels = [network.encode(frame[:, :3]) for frame in frames]
-        compiled = network.synthesize(*frames, *levels, flows, t, where)
+        seen = tuple(network.seen(frame[:, :3]) for frame in frames)
+        compiled = network.synthesize(tuple(frames), seen, flows, t, where)
     assert torch.is_grad_enabled()
-    return compiled, network.synthesize(*frames, *levels, flows, t, where)
+    return compiled, network.synthesize(tuple(frames), seen, flows, t, where)
 
 
 @pytest.mark.parametrize("share", [1.0, 0.25])
@@ -99,20 +106,41 @@ def test_pixels_that_are_not_asked_for_change_no_other():
     assert not some[~asked].any()
 
 
-def test_the_chooser_looks_only_around_what_is_drawn():
-    frames, flows = scene(size=(200, 330))
+def test_both_networks_see_only_what_is_around_the_wanted_pixels():
+    """Outside the wanted pixels nothing moves, as in a film: then what is cut away changes little."""
+    small, flows = scene(size=(200, 330))
+    frame0, frame1 = (F.interpolate(frame[..., :25, :41], (200, 330), mode="bicubic") for frame in small)
     where = torch.zeros(1, 1, 200, 330, dtype=torch.bool)
     where[..., 90:100, 150:170] = True
-    network, t = network_for(network_pixel_fraction=1.0), torch.tensor([0.3])
+    frames = frame0, torch.where(where, frame1, frame0)
+    flows = flows._replace(flow01=(flows.flow01 * where).nan_to_num(), flow10=(flows.flow10 * where).nan_to_num())
+    torch.manual_seed(0)
+    network, t = Cel(SMALL).eval().requires_grad_(False), torch.tensor([0.3])
+    network.chooser.head.weight.normal_(std=0.05)
+    for parameter in network.intermediate.block0.parameters():
+        parameter.zero_()  # untrained, it answers noise to any scene, and sees all of it
     looked = []
-    network.chooser.register_forward_pre_hook(lambda _, given: looked.append(given[0].shape))
+    network.chooser.register_forward_pre_hook(lambda _, given: looked.append(tuple(given[0].shape[-2:])))
     some, all_of_it = (both_ways(network, frames, flows, t, asked)[0] for asked in (where, None))
-    # Two cells of 16 px in each direction, and four around them; the evidence has half the size.
-    assert looked[0][-2:] == (80, 80)
-    assert looked[2][-2:] == (104, 168)
+    # One cell of 32 px, and two on each side of it; the chooser's inputs have half the size.
+    assert looked == 2 * [(80, 80)] + 2 * [(112, 176)]
     asked = where.expand_as(some)
-    torch.testing.assert_close(some[asked], all_of_it[asked], atol=2e-3, rtol=0)
-    assert not torch.equal(some[asked], torch.zeros_like(some[asked]))
+    torch.testing.assert_close(some[asked], all_of_it[asked], atol=0.05, rtol=0)
+    assert (some - all_of_it)[asked].abs().mean() < 0.03 * (all_of_it - frame0)[asked].abs().mean()
+
+
+def test_flow_that_leads_nowhere_spreads_no_further():
+    """A pixel whose flow is NaN or 1e9 px is drawn nowhere, as one that leaves the frame."""
+    frames, flows = scene()
+    network, t = network_for(network_pixel_fraction=0.25), torch.tensor([0.3])
+    for drawn in both_ways(network, frames, flows, t):
+        assert torch.isfinite(drawn).all()
+    nowhere = ~(flows.flow01.abs().amax(1, keepdim=True) < 1e6)
+    assert nowhere.sum() == 2
+    gone = torch.where(nowhere, 1e4, flows.flow01)
+    drawn, expected = (both_ways(network, frames, flows._replace(flow01=flow), t) for flow in (flows.flow01, gone))
+    assert torch.equal(drawn[0], expected[0])
+    assert torch.equal(drawn[1], expected[1])
 
 
 def test_results_do_not_depend_on_threads():
@@ -122,11 +150,11 @@ def test_results_do_not_depend_on_threads():
     drawn, arrived, marked = [], [], []
     try:
         with torch.no_grad():
-            levels = [network.encode(frame) for frame in frames]
+            seen = tuple(network.seen(frame) for frame in frames)
             for count in (1, 3):
                 torch.set_num_threads(count)
                 arrived.append(splat_frame(frames[0], flows.flow01, flows.z0, confidence_of(flows.z0), share))
-                drawn.append(network.synthesize(*frames, *levels, flows, torch.tensor([0.3])))
+                drawn.append(network.synthesize(tuple(frames), seen, flows, torch.tensor([0.3])))
                 marked.append(np.zeros((61, 40), np.bool_))
                 mark_moving_targets(flows.flow01[0].numpy(), 0.3, 0.5, marked[-1])
     finally:

@@ -233,7 +233,7 @@ def test_a_config_is_read_and_stored(tmp_path):
     file.write_text(
         'name = "x"\nfolder = "runs/x"\nlearning_rate = 1\ntrain_only = ["synthesis"]\n'
         '[model]\nsynthesis_widths = [8, 8, 16, 16]\n[[source]]\nkind = "scenes"\npath = "/assets"\n'
-        '[loss]\nline = 0.5\n'
+        "[loss]\nline = 0.5\n"
     )
     config = read_config(file)
     assert Path(config.folder) == tmp_path / "runs/x"
