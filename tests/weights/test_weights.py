@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,7 @@ from animeinterp.config import PAPER
 from animeinterp.errors import AnimeInterpError, FileError, WeightsError
 from animeinterp.interpolator import load_interpolator
 from animeinterp.metrics.lpips_jax import read_vgg16
+from animeinterp.net.cel.model import Cel
 from animeinterp.net.paper.model import AnimeInterp
 from animeinterp.weights import available_models, shipped_weights
 from animeinterp.weights.loading import load_weights
@@ -217,6 +219,18 @@ def test_a_flipped_byte_of_shipped_weights_is_refused(tmp_path: Path, monkeypatc
             load_interpolator(preset, "cpu")
     changed = (tmp_path / shipped.name).rename(tmp_path / "mine.safetensors")
     load_interpolator("cel", "cpu", weights=changed)
+
+
+def test_shipped_weights_come_with_the_notices_of_what_they_were_trained_from() -> None:
+    text = (shipped_weights("cel") or Path()).with_name("cel-NOTICES.txt").read_text(encoding="utf-8")
+    for line in ("Copyright (c) 2021 hzwer", "Copyright (c) 2023 HolyWu", "github.com/hzwer/Practical-RIFE"):
+        assert line in text
+    assert "Permission is hereby granted, free of charge" in text
+    assert 'THE SOFTWARE IS PROVIDED "AS IS"' in text
+    parts = {name.partition(".")[0] for name in Cel().state_dict()}
+    assert {part for part in parts if f"`{part}.`" in text} == {"intermediate"}
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert "animeinterp/weights/cel-NOTICES.txt" in project["license-files"]
 
 
 def test_every_record_names_a_license_and_the_kind_of_its_scores() -> None:
