@@ -29,7 +29,6 @@ def main(given: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
     options = Options(precision="bf16" if arguments.bf16 else "fp32")
     frames = [read_image(path, options.max_pixels).pixels for path in arguments.frames]
 
-    print("(GFLOP do not include the compiled correlation lookup)")
     costs = {model: _costs(model, options, frames, arguments.repeats) for model in MODELS}
     height, width = frames[0].shape[:2]
     print(f"{width}x{height}, {options.precision}")

@@ -13,8 +13,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from animeinterp.config import CEL, CEL_FAST, CONSISTENCY, CelConfig
 from animeinterp.errors import FrameError
-from animeinterp.net.cel.intermediate import MULTIPLE, Guide
+from animeinterp.net.cel import layout
+from animeinterp.net.cel.intermediate import MULTIPLE, Guide, IntermediateMotion
 from animeinterp.net.cel.model import Cel, importance_of
+from animeinterp.net.cel.synthesis import agreement_of
 from animeinterp.net.classical import compose, warp
 from animeinterp.net.flow_pair import CoarseFlowPair
 from animeinterp.net.ops.consistency import consistency
@@ -35,8 +37,11 @@ def trained_like(config=SMALL, seed=0) -> Cel:
     return network
 
 
-def untrained(moves=(0.0, 0.0), config=SMALL) -> Cel:
-    """A network whose flow is that of a pan: x of the flow to frame 0 and to frame 1, px of the size it sees."""
+def untrained(moves=(0.0, 0.0), config=SMALL, logit=0.0) -> Cel:
+    """A network whose flow is that of a pan.
+
+    moves: x of the flow to frame 0 and to frame 1, px of the size it sees. logit: of frame 0's weight.
+    """
     torch.manual_seed(0)
     network = Cel(config).eval()
     with torch.no_grad():
@@ -44,6 +49,7 @@ def untrained(moves=(0.0, 0.0), config=SMALL) -> Cel:
             parameter.zero_()
         bias = network.intermediate.block0.lastconv[0].bias.view(6, 4)
         bias[0], bias[2] = (move / 8 for move in moves)  # the first block sees an eighth of the size
+        bias[4] = logit
     return network
 
 
@@ -99,6 +105,61 @@ def test_untrained_it_is_the_flow_network_where_they_do_not_agree():
     fade = (frame0 + frame1) / 2
     assert (unmoved - fade)[INSIDE].abs().median() < 0.005
     assert (fade - true)[INSIDE].abs().median() > 0.05
+
+
+@pytest.mark.parametrize(("t", "moves"), [(0.25, (-2, 6)), (0.75, (-6, 2))])
+def test_nearer_frames_count_more_in_the_rule(t, moves):
+    frame0, _, frame1, flow01, flow10, _ = pair()
+    frame1 = 0.98 * frame1  # 5 levels: what is drawn shows whose color it is, and both ways still agree
+    rule, coarse = rule_of_classical(frame0, frame1, flow01, flow10, t)
+    with torch.inference_mode():
+        drawn = untrained(moves, logit=math.log((1 - t) / t))(frame0, frame1, coarse, torch.tensor([t])).frame
+    torch.testing.assert_close(drawn[INSIDE], rule[INSIDE], atol=0.002, rtol=0)
+
+
+@pytest.mark.parametrize(("logit", "side"), [(9.0, 0), (-9.0, 1)])
+def test_the_flow_network_weighs_its_two_frames(logit, side):
+    frame0, _, frame1, flow01, flow10, confidence = pair()
+    with torch.inference_mode():
+        drawn = run(untrained(logit=logit), frame0, frame1, flow01 - 20, flow10 + 20, confidence)
+    assert (drawn - (frame0, frame1)[side])[INSIDE].abs().median() < 0.005
+
+
+@pytest.mark.parametrize(("levels", "expected"), [(0, 0.95), (6, 0.5), (12, 0.05), (40, 0.0)])
+def test_agreement_falls_with_the_difference(levels, expected):
+    """As in `studio`: for a wide difference the tolerance is 6 levels with a softness of 2."""
+    flow, mask = torch.zeros(1, 4, 64, 96), torch.zeros(1, 1, 64, 96)
+    colors = torch.full((1, 6, 64, 96), 0.4 + levels / 255)
+    ruled = torch.zeros(1, layout.RULED_CHANNELS, 32, 48)
+    ruled[:, : layout.IN_DIFFERENCE] = 0.4
+    agreement = agreement_of(ruled, IntermediateMotion(flow, mask, colors, (mask, mask, mask)))
+    torch.testing.assert_close(agreement, torch.full((1, 1, 32, 48), expected), atol=0.01, rtol=0)
+
+
+def test_a_small_spot_of_another_color_is_a_difference():
+    """The wide scale would miss it: of one pixel of 128 levels a blur of 2 px leaves 5."""
+    flow, mask = torch.zeros(1, 4, 64, 96), torch.zeros(1, 1, 64, 96)
+    ruled = torch.zeros(1, layout.RULED_CHANNELS, 32, 48)
+    ruled[:, : layout.IN_DIFFERENCE, 16, 24] = 0.5
+    motion = IntermediateMotion(flow, mask, torch.zeros(1, 6, 64, 96), (mask, mask, mask))
+    agreement = agreement_of(ruled, motion)[0, 0]
+    assert agreement[15:18, 23:26].max() < 0.01
+    assert agreement[0, 0] > 0.94
+
+
+def test_the_guide_is_the_motion_of_segment_matching_at_the_time():
+    frame0, true, frame1, flow01, flow10, confidence = pair()
+    given = []
+    network = untrained()
+    network.intermediate.register_forward_pre_hook(lambda _, inputs: given.append(inputs[3]))
+    with torch.inference_mode():
+        run(network, frame0, frame1, flow01, flow10, confidence)
+    motion = torch.tensor([-4.0, 0.0, 4.0, 0.0]).view(1, 4, 1, 1).expand(1, 4, 64, 96)
+    torch.testing.assert_close(given[0].flow[INSIDE], motion[INSIDE])
+    torch.testing.assert_close(given[0].colors[INSIDE], torch.cat([true, true], 1)[INSIDE], atol=1e-4, rtol=0)
+    assert given[0].density.amax() <= 1
+    assert (given[0].density[INSIDE] > 0.99).all()
+    assert (given[0].density[:, 0, :, :4] == 0).all(), "nothing of frame 0 arrives at the left edge"
 
 
 def test_static_frames_are_kept():
