@@ -178,6 +178,20 @@ def test_the_guide_is_the_motion_of_segment_matching_at_the_time():
     assert given[1].density.amax() == 1
 
 
+@pytest.mark.parametrize(("t", "moves", "side"), [(1e-9, (0, 8), 0), (1 - 1e-9, (-8, 0), 1)])
+def test_at_the_times_of_the_frames_they_are_drawn(t, moves, side):
+    """As float32 these times are 0 and 1."""
+    frame0, _, frame1, flow01, flow10, confidence = pair()
+    network = untrained(moves, logit=(9.0, -9.0)[side])
+    flows = importance_of(CoarseFlowPair(flow01, flow10, confidence, confidence))
+    with torch.inference_mode():
+        seen = network.seen(frame0), network.seen(frame1)
+        drawn = network.synthesize((frame0, frame1), seen, flows, torch.tensor([t]))
+        trained = run(network, frame0, frame1, flow01, flow10, confidence, t)
+    for result in (drawn, trained):
+        torch.testing.assert_close(result[INSIDE], (frame0, frame1)[side][INSIDE], atol=0.005, rtol=0)
+
+
 def test_static_frames_are_kept():
     frame, flow = pair()[0], torch.zeros(1, 2, 64, 96)
     with torch.inference_mode():

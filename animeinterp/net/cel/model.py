@@ -48,6 +48,10 @@ from animeinterp.net.ops.geometry import (
 
 SplattedPair = tuple[SplattedFrame, SplattedFrame]
 
+_MIN_NEARNESS = (
+    1e-6  # of a frame in time: float32 rounds t = 1 - 1e-9 to 1, where frame 0 would have log weights of -inf
+)
+
 
 class CelOutput(NamedTuple):
     """What training needs.
@@ -108,7 +112,7 @@ class Cel(nn.Module):
         Returns:
             (N, C, H, W), not clamped.
         """
-        time = t.view(-1, 1, 1, 1)
+        time = _inside(t)
         prediction = self._predict(seen, flows, time, wanted)
         if use_cpu_kernels(frames[0], differentiable=False):
             return blend_fused(frames, flows, time, prediction, wanted)
@@ -129,7 +133,7 @@ class Cel(nn.Module):
         Returns:
             The frames.
         """
-        frames, flows, time = (frame0, frame1), importance_of(coarse), t.view(-1, 1, 1, 1)
+        frames, flows, time = (frame0, frame1), importance_of(coarse), _inside(t)
         size = tuple(frame0.shape[-2:])
         prediction = self._predict((self.seen(frame0), self.seen(frame1)), flows, time).resized(size)
         with torch.no_grad():
@@ -169,6 +173,11 @@ def importance_of(coarse: CoarseFlowPair) -> FlowPair:
     """Take the confidence of coarse flow as the importance of splatting."""
     z0, z1 = (c.clamp(min=CONSISTENCY.min_importance).log() for c in (coarse.confidence0, coarse.confidence1))
     return FlowPair(coarse.flow01, coarse.flow10, z0, z1)
+
+
+def _inside(t: Tensor) -> Tensor:
+    """Return times (N,) in (0, 1), as (N, 1, 1, 1)."""
+    return t.view(-1, 1, 1, 1).clamp(_MIN_NEARNESS, 1 - _MIN_NEARNESS)
 
 
 def _guide(seen: tuple[Tensor, Tensor], splatted: SplattedPair) -> Guide:
