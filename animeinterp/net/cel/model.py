@@ -48,9 +48,8 @@ from animeinterp.net.ops.geometry import (
 
 SplattedPair = tuple[SplattedFrame, SplattedFrame]
 
-_MIN_NEARNESS = (
-    1e-6  # of a frame in time: float32 rounds t = 1 - 1e-9 to 1, where frame 0 would have log weights of -inf
-)
+# Of a frame in time. float32 rounds t = 1 - 1e-9 to 1, where frame 0 would have log weights of -inf.
+_MIN_NEARNESS = 1e-6
 
 
 class CelOutput(NamedTuple):
