@@ -132,12 +132,16 @@ def _shade(
 def _draw_lines(
     face_buffer: Any, nearness: Any, across: Any, surfaces: Any, rule: Any, distance: Any, colors: Any
 ) -> None:
-    """Stamp a disc at each sample that lies at an edge. `distance` is that to the nearest edge drawn so far."""
+    """Stamp a disc at each sample at an edge. `distance` is that to the nearest edge drawn so far, squared."""
     height, width = face_buffer.shape
     for y in range(height):
         for x in range(width):
             face = face_buffer[y, x]
-            if face < 0:
+            # Most samples lie within a face, and calls with many arrays take time.
+            if face < 0 or (
+                face == face_buffer[max(y - 1, 0), x] == face_buffer[min(y + 1, height - 1), x]
+                and face == face_buffer[y, max(x - 1, 0)] == face_buffer[y, min(x + 1, width - 1)]
+            ):
                 continue
             silhouette, within = _find_edge(face_buffer, nearness, across, surfaces, rule, y, x)
             color = surfaces.lines[surfaces.region[face]]
@@ -211,17 +215,16 @@ def _stamp(
     """Color the samples within a radius that belong to the surface at (y, x)."""
     _, thickness, contact, _ = rule
     face, depth = face_buffer[y, x], 1 / nearness[y, x]
-    reach = int(radius)
-    for y1 in range(max(y - reach, 0), min(y + reach + 1, face_buffer.shape[0])):
+    for y1 in range(max(y - int(radius), 0), min(y + int(radius) + 1, face_buffer.shape[0])):
+        reach = int(math.sqrt(radius * radius - (y1 - y) * (y1 - y)))
         for x1 in range(max(x - reach, 0), min(x + reach + 1, face_buffer.shape[1])):
-            away = math.sqrt((y1 - y) * (y1 - y) + (x1 - x) * (x1 - x))
+            away = np.float32((y1 - y) * (y1 - y) + (x1 - x) * (x1 - x))
             other = face_buffer[y1, x1]
-            if other < 0 or away > radius or away >= distance[y1, x1]:
-                continue
-            if surfaces.figure[other] != surfaces.figure[face]:
+            if other < 0 or away >= distance[y1, x1] or surfaces.figure[other] != surfaces.figure[face]:
                 continue
             limit = thickness if surfaces.part[other] == surfaces.part[face] else contact
-            if abs(1 / nearness[y1, x1] - depth) < limit:
+            # The same as |1 / nearness - depth| < limit, without a division for each sample.
+            if abs(1 - depth * nearness[y1, x1]) < limit * nearness[y1, x1]:
                 distance[y1, x1] = away
                 for channel in range(3):
                     colors[y1, x1, channel] = color[channel]

@@ -144,10 +144,13 @@ def _rasterize(screen: Any, faces: Any, face_buffer: Any, nearness: Any) -> None
         left, right = max(min(x0, x1, x2), 0.0), min(max(x0, x1, x2), width - 1.0)
         if top > bottom or left > right:
             continue
+        # Both coordinates, and with them the nearness, are linear on the screen.
+        u_x, u_y = (y1 - y2) / area, (x2 - x1) / area
+        v_x, v_y = (y2 - y0) / area, (x0 - x2) / area
         for y in range(math.ceil(top), math.floor(bottom) + 1):
+            u_row, v_row = u_y * (y - y2) - u_x * x2, v_y * (y - y2) - v_x * x2
             for x in range(math.ceil(left), math.floor(right) + 1):
-                u = ((x1 - x) * (y2 - y) - (x2 - x) * (y1 - y)) / area
-                v = ((x2 - x) * (y0 - y) - (x0 - x) * (y2 - y)) / area
+                u, v = u_row + u_x * x, v_row + v_x * x
                 if not (u >= -_ON_EDGE and v >= -_ON_EDGE and u + v <= 1 + _ON_EDGE):
                     continue
                 near = np.float32(u * w0 + v * w1 + (1 - u - v) * w2)

@@ -194,7 +194,10 @@ def _sample_look(rng: _Rng, figure: Figure, pixels: float) -> Look:
         kept = option[int(rng.integers(len(option)))] if rng.random() < (0.65 if len(option) == 1 else 0.55) else None
         hidden += [part for part in option if part != kept]
     base = _sample_colors(rng, figure)
+    kind = int(rng.choice(4, p=(0.25, 0.5, 0.13, 0.12)))
     bands = int(rng.choice([1, 2, 3], p=(0.25, 0.5, 0.25)))
+    if kind == 3:
+        bands = max(bands, 2)  # one color without lines or shadows would show nothing of its motion
     shade = rng.uniform(0.55, 0.85) * np.array([1, rng.uniform(0.95, 1.05), rng.uniform(1, 1.15)])
     steps = np.linspace(0, 1, bands) if bands > 1 else np.ones(1)
     lit = np.stack([base * (shade + (1 - shade) * step) for step in steps], axis=1)
@@ -202,7 +205,6 @@ def _sample_look(rng: _Rng, figure: Figure, pixels: float) -> Look:
     colors[:, :bands] = lit
     thresholds = np.full(MAX_BANDS - 1, 2.0, np.float32)
     thresholds[: bands - 1] = np.sort(rng.uniform(-0.3, 0.7, bands - 1))
-    kind = int(rng.choice(4, p=(0.25, 0.5, 0.13, 0.12)))
     line = base * rng.uniform(0.25, 0.75)
     if kind == 0:
         line = np.broadcast_to(rng.uniform(0, 0.15, 3), base.shape)
@@ -228,7 +230,7 @@ def _sample_colors(rng: _Rng, figure: Figure) -> Floats:
     """Draw the colors of the regions: their own, turned in hue, new ones, or few for all of the figure."""
     swatches = int(figure.swatch.max()) + 1
     palette = np.stack([figure.colors[figure.swatch == swatch].mean(0) for swatch in range(swatches)])
-    kind = int(rng.choice(4, p=(0.4, 0.2, 0.25, 0.15)))
+    kind = int(rng.choice(4, p=(0.35, 0.2, 0.25, 0.2)))
     if kind == 1:
         turn, vividness = rng.random(), rng.uniform(0.9, 1.8)
         palette = np.stack([_turn_hue(color, turn, vividness) for color in palette])
