@@ -26,7 +26,7 @@ from animeinterp.net.ops.geometry import backward_warp, pad_to_multiple, resize,
 _MARGIN = 2  # cells of `intermediate.MULTIPLE` px computed around the pixels to be drawn
 # Pixels are a convenient unit for motions in animation, and the last layer starts at 0.
 _OUTPUT_SCALE = 4
-_MIN_SHARE = 1e-3  # keeps the logarithms finite, so that the network may choose any candidate
+_MIN_SHARE = 0.05  # so that the network can learn to choose any candidate: a saturated softmax has no gradient
 # When both ways to draw agree: differences in levels (1/255) with weight 0.5, and how soft the transition is, after a
 # blur of `sigma` px at half the network's size and without one. As of `studio.restoration`, whose scales are those of
 # the frame.
