@@ -105,14 +105,11 @@ class CelConfig:
     """The project's own network.
 
     Attributes:
-        synthesis_widths: Channels of the synthesis U-net at 1/2, 1/4, 1/8 and 1/16 of the size the network sees.
         network_pixel_fraction: Fraction of a frame's pixels that the network sees; the frame is drawn at its own size.
-            Half is nearly as good as all at half the cost (docs/training-log.md).
         network_pixel_range: Minimum (if the frame has as many) and maximum number of pixels that the network sees.
     """
 
-    synthesis_widths: tuple[int, int, int, int] = (32, 64, 96, 128)
-    network_pixel_fraction: float = 0.5
+    network_pixel_fraction: float = 1.0
     network_pixel_range: tuple[int, int] = (480 * 270, 2_200_000)
 
 
@@ -157,11 +154,11 @@ PAPER = Preset(
 )
 CLASSICAL = Preset(name="classical", sgm=SgmConfig(), network=None)
 CEL = Preset(name="cel", sgm=SgmConfig(), network=CelConfig())
-# The weights of `cel` with less work: a fifth of the pixels for the network, segments only shifted.
+# The weights of `cel` with less work: half the width and height for the network, segments only shifted.
 CEL_FAST = Preset(
     name="cel-fast",
     sgm=SgmConfig(deformation="translation", pixel_fraction=0.4, dis_preset="fast"),
-    network=CelConfig(network_pixel_fraction=0.2, network_pixel_range=(400 * 225, 2_200_000)),
+    network=CelConfig(network_pixel_fraction=0.25),
 )
 # The best images, at several times the cost.
 STUDIO = Preset(name="studio", sgm=SgmConfig(), network=StudioConfig())

@@ -66,7 +66,6 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0, le=1e6)]
 Count = Annotated[int, Field(ge=0, le=_MAX_COUNT)]
 PositiveCount = Annotated[int, Field(ge=1, le=_MAX_COUNT)]
-Channels = Annotated[int, Field(ge=1, le=1024)]
 Pixels = Annotated[int, Field(ge=0, le=10**8)]
 PixelFraction = Annotated[float, Field(ge=0.01, le=1)]
 
@@ -83,7 +82,6 @@ class ModelSettings(_Table):
     The network must read them; they are documented there. Former names of fields are accepted.
     """
 
-    synthesis_widths: Annotated[tuple[Channels, Channels, Channels, Channels], Strict(False)] | None = None
     network_pixel_fraction: PixelFraction | None = Field(
         default=None, validation_alias=AliasChoices("network_pixel_fraction", "seen_share")
     )

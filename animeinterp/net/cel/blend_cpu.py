@@ -1,8 +1,6 @@
-"""CPU kernels of `cel.synthesis` for inference.
+"""CPU kernel of `cel.synthesis` for inference: splats both frames and blends the candidates.
 
-`build_ruled_inputs_fused` stands for `synthesis.build_ruled_inputs`, `blend_fused` for splatting both frames and
-`synthesis.blend_frames`. Nothing of the frame's size is held but the splatted frames and the result, and pixels that
-are not wanted cost nothing.
+Nothing of the frame's size is held but the splatted frames and the result, and pixels that are not wanted cost nothing.
 """
 
 from __future__ import annotations
@@ -16,17 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from animeinterp.net.cel import layout
-from animeinterp.net.cel.intermediate import MULTIPLE
 from animeinterp.net.cel.synthesis import BlendPrediction, confidence_of
 from animeinterp.net.flow_pair import FlowPair
 from animeinterp.net.ops.blending import BLEND_RULE
-from animeinterp.net.ops.frame_splatting import SplattedFrame
 from animeinterp.net.ops.parallel import over_rows
 from animeinterp.net.ops.splat_cpu import COHERENCE, CONFIDENCE, MOTION_X, MOTION_Y, splat_fused
 from animeinterp.runtime.jit import cached_njit
 
 # Literals would be float64 and make everything float64.
-_0, _HALF, _1, _2, _4, _16 = (np.float32(number) for number in (0, 0.5, 1, 2, 4, 16))
+_0, _HALF, _1, _2 = (np.float32(number) for number in (0, 0.5, 1, 2))
 # Cubic convolution as in torch and OpenCV (Keys 1981 takes -0.5).
 _SHARPNESS = np.float32(-0.75)
 _RULE = np.float32(BLEND_RULE.cross_fade), np.float32(BLEND_RULE.min_weight)
@@ -34,32 +30,7 @@ _RULE = np.float32(BLEND_RULE.cross_fade), np.float32(BLEND_RULE.min_weight)
 # so that the compiler unrolls the loop over them.
 _PER_FRAME, _CANDIDATES = layout.CANDIDATES_PER_FRAME, layout.CANDIDATES
 _RULED = layout.RULED_PER_FRAME
-_COLORS, _DIFFERENCE, _LOG_WEIGHTS = layout.IN_COLORS_PER_FRAME, layout.IN_DIFFERENCE, layout.IN_LOG_WEIGHTS
-_MOTION, _DENSITY, _COHERENCE, _TIME = layout.IN_MOTION, layout.IN_DENSITY, layout.IN_COHERENCE, layout.IN_TIME
-_CHANGE, _RESIDUAL, _FLOW, _PREDICTED = layout.OUT_MOTION, layout.OUT_RESIDUAL, layout.OUT_FLOW, layout.OUT_AND_FLOW
-
-
-def build_ruled_inputs_fused(
-    frames: tuple[Tensor, Tensor], splatted: tuple[SplattedFrame, SplattedFrame], time: Tensor
-) -> Tensor:
-    """Build the inputs of the network, see `synthesis.build_ruled_inputs`.
-
-    Args:
-        frames: Both frames, (N, C, H, W) float32.
-        splatted: Both, moved to the time.
-        time: (N, 1, 1, 1) in [0, 1].
-
-    Returns:
-        (N, RULED_CHANNELS, H/2, W/2) of the padded size, channels last in memory.
-    """
-    n, _, height, width = frames[0].shape
-    rows, columns = (math.ceil(size / MULTIPLE) * MULTIPLE // 2 for size in (height, width))
-    inputs = np.empty((n, rows, columns, layout.RULED_CHANNELS), np.float32)
-    signals = tuple(
-        torch.cat([s.motion, s.motion_coherence, s.confidence, s.density], 1).permute(0, 2, 3, 1) for s in splatted
-    )
-    over_rows(_build_rows, rows, _arrays(frames), _arrays(signals), time.float().numpy(), _RULE, inputs)
-    return torch.from_numpy(inputs).permute(0, 3, 1, 2)
+_FLOW, _PREDICTED = layout.FLOW, layout.CHANNELS
 
 
 def blend_fused(
@@ -99,48 +70,6 @@ def _arrays(tensors: tuple[Tensor, ...]) -> tuple[NDArray[np.float32], ...]:
     return tuple(tensor.contiguous().numpy() for tensor in tensors)
 
 
-@cached_njit()
-def _build_rows(first: int, last: int, frames: Any, signals: Any, times: Any, rule: Any, inputs: Any) -> None:
-    """Build rows [first, last) of the inputs, each from two rows of the frames, whose border is repeated.
-
-    signals: motion (2), coherence, confidence and density of both frames, (N, H, W, 5).
-    """
-    samples, _, height, width = frames[0].shape
-    columns = inputs.shape[2]
-    colors, weights = np.empty((2, 3), np.float32), np.empty(3, np.float32)
-    for n in range(samples):
-        for row in range(first, last):
-            for column in range(columns):
-                out = inputs[n, row, column]
-                out[_LOG_WEIGHTS:] = 0
-                for corner in range(4):
-                    y, x = min(2 * row + corner // 2, height - 1), min(2 * column + corner % 2, width - 1)
-                    for i in range(2):
-                        signal = signals[i][n, y, x]
-                        motion_x, motion_y = signal[0], signal[1]
-                        coherence, confidence, density = signal[2], signal[3], signal[4]
-                        colors[i] = 0
-                        _add_sampled(
-                            frames[i][n, :3], np.float32(y) - motion_y, np.float32(x) - motion_x, _1, colors[i]
-                        )
-                        nearness = times[n, 0, 0, 0] if i else _1 - times[n, 0, 0, 0]
-                        _weigh(coherence, confidence, nearness, rule, weights)
-                        for c in range(3):
-                            out[_LOG_WEIGHTS + _RULED * i + c] += np.log(weights[c]) / _4
-                            out[_COLORS * i + 4 * c + corner] = colors[i, c]
-                        out[_MOTION + 2 * i] += motion_x / _16
-                        out[_MOTION + 2 * i + 1] += motion_y / _16
-                        out[_DENSITY + i] += density
-                        out[_COHERENCE + i] += coherence
-                    difference = _0
-                    for c in range(3):
-                        difference += abs(colors[0, c] - colors[1, c])
-                    out[_DIFFERENCE + corner] = difference / np.float32(3)
-                for c in range(_LOG_WEIGHTS, _TIME):
-                    out[c] /= _4
-                out[_TIME] = times[n, 0, 0, 0]
-
-
 # The arrays of one kernel: bundling them would be a tuple that every call unpacks again.
 @cached_njit()
 def _blend_rows(
@@ -148,7 +77,7 @@ def _blend_rows(
 ) -> None:
     """Draw rows [first, last) of the new frame, `drawn` (N, C, H, W).
 
-    splatted: of `splat_cpu`. predicted: (N, h, w, OUT_AND_FLOW), px of its own size.
+    splatted: of `splat_cpu`. predicted: (N, h, w, CHANNELS), px of its own size.
     """
     samples, channels, height, width = drawn.shape
     _, small_height, small_width, _ = predicted.shape
@@ -179,16 +108,14 @@ def _blend_rows(
                 for i in range(2):
                     frame, splat = frames[i][n], splatted[i][n, y, x]
                     own = weights[_PER_FRAME * i : _PER_FRAME * (i + 1)]
-                    from_y = np.float32(y) + (scale_y * pixel[_CHANGE + 2 * i + 1] - splat[MOTION_Y])
-                    from_x = np.float32(x) + (scale_x * pixel[_CHANGE + 2 * i] - splat[MOTION_X])
-                    _add_sampled(frame, from_y, from_x, own[0], color)
+                    _add_sampled(frame, np.float32(y) - splat[MOTION_Y], np.float32(x) - splat[MOTION_X], own[0], color)
                     from_y = np.float32(y) + scale_y * pixel[_FLOW + 2 * i + 1]
                     from_x = np.float32(x) + scale_x * pixel[_FLOW + 2 * i]
                     _add_sampled(frame, from_y, from_x, own[3], color)
                     for c in range(channels):
                         color[c] += own[1] * splat[c] + own[2] * frame[c, y, x]
                 for c in range(channels):
-                    drawn[n, c, y, x] = color[c] + pixel[_RESIDUAL + c] if c < 3 else color[c]
+                    drawn[n, c, y, x] = color[c]
 
 
 @cached_njit()

@@ -1,8 +1,10 @@
-"""Flow of `cel` from the new frame to both source frames: RIFE 4.6's four blocks, guided by segment matching.
+"""Flow of `cel` from the new frame to both source frames: RIFE 4.6 (Huang et al. 2022) at two sizes.
 
-RIFE's weights, which have seen millions of frames, are where the training starts. Every block also sees the guide: the
-motion of matched segments splatted to time t, both frames sampled along it, and where it is known. The weights of
-those inputs start at 0, so that the untrained network is RIFE.
+Three blocks find the motion in frames of half the width and height, a quarter of the cost at twice the reach; the last
+one refines it at full size, where the precision of lines is decided. RIFE runs all four at one size. On the fifteen
+development triplets that react most, LPIPS is 0.0256 either way, and 0.034 with all blocks at 0.71 of the size.
+
+The weights are those of RIFE; attribute names are theirs.
 """
 
 from __future__ import annotations
@@ -10,29 +12,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from animeinterp.net.ops.geometry import backward_warp
-from animeinterp.net.ops.intermediate_block import IntermediateBlock
+from animeinterp.net.ops.intermediate_block import IntermediateBlock, scaled
 
-MULTIPLE = 32  # px; the first block works at 1/32
-CHANNELS = (192, 128, 96, 64)  # of the blocks' features
-_SCALES = (8, 4, 2, 1)
-_GUIDE_FLOWS, _GUIDE_HINTS = 4, 8
-
-
-class Guide(NamedTuple):
-    """Motion of segment matching at time t.
-
-    Attributes:
-        flow: From the new frame to frame 0 and to frame 1, (N, 4, H, W) float32, px.
-        colors: Both frames sampled along it, (N, 6, H, W).
-        density: Number of source pixels of frame 0 and of frame 1 that arrive, at most 1, (N, 2, H, W).
-    """
-
-    flow: Tensor
-    colors: Tensor
-    density: Tensor
+MULTIPLE = 64  # px; the first block works at 1/64 of the size
+_HALF_SCALES = (8, 4, 2)
 
 
 class IntermediateMotion(NamedTuple):
@@ -41,51 +28,42 @@ class IntermediateMotion(NamedTuple):
     Attributes:
         flow: From the new frame to frame 0 and to frame 1, (N, 4, H, W) float32, px.
         mask: Logit of frame 0's weight, (N, 1, H, W) float32.
-        colors: Both frames sampled along the flow, (N, 6, H, W) float32.
-        features: Of the last three blocks, at 1/16, 1/8 and 1/4.
     """
 
     flow: Tensor
     mask: Tensor
-    colors: Tensor
-    features: tuple[Tensor, Tensor, Tensor]
 
 
 class IntermediateFlow(nn.Module):
-    """The four blocks; names are those of the published weights."""
+    """The four blocks."""
 
     def __init__(self) -> None:
         """Create the blocks."""
         super().__init__()
-        guide = _GUIDE_FLOWS + _GUIDE_HINTS
-        self.block0 = IntermediateBlock(7 + guide, CHANNELS[0])
-        self.block1 = IntermediateBlock(12 + guide, CHANNELS[1])
-        self.block2 = IntermediateBlock(12 + guide, CHANNELS[2])
-        self.block3 = IntermediateBlock(12 + guide, CHANNELS[3])
+        self.block0, self.block1 = IntermediateBlock(7, 192), IntermediateBlock(12, 128)
+        self.block2, self.block3 = IntermediateBlock(12, 96), IntermediateBlock(12, 64)
 
-    def forward(self, frame0: Tensor, frame1: Tensor, time: Tensor, guide: Guide) -> IntermediateMotion:
+    def forward(self, frame0: Tensor, frame1: Tensor, time: Tensor) -> IntermediateMotion:
         """Estimate the motion at a time.
 
         Args:
             frame0: (N, 3, H, W) float32, RGB in [0, 1]; H and W are multiples of `MULTIPLE`.
             frame1: Of the same shape.
             time: (N, 1, 1, 1) in [0, 1].
-            guide: At the same size.
 
         Returns:
             The motion.
         """
-        times = time.expand_as(frame0[:, :1])
-        hints = torch.cat([guide.colors, guide.density], 1)
-        update = self.block0(torch.cat([frame0, frame1, times], 1), guide.flow, _SCALES[0], hints)
-        flow, mask = update.flow, update.mask
-        features = []
-        for block, scale in zip((self.block1, self.block2, self.block3), _SCALES[1:], strict=True):
-            inputs = torch.cat([_warp_both(frame0, frame1, flow), times, mask], 1)
-            update = block(inputs, torch.cat([flow, guide.flow], 1), scale, hints)
+        half0, half1 = F.avg_pool2d(frame0, 2), F.avg_pool2d(frame1, 2)
+        times = time.expand_as(half0[:, :1])
+        flow, mask = self.block0(torch.cat([half0, half1, times], 1), None, _HALF_SCALES[0])
+        for block, scale in zip((self.block1, self.block2), _HALF_SCALES[1:], strict=True):
+            update = block(torch.cat([_warp_both(half0, half1, flow), times, mask], 1), flow, scale)
             flow, mask = flow + update.flow, mask + update.mask
-            features.append(update.features)
-        return IntermediateMotion(flow, mask, _warp_both(frame0, frame1, flow), (features[0], features[1], features[2]))
+        flow, mask = 2 * scaled(flow, 2), scaled(mask, 2)
+        times = time.expand_as(mask)
+        update = self.block3(torch.cat([_warp_both(frame0, frame1, flow), times, mask], 1), flow, 1)
+        return IntermediateMotion(flow + update.flow, mask + update.mask)
 
 
 def _warp_both(frame0: Tensor, frame1: Tensor, flow: Tensor) -> Tensor:

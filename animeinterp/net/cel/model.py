@@ -16,20 +16,20 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from animeinterp.config import CONSISTENCY, CelConfig
 from animeinterp.net.cel import intermediate
-from animeinterp.net.cel.blend_cpu import blend_fused, build_ruled_inputs_fused
-from animeinterp.net.cel.intermediate import Guide, IntermediateFlow
+from animeinterp.net.cel.blend_cpu import blend_fused
+from animeinterp.net.cel.intermediate import IntermediateFlow, IntermediateMotion
 from animeinterp.net.cel.synthesis import (
-    BlendNet,
     BlendPrediction,
+    agreement_of,
     blend_frames,
-    blend_with_mixing,
-    build_ruled_inputs,
     confidence_of,
-    init_weights,
+    draw_by_flow,
+    draw_by_matching,
     predict_blend,
     window_around,
 )
@@ -38,7 +38,6 @@ from animeinterp.net.ops.backend import use_cpu_kernels
 from animeinterp.net.ops.frame_splatting import SplattedFrame, splat_frame
 from animeinterp.net.ops.geometry import (
     MIN_SIZE,
-    backward_warp,
     check_frames,
     downsample,
     pad_to_multiple,
@@ -57,7 +56,7 @@ class CelOutput(NamedTuple):
 
     Attributes:
         frame: (N, 3, H, W), not clamped.
-        mixing: How much candidates that differ are averaged, scalar, see `synthesis.blend_with_mixing`.
+        mixing: How much candidates that differ are averaged, scalar, see `synthesis.blend_frames`.
     """
 
     frame: Tensor
@@ -72,8 +71,6 @@ class Cel(nn.Module):
         super().__init__()
         self.config = config = config or CelConfig()
         self.intermediate = IntermediateFlow()
-        self.chooser = BlendNet(config.synthesis_widths)
-        self.chooser.apply(init_weights)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def seen(self, frame: Tensor) -> Tensor:
@@ -115,10 +112,8 @@ class Cel(nn.Module):
         prediction = self._predict(seen, flows, time, wanted)
         if use_cpu_kernels(frames[0], differentiable=False):
             return blend_fused(frames, flows, time, prediction, wanted)
-        size = tuple(frames[0].shape[-2:])
-        if tuple(seen[0].shape[-2:]) != size:
-            prediction = prediction.resized(size)
-        return blend_frames(*frames, *_splat_both(frames, flows, time), time, prediction)
+        prediction = prediction.resized(tuple(frames[0].shape[-2:]))
+        return blend_frames(frames, _splat_both(frames, flows, time), time, prediction)[0]
 
     def forward(self, frame0: Tensor, frame1: Tensor, coarse: CoarseFlowPair, t: Tensor) -> CelOutput:
         """Draw frames for training.
@@ -137,25 +132,21 @@ class Cel(nn.Module):
         prediction = self._predict((self.seen(frame0), self.seen(frame1)), flows, time).resized(size)
         with torch.no_grad():
             splatted = _splat_both(frames, flows, time)
-        return CelOutput(*blend_with_mixing(*frames, *splatted, time, prediction))
+        return CelOutput(*blend_frames(frames, splatted, time, prediction))
 
     def _predict(
         self, seen: tuple[Tensor, Tensor], flows: FlowPair, time: Tensor, wanted: Tensor | None = None
     ) -> BlendPrediction:
         """Predict the blend at the size that the network sees; 0 away from the pixels that are wanted."""
-        # Nothing before the intermediate flow is learned.
+        padded = tuple(pad_to_multiple(frame, intermediate.MULTIPLE) for frame in seen)
+        window = window_around(wanted, (padded[0].shape[-2], padded[0].shape[-1]))
+        parts = window.cut(padded[0]), window.cut(padded[1])
+        motion = self.intermediate(*parts, time)
+        half = IntermediateMotion(F.avg_pool2d(motion.flow, 2) / 2, F.avg_pool2d(motion.mask, 2))
+        by_flow = draw_by_flow((F.avg_pool2d(parts[0], 2), F.avg_pool2d(parts[1], 2)), half)
         with torch.no_grad():
-            splatted = _splat_both(seen, _flows_at(flows, tuple(seen[0].shape[-2:])), time)
-            if use_cpu_kernels(seen[0], differentiable=False):
-                ruled = build_ruled_inputs_fused(seen, splatted, time)
-            else:
-                ruled = build_ruled_inputs(*seen, *splatted, time)
-            padded0, padded1 = (pad_to_multiple(frame, intermediate.MULTIPLE) for frame in seen)
-            guide = _guide(seen, splatted)
-        window = window_around(wanted, (padded0.shape[-2], padded0.shape[-1]))
-        guide = Guide(*(window.cut(planes) for planes in guide))
-        motion = self.intermediate(window.cut(padded0), window.cut(padded1), time, guide)
-        prediction = predict_blend(self.chooser, window.cut(ruled, 2), motion)
+            by_matching = window.cut(_draw_by_matching_at_half(seen, flows, time), 2)
+        prediction = predict_blend(agreement_of(by_matching, by_flow), motion)
         size = (seen[0].shape[-2], seen[0].shape[-1])
         return BlendPrediction(*(window.restore(planes, size) for planes in prediction))
 
@@ -179,13 +170,12 @@ def _inside(t: Tensor) -> Tensor:
     return t.view(-1, 1, 1, 1).clamp(_MIN_NEARNESS, 1 - _MIN_NEARNESS)
 
 
-def _guide(seen: tuple[Tensor, Tensor], splatted: SplattedPair) -> Guide:
-    flow = torch.cat([-frame.motion for frame in splatted], 1)
-    colors = [
-        backward_warp(frame[:, :3], -part.motion, outside="border") for frame, part in zip(seen, splatted, strict=True)
-    ]
-    density = torch.cat([frame.density.clamp(max=1) for frame in splatted], 1)
-    return Guide(*(pad_to_multiple(plane, intermediate.MULTIPLE) for plane in (flow, torch.cat(colors, 1), density)))
+def _draw_by_matching_at_half(seen: tuple[Tensor, Tensor], flows: FlowPair, time: Tensor) -> Tensor:
+    """Draw the frame by segment matching at half of the network's size, padded to half of its padded size."""
+    # Padded as little as possible: the repeated border must not be splatted into the frame.
+    half0, half1 = (F.avg_pool2d(pad_to_multiple(frame, 2), 2) for frame in seen)
+    splatted = _splat_both((half0, half1), _flows_at(flows, tuple(half0.shape[-2:])), time)
+    return pad_to_multiple(draw_by_matching((half0, half1), splatted, time), intermediate.MULTIPLE // 2)
 
 
 def _flows_at(flows: FlowPair, size: tuple[int, ...]) -> FlowPair:

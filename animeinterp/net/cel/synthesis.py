@@ -1,11 +1,11 @@
 """Synthesis of `cel`: blend eight candidates per pixel (`cel.layout`).
 
-Untrained, the network is a rule: the candidates of segment matching, weighed as by `net.classical`, where they agree
-with the intermediate flow's drawing; that drawing elsewhere. A U-net over the candidates and the features of the
-intermediate flow changes the weights, corrects the motion of segment matching, and adds a small residual. Flat colors
-stay the colors of the source frames and lines stay lines.
+Two ways to draw the frame fail in different places. Along the motion of segment matching, pixels of the source frames
+are copied with the precision of matching, but shapes are torn under large motion. Along the intermediate flow, shapes
+stay whole. So the candidates of segment matching, weighed as by `net.classical`, are used where both ways agree, and
+those of the intermediate flow elsewhere. Flat colors stay the colors of the source frames and lines stay lines.
 
-`build_ruled_inputs` and `blend_frames` define what the CPU kernels of `cel.blend_cpu` compute.
+`blend_frames` defines what the CPU kernel of `cel.blend_cpu` computes.
 """
 
 from __future__ import annotations
@@ -14,23 +14,36 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from animeinterp.net.cel import intermediate, layout
 from animeinterp.net.cel.intermediate import IntermediateMotion
 from animeinterp.net.ops.blending import BLEND_RULE
 from animeinterp.net.ops.blur import gaussian_blur
 from animeinterp.net.ops.frame_splatting import SplattedFrame
-from animeinterp.net.ops.geometry import backward_warp, pad_to_multiple, resize, scale_flow
+from animeinterp.net.ops.geometry import backward_warp, resize, scale_flow
 
-_MARGIN = 2  # cells of `intermediate.MULTIPLE` px computed around the pixels to be drawn
-# Pixels are a convenient unit for motions in animation, and the last layer starts at 0.
-_OUTPUT_SCALE = 4
-_MIN_SHARE = 0.05  # so that the network can learn to choose any candidate: a saturated softmax has no gradient
-# When both ways to draw agree: differences in levels (1/255) with weight 0.5, and how soft the transition is, after a
-# blur of `sigma` px at half the network's size and without one. As of `studio.restoration`, whose scales are those of
-# the frame.
-_AGREEMENT = ((2.0, 6.0, 2.0), (0.0, 32.0, 6.0))
+_MARGIN = 1  # cells of `intermediate.MULTIPLE` px computed around the pixels to be drawn
+
+
+class Agreement(NamedTuple):
+    """When both ways to draw agree, at one scale.
+
+    Attributes:
+        sigma: Standard deviation of the Gaussian blur of the difference, px at half of the network's size.
+        tolerance: Difference, the largest of the channels, at which both have the weight 0.5, levels (1/255).
+        softness: Levels below and above the tolerance at which the weight is 0.73 and 0.27.
+    """
+
+    sigma: float
+    tolerance: float
+    softness: float
+
+
+# Those of `studio.restoration`, chosen on vector animations and scenes of the training material. With half of the first
+# tolerance LPIPS on a quarter of the development set is the same and PSNR 0.05 dB lower.
+AGREEMENTS = (Agreement(sigma=2.0, tolerance=6.0, softness=2.0), Agreement(sigma=0.0, tolerance=32.0, softness=6.0))
+_MIN_SHARE = 1e-3  # keeps the logarithms finite
 
 
 class Window(NamedTuple):
@@ -42,7 +55,7 @@ class Window(NamedTuple):
     right: int
 
     def cut(self, planes: Tensor, step: int = 1) -> Tensor:
-        """Cut planes at 1 / step of the frame's size, (N, C, H / step, W / step)."""
+        """Cut planes at 1 / step of the padded frame's size, (N, C, H / step, W / step)."""
         return planes[..., self.top // step : self.bottom // step, self.left // step : self.right // step]
 
     def restore(self, planes: Tensor, size: tuple[int, int]) -> Tensor:
@@ -72,96 +85,20 @@ def window_around(wanted: Tensor | None, size: tuple[int, int]) -> Window:
 
 
 class BlendPrediction(NamedTuple):
-    """What is predicted for each pixel.
+    """What decides each pixel.
 
     Attributes:
         logits: Added to the log weights of the candidates, (N, 8, H, W).
-        motion_change: Added to the motions of segment matching of frame 0 and frame 1, (N, 4, H, W), px.
-        residual: Added to RGB, (N, 3, H, W).
         flow: Intermediate flow to frame 0 and frame 1, (N, 4, H, W), px.
     """
 
     logits: Tensor
-    motion_change: Tensor
-    residual: Tensor
     flow: Tensor
 
     def resized(self, size: tuple[int, ...]) -> BlendPrediction:
         """Return the prediction for a frame of another size, (height, width)."""
-        change, flow = (
-            torch.cat([scale_flow(motion, size, "bilinear") for motion in motions.chunk(2, 1)], 1)
-            for motions in (self.motion_change, self.flow)
-        )
-        return BlendPrediction(resize(self.logits, size), change, resize(self.residual, size), flow)
-
-
-class Block(nn.Module):
-    """Two 3x3 convolutions, the second with a shortcut around it."""
-
-    def __init__(self, channels_in: int, channels: int, stride: int = 1) -> None:
-        """Create the convolutions; the first has the stride."""
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, padding=1)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, channels_in, H, W) to (N, channels, H / stride, W / stride)."""
-        # In place: at full size fresh memory costs more than the operation, and no gradient needs what is overwritten.
-        y = F.leaky_relu_(self.conv1(x), 0.1)
-        return F.leaky_relu_(self.conv2(y).add_(y), 0.1)
-
-
-class BlendNet(nn.Module):
-    """U-net from the network's inputs and the features of the intermediate flow to logits, motion change, residual."""
-
-    def __init__(self, own: tuple[int, int, int, int]) -> None:
-        """Create the layers.
-
-        Args:
-            own: Channels of the U-net at 1/2, 1/4, 1/8, 1/16.
-        """
-        super().__init__()
-        a, b, c, d = own
-        _, sixteenth, eighth, quarter = intermediate.CHANNELS
-        self.down2 = Block(layout.IN_CHANNELS, a)
-        self.down4 = Block(a, b, stride=2)
-        self.join4 = nn.Conv2d(b + quarter, b, 1)
-        self.down8 = Block(b, c, stride=2)
-        self.join8 = nn.Conv2d(c + eighth, c, 1)
-        self.down16 = Block(c, d, stride=2)
-        self.join16 = nn.Conv2d(d + sixteenth, d, 1)
-        self.up8 = Block(d + c, c)
-        self.up4 = Block(c + b, b)
-        self.up2 = Block(b + a, a)
-        self.head = nn.Conv2d(a, 4 * layout.OUT_CHANNELS, 3, padding=1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
-
-    def forward(self, inputs: Tensor, sixteenth: Tensor, eighth: Tensor, quarter: Tensor) -> Tensor:
-        """Predict (N, OUT_CHANNELS, H, W) from inputs at 1/2 and features at 1/16, 1/8, 1/4."""
-        x2 = self.down2(inputs)
-        x4 = self.join4(torch.cat([self.down4(x2), quarter], 1))
-        x8 = self.join8(torch.cat([self.down8(x4), eighth], 1))
-        x16 = self.join16(torch.cat([self.down16(x8), sixteenth], 1))
-        y8 = self.up8(torch.cat([_double(x16), x8], 1))
-        y4 = self.up4(torch.cat([_double(y8), x4], 1))
-        y2 = self.up2(torch.cat([_double(y4), x2], 1))
-        predicted: Tensor = F.pixel_shuffle(self.head(y2), 2).float()
-        return predicted
-
-
-def init_weights(module: nn.Module) -> None:
-    """Initialize convolutions; torch's default lets a signal fade to a hundredth on its way through the U-net.
-
-    Layers that are 0 stay 0. The second convolution of a `Block` adds to a shortcut and gets half the gain, so that
-    consecutive blocks do not amplify.
-    """
-    for name, layer in module.named_children():
-        if isinstance(layer, nn.Conv2d) and bool(layer.weight.any()):
-            nn.init.kaiming_normal_(layer.weight, 0.1)
-            with torch.no_grad():
-                layer.weight.mul_(0.5 if isinstance(module, Block) and name == "conv2" else 1.0)
-                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        flow = torch.cat([scale_flow(part, size, "bilinear") for part in self.flow.chunk(2, 1)], 1)
+        return BlendPrediction(resize(self.logits, size), flow)
 
 
 def confidence_of(z: Tensor) -> Tensor:
@@ -169,160 +106,101 @@ def confidence_of(z: Tensor) -> Tensor:
     return z.clamp(max=0).exp()
 
 
-def build_ruled_inputs(
-    frame0: Tensor, frame1: Tensor, splatted0: SplattedFrame, splatted1: SplattedFrame, time: Tensor
+def draw_by_matching(
+    frames: tuple[Tensor, Tensor], splatted: tuple[SplattedFrame, SplattedFrame], time: Tensor
 ) -> Tensor:
-    """Build the inputs that belong to segment matching.
-
-    Frames are padded here and no earlier: the repeated border must not be splatted into the frame.
+    """Draw the frame along the motion of segment matching alone, without the unmoved frames.
 
     Args:
-        frame0: (N, C, H, W), the first three planes RGB.
-        frame1: Of the same shape.
-        splatted0: Frame 0 moved to the time.
-        splatted1: Frame 1 moved to it.
+        frames: Both frames, (N, 3, H, W).
+        splatted: Both, moved to the time.
         time: (N, 1, 1, 1) in [0, 1].
 
     Returns:
-        (N, RULED_CHANNELS, H/2, W/2) of the padded size, see `cel.layout`.
+        (N, 3, H, W).
     """
-    rule = candidate_weights(splatted0, splatted1, time)
+    weights = candidate_weights(*splatted, time)
+    weight0, weight1 = (weights[:, at : at + 2].sum(1, keepdim=True) for at in (0, layout.RULED_PER_FRAME))
     sampled0, sampled1 = (
-        backward_warp(frame[:, :3], -splatted.motion, "bicubic", "border")
-        for frame, splatted in ((frame0, splatted0), (frame1, splatted1))
+        backward_warp(frame, -part.motion, outside="border") for frame, part in zip(frames, splatted, strict=True)
     )
-    hints = [splatted0.motion / 16, splatted1.motion / 16, splatted0.density, splatted1.density]
-    hints += [splatted0.motion_coherence, splatted1.motion_coherence, time.expand_as(splatted0.density)]
-    difference = (sampled0 - sampled1).abs().mean(1, keepdim=True)
-    colors = pad_to_multiple(torch.cat([sampled0, sampled1, difference], 1), intermediate.MULTIPLE)
-    others = pad_to_multiple(torch.cat([rule.log() / 4, *hints], 1), intermediate.MULTIPLE)
-    return torch.cat([F.pixel_unshuffle(colors, 2), F.avg_pool2d(others, 2)], 1)
+    return (weight0 * sampled0 + weight1 * sampled1) / (weight0 + weight1)
 
 
-def predict_blend(network: BlendNet, ruled: Tensor, motion: IntermediateMotion) -> BlendPrediction:
-    """Run the network.
+def draw_by_flow(frames: tuple[Tensor, Tensor], motion: IntermediateMotion) -> Tensor:
+    """Draw the frame along the intermediate flow alone: (N, 3, H, W), of frames of that shape."""
+    sampled0, sampled1 = (
+        backward_warp(frame, flow, outside="border")
+        for frame, flow in zip(frames, motion.flow.chunk(2, 1), strict=True)
+    )
+    weight = motion.mask.sigmoid()
+    return weight * sampled0 + (1 - weight) * sampled1
+
+
+def agreement_of(by_matching: Tensor, by_flow: Tensor) -> Tensor:
+    """Measure where both ways to draw agree.
 
     Args:
-        network: The U-net.
-        ruled: Of `build_ruled_inputs`.
+        by_matching: (N, 3, H, W) RGB in [0, 1], at half of the network's size.
+        by_flow: Of the same shape.
+
+    Returns:
+        (N, 1, H, W) in (0, 1).
+    """
+    agreements = []
+    for scale in AGREEMENTS:
+        error = by_matching - by_flow
+        error = gaussian_blur(error, scale.sigma) if scale.sigma else error
+        error = F.max_pool2d(error.abs().amax(1, keepdim=True), 3, 1, 1)
+        error = gaussian_blur(error, scale.sigma) if scale.sigma else error
+        agreements.append(((scale.tolerance - 255 * error) / scale.softness).sigmoid())
+    return torch.minimum(*agreements)
+
+
+def predict_blend(agreement: Tensor, motion: IntermediateMotion) -> BlendPrediction:
+    """Weigh the candidates by the agreement of both ways to draw.
+
+    Args:
+        agreement: Of `agreement_of`, at any size.
         motion: Of the intermediate flow, (N, …, H, W).
 
     Returns:
         The prediction at H x W.
     """
-    agreement = agreement_of(ruled, motion)
-    inputs = torch.cat([ruled, _intermediate_inputs(motion, agreement)], 1)
-    predicted = network(inputs, *motion.features)
-    logits, change, residual = predicted.split_with_sizes([layout.CANDIDATES, 4, 3], 1)
-    logits = rule_logits(agreement, motion.mask) + _OUTPUT_SCALE * logits
-    return BlendPrediction(logits, _OUTPUT_SCALE * change, residual, motion.flow)
-
-
-def agreement_of(ruled: Tensor, motion: IntermediateMotion) -> Tensor:
-    """Measure where both ways to draw agree.
-
-    Args:
-        ruled: Of `build_ruled_inputs`.
-        motion: Of the intermediate flow.
-
-    Returns:
-        (N, 1, H/2, W/2) in (0, 1).
-    """
-    n, _, height, width = ruled.shape
-    colors = ruled[:, : layout.IN_DIFFERENCE].view(n, 6, 4, height, width).mean(2)
-    weights = (4 * ruled[:, layout.IN_LOG_WEIGHTS : layout.IN_MOTION]).exp()
-    weight0, weight1 = (weights[:, at : at + 2].sum(1, keepdim=True) for at in (0, layout.RULED_PER_FRAME))
-    by_matching = (weight0 * colors[:, :3] + weight1 * colors[:, 3:]) / (weight0 + weight1)
-    mask = motion.mask.sigmoid()
-    by_flow = F.avg_pool2d(mask * motion.colors[:, :3] + (1 - mask) * motion.colors[:, 3:], 2)
-    agreements = []
-    for sigma, tolerance, softness in _AGREEMENT:
-        error = by_matching - by_flow
-        error = gaussian_blur(error, sigma) if sigma else error
-        error = F.max_pool2d(error.abs().amax(1, keepdim=True), 3, 1, 1)
-        error = gaussian_blur(error, sigma) if sigma else error
-        agreements.append(((tolerance - 255 * error) / softness).sigmoid())
-    return torch.minimum(*agreements)
-
-
-def rule_logits(agreement: Tensor, mask: Tensor) -> Tensor:
-    """Weigh the candidates by the agreement of both ways to draw.
-
-    Args:
-        agreement: Of `agreement_of`, at half size.
-        mask: Logit of frame 0's weight by the intermediate flow, (N, 1, H, W).
-
-    Returns:
-        (N, 8, H, W), to be added to the log weights of the rule.
-    """
-    agreed = resize(agreement, tuple(mask.shape[-2:]))
+    agreed = resize(agreement, tuple(motion.mask.shape[-2:]))
     ruled, moved = agreed.clamp(min=_MIN_SHARE).log(), (1 - agreed).clamp(min=_MIN_SHARE).log()
     per_frame = []
-    for logit in (mask, -mask):
+    for logit in (motion.mask, -motion.mask):
         per_frame += [ruled] * layout.RULED_PER_FRAME + [moved + F.logsigmoid(logit)]
-    return torch.cat(per_frame, 1)
-
-
-def _intermediate_inputs(motion: IntermediateMotion, agreement: Tensor) -> Tensor:
-    difference = (motion.colors[:, :3] - motion.colors[:, 3:]).abs().mean(1, keepdim=True)
-    colors = F.pixel_unshuffle(torch.cat([motion.colors, difference], 1), 2)
-    others = F.avg_pool2d(torch.cat([motion.flow / 16, motion.mask.sigmoid()], 1), 2)
-    return torch.cat([colors, others, agreement], 1)
+    return BlendPrediction(torch.cat(per_frame, 1), motion.flow)
 
 
 def blend_frames(
-    frame0: Tensor,
-    frame1: Tensor,
-    splatted0: SplattedFrame,
-    splatted1: SplattedFrame,
-    time: Tensor,
-    prediction: BlendPrediction,
-) -> Tensor:
-    """Draw the frame at a time.
-
-    Args:
-        frame0: (N, C, H, W), the first three planes RGB in [0, 1]; all planes are drawn.
-        frame1: Of the same shape.
-        splatted0: Frame 0 moved to the time.
-        splatted1: Frame 1 moved to it.
-        time: (N, 1, 1, 1) in [0, 1].
-        prediction: Of the network, at the size of the frame.
-
-    Returns:
-        (N, C, H, W), not clamped.
-    """
-    return blend_with_mixing(frame0, frame1, splatted0, splatted1, time, prediction)[0]
-
-
-def blend_with_mixing(
-    frame0: Tensor,
-    frame1: Tensor,
-    splatted0: SplattedFrame,
-    splatted1: SplattedFrame,
+    frames: tuple[Tensor, Tensor],
+    splatted: tuple[SplattedFrame, SplattedFrame],
     time: Tensor,
     prediction: BlendPrediction,
 ) -> tuple[Tensor, Tensor]:
     """Draw the frame at a time, and measure how much candidates that differ are averaged.
 
+    Args:
+        frames: Both frames, (N, C, H, W), the first three planes RGB in [0, 1]; all planes are drawn.
+        splatted: Both, moved to the time.
+        time: (N, 1, 1, 1) in [0, 1].
+        prediction: At the size of the frames.
+
     Returns:
-        The frame, see `blend_frames`; the mean over pixels of the candidates' weighted absolute deviation from their
-        mean, scalar.
+        (N, C, H, W), not clamped; the mean over pixels of the candidates' weighted absolute deviation from their mean,
+        scalar.
     """
-    rule = candidate_weights(splatted0, splatted1, time).log()
+    rule = candidate_weights(*splatted, time).log()
     ruled = layout.RULED_PER_FRAME
-    free = torch.zeros_like(rule[:, :1])
-    logs = torch.cat([rule[:, :ruled], free, rule[:, ruled:], free], 1)
-    weights = (logs + prediction.logits).softmax(1)
+    free = torch.zeros_like(rule[:, :1])  # the rule of `classical` does not know the intermediate flow
+    weights = (torch.cat([rule[:, :ruled], free, rule[:, ruled:], free], 1) + prediction.logits).softmax(1)
     candidates = []
-    for frame, splatted, change, flow in zip(
-        (frame0, frame1),
-        (splatted0, splatted1),
-        prediction.motion_change.chunk(2, 1),
-        prediction.flow.chunk(2, 1),
-        strict=True,
-    ):
-        sampled = backward_warp(frame, change - splatted.motion, "bicubic", "border")
-        candidates += [sampled, splatted.image, frame, backward_warp(frame, flow, "bicubic", "border")]
+    for frame, part, flow in zip(frames, splatted, prediction.flow.chunk(2, 1), strict=True):
+        sampled = backward_warp(frame, -part.motion, "bicubic", "border")
+        candidates += [sampled, part.image, frame, backward_warp(frame, flow, "bicubic", "border")]
     mixed = weights[:, :1] * candidates[0]
     for index in range(1, len(candidates)):
         mixed = mixed + weights[:, index : index + 1] * candidates[index]
@@ -330,8 +208,7 @@ def blend_with_mixing(
         (weights[:, index] * (candidate - mixed)[:, :3].abs().mean(1)).mean()
         for index, candidate in enumerate(candidates)
     ]
-    frame = torch.cat([mixed[:, :3] + prediction.residual, mixed[:, 3:]], 1)
-    return frame, torch.stack(deviations).sum()
+    return mixed, torch.stack(deviations).sum()
 
 
 def candidate_weights(splatted0: SplattedFrame, splatted1: SplattedFrame, time: Tensor) -> Tensor:
@@ -343,7 +220,3 @@ def candidate_weights(splatted0: SplattedFrame, splatted1: SplattedFrame, time: 
         unmoved = (BLEND_RULE.cross_fade * nearness).expand_as(confidence)
         weights += [confidence * coherence + minimum, confidence * (1 - coherence) + minimum, unmoved]
     return torch.cat(weights, 1)
-
-
-def _double(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2, mode="nearest")

@@ -21,12 +21,10 @@ class FlowUpdate(NamedTuple):
     Attributes:
         flow: To the intermediate flow, (N, 4, H, W) float32, px.
         mask: To the logit of frame 0's weight, (N, 1, H, W) float32.
-        features: Of the block's last layer but one, (N, C, H / (4 scale), W / (4 scale)).
     """
 
     flow: Tensor
     mask: Tensor
-    features: Tensor
 
 
 class IntermediateBlock(nn.Module):
@@ -39,28 +37,25 @@ class IntermediateBlock(nn.Module):
         self.convblock = nn.Sequential(*(_Residual(channels) for _ in range(8)))
         self.lastconv = nn.Sequential(nn.ConvTranspose2d(channels, 24, 4, 2, padding=1), nn.PixelShuffle(2))
 
-    def forward(self, inputs: Tensor, flows: Tensor | None, scale: int, hints: Tensor | None = None) -> FlowUpdate:
+    def forward(self, inputs: Tensor, flow: Tensor | None, scale: int) -> FlowUpdate:
         """Predict the update.
 
         Args:
             inputs: Colors, time and mask, (N, c, H, W) float32; H and W are multiples of 4 scale.
-            flows: Flow fields, (N, 2 k, H, W) float32, px; None without any.
+            flow: To be updated, (N, 4, H, W) float32, px; None for the first block.
             scale: The inputs are seen at 1 / scale of their size.
-            hints: Further inputs, behind the flow, (N, c, H, W).
 
         Returns:
             The update; flow and mask in float32, also under autocast.
         """
-        planes = [scaled(inputs, 1 / scale)]
-        if flows is not None:
-            planes.append(scaled(flows, 1 / scale) / scale)
-        if hints is not None:
-            planes.append(scaled(hints, 1 / scale))
-        features = self.convblock(self.conv0(torch.cat(planes, 1)))
+        inputs = scaled(inputs, 1 / scale)
+        if flow is not None:
+            inputs = torch.cat([inputs, scaled(flow, 1 / scale) / scale], 1)
+        features = self.convblock(self.conv0(inputs))
         # bf16 has 8 bits: an update of 20 px would have an error of 0.06 px.
         with torch.autocast(inputs.device.type, enabled=False):
             updates = scaled(self.lastconv(features.float()), scale)
-        return FlowUpdate(updates[:, :4] * scale, updates[:, 4:5], features)
+        return FlowUpdate(updates[:, :4] * scale, updates[:, 4:5])
 
 
 class _Residual(nn.Module):

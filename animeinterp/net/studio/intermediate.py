@@ -38,7 +38,7 @@ class IntermediateFlow(nn.Module):
             (N, 3, H, W) float.
         """
         time = torch.full_like(frame0[:, :1], t)
-        flow, mask, _ = self.block0(torch.cat([frame0, frame1, time], 1), None, _SCALES[0])
+        flow, mask = self.block0(torch.cat([frame0, frame1, time], 1), None, _SCALES[0])
         for block, scale in zip((self.block1, self.block2, self.block3), _SCALES[1:], strict=True):
             warped0, warped1 = _warp_both(frame0, frame1, flow)
             update = block(torch.cat([warped0, warped1, time, mask], 1), flow, scale)
