@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -188,12 +189,12 @@ class Interpolator:
         with timed(seconds, "refined flow"):
             proposal = self._runner.propose(analysis0, analysis1)
             fused = self._fuse(analysis0, analysis1, matches, proposal)
-        flows, importances = self._refine(analysis0, analysis1, fused, seconds)
+        flows, importances, state = self._refine(analysis0, analysis1, fused, seconds)
         return Motion(
             analysis0, analysis1, matches.match01, matches.match10, matches.coarse01.flow, matches.coarse10.flow,
             *flows, *importances, moving_hull(analysis0.frame, analysis1.frame), seconds,
             proposed=None if proposal is None else proposal.flows,
-            state=None if proposal is None else proposal.state,
+            state=state if proposal is None else proposal.state,
         )  # fmt: skip
 
     def render(self, motion: Motion[AnyFrame], t: float) -> AnyFrame:
@@ -300,8 +301,8 @@ class Interpolator:
 
     def _refine(
         self, analysis0: Analysis, analysis1: Analysis, fused: Flows, seconds: dict[str, float]
-    ) -> tuple[Flows, Flows]:
-        """Bring flow to the size of the frame, refine it, and find its importance: flows, importances."""
+    ) -> tuple[Flows, Flows, Any]:
+        """Bring flow to the size of the frame, refine it, and find its importance: flows, importances, state."""
         size = analysis0.frame.shape[:2]
         coarse = resize_flow(fused[0], size), resize_flow(fused[1], size)
         if self.accepts_coarse_flow:
@@ -310,14 +311,14 @@ class Interpolator:
             with timed(seconds, "importance"):
                 working_size = analysis0.working_image.shape[:2]
                 small = resize_flow(flows[0], working_size), resize_flow(flows[1], working_size)
-                return flows, _importances(analysis0, analysis1, small)
+                return flows, _importances(analysis0, analysis1, small), None
         with timed(seconds, "importance"):
             importances = _importances(analysis0, analysis1, fused)
         if not self._runner.has_network:
-            return coarse, importances
+            return coarse, importances, None
         with timed(seconds, "refined flow"):
             refined = self._runner.refine(analysis0, analysis1, coarse, importances)
-        return refined.flows, refined.importances or importances
+        return refined.flows, refined.importances or importances, refined.state
 
 
 def load_interpolator(

@@ -81,7 +81,7 @@ def _costs(
         "encode, per frame": lambda: network.encode(frame0),
         "flow, per pair": lambda: network.flow(encoding0, encoding1),
         "synthesize, per t": lambda: network.synthesize(encoding0, encoding1, flows, 0.5),
-        "of it RIFE at half size": lambda: network.ifnet(encoding0.half, encoding1.half, 0.5),
+        "of it RIFE at half size": lambda: network.ifnet(encoding0.half, encoding1.half, torch.full((1, 1, 1, 1), 0.5)),
         "RIFE at full size, per t": lambda: network.intermediate(encoding0, encoding1, 0.5),
     }
     costs = {name: _cost(work, repeats) for name, work in parts.items()}

@@ -18,6 +18,8 @@ from torch import Tensor
 
 from animeinterp.net.cel.model import Cel, importance_of
 from animeinterp.net.flow_pair import CoarseFlowPair, FlowPair
+from animeinterp.net.ops.geometry import scale_flow
+from animeinterp.net.ops.grain import is_grainy
 from animeinterp.net.paper.model import AnimeInterp, Features
 
 
@@ -124,8 +126,13 @@ class CelNetwork:
         """Return None: this network takes the flow of segment matching."""
 
     def refine_flow(self, frame0: FrameFeatures, frame1: FrameFeatures, coarse: CoarseFlowPair) -> FlowPair:
-        """Return the coarse flow with its importance: what this network adds depends on the time."""
-        return importance_of(coarse)
+        """Return the coarse flow with its importance: what this network adds depends on the time.
+
+        The state tells whether the frames show film grain.
+        """
+        size = tuple(frame0.features.shape[-2:])
+        grainy = is_grainy(frame0.features, frame1.features, scale_flow(coarse.flow01, size, "bilinear"))
+        return importance_of(coarse)._replace(state=grainy)
 
     def synthesize(
         self, frame0: FrameFeatures, frame1: FrameFeatures, flows: FlowPair, t: float, wanted: Tensor | None = None
@@ -138,7 +145,8 @@ class CelNetwork:
         )
         time = torch.tensor([t], device=planes0.device)
         seen = frame0.features, frame1.features
-        drawn = self._network.synthesize((planes0, planes1), seen, flows, time, wanted)
+        grainy = bool(flows.state)
+        drawn = self._network.synthesize((planes0, planes1), seen, flows, time, wanted, grainy=grainy)
         colors = as_colors(drawn[:, :3], frame0.planes)
         return torch.cat([colors, drawn[:, 3:]], 1) if alpha else colors
 

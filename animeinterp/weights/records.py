@@ -66,14 +66,14 @@ def _development_scores(**values: float) -> tuple[Score, ...]:
 
 CEL = ModelRecord(
     name="cel",
-    summary="this project's own network on top of `classical`'s motion; its weights come with the package",
+    summary="`classical`'s motion joined with RIFE's flow network, whose weights come with the package",
     file="cel.safetensors",
     shipped=True,
-    sha256="6268884bf432f714432e31f07db44bd4a58712009c76c98334493cf7c6b89f9c",
-    size=2_964_354,
-    origin="this project",
+    sha256="8c35894dbb3df6d0a8432e6cf287d92dabc3206acca45e8c44316b1c617bd0f0",
+    size=10_625_600,
+    origin="RIFE 4.6 (Huang et al. 2022), converted; see docs/model-card-cel.md",
     license="MIT",
-    training_data="synthetic scenes and vector animation, see docs/model-card-cel.md",
+    training_data="not stated by the authors; see docs/model-card-cel.md",
     # By animeinterp evaluate.
     scores=_development_scores(psnr=28.41, ssim=0.949),
 )

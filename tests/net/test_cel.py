@@ -13,21 +13,19 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from animeinterp.config import CEL, CEL_FAST, CONSISTENCY, CelConfig
 from animeinterp.errors import FrameError
-from animeinterp.net.cel import layout
-from animeinterp.net.cel.intermediate import MULTIPLE, Guide, IntermediateMotion
 from animeinterp.net.cel.model import Cel, importance_of
-from animeinterp.net.cel.synthesis import agreement_of
+from animeinterp.net.cel.synthesis import agreement_of, draw_by_matching
 from animeinterp.net.classical import compose, warp
 from animeinterp.net.flow_pair import CoarseFlowPair
 from animeinterp.net.ops.consistency import consistency
-from animeinterp.net.studio.intermediate import IntermediateFlow as PublicFlow
+from animeinterp.net.ops.frame_splatting import splat_frame
+from animeinterp.net.ops.intermediate_flow import MULTIPLE, IntermediateFlow, IntermediateMotion, draw_by_flow
 from animeinterp.training.initial import load_public_flow
 
-SMALL = CelConfig(synthesis_widths=(8, 8, 16, 16))
 INSIDE = (..., slice(12, -12), slice(12, -12))
 
 
-def trained_like(config=SMALL, seed=0) -> Cel:
+def trained_like(config=None, seed=0) -> Cel:
     """Weights that are nowhere zero, as after training."""
     torch.manual_seed(seed)
     network = Cel(config).eval()
@@ -37,7 +35,7 @@ def trained_like(config=SMALL, seed=0) -> Cel:
     return network
 
 
-def untrained(moves=(0.0, 0.0), config=SMALL, logit=0.0) -> Cel:
+def untrained(moves=(0.0, 0.0), config=None, logit=0.0) -> Cel:
     """A network whose flow is that of a pan.
 
     moves: x of the flow to frame 0 and to frame 1, px of the size it sees. logit: of frame 0's weight.
@@ -128,54 +126,36 @@ def test_the_flow_network_weighs_its_two_frames(logit, side):
 @pytest.mark.parametrize(("levels", "expected"), [(0, 0.95), (6, 0.5), (12, 0.05), (40, 0.0)])
 def test_agreement_falls_with_the_difference(levels, expected):
     """As in `studio`: for a wide difference the tolerance is 6 levels with a softness of 2."""
-    flow, mask = torch.zeros(1, 4, 64, 96), torch.zeros(1, 1, 64, 96)
-    colors = torch.full((1, 6, 64, 96), 0.4 + levels / 255)
-    ruled = torch.zeros(1, layout.RULED_CHANNELS, 32, 48)
-    ruled[:, : layout.IN_DIFFERENCE] = 0.4
-    agreement = agreement_of(ruled, IntermediateMotion(flow, mask, colors, (mask, mask, mask)))
+    by_matching = torch.full((1, 3, 32, 48), 0.4)
+    agreement = agreement_of(by_matching, by_matching + levels / 255)
     torch.testing.assert_close(agreement, torch.full((1, 1, 32, 48), expected), atol=0.01, rtol=0)
-
-
-@pytest.mark.parametrize(("logit", "agrees"), [(9.0, True), (-9.0, False)])
-def test_both_ways_weigh_their_frames_before_they_are_compared(logit, agrees):
-    dark_then_light = torch.cat([torch.full((1, 3, 64, 96), value) for value in (0.2, 0.8)], 1)
-    ruled = torch.zeros(1, layout.RULED_CHANNELS, 32, 48)
-    ruled[:, :12], ruled[:, 12:24] = 0.2, 0.8
-    ruled[:, layout.IN_LOG_WEIGHTS + 3 : layout.IN_MOTION] = math.log(1e-4) / 4  # frame 1 is not seen there
-    mask = torch.full((1, 1, 64, 96), logit)
-    motion = IntermediateMotion(torch.zeros(1, 4, 64, 96), mask, dark_then_light, (mask, mask, mask))
-    agreement = agreement_of(ruled, motion)
-    assert (agreement > 0.9).all() if agrees else (agreement < 0.01).all()
 
 
 def test_a_small_spot_of_another_color_is_a_difference():
     """The wide scale would miss it: of one pixel of 128 levels a blur of 2 px leaves 5."""
-    flow, mask = torch.zeros(1, 4, 64, 96), torch.zeros(1, 1, 64, 96)
-    ruled = torch.zeros(1, layout.RULED_CHANNELS, 32, 48)
-    ruled[:, : layout.IN_DIFFERENCE, 16, 24] = 0.5
-    motion = IntermediateMotion(flow, mask, torch.zeros(1, 6, 64, 96), (mask, mask, mask))
-    agreement = agreement_of(ruled, motion)[0, 0]
+    by_matching, by_flow = torch.zeros(2, 1, 3, 32, 48).unbind(0)
+    by_matching[..., 16, 24] = 0.5
+    agreement = agreement_of(by_matching, by_flow)[0, 0]
     assert agreement[15:18, 23:26].max() < 0.01
     assert agreement[0, 0] > 0.94
 
 
-def test_the_guide_is_the_motion_of_segment_matching_at_the_time():
-    frame0, true, frame1, flow01, flow10, confidence = pair()
-    given = []
-    network = untrained()
-    network.intermediate.register_forward_pre_hook(lambda _, inputs: given.append(inputs[3]))
-    with torch.inference_mode():
-        run(network, frame0, frame1, flow01, flow10, confidence)
-    motion = torch.tensor([-4.0, 0.0, 4.0, 0.0]).view(1, 4, 1, 1).expand(1, 4, 64, 96)
-    torch.testing.assert_close(given[0].flow[INSIDE], motion[INSIDE])
-    torch.testing.assert_close(given[0].colors[INSIDE], torch.cat([true, true], 1)[INSIDE], atol=1e-4, rtol=0)
-    assert given[0].density.amax() <= 1
-    assert (given[0].density[INSIDE] > 0.99).all()
-    assert (given[0].density[:, 0, :, :4] == 0).all(), "nothing of frame 0 arrives at the left edge"
-    flow01[..., 48:] = 0  # what moves meets what does not
-    with torch.inference_mode():
-        run(network, frame0, frame1, flow01, flow10, confidence)
-    assert given[1].density.amax() == 1
+@pytest.mark.parametrize(("logit", "expected"), [(9.0, 0.2), (0.0, 0.5), (-9.0, 0.8)])
+def test_the_drawing_by_flow_weighs_both_frames(logit, expected):
+    dark, light = torch.full((1, 3, 32, 48), 0.2), torch.full((1, 3, 32, 48), 0.8)
+    motion = IntermediateMotion(torch.zeros(1, 4, 32, 48), torch.full((1, 1, 32, 48), logit))
+    torch.testing.assert_close(draw_by_flow(dark, light, motion), torch.full_like(dark, expected), atol=1e-3, rtol=0)
+
+
+def test_the_drawing_by_matching_leaves_out_what_is_not_seen():
+    dark, light = torch.full((1, 3, 32, 48), 0.2), torch.full((1, 3, 32, 48), 0.8)
+    flow, z, time = torch.zeros(1, 2, 32, 48), torch.zeros(1, 1, 32, 48), torch.full((1, 1, 1, 1), 0.5)
+    away = flow.clone()
+    away[:, 0, :, 24:] = 200  # leaves the frame
+    splatted = splat_frame(dark, away, z, z.exp(), time), splat_frame(light, flow, z, z.exp(), time)
+    drawn = draw_by_matching((dark, light), splatted, time)
+    torch.testing.assert_close(drawn[..., :24], torch.full((1, 3, 32, 24), 0.5), atol=1e-3, rtol=0)
+    torch.testing.assert_close(drawn[..., 24:], light[..., 24:], atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize(("t", "moves", "side"), [(1e-9, (0, 8), 0), (1 - 1e-9, (-8, 0), 1)])
@@ -199,22 +179,25 @@ def test_static_frames_are_kept():
     torch.testing.assert_close(drawn, frame, atol=1e-5, rtol=0)
 
 
-def test_with_public_weights_the_flow_network_is_the_public_one(tmp_path):
-    """The weights of the guide begin at 0: whatever segment matching says, the frame of RIFE is drawn."""
+def test_the_flow_network_takes_the_public_weights(tmp_path):
     torch.manual_seed(0)
-    public = PublicFlow().eval()
+    public = IntermediateFlow().eval()
     save_file({f"ifnet.{name}": value for name, value in public.state_dict().items()}, tmp_path / "public.safetensors")
-    network = Cel(SMALL).eval()
+    network = Cel().eval()
     load_public_flow(network, tmp_path / "public.safetensors")
-    frame0, _, frame1, flow01, flow10, _ = pair()
-    guide = Guide(torch.cat([flow01, flow10], 1), torch.rand(1, 6, 64, 96), torch.rand(1, 2, 64, 96))
+    loaded = network.intermediate.state_dict()
+    assert loaded.keys() == public.state_dict().keys()
+    assert all(torch.equal(loaded[name], value) for name, value in public.state_dict().items())
+
+
+def test_grainy_frames_are_drawn_by_the_flow_network_alone():
+    frame0, true, frame1, flow01, flow10, confidence = pair()
+    network, time = untrained(), torch.tensor([0.5])
+    flows = importance_of(CoarseFlowPair(flow01, flow10, confidence, confidence))
     with torch.inference_mode():
-        expected = public(frame0, frame1, 0.3)
-        motion = network.intermediate(frame0, frame1, torch.full((1, 1, 1, 1), 0.3), guide)
-    assert motion.flow.abs().max() > 0.01, "weights that do nothing would agree with any others"
-    weight = motion.mask.sigmoid()
-    drawn = weight * motion.colors[:, :3] + (1 - weight) * motion.colors[:, 3:]
-    torch.testing.assert_close(drawn, expected, atol=1e-5, rtol=0)
+        seen = network.seen(frame0), network.seen(true)
+        drawn = network.synthesize((frame0, true), seen, flows, time, grainy=True)
+    torch.testing.assert_close(drawn, (frame0 + true) / 2, atol=0.005, rtol=0)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 33), (50, 100)])
@@ -231,7 +214,7 @@ def test_large_frames_are_looked_at_small_and_drawn_large():
     flow01, flow10 = flow01.clone(), flow10.clone()
     flow01[..., 97:], flow10[..., 97:] = 0, 0  # a border of motion between two pixels stays between them
     whole = untrained((-4, 4))
-    large = untrained((-2, 2), replace(SMALL, network_pixel_fraction=1.0, network_pixel_range=(0, 64 * 96)))
+    large = untrained((-2, 2), replace(CelConfig(), network_pixel_fraction=1.0, network_pixel_range=(0, 64 * 96)))
     with torch.inference_mode():
         assert large.seen(frame0).shape[-2:] == (64, 96)
         expected = run(whole, frame0, frame1, flow01, flow10, confidence)
@@ -255,7 +238,6 @@ def test_alpha_is_drawn_as_the_colors_are():
     frame0, _, frame1, flow01, flow10, confidence = pair()
     network = trained_like()
     with torch.inference_mode():
-        network.chooser.head.weight[-12:], network.chooser.head.bias[-12:] = 0, 0  # the residual's
         seen = network.seen(frame0), network.seen(frame1)
         flows = importance_of(CoarseFlowPair(flow01, flow10, confidence, confidence))
         time = torch.tensor([0.5])
@@ -290,7 +272,7 @@ def test_mixing_is_the_mean_deviation_of_the_candidates():
     assert float(some) == pytest.approx(float((moved[0] - moved[2]).abs().mean() / 2), rel=0.05)
 
 
-@pytest.mark.parametrize(("config", "budget"), [(CEL.network, 60), (CEL_FAST.network, 30)], ids=["cel", "cel-fast"])
+@pytest.mark.parametrize(("config", "budget"), [(CEL.network, 50), (CEL_FAST.network, 13)], ids=["cel", "cel-fast"])
 def test_it_keeps_to_its_budget(config, budget):
     """GFLOP per new frame of 960x540, while streaming: one frame seen, one synthesis."""
     network = Cel(replace(config, network_pixel_range=(0, 10**9))).eval()
@@ -311,9 +293,10 @@ def test_it_keeps_to_its_budget(config, budget):
     [((270, 480), (270, 480)), ((300, 500), (279, 465)), ((540, 960), (382, 679)), ((4320, 7680), (1112, 1978))],
 )
 def test_it_looks_at_less_of_large_frames(size, looked_at):
-    assert Cel(SMALL).seen_size(size) == looked_at
+    assert Cel(CelConfig(network_pixel_fraction=0.5)).seen_size(size) == looked_at
+    assert Cel().seen_size((540, 960)) == (540, 960)
 
 
 def test_small_frames_are_refused():
     with pytest.raises(FrameError, match="16x16"):
-        Cel(SMALL).seen(torch.zeros(1, 3, 15, 40))
+        Cel().seen(torch.zeros(1, 3, 15, 40))

@@ -10,7 +10,7 @@ from animeinterp.builder import build_network
 from animeinterp.config import PRESETS, Options
 from animeinterp.data.synthetic.degrade import grain_tile
 from animeinterp.interpolator import Interpolator
-from animeinterp.net.studio.grain import is_grainy
+from animeinterp.net.ops.grain import is_grainy
 from animeinterp.net.studio.restoration import CLEAN, join, restore
 from animeinterp.sgm.coarse_flow import CoarseFlow
 from animeinterp.sgm.contours import compute_line_map

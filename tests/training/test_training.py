@@ -232,14 +232,14 @@ def test_a_config_is_read_and_stored(tmp_path):
     file = tmp_path / "run.toml"
     file.write_text(
         'name = "x"\nfolder = "runs/x"\nlearning_rate = 1\ntrain_only = ["synthesis"]\n'
-        '[model]\nsynthesis_widths = [8, 8, 16, 16]\n[[source]]\nkind = "scenes"\npath = "/assets"\n'
+        '[model]\nnetwork_pixel_fraction = 0.3\n[[source]]\nkind = "scenes"\npath = "/assets"\n'
         "[loss]\nline = 0.5\n"
     )
     config = read_config(file)
     assert Path(config.folder) == tmp_path / "runs/x"
     assert config.source[0].path == "/assets"
     assert config.loss.line == 0.5
-    assert model_config(config).synthesis_widths == (8, 8, 16, 16)
+    assert model_config(config).network_pixel_fraction == 0.3
     assert config.train_only == ("synthesis",)
     assert from_json(to_json(config)) == config
 

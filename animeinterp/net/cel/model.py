@@ -20,15 +20,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from animeinterp.config import CONSISTENCY, CelConfig
-from animeinterp.net.cel import intermediate
 from animeinterp.net.cel.blend_cpu import blend_fused
-from animeinterp.net.cel.intermediate import IntermediateFlow, IntermediateMotion
 from animeinterp.net.cel.synthesis import (
     BlendPrediction,
     agreement_of,
     blend_frames,
     confidence_of,
-    draw_by_flow,
     draw_by_matching,
     predict_blend,
     window_around,
@@ -44,6 +41,7 @@ from animeinterp.net.ops.geometry import (
     resize,
     scale_flow,
 )
+from animeinterp.net.ops.intermediate_flow import MULTIPLE, IntermediateFlow, IntermediateMotion, draw_by_flow
 
 SplattedPair = tuple[SplattedFrame, SplattedFrame]
 
@@ -95,6 +93,8 @@ class Cel(nn.Module):
         flows: FlowPair,
         t: Tensor,
         wanted: Tensor | None = None,
+        *,
+        grainy: bool = False,
     ) -> Tensor:
         """Draw the frame at t.
 
@@ -104,12 +104,14 @@ class Cel(nn.Module):
             flows: Of segment matching, with log importance, at the size of the frames.
             t: (N,) in [0, 1].
             wanted: Pixels that must be drawn, bool (N, 1, H, W); the others may hold anything. None draws all.
+            grainy: Whether the frames show film grain. Then the intermediate flow alone draws: a mixture of both ways
+                has less grain than either, and viewers notice.
 
         Returns:
             (N, C, H, W), not clamped.
         """
         time = _inside(t)
-        prediction = self._predict(seen, flows, time, wanted)
+        prediction = self._predict(seen, flows, time, wanted, grainy=grainy)
         if use_cpu_kernels(frames[0], differentiable=False):
             return blend_fused(frames, flows, time, prediction, wanted)
         prediction = prediction.resized(tuple(frames[0].shape[-2:]))
@@ -135,18 +137,28 @@ class Cel(nn.Module):
         return CelOutput(*blend_frames(frames, splatted, time, prediction))
 
     def _predict(
-        self, seen: tuple[Tensor, Tensor], flows: FlowPair, time: Tensor, wanted: Tensor | None = None
+        self,
+        seen: tuple[Tensor, Tensor],
+        flows: FlowPair,
+        time: Tensor,
+        wanted: Tensor | None = None,
+        *,
+        grainy: bool = False,
     ) -> BlendPrediction:
         """Predict the blend at the size that the network sees; 0 away from the pixels that are wanted."""
-        padded = tuple(pad_to_multiple(frame, intermediate.MULTIPLE) for frame in seen)
+        padded = tuple(pad_to_multiple(frame, MULTIPLE) for frame in seen)
         window = window_around(wanted, (padded[0].shape[-2], padded[0].shape[-1]))
         parts = window.cut(padded[0]), window.cut(padded[1])
         motion = self.intermediate(*parts, time)
-        half = IntermediateMotion(F.avg_pool2d(motion.flow, 2) / 2, F.avg_pool2d(motion.mask, 2))
-        by_flow = draw_by_flow((F.avg_pool2d(parts[0], 2), F.avg_pool2d(parts[1], 2)), half)
-        with torch.no_grad():
-            by_matching = window.cut(_draw_by_matching_at_half(seen, flows, time), 2)
-        prediction = predict_blend(agreement_of(by_matching, by_flow), motion)
+        if grainy:
+            agreement = torch.zeros_like(motion.mask)
+        else:
+            half = IntermediateMotion(F.avg_pool2d(motion.flow, 2) / 2, F.avg_pool2d(motion.mask, 2))
+            by_flow = draw_by_flow(F.avg_pool2d(parts[0], 2), F.avg_pool2d(parts[1], 2), half)
+            with torch.no_grad():
+                by_matching = window.cut(_draw_by_matching_at_half(seen, flows, time), 2)
+            agreement = agreement_of(by_matching, by_flow)
+        prediction = predict_blend(agreement, motion)
         size = (seen[0].shape[-2], seen[0].shape[-1])
         return BlendPrediction(*(window.restore(planes, size) for planes in prediction))
 
@@ -175,7 +187,7 @@ def _draw_by_matching_at_half(seen: tuple[Tensor, Tensor], flows: FlowPair, time
     # Padded as little as possible: the repeated border must not be splatted into the frame.
     half0, half1 = (F.avg_pool2d(pad_to_multiple(frame, 2), 2) for frame in seen)
     splatted = _splat_both((half0, half1), _flows_at(flows, tuple(half0.shape[-2:])), time)
-    return pad_to_multiple(draw_by_matching((half0, half1), splatted, time), intermediate.MULTIPLE // 2)
+    return pad_to_multiple(draw_by_matching((half0, half1), splatted, time), MULTIPLE // 2)
 
 
 def _flows_at(flows: FlowPair, size: tuple[int, ...]) -> FlowPair:

@@ -16,14 +16,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from animeinterp.net.cel import intermediate, layout
-from animeinterp.net.cel.intermediate import IntermediateMotion
+from animeinterp.net.cel import layout
 from animeinterp.net.ops.blending import BLEND_RULE
 from animeinterp.net.ops.blur import gaussian_blur
 from animeinterp.net.ops.frame_splatting import SplattedFrame
 from animeinterp.net.ops.geometry import backward_warp, resize, scale_flow
+from animeinterp.net.ops.intermediate_flow import MULTIPLE, IntermediateMotion
 
-_MARGIN = 1  # cells of `intermediate.MULTIPLE` px computed around the pixels to be drawn
+_MARGIN = 2  # cells of `MULTIPLE` px computed around the pixels to be drawn
 
 
 class Agreement(NamedTuple):
@@ -47,7 +47,7 @@ _MIN_SHARE = 1e-3  # keeps the logarithms finite
 
 
 class Window(NamedTuple):
-    """A part of a padded frame, px, multiples of `intermediate.MULTIPLE`; `bottom` and `right` are exclusive."""
+    """A part of a padded frame, px, multiples of `MULTIPLE`; `bottom` and `right` are exclusive."""
 
     top: int
     bottom: int
@@ -74,7 +74,7 @@ def window_around(wanted: Tensor | None, size: tuple[int, int]) -> Window:
     """
     if wanted is None:
         return Window(0, size[0], 0, size[1])
-    unit = intermediate.MULTIPLE
+    unit = MULTIPLE
     cells = F.adaptive_max_pool2d(wanted.float(), (size[0] // unit, size[1] // unit)).amax((0, 1))
     edges: list[int] = []
     for axis in (1, 0):
@@ -125,16 +125,6 @@ def draw_by_matching(
         backward_warp(frame, -part.motion, outside="border") for frame, part in zip(frames, splatted, strict=True)
     )
     return (weight0 * sampled0 + weight1 * sampled1) / (weight0 + weight1)
-
-
-def draw_by_flow(frames: tuple[Tensor, Tensor], motion: IntermediateMotion) -> Tensor:
-    """Draw the frame along the intermediate flow alone: (N, 3, H, W), of frames of that shape."""
-    sampled0, sampled1 = (
-        backward_warp(frame, flow, outside="border")
-        for frame, flow in zip(frames, motion.flow.chunk(2, 1), strict=True)
-    )
-    weight = motion.mask.sigmoid()
-    return weight * sampled0 + (1 - weight) * sampled1
 
 
 def agreement_of(by_matching: Tensor, by_flow: Tensor) -> Tensor:

@@ -4,10 +4,8 @@
     attention.py      its windowed attention
     importance.py     importance of each pixel (metric network)
     pyramid.py        feature pyramid
-    intermediate.py   RIFE 4.6's intermediate flow (Huang et al. 2022)
     synthesis.py      GridNet with a pixel-shuffle head
     model.py          all of it: encode, flow, synthesize
-    grain.py          detection of film grain
     restoration.py    joins the drawings of `cel`, RIFE and GMFSS
     adapter.py        the interface of all networks, see `animeinterp.net.adapters`
 

@@ -13,7 +13,7 @@ from animeinterp.net.adapters import CelNetwork, FrameFeatures, as_colors, has_a
 from animeinterp.net.cel.model import Cel
 from animeinterp.net.flow_pair import CoarseFlowPair, FlowPair
 from animeinterp.net.ops.geometry import MIN_SIZE, downsample, resize, scale_flow
-from animeinterp.net.studio.grain import is_grainy
+from animeinterp.net.ops.grain import is_grainy
 from animeinterp.net.studio.model import Encoding, Studio
 from animeinterp.net.studio.restoration import restore
 
@@ -119,7 +119,8 @@ class StudioNetwork:
         features0, features1, like = frame0.features, frame1.features, frame0.planes
         size = tuple(like.shape[-2:])
         small = None if wanted is None else F.adaptive_max_pool2d(wanted.float(), state.size) > 0
-        sharp = self._light.synthesize(*_for_light(frame0, frame1), flows, t, wanted).clamp(0, 1)
+        light_flows = flows._replace(state=state.grainy)
+        sharp = self._light.synthesize(*_for_light(frame0, frame1), light_flows, t, wanted).clamp(0, 1)
         heavy = self._heavy.synthesize(features0.heavy, features1.heavy, state.flows, t, small)
         middle = self._heavy.intermediate(features0.heavy, features1.heavy, t)
         safe, middle = (as_colors(resize(drawn.float(), size), like) for drawn in (heavy, middle))

@@ -22,17 +22,17 @@ from torch import Tensor, nn
 from animeinterp.errors import UsageError
 from animeinterp.net.flow_pair import FlowPair
 from animeinterp.net.ops.geometry import check_frames
+from animeinterp.net.ops.intermediate_flow import MULTIPLE as INTERMEDIATE_MULTIPLE
+from animeinterp.net.ops.intermediate_flow import IntermediateFlow, draw_by_flow
 from animeinterp.net.ops.splatting import splat
 from animeinterp.net.studio.global_flow import GlobalFlow, MatchingFeatures
 from animeinterp.net.studio.importance import Metric
-from animeinterp.net.studio.intermediate import IntermediateFlow
 from animeinterp.net.studio.pyramid import FeaturePyramid, Pyramid
 from animeinterp.net.studio.synthesis import Synthesis
 
 Box = tuple[int, int, int, int]  # top, bottom, left, right, px
 
 MULTIPLE = 64  # px; the flow network has eight windows of at least one pixel at 1/8 of its size, which is half
-INTERMEDIATE_MULTIPLE = 32  # px
 _CELL = 8  # px, the multiple that features and the grid need
 # px drawn around the required pixels. On two drawn triplets the outermost 8 px of a box that cuts through a figure
 # differ from the whole by a mean of 0.2 levels with 32 px, of 0.02 with 48.
@@ -141,7 +141,7 @@ class Studio(nn.Module):
         assert flows.z1 is not None
         frame0, *features0 = _splat_all(encoding0, t * flows.flow01, t * flows.z0, box)
         frame1, *features1 = _splat_all(encoding1, (1 - t) * flows.flow10, (1 - t) * flows.z1, box)
-        rife = _crop_box(self.ifnet(encoding0.half, encoding1.half, t), box, 2)
+        rife = _crop_box(self._draw_intermediate(encoding0.half, encoding1.half, t), box, 2)
         features = [torch.cat(pair, 1) for pair in zip(features0, features1, strict=True)]
         drawn = self.fusionnet(torch.cat([frame0, rife, frame1], 1), *features).clamp(0, 1)
         top, bottom, left, right = box
@@ -152,8 +152,11 @@ class Studio(nn.Module):
         """Draw the frame at t in [0, 1] by RIFE alone, at full size: (N, 3, H, W) float32 in [0, 1]."""
         _check_sizes(encoding0, encoding1)
         size = _round_up(encoding0.size, INTERMEDIATE_MULTIPLE)
-        drawn: Tensor = self.ifnet(_crop(encoding0.padded, size), _crop(encoding1.padded, size), t)
+        drawn = self._draw_intermediate(_crop(encoding0.padded, size), _crop(encoding1.padded, size), t)
         return _crop(drawn, encoding0.size).clamp(0, 1)
+
+    def _draw_intermediate(self, frame0: Tensor, frame1: Tensor, t: float) -> Tensor:
+        return draw_by_flow(frame0, frame1, self.ifnet(frame0, frame1, frame0.new_full((1, 1, 1, 1), t)))
 
     def forward(self, frame0: Tensor, frame1: Tensor, t: float) -> Tensor:
         """Draw the frame at t between two frames (N, 3, H, W)."""

@@ -49,7 +49,7 @@ def restore(cel: Tensor, rife: Tensor, gmfss: Tensor, grainy: bool = False) -> T
         cel: Drawn by `cel`, (N, C, H, W) float in [0, 1]; used where it agrees with the other two joined.
         rife: Drawn by RIFE, same shape; used where it agrees with `gmfss`.
         gmfss: Drawn by GMFSS, same shape; used elsewhere.
-        grainy: Whether the frames show film grain (`animeinterp.net.studio.grain`).
+        grainy: Whether the frames show film grain (`animeinterp.net.ops.grain`).
 
     Returns:
         (N, C, H, W) float32.

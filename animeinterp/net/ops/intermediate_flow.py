@@ -1,7 +1,10 @@
-"""One block of RIFE 4.6 (Huang et al. 2022): updates intermediate flow and the mask that blends both warped frames.
+"""Intermediate flow of RIFE 4.6 (Huang et al. 2022): from the new frame to both source frames.
 
-Intermediate flow leads from the new frame to both source frames, (N, 4, H, W) px, x first: to frame 0, to frame 1. The
-block works at 1 / (4 scale) of the size. Attribute names are those of the published weights.
+Four blocks at 1/8, 1/4, 1/2 and full size each update the flow and the mask that weighs both frames. Attribute names
+are those of the published weights.
+
+Frames, flow, mask and sampling are float32; under the caller's `torch.autocast` the convolutions before the last of
+each block run in bf16.
 """
 
 from __future__ import annotations
@@ -12,7 +15,63 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from animeinterp.net.ops.geometry import backward_warp
+
+MULTIPLE = 32  # px; the first block works at 1/32 of the size
+_SCALES = (8, 4, 2, 1)
 _SLOPE = 0.2
+
+
+class IntermediateMotion(NamedTuple):
+    """Motion at time t.
+
+    Attributes:
+        flow: From the new frame to frame 0 and to frame 1, (N, 4, H, W) float32, px.
+        mask: Logit of frame 0's weight, (N, 1, H, W) float32.
+    """
+
+    flow: Tensor
+    mask: Tensor
+
+
+class IntermediateFlow(nn.Module):
+    """The four blocks."""
+
+    def __init__(self) -> None:
+        """Create the blocks."""
+        super().__init__()
+        self.block0, self.block1 = IntermediateBlock(7, 192), IntermediateBlock(12, 128)
+        self.block2, self.block3 = IntermediateBlock(12, 96), IntermediateBlock(12, 64)
+
+    def forward(self, frame0: Tensor, frame1: Tensor, time: Tensor) -> IntermediateMotion:
+        """Estimate the motion at a time.
+
+        Args:
+            frame0: (N, 3, H, W) float32, RGB in [0, 1]; H and W are multiples of `MULTIPLE`.
+            frame1: Of the same shape.
+            time: (N, 1, 1, 1) in [0, 1].
+
+        Returns:
+            The motion.
+        """
+        times = time.expand_as(frame0[:, :1])
+        flow, mask = self.block0(torch.cat([frame0, frame1, times], 1), None, _SCALES[0])
+        for block, scale in zip((self.block1, self.block2, self.block3), _SCALES[1:], strict=True):
+            flow0, flow1 = flow.chunk(2, 1)
+            warped0 = backward_warp(frame0, flow0, outside="border")
+            warped1 = backward_warp(frame1, flow1, outside="border")
+            update = block(torch.cat([warped0, warped1, times, mask], 1), flow, scale)
+            flow, mask = flow + update.flow, mask + update.mask
+        return IntermediateMotion(flow, mask)
+
+
+def draw_by_flow(frame0: Tensor, frame1: Tensor, motion: IntermediateMotion) -> Tensor:
+    """Draw the frame from both frames (N, 3, H, W), sampled along the flow and weighed by the mask; same shape."""
+    flow0, flow1 = motion.flow.chunk(2, 1)
+    weight = motion.mask.sigmoid()
+    warped0 = backward_warp(frame0, flow0, outside="border")
+    drawn: Tensor = weight * warped0 + (1 - weight) * backward_warp(frame1, flow1, outside="border")
+    return drawn
 
 
 class FlowUpdate(NamedTuple):
