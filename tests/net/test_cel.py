@@ -191,7 +191,7 @@ def test_the_flow_network_takes_the_public_weights(tmp_path):
 
 
 def test_grainy_frames_are_drawn_by_the_flow_network_alone():
-    frame0, true, frame1, flow01, flow10, confidence = pair()
+    frame0, true, _, flow01, flow10, confidence = pair()
     network, time = untrained(), torch.tensor([0.5])
     flows = importance_of(CoarseFlowPair(flow01, flow10, confidence, confidence))
     with torch.inference_mode():
