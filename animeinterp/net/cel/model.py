@@ -7,8 +7,8 @@
 Flow is (N, 2, H, W) float32, x first, px. bf16 is the caller's `torch.autocast`; coordinates, flow, splatting and the
 final blend stay in float32 under it.
 
-The network sees frames at a reduced size. Coarse flow and colors keep the full size: the blend is predicted small and
-applied to them.
+The network sees large frames at a reduced size (`CelConfig`). Coarse flow and colors keep the full size: the blend is
+predicted at the size that is seen and applied to them.
 """
 
 from __future__ import annotations

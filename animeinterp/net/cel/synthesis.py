@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from animeinterp.net.cel import layout
+from animeinterp.net.ops.agreement import Agreement, agreement_weight
 from animeinterp.net.ops.blending import BLEND_RULE
-from animeinterp.net.ops.blur import gaussian_blur
 from animeinterp.net.ops.frame_splatting import SplattedFrame
 from animeinterp.net.ops.geometry import backward_warp, resize, scale_flow
 from animeinterp.net.ops.intermediate_flow import MULTIPLE, IntermediateMotion
@@ -26,22 +26,9 @@ from animeinterp.net.ops.intermediate_flow import MULTIPLE, IntermediateMotion
 _MARGIN = 2  # cells of `MULTIPLE` px computed around the pixels to be drawn
 
 
-class Agreement(NamedTuple):
-    """When both ways to draw agree, at one scale.
-
-    Attributes:
-        sigma: Standard deviation of the Gaussian blur of the difference, px at half of the network's size.
-        tolerance: Difference, the largest of the channels, at which both have the weight 0.5, levels (1/255).
-        softness: Levels below and above the tolerance at which the weight is 0.73 and 0.27.
-    """
-
-    sigma: float
-    tolerance: float
-    softness: float
-
-
-# Those of `studio.restoration`, chosen on vector animations and scenes of the training material. With half of the first
-# tolerance LPIPS on a quarter of the development set is the same and PSNR 0.05 dB lower.
+# px at half of the network's size. The tolerances are those of `studio.restoration`, chosen on vector animations and
+# scenes of the training material. With half of the first one LPIPS on a quarter of the development set is the same and
+# PSNR 0.05 dB lower.
 AGREEMENTS = (Agreement(sigma=2.0, tolerance=6.0, softness=2.0), Agreement(sigma=0.0, tolerance=32.0, softness=6.0))
 _MIN_SHARE = 1e-3  # keeps the logarithms finite
 
@@ -137,14 +124,7 @@ def agreement_of(by_matching: Tensor, by_flow: Tensor) -> Tensor:
     Returns:
         (N, 1, H, W) in (0, 1).
     """
-    agreements = []
-    for scale in AGREEMENTS:
-        error = by_matching - by_flow
-        error = gaussian_blur(error, scale.sigma) if scale.sigma else error
-        error = F.max_pool2d(error.abs().amax(1, keepdim=True), 3, 1, 1)
-        error = gaussian_blur(error, scale.sigma) if scale.sigma else error
-        agreements.append(((scale.tolerance - 255 * error) / scale.softness).sigmoid())
-    return torch.minimum(*agreements)
+    return agreement_weight(by_matching - by_flow, AGREEMENTS)
 
 
 def predict_blend(agreement: Tensor, motion: IntermediateMotion) -> BlendPrediction:

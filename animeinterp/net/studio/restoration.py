@@ -12,28 +12,12 @@ viewers notice. There RIFE's faint checkerboard of 2 px is removed; elsewhere it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from animeinterp.net.ops.agreement import Agreement, agreement_weight
 from animeinterp.net.ops.blur import gaussian_blur
-
-
-class Agreement(NamedTuple):
-    """When two drawings agree, at one scale.
-
-    Attributes:
-        sigma: Standard deviation of the Gaussian blur of the difference, px.
-        tolerance: Difference, the largest of the channels, at which both have the weight 0.5, levels (1/255).
-        softness: Levels below and above the tolerance at which the weight is 0.73 and 0.27.
-    """
-
-    sigma: float
-    tolerance: float
-    softness: float
-
 
 # Chosen on vector animations and scenes of the training material by PSNR, SSIM and LPIPS, and on twenty triplets of a
 # cartoon of 1936 (docs/results.md). Drawings must agree at all scales: the fine one removes specks of `cel`.
@@ -71,15 +55,8 @@ def join(preferred: Tensor, fallback: Tensor, scales: Sequence[Agreement]) -> Te
         (N, C, H, W) float32.
     """
     preferred, fallback = preferred.float(), fallback.float()
-    weight = torch.stack([_agreement_weight(preferred - fallback, scale) for scale in scales]).amin(0)
-    return fallback + weight * (preferred - fallback)
-
-
-def _agreement_weight(difference: Tensor, scale: Agreement) -> Tensor:
-    """Compute the weight of the preferred drawing from its difference: (N, 1, H, W) in (0, 1)."""
-    error = gaussian_blur(difference, scale.sigma).abs().amax(1, keepdim=True)
-    error = gaussian_blur(F.max_pool2d(error, 3, 1, 1), scale.sigma)
-    return ((scale.tolerance - 255 * error) / scale.softness).sigmoid()
+    difference = preferred - fallback
+    return fallback + agreement_weight(difference, scales) * difference
 
 
 def _remove_checkerboard(planes: Tensor) -> Tensor:
