@@ -48,8 +48,6 @@ from animeinterp.weights.loading import load_weights
 from animeinterp.weights.locations import weight_files
 from animeinterp.weights.vgg import load_vgg
 
-STATIC_THRESHOLD_PX = 0.5  # px; slower pixels are static, and pixels that nothing else reaches are copied
-
 
 class Interpolator:
     """Draws frames between frames; made by `load_interpolator`.
@@ -222,7 +220,8 @@ class Interpolator:
         new = _moving_targets(motion, t) & motion.moving
         differs = frame0 != frame1
         new |= differs if differs.ndim == 2 else np.logical_or.reduce(differs, 2)
-        planes = self._runner.draw(motion, t, new)
+        planes, changed = self._runner.draw(motion, t, new)
+        new |= changed & motion.moving
         faded = new & ~motion.moving
         if faded.any():
             np.copyto(planes, mix(frame0, frame1, t), where=faded)
@@ -373,8 +372,8 @@ def _moving_targets(motion: Motion, t: float) -> NDArray[np.bool_]:
     """Mark where a moving pixel of either frame is at time t: bool (H, W)."""
     targets = np.zeros(motion.flow01.shape[1:], np.bool_)
     for flow01, flow10 in ((motion.flow01, motion.flow10), *([motion.proposed] if motion.proposed else [])):
-        mark_moving_targets(flow01, t, STATIC_THRESHOLD_PX, targets)
-        mark_moving_targets(flow10, 1 - t, STATIC_THRESHOLD_PX, targets)
+        mark_moving_targets(flow01, t, targets)
+        mark_moving_targets(flow10, 1 - t, targets)
     return targets
 
 

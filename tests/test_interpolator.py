@@ -55,6 +55,23 @@ def test_every_mode_and_depth_comes_back_as_it_is(classical, paper, channels, dt
         np.testing.assert_array_equal(interpolator(frame0, frame0.copy(), 0.3), frame0)
 
 
+def test_what_only_the_network_finds_is_drawn_whole():
+    """A disc that jumps by more than its width: between its two places both frames are equal."""
+    cel, (y, x) = load_interpolator("cel", "cpu"), np.mgrid[:128, :192]
+    frames = [np.full((128, 192, 3), (90, 150, 200), np.uint8) for _ in range(3)]
+    for frame, center in zip(frames, (60, 80, 100), strict=True):
+        frame[np.hypot(y - 64, x - center) < 14] = (200, 40, 30)
+    frame0, true, frame1 = frames
+    motion = cel.motion(cel.analyze(frame0), cel.analyze(frame1))
+    nothing = np.zeros_like(motion.flow01)
+    drawn = cel.render(replace(motion, flow01=nothing, flow10=nothing), 0.5)
+    between = np.hypot(y - 64, x - 80) < 5
+    assert (frame0[between] == frame1[between]).all()
+    assert np.abs(drawn[between].astype(int) - true[between]).mean() < 40
+    far = np.abs(x - 80) > 60
+    np.testing.assert_array_equal(drawn[far], frame0[far])
+
+
 @settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(16, 90), st.integers(16, 90), st.integers(0, 10**6))
 def test_any_size_works(classical, width, height, seed):

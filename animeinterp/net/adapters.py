@@ -58,7 +58,13 @@ class Network(Protocol):
         """Refine coarse flow of the size of the frame."""
 
     def synthesize(
-        self, frame0: FrameFeatures, frame1: FrameFeatures, flows: FlowPair, t: float, wanted: Tensor | None = None
+        self,
+        frame0: FrameFeatures,
+        frame1: FrameFeatures,
+        flows: FlowPair,
+        t: float,
+        wanted: Tensor | None = None,
+        reachable: Tensor | None = None,
     ) -> Tensor:
         """Draw the frame at t.
 
@@ -67,10 +73,12 @@ class Network(Protocol):
             frame1: Frame 1.
             flows: Of `refine_flow`, with the state of `propose_flow`.
             t: In [0, 1].
-            wanted: Pixels that must be drawn, bool (1, 1, H, W); the others may hold anything. None draws all.
+            wanted: Pixels that must be drawn, bool (1, 1, H, W). None draws all.
+            reachable: Pixels that motion may reach. Networks with flow of their own also draw those of them that this
+                flow moves.
 
         Returns:
-            (1, C, H, W), not clamped.
+            (1, C, H, W), not clamped; pixels that are not drawn are those of frame 0.
         """
 
 
@@ -95,9 +103,19 @@ class PaperNetwork:
         return FlowPair(*self._network.flow(frame0.features, frame1.features, coarse.flow01, coarse.flow10))
 
     def synthesize(
-        self, frame0: FrameFeatures, frame1: FrameFeatures, flows: FlowPair, t: float, wanted: Tensor | None = None
+        self,
+        frame0: FrameFeatures,
+        frame1: FrameFeatures,
+        flows: FlowPair,
+        t: float,
+        wanted: Tensor | None = None,
+        reachable: Tensor | None = None,
     ) -> Tensor:
-        """Draw the frame at t, all pixels."""
+        """Draw the frame at t."""
+        drawn = self._draw(frame0, frame1, flows, t)
+        return drawn if wanted is None else torch.where(wanted, drawn, frame0.planes)
+
+    def _draw(self, frame0: FrameFeatures, frame1: FrameFeatures, flows: FlowPair, t: float) -> Tensor:
         planes0, planes1, both = frame0.planes, frame1.planes, (flows.flow01, flows.flow10)
         pyramids = frame0.features.pyramid, frame1.features.pyramid
         drawn = as_colors(self._network.synthesize(rgb(planes0), rgb(planes1), *pyramids, *both, t), planes0)
@@ -135,7 +153,13 @@ class CelNetwork:
         return importance_of(coarse)._replace(state=grainy)
 
     def synthesize(
-        self, frame0: FrameFeatures, frame1: FrameFeatures, flows: FlowPair, t: float, wanted: Tensor | None = None
+        self,
+        frame0: FrameFeatures,
+        frame1: FrameFeatures,
+        flows: FlowPair,
+        t: float,
+        wanted: Tensor | None = None,
+        reachable: Tensor | None = None,
     ) -> Tensor:
         """Draw the frame at t."""
         alpha = has_alpha(frame0.planes)
@@ -146,7 +170,7 @@ class CelNetwork:
         time = torch.tensor([t], device=planes0.device)
         seen = frame0.features, frame1.features
         grainy = bool(flows.state)
-        drawn = self._network.synthesize((planes0, planes1), seen, flows, time, wanted, grainy=grainy)
+        drawn = self._network.synthesize((planes0, planes1), seen, flows, time, wanted, reachable, grainy=grainy)
         colors = as_colors(drawn[:, :3], frame0.planes)
         return torch.cat([colors, drawn[:, 3:]], 1) if alpha else colors
 

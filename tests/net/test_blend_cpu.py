@@ -16,6 +16,7 @@ from animeinterp.net.cel.model import Cel
 from animeinterp.net.cel.synthesis import BlendPrediction, blend_frames, confidence_of
 from animeinterp.net.flow_pair import FlowPair
 from animeinterp.net.ops.frame_splatting import splat_frame, splat_frame_plain
+from animeinterp.net.ops.intermediate_flow import IntermediateMotion
 from animeinterp.net.ops.moving_targets import mark_moving_targets
 from animeinterp.net.ops.splatting import splat
 
@@ -117,7 +118,29 @@ def test_pixels_that_are_not_asked_for_change_no_other():
     some, all_of_it = (both_ways(network, frames, flows, t, asked)[0] for asked in (where, None))
     asked = where.expand_as(some)
     assert torch.equal(some[asked], all_of_it[asked])
-    assert not some[~asked].any()
+    assert torch.equal(some[~asked], frames[0][~asked])
+
+
+def test_what_the_intermediate_flow_moves_is_drawn_too():
+    frames, flows = scene()
+    network, t = network_for(), torch.tensor([0.3])
+    wanted = torch.zeros(1, 1, 37, 53, dtype=torch.bool)
+    moves = torch.zeros(1, 4, 64, 64)  # the network sees the frames padded to multiples of 32
+    moves[..., 12:18, 20:30] = 3
+    network.intermediate.forward = lambda *_: IntermediateMotion(moves, torch.zeros(1, 1, 64, 64))
+    everywhere = torch.ones_like(wanted)
+    for grad in (False, True):  # by CPU kernels, then by torch operations
+        with torch.set_grad_enabled(grad):
+            seen = tuple(network.seen(frame) for frame in frames)
+            whole = network.synthesize(tuple(frames), seen, flows, t, everywhere)
+            drawn = network.synthesize(tuple(frames), seen, flows, t, wanted, everywhere)
+            nothing = network.synthesize(tuple(frames), seen, flows, t, wanted)
+        moved = drawn != frames[0]
+        assert moved[..., 12:18, 20:30].float().mean() > 0.99
+        torch.testing.assert_close(drawn[..., 12:18, 20:30], whole[..., 12:18, 20:30])
+        moved[..., 11:19, 19:31] = False
+        assert not moved.any()
+        assert torch.equal(nothing, frames[0])
 
 
 def test_the_network_sees_only_what_is_around_the_wanted_pixels():
@@ -169,7 +192,7 @@ def test_results_do_not_depend_on_threads():
                 arrived.append(splat_frame(frames[0], flows.flow01, flows.z0, confidence_of(flows.z0), share))
                 drawn.append(network.synthesize(tuple(frames), seen, flows, torch.tensor([0.3])))
                 marked.append(np.zeros((61, 40), np.bool_))
-                mark_moving_targets(flows.flow01[0].numpy(), 0.3, 0.5, marked[-1])
+                mark_moving_targets(flows.flow01[0].numpy(), 0.3, marked[-1])
     finally:
         torch.set_num_threads(threads)
     for one, three in zip(arrived[0][:5], arrived[1][:5], strict=True):
@@ -185,6 +208,6 @@ def test_marked_are_the_pixels_on_which_a_moving_one_lands(share):
     moving = (torch.hypot(*flow) > 0.5).float()[None, None]
     landed = splat(moving, np.float32(share) * flow[None], mode="sum").warped[0, 0] > 0
     marked = np.zeros(landed.shape, np.bool_)
-    mark_moving_targets(flow.numpy(), share, 0.5, marked)
+    mark_moving_targets(flow.numpy(), share, marked)
     assert 0 < marked.sum() < marked.size
     assert np.array_equal(marked, landed.numpy())

@@ -47,7 +47,7 @@ def blend_fused(
         flows: With log importance.
         time: (N, 1, 1, 1) in [0, 1].
         prediction: Of the network, at any size.
-        wanted: Pixels to draw, bool (N, 1, H, W); the others are 0. None draws all.
+        wanted: Pixels to draw, bool (N, 1, H, W); the others are those of frame 0. None draws all.
 
     Returns:
         (N, C, H, W), not clamped.
@@ -61,7 +61,7 @@ def blend_fused(
         splat_fused(frames[1], flows.flow10, flows.z1, confidence_of(flows.z1), 1 - time, "softmax", mask),
     )
     predicted = torch.cat(prediction, 1).permute(0, 2, 3, 1).contiguous().numpy()
-    drawn = np.zeros(tuple(frames[0].shape), np.float32)
+    drawn = frames[0].numpy().copy()
     over_rows(_blend_rows, height, _arrays(frames), splatted, predicted, time.float().numpy(), _RULE, mask, drawn)
     return torch.from_numpy(drawn)
 

@@ -42,6 +42,7 @@ from animeinterp.net.ops.geometry import (
     scale_flow,
 )
 from animeinterp.net.ops.intermediate_flow import MULTIPLE, IntermediateFlow, IntermediateMotion, draw_by_flow
+from animeinterp.net.ops.moving_targets import moving_along
 
 SplattedPair = tuple[SplattedFrame, SplattedFrame]
 
@@ -93,6 +94,7 @@ class Cel(nn.Module):
         flows: FlowPair,
         t: Tensor,
         wanted: Tensor | None = None,
+        reachable: Tensor | None = None,
         *,
         grainy: bool = False,
     ) -> Tensor:
@@ -103,7 +105,9 @@ class Cel(nn.Module):
             seen: Both at the size that the network sees, of `seen`.
             flows: Of segment matching, with log importance, at the size of the frames.
             t: (N,) in [0, 1].
-            wanted: Pixels that must be drawn, bool (N, 1, H, W); the others may hold anything. None draws all.
+            wanted: Pixels that must be drawn, bool (N, 1, H, W); the others are those of frame 0. None draws all.
+            reachable: Pixels that are drawn too where the intermediate flow moves them: it finds shapes that segment
+                matching, which tells the wanted pixels, does not.
             grainy: Whether the frames show film grain. Then the intermediate flow alone draws: a mixture of both ways
                 has less grain than either, and viewers notice.
 
@@ -111,11 +115,15 @@ class Cel(nn.Module):
             (N, C, H, W), not clamped.
         """
         time = _inside(t)
-        prediction = self._predict(seen, flows, time, wanted, grainy=grainy)
+        bounds = wanted if wanted is None or reachable is None else wanted | reachable
+        prediction = self._predict(seen, flows, time, bounds, grainy=grainy)
+        if wanted is not None and reachable is not None:
+            wanted = wanted | (reachable & moving_along(prediction.flow, (wanted.shape[-2], wanted.shape[-1])))
         if use_cpu_kernels(frames[0], differentiable=False):
             return blend_fused(frames, flows, time, prediction, wanted)
         prediction = prediction.resized(tuple(frames[0].shape[-2:]))
-        return blend_frames(frames, _splat_both(frames, flows, time), time, prediction)[0]
+        drawn = blend_frames(frames, _splat_both(frames, flows, time), time, prediction)[0]
+        return drawn if wanted is None else torch.where(wanted, drawn, frames[0])
 
     def forward(self, frame0: Tensor, frame1: Tensor, coarse: CoarseFlowPair, t: Tensor) -> CelOutput:
         """Draw frames for training.

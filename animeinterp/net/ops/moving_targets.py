@@ -5,24 +5,43 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 
 from animeinterp.net.ops.parallel import over_rows
 from animeinterp.runtime.jit import cached_njit
 
+STATIC_THRESHOLD_PX = 0.5  # px; slower pixels are static, and pixels that nothing else reaches are copied
+
 
 def mark_moving_targets(
-    flow: NDArray[np.float32], fraction: float, threshold: float, targets: NDArray[np.bool_]
+    flow: NDArray[np.float32], fraction: float, targets: NDArray[np.bool_], threshold: float = STATIC_THRESHOLD_PX
 ) -> None:
     """Mark the pixels that a moving source pixel is splatted to.
 
     Args:
         flow: float32 (2, H, W), px.
         fraction: Of the way, in [0, 1].
-        threshold: px; source pixels that move no farther are static.
         targets: bool (H, W), marked in place.
+        threshold: px; source pixels that move no farther are static.
     """
     over_rows(_mark, targets.shape[0], flow, np.float32(fraction), np.float32(threshold), targets)
+
+
+def moving_along(flow: Tensor, size: tuple[int, int]) -> Tensor:
+    """Mark the pixels of a new frame that its intermediate flow moves.
+
+    Args:
+        flow: To frame 0 and frame 1, (N, 4, h, w), px of any size.
+        size: (height, width) of the frame.
+
+    Returns:
+        bool (N, 1, H, W): both flows are longer than the threshold there, or within a pixel of the flow's size.
+    """
+    first, second = (part.square().sum(1, keepdim=True) for part in flow.chunk(2, 1))
+    moving = (first > STATIC_THRESHOLD_PX**2) & (second > STATIC_THRESHOLD_PX**2)
+    return F.interpolate(moving.float(), size, mode="bilinear", align_corners=False) > 0
 
 
 @cached_njit()

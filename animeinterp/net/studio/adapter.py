@@ -95,9 +95,15 @@ class StudioNetwork:
         return self._light.refine_flow(*_for_light(frame0, frame1), coarse)
 
     def synthesize(
-        self, frame0: FrameFeatures, frame1: FrameFeatures, flows: FlowPair, t: float, wanted: Tensor | None = None
+        self,
+        frame0: FrameFeatures,
+        frame1: FrameFeatures,
+        flows: FlowPair,
+        t: float,
+        wanted: Tensor | None = None,
+        reachable: Tensor | None = None,
     ) -> Tensor:
-        """Draw the frame at t by blending three drawings."""
+        """Draw the frame at t by blending three drawings. The heavy network's flow has told the wanted pixels."""
         return restore(*self.candidates(frame0, frame1, flows, t, wanted), grainy=flows.state.grainy)
 
     def candidates(
