@@ -176,8 +176,8 @@ class Options:
         working_pixels: Frames with more pixels are segmented and matched at a smaller size of about this area (the
             paper's 960x540); flow is then scaled back to the frame.
         max_pixels: Frames with more pixels are refused; the default admits 8K (8192x4320).
-        precision: `fp32`, or `bf16` for the networks; `auto` takes bf16 on a GPU with fast bf16, for `studio` also on
-            such a CPU, and fp32 elsewhere.
+        precision: `fp32`, or `bf16` for the networks; `auto` takes bf16 on devices that are faster with it (on a CPU
+            not for `paper`), and fp32 elsewhere.
     """
 
     style: Literal["auto", "western", "japanese"] | LineStyle = "auto"
