@@ -1,0 +1,376 @@
+"""Worker processes that keep a state: tasks go out, results come back in order, a bounded number is in flight.
+
+Processes are started by `spawn` on every system. A thread of this process attends to each: it sends a task, waits for
+the result, and replaces a process that ended by itself. Tasks and results travel as pickles through a pipe; there is
+no shared memory that a killed process could leave behind, and containers limit its size. A frame of 1920x1080 costs
+about 20 ms both ways, a hundredth of what drawing it takes.
+
+Workers end with their parent, also when that is killed: a thread of theirs waits for its end.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import queue
+import signal
+import threading
+import traceback
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
+from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
+from types import TracebackType
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from animeinterp.errors import AnimeInterpError
+
+State = TypeVar("State")
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+ATTEMPTS = 3  # processes that may end by themselves over one task
+_AHEAD = 2  # tasks in flight per process, so that a slow one does not block the others
+_PATIENCE = 2.0  # s that processes are given to end
+_POLL = 0.5  # s; Windows notices Ctrl-C only between waits
+_CONTEXT = multiprocessing.get_context("spawn")
+# Libraries read these when they are loaded.
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+class ProcessPool(Generic[State]):
+    """Processes that call functions on a state of their own; a context manager.
+
+    Attributes:
+        size: The most processes. They are started when there are tasks for them; a raised size counts from then on.
+    """
+
+    def __init__(self, setup: Callable[[], State], size: int) -> None:
+        """Prepare; no process is started yet.
+
+        Args:
+            setup: Called in every process when it starts; it returns the state. It is pickled, as are functions, tasks
+                and results: all functions are those of modules.
+            size: The most processes.
+        """
+        self.size = size
+        self._setup = pickle.dumps(setup)
+        self._tasks: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._attendants: list[tuple[threading.Thread, _Worker]] = []
+        self._closed = threading.Event()
+        self._warned: set[tuple[str, type[Warning]]] = set()
+
+    def __enter__(self) -> ProcessPool[State]:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        self.close()
+
+    def submit(self, function: Callable[..., Result], *arguments: Any) -> Future[Result]:
+        """Call `function(state, *arguments)` in one of the processes.
+
+        Args:
+            function: Of a module.
+            *arguments: Its arguments after the state.
+
+        Returns:
+            A future of the result. It raises the function's exception, an error of `setup`, or AnimeInterpError if
+            processes ended by themselves `ATTEMPTS` times.
+        """
+        future: Future[Result] = Future()
+        self._tasks.put(_Job(future, function, arguments))
+        if len(self._attendants) < self.size:
+            worker = _Worker(self._setup, self._closed)
+            thread = threading.Thread(target=self._attend, args=(worker,), daemon=True)
+            self._attendants.append((thread, worker))
+            thread.start()
+        return future
+
+    def call(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """Call `function(state, *arguments)` in one of the processes and wait for the result; see `submit`."""
+        return _result(self.submit(function, *arguments))
+
+    def map(self, function: Callable[[State, Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+        """Call `function(state, task)` for every task.
+
+        Args:
+            function: Of a module.
+            tasks: Taken when there is room for them, in this thread.
+
+        Yields:
+            The results in the order of the tasks. At most `2 * size` tasks were taken whose results were not. An error
+            of a task, or of `tasks` itself, is raised in its place.
+        """
+        waiting: deque[Future[Result]] = deque()
+        for task in _errors_last(tasks):
+            if isinstance(task, _Raised):
+                while waiting:
+                    yield _result(waiting.popleft())
+                raise task.error
+            waiting.append(self.submit(function, task))
+            while waiting and (len(waiting) >= _AHEAD * self.size or waiting[0].done()):
+                yield _result(waiting.popleft())
+        while waiting:
+            yield _result(waiting.popleft())
+
+    def close(self) -> None:
+        """End all processes at once, whatever they are doing."""
+        self._closed.set()
+        for _ in self._attendants:
+            self._tasks.put(None)
+        for _, worker in self._attendants:
+            worker.terminate()
+        for thread, worker in self._attendants:
+            thread.join()
+            worker.join()
+
+    def _attend(self, worker: _Worker) -> None:
+        """Give tasks to a process, in a thread, until the pool is closed."""
+        while (job := self._tasks.get()) is not None and not self._closed.is_set():
+            job.future.set_running_or_notify_cancel()
+            try:
+                outcome = worker.run((job.function, job.arguments))
+                for text, category in outcome.warnings:
+                    if (text, category) not in self._warned:  # every process may give the same
+                        self._warned.add((text, category))
+                        warnings.warn(text, category, stacklevel=2)
+                if outcome.error is not None:
+                    raise outcome.error from _WorkerTraceback(outcome.trace)
+            except BaseException as error:  # raised again where the result is asked for
+                job.future.set_exception(error)
+            else:
+                job.future.set_result(outcome.result)
+
+
+class _Job(NamedTuple):
+    future: Future[Any]
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+class _Raised(NamedTuple):
+    error: Exception
+
+
+class _Outcome(NamedTuple):
+    """What a process sends back for a task: a result or an error, and the warnings given meanwhile."""
+
+    result: Any = None
+    error: Exception | None = None
+    trace: str = ""
+    warnings: tuple[tuple[str, type[Warning]], ...] = ()
+
+
+class _WorkerTraceback(Exception):
+    """The traceback of an error in a process, as its cause."""
+
+    def __str__(self) -> str:
+        return f"in a worker process:\n{self.args[0]}"
+
+
+class _Worker:
+    """One process, which is started when it is needed, and again when it ended by itself."""
+
+    def __init__(self, setup: bytes, closed: threading.Event) -> None:
+        self._setup, self._closed = setup, closed
+        self._lock = threading.Lock()  # between starting and terminating
+        self._process: Any = None
+        self._connection: Connection[Any, Any] | None = None
+
+    def run(self, task: tuple[Callable[..., Any], tuple[Any, ...]]) -> _Outcome:
+        """Run a task, again if its process ends by itself."""
+        code: int | None = None
+        given: list[tuple[str, type[Warning]]] = []
+        message = pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
+        for _ in range(ATTEMPTS):
+            if self._connection is None:
+                started = self._start()
+                given += started.warnings
+                if started.error is not None:
+                    return started
+            assert self._connection is not None
+            try:
+                self._connection.send_bytes(message)
+                outcome = _unpickle(self._connection.recv_bytes())
+                return outcome._replace(warnings=(*given, *outcome.warnings))
+            except (EOFError, OSError):
+                code = self._discard()
+                if self._closed.is_set():
+                    raise
+            except MemoryError:
+                self._discard()  # a part of the result may still be in the pipe
+                raise
+        raise AnimeInterpError(
+            f"a worker process ended by itself {ATTEMPTS} times over the same task ({_describe_exit(code)}); use fewer "
+            "workers (--workers) if memory is short, else please report it"
+        )
+
+    def terminate(self) -> None:
+        """End the process if it runs."""
+        with self._lock:
+            if self._process is not None:
+                self._process.terminate()
+
+    def join(self) -> None:
+        """Wait until the process has ended; kill it if that takes long."""
+        if self._process is None:
+            return
+        self._process.join(_PATIENCE)
+        if self._process.exitcode is None:
+            self._process.kill()
+        self._discard()
+
+    def _start(self) -> _Outcome:
+        """Start the process, wait until it is set up, and return the outcome of that."""
+        ours, theirs = _CONTEXT.Pipe()
+        with self._lock, _interrupts_blocked(), theirs:
+            if self._closed.is_set():
+                raise EOFError
+            self._process = _CONTEXT.Process(target=_serve, args=(theirs, self._setup), daemon=True)
+            self._process.start()
+        self._connection = ours
+        try:
+            outcome = _unpickle(ours.recv_bytes())
+        except (EOFError, OSError) as error:
+            code = self._discard()
+            if self._closed.is_set():
+                raise
+            raise AnimeInterpError(
+                f"a worker process could not start ({_describe_exit(code)}); a script that uses several workers must "
+                'do its work under `if __name__ == "__main__":`, and memory must suffice for them'
+            ) from error
+        if outcome.error is not None:
+            self._discard()
+        return outcome
+
+    def _discard(self) -> int | None:
+        """Forget a process that has ended or is about to; return its exit code."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        with self._lock:
+            process, self._process = self._process, None
+        if process is None:
+            return None
+        process.join(_PATIENCE)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+        code: int | None = process.exitcode
+        process.close()
+        return code
+
+
+def _serve(connection: Connection[Any, Any], setup: bytes) -> None:
+    """Run tasks until the connection is closed; the main function of a worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends this one
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    for variable in _THREAD_VARIABLES:
+        os.environ[variable] = "1"
+    given: list[tuple[str, type[Warning]]] = []
+    warnings.showwarning = lambda message, category, *_, **__: given.append((str(message), category))
+    outcome = _attempt(_set_up, (setup,))
+    state, outcome = outcome.result, outcome._replace(result=None, warnings=tuple(given))
+    try:
+        connection.send_bytes(_pickle(outcome))
+        while outcome.error is None:
+            given.clear()
+            function, arguments = pickle.loads(connection.recv_bytes())
+            done = _attempt(function, (state, *arguments))
+            connection.send_bytes(_pickle(done._replace(warnings=tuple(given))))
+    except (EOFError, OSError):
+        return  # the parent has closed the connection
+
+
+def _set_up(setup: bytes) -> Any:
+    return pickle.loads(setup)()
+
+
+def _attempt(function: Callable[..., Any], arguments: tuple[Any, ...]) -> _Outcome:
+    """Call a function; its error becomes a part of the outcome."""
+    try:
+        return _Outcome(function(*arguments))
+    except Exception as error:
+        return _failure(error)
+
+
+def _pickle(outcome: _Outcome) -> bytes:
+    """Pickle an outcome; a result that cannot be pickled becomes an error."""
+    try:
+        return pickle.dumps(outcome, pickle.HIGHEST_PROTOCOL)
+    except Exception as error:
+        return pickle.dumps(_failure(error))
+
+
+def _unpickle(message: bytes) -> _Outcome:
+    outcome = pickle.loads(message)
+    assert isinstance(outcome, _Outcome)
+    return outcome
+
+
+def _failure(error: Exception) -> _Outcome:
+    """Describe an error for the parent; one that cannot be pickled becomes a RuntimeError with its text."""
+    trace = "".join(traceback.format_exception(error))
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        error = RuntimeError(f"{type(error).__name__}: {error}")
+    return _Outcome(error=error, trace=trace)
+
+
+def _end_with_parent() -> None:
+    """End this process as soon as its parent has ended, whatever it is doing."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Let processes that are started in the block not see Ctrl-C: they would print tracebacks while they start."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # starting it within the block would unblock the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _errors_last(items: Iterable[Task]) -> Iterator[Task | _Raised]:
+    """Yield items, and at the end the error that iterating raised."""
+    iterator = iter(items)
+    while True:
+        try:
+            item = next(iterator)
+        except StopIteration:
+            return
+        except Exception as error:
+            yield _Raised(error)
+            return
+        yield item
+
+
+def _result(future: Future[Result]) -> Result:
+    """Wait for a result."""
+    while not wait_for([future], _POLL).done:
+        pass
+    return future.result()
+
+
+def _describe_exit(code: int | None) -> str:
+    if code is None:
+        return "exit code unknown"
+    if code >= 0:
+        return f"exit code {code}"
+    name = next((entry.name for entry in signal.Signals if entry == -code), str(-code))
+    return f"by signal {name}"

@@ -1,0 +1,87 @@
+"""Tasks for worker processes, which import them by name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+import warnings
+from pathlib import Path
+
+from animeinterp.errors import CacheWarning, FileError, FrameError
+
+
+def no_state():
+    return None
+
+
+def numbered():
+    return {"calls": 0}
+
+
+def refuse():
+    raise FrameError("the setup refuses")
+
+
+def leave():
+    os._exit(3)
+
+
+def warn_at_start():
+    warnings.warn("the cache is elsewhere", CacheWarning, stacklevel=1)
+
+
+def square(state, number):
+    time.sleep(0.02 * (number % 3))
+    return number * number
+
+
+def count_calls(state, _):
+    state["calls"] += 1
+    return state["calls"], os.getpid()
+
+
+def own_pid(state):
+    return os.getpid()
+
+
+def fail(state, number):
+    if number == 3:
+        raise FileError("the disk is full")
+    return number
+
+
+def fail_unpicklably(state, _):
+    error = ValueError("cannot travel")
+    error.lock = threading.Lock()
+    raise error
+
+
+def return_unpicklable(state, _):
+    return threading.Lock()
+
+
+def sleep(state, seconds):
+    time.sleep(seconds)
+    return seconds
+
+
+def end_by_itself(state, folder, times):
+    """End the process in the middle of the task, `times` times; then return how often it was tried."""
+    attempts = len(list(Path(folder).iterdir()))
+    (Path(folder) / str(attempts)).touch()
+    if attempts < times:
+        if hasattr(signal, "SIGKILL"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        os._exit(9)
+    return attempts + 1
+
+
+def thread_limits(state, _):
+    return os.environ["OMP_NUM_THREADS"], signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+
+
+def reported_pid(state, _):
+    time.sleep(0.1)
+    return os.getpid()
