@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from animeinterp.motion import Analysis, Motion
     from animeinterp.segment_matching import CoarseFlows
     from animeinterp.video.compare import Compare
+    from animeinterp.video.films import FilmResult, FilmsProgress, interpolate_films
     from animeinterp.video.job import interpolate_video
     from animeinterp.video.options import Sound, VideoOptions
     from animeinterp.video.progress import Progress
@@ -51,6 +52,8 @@ _HOME = {
     "DeviceWarning": "animeinterp.errors",
     "Encoding": "animeinterp.video.sink.encoders",
     "FileError": "animeinterp.errors",
+    "FilmResult": "animeinterp.video.films",
+    "FilmsProgress": "animeinterp.video.films",
     "Frame": "animeinterp.frame",
     "FrameError": "animeinterp.errors",
     "Interpolator": "animeinterp.interpolator",
@@ -69,6 +72,7 @@ _HOME = {
     "WeightsWarning": "animeinterp.errors",
     "available_models": "animeinterp.weights",
     "explain_motion": "animeinterp.explain",
+    "interpolate_films": "animeinterp.video.films",
     "interpolate_video": "animeinterp.video.job",
     "load_interpolator": "animeinterp.interpolator",
 }
@@ -84,6 +88,8 @@ __all__ = [
     "DeviceWarning",
     "Encoding",
     "FileError",
+    "FilmResult",
+    "FilmsProgress",
     "Frame",
     "FrameError",
     "Interpolator",
@@ -102,6 +108,7 @@ __all__ = [
     "WeightsWarning",
     "available_models",
     "explain_motion",
+    "interpolate_films",
     "interpolate_video",
     "load_interpolator",
 ]

@@ -56,6 +56,8 @@ def films(cadence: Cadence, compare: Compare, sound: Sound) -> None:
     try:
         progress: Progress = animeinterp.interpolate_video(Path("a.mkv"), "b.mkv", options, report=report)
         print(progress.seconds)
+        results: list[FilmResult] = animeinterp.interpolate_films(["a.mkv", Path("season")], "out", options)
+        print(results[0].error)
     except (FileError, FrameError, MissingExtraError, UsageError, WeightsError) as error:
         wrong: AnimeInterpError = error
         print(wrong, LineStyle((1, 2.0, 3.0), 1, 2), Fraction(1, 2))

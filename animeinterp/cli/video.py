@@ -5,18 +5,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from animeinterp.cli.drawing import build_interpolator, check_model_options
+from animeinterp.cli.films import make_films
 from animeinterp.cli.terminal import DEFAULTS, Device, Force, MaxPixels, Model, Style, Vgg, Weights, err, out
-from animeinterp.cli.video_progress import Report, report_video
+from animeinterp.cli.video_progress import Report, print_summary, report_video
 from animeinterp.errors import AnimeInterpError, UsageError
 
 if TYPE_CHECKING:
@@ -24,8 +25,13 @@ if TYPE_CHECKING:
     from animeinterp.video.options import VideoOptions
     from animeinterp.video.progress import Progress
 
-Source = Annotated[
-    Path, typer.Argument(metavar="IN", readable=False, help="A video file, or a folder of numbered frames.")
+Sources = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="IN...",
+        readable=False,
+        help="A video file, or a folder of numbered frames; or several, or folders of films.",
+    ),
 ]
 Output = Annotated[
     Path | None,
@@ -33,7 +39,7 @@ Output = Annotated[
         "-o",
         "--output",
         readable=False,
-        help="mp4, mkv, mov, webm, gif, webp, apng, or a folder (a name without suffix).",
+        help="mp4, mkv, mov, webm, gif, webp, apng, or a folder (a name without suffix); for several films a folder.",
         show_default="IN_smooth",
     ),
 ]
@@ -75,7 +81,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print progress and result 
 
 
 def video(
-    source: Source,
+    sources: Sources,
     output: Output = None,
     fps: Fps = None,
     times: Times = None,
@@ -104,36 +110,40 @@ def video(
     max_pixels: MaxPixels = DEFAULTS.max_pixels,
     force: Force = False,
 ) -> None:
-    """Make a smoother film from a film.
+    """Make a smoother film from a film, or from each of several.
 
     Sound, subtitles, fonts, chapters and metadata are kept. If a run is interrupted, OUT.parts keeps the finished part;
-    --resume continues after it, with the same result.
+    --resume continues after it, with the same result. With several films (A.mkv B.mkv SEASON/ -o FOLDER/) names are
+    kept, finished ones are skipped, and those that fail are listed at the end.
     """
+    values = locals()
+    from animeinterp.video.film_list import default_target
     from animeinterp.video.options import VideoOptions
     from animeinterp.video.sink.encoders import Encoding
 
     check_model_options(model, weights, vgg, device, style)
-    options = VideoOptions(
-        fps=fps,
-        times=times,
-        slow=slow,
-        preview=preview,
-        cadence=cadence,
-        max_hold=max_hold,
-        cuts=cuts,
-        loop=loop,
-        sound=sound,
-        encoding=Encoding(codec, crf, preset, lossless),
-        flow_scale=flow_scale,
-        compare=compare,
-        deinterlace=deinterlace,
-        rate=rate,
-        resume=resume,
-        force=force,
-        max_pixels=max_pixels,
-    )
+    options = VideoOptions(**_select(VideoOptions, values), encoding=Encoding(**_select(Encoding, values)))
     load = partial(build_interpolator, model, weights, vgg, device, style, max_pixels)
-    _make_film(source, output or _default_target(source), options, load, as_json)
+    if (source := _single_film(sources)) is not None:
+        _make_film(source, output or default_target(source), options, load, as_json)
+    elif output is None:
+        raise UsageError("several films need a folder for the new ones; give it with -o FOLDER/")
+    else:
+        make_films(sources, output, options, load, as_json)
+
+
+def _select(options: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of the command that are fields of a dataclass of options, by their common names."""
+    return {field.name: values[field.name] for field in fields(options) if field.name in values}
+
+
+def _single_film(sources: Sequence[Path]) -> Path | None:
+    """Return the film, if the sources are one film and not a list or a folder of films."""
+    from animeinterp.video.film_list import find_films
+
+    if len(sources) > 1 or (sources[0].is_dir() and find_films(sources) != sources):
+        return None
+    return sources[0]
 
 
 def _make_film(
@@ -147,20 +157,7 @@ def _make_film(
     if as_json:
         out.print(json.dumps({"target": str(target), **asdict(result)}), markup=False)
     else:
-        _print_summary(result, target)
-
-
-def _default_target(source: Path) -> Path:
-    """Return IN_smooth in the source's format, or as Matroska if that cannot be written; a folder for a folder."""
-    from animeinterp.video.sink.encoders import CONTAINERS
-
-    path = source.absolute()
-    if source.is_dir():
-        path = source.resolve()  # `.` has no name
-        parent = source / ".." if source.name in ("", "..") else source.parent
-        return parent / f"{path.name.replace('.', '_')}_smooth"
-    suffix = path.suffix if path.suffix.lower() in CONTAINERS else ".mkv"
-    return source.with_name(f"{path.stem}_smooth{suffix}")
+        print_summary(result, target)
 
 
 @contextmanager
@@ -193,29 +190,3 @@ def _advise_resume(target: Path, report: Report) -> Iterator[Report]:
         else:
             err.print(hint, markup=False)
         raise
-
-
-def _print_summary(result: Progress, target: Path) -> None:
-    """Print the result in a few lines."""
-    new = max(result.drawn + result.shown, 1)
-    kept = f", {result.kept} kept from an earlier run" if result.kept else ""
-    lines = [
-        f"{target}: {result.frames} frames in {result.seconds:.1f} s, {result.drawn / new:.0%} drawn, "
-        f"{result.shown / new:.0%} as they are ({result.held} held before a cut){kept}"
-    ]
-    cadence = {"ones": result.ones, "twos": result.twos, "threes": result.threes, "longer": result.longer}
-    drawings = sum(cadence.values())
-    if drawings:
-        fractions = ", ".join(f"{count / drawings:.0%} on {name}" for name, count in cadence.items())
-        lines.append(f"drawings: {fractions}; {result.cuts} cuts")
-    if result.damaged:
-        lines.append(f"{result.damaged} frames could not be decoded; those before them were held")
-    if result.doubled:
-        lines.append(f"{result.doubled} frames were left out, because the file gives them the time of another")
-    if result.lost:
-        lines.append(f"{result.lost} damaged packets of sound or subtitles were left out")
-    if result.shrunk:
-        lines.append(f"memory ran out {result.shrunk} times; motion was then estimated at a smaller size")
-    lines += [f"not in the new file: {item}" for item in result.dropped]
-    for line in lines:
-        out.print(line, markup=False)

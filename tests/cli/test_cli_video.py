@@ -98,3 +98,70 @@ def test_after_ctrl_c_the_advice_is_printed(film, tmp_path, capsys, monkeypatch)
     assert code == 0
     assert "kept from an earlier run" in out
     assert len(pictures(tmp_path / "b.mp4")) == 16
+
+
+def test_many_films_go_into_a_folder_and_failures_are_listed(film, tmp_path, capsys):
+    (tmp_path / "season").mkdir()
+    make_film(tmp_path / "season" / "[x] e1.mkv", [draw_scene(4 * k) for k in range(3)])
+    (tmp_path / "season" / "e2.mkv").write_bytes(b"damaged")
+    code, out, err = call(capsys, film, tmp_path / "season", "-o", tmp_path / "new")
+    assert code == 1
+    assert [path.name for path in sorted((tmp_path / "new").iterdir())] == ["[x] e1.mkv", "walk.mp4"]
+    assert out.count(" frames in ") == 2
+    *_, failed, last = err.splitlines()
+    assert failed.startswith(f"failed: {tmp_path / 'season' / 'e2.mkv'}: ")
+    assert last.startswith("error: 1 of 3 films failed")
+    (tmp_path / "season" / "e2.mkv").unlink()
+    code, out, err = call(capsys, film, tmp_path / "season", "-o", tmp_path / "new")
+    assert (code, err) == (0, "")
+    assert out.count("exists already, skipped") == 2
+
+
+def test_json_tells_the_state_of_each_film(film, tmp_path, capsys):
+    (tmp_path / "bad.mkv").write_bytes(b"damaged")
+    code, out, _ = call(capsys, film, tmp_path / "bad.mkv", "-o", tmp_path / "new", "--json")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert code == 1
+    assert {line["state"] for line in lines[:-2]} == {"drawing"}
+    assert lines[0]["films"] == 2
+    made, failed = lines[-2:]
+    assert (made["state"], made["source"], made["frames"], made["error"]) == ("made", str(film), 16, None)
+    assert (failed["state"], failed["source"]) == ("failed", str(tmp_path / "bad.mkv"))
+    assert "bad.mkv" in failed["error"]
+
+
+def test_several_films_need_a_folder(film, tmp_path, capsys):
+    code, _, err = call(capsys, film, film)
+    assert code == 2
+    assert "-o FOLDER/" in err
+    assert call(capsys, film, film, "-o", tmp_path / "a.mp4")[0] == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["walk.mp4"]
+
+
+def test_ctrl_c_stops_all_films_and_advises(film, tmp_path, capsys, monkeypatch):
+    from animeinterp.video import job
+
+    (tmp_path / "second.mp4").write_bytes(film.read_bytes())
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(job._Job, "draw", stop)
+    code, _, err = call(capsys, film, tmp_path / "second.mp4", "-o", tmp_path / "new")
+    assert code == 130
+    assert "--resume" in err
+
+
+def test_the_first_seconds_estimate_the_rest(monkeypatch, capsys):
+    from animeinterp.cli import video_progress
+    from animeinterp.cli.progress import describe_duration
+
+    now = 0.0
+    monkeypatch.setattr(video_progress, "monotonic", lambda: now)
+    estimate = video_progress.FirstEstimate()
+    for seconds, left, drawn in ((0, None, 0), (5, 100, 9), (11, 100, 1), (12, 12_000, 9), (13, 11_000, 12)):
+        now = seconds
+        estimate.report(left, drawn, "the film")
+    assert capsys.readouterr().err == "estimate: about 3 hours 20 minutes for the film, at the speed so far\n"
+    texts = [describe_duration(seconds) for seconds in (3, 75, 600, 3600, 7300, 40 * 3600, 3 * 86400 + 4000)]
+    assert texts == ["10 seconds", "80 seconds", "10 minutes", "60 minutes", "2 hours", "40 hours", "3 days 1 hour"]
