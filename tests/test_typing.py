@@ -23,7 +23,7 @@ import animeinterp
 from animeinterp import Analysis, Cadence, CoarseFlows, Compare, Encoding, Frame, Interpolator, LineStyle
 from animeinterp import ModelRecord, Motion, Options, Preset, Progress, Score, Sound, VideoOptions
 from animeinterp import AnimeInterpError, FileError, FrameError, MissingExtraError, UsageError, WeightsError
-from animeinterp import AnimeInterpWarning, CacheWarning, DeviceWarning, WeightsWarning
+from animeinterp import AnimeInterpWarning, CacheWarning, DeviceWarning, FilmResult, FilmsProgress, WeightsWarning
 
 
 def frames(a: NDArray[np.uint8], b: NDArray[np.uint8], deep: NDArray[np.uint16]) -> None:
@@ -52,11 +52,14 @@ def films(cadence: Cadence, compare: Compare, sound: Sound) -> None:
     def report(progress: Progress) -> None:
         print(progress.frames, progress.total)
 
+    def many(progress: FilmsProgress) -> None:
+        print(progress.fraction, progress.seconds_left)
+
     options = VideoOptions(fps="60", cadence=cadence, compare=compare, sound=sound, encoding=Encoding(crf=20))
     try:
         progress: Progress = animeinterp.interpolate_video(Path("a.mkv"), "b.mkv", options, report=report)
         print(progress.seconds)
-        results: list[FilmResult] = animeinterp.interpolate_films(["a.mkv", Path("season")], "out", options)
+        results: list[FilmResult] = animeinterp.interpolate_films(["a", Path("b")], "out", options, report=many)
         print(results[0].error)
     except (FileError, FrameError, MissingExtraError, UsageError, WeightsError) as error:
         wrong: AnimeInterpError = error
