@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from animeinterp.video.job import interpolate_video
     from animeinterp.video.options import Sound, VideoOptions
     from animeinterp.video.progress import Progress
-    from animeinterp.video.sink.encoders import Encoding
+    from animeinterp.video.sink.encoding import Encoding
     from animeinterp.video.timeline import Cadence
     from animeinterp.weights import available_models
     from animeinterp.weights.records import ModelRecord, Score
@@ -50,7 +50,7 @@ _HOME = {
     "CoarseFlows": "animeinterp.segment_matching",
     "Compare": "animeinterp.video.compare",
     "DeviceWarning": "animeinterp.errors",
-    "Encoding": "animeinterp.video.sink.encoders",
+    "Encoding": "animeinterp.video.sink.encoding",
     "FileError": "animeinterp.errors",
     "FilmResult": "animeinterp.video.films",
     "FilmsProgress": "animeinterp.video.films",

@@ -28,7 +28,8 @@ import numpy as np
 from memory import peak_bytes
 
 from animeinterp import VideoOptions, interpolate_video, load_interpolator
-from animeinterp.video.sink.encoders import Encoding, choose_encoder
+from animeinterp.video.sink.encoders import choose_encoder
+from animeinterp.video.sink.encoding import Encoding
 from animeinterp.video.sink.segments import SegmentWriter
 from animeinterp.video.source.probe import probe
 from animeinterp.video.source.reader import Reader

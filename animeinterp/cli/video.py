@@ -63,9 +63,18 @@ SlowSound = Annotated[
     Literal["auto", "copy", "stretch", "drop"],
     typer.Option("--sound", help="In slow motion: stretch or drop.", show_default="copy, or stretch"),
 ]
-Codec = Annotated[str, typer.Option("--codec", help="h264, h265, vp9, av1, prores, ffv1 or an encoder of FFmpeg.")]
-Crf = Annotated[int | None, typer.Option("--crf", help="Quality, lower is better.", show_default="16 for h264")]
+Codec = Annotated[str, typer.Option("--codec", help="h264, h265, vp9, av1, prores, ffv1 or an FFmpeg encoder.")]
+Crf = Annotated[int | None, typer.Option("--crf", help="Quality on the encoder's scale, lower is better.")]
 Preset = Annotated[str | None, typer.Option("--preset", help="The encoder's preset.")]
+Quality = Annotated[
+    int | None,
+    typer.Option("--quality", help="Quality from 0 to 100, alike for all encoders.", show_default="80 for h264"),
+]
+Bits = Annotated[int | None, typer.Option("--bits", help="Bits of a sample: 8 or 10.", show_default="as the source")]
+EncoderOptions = Annotated[
+    list[str] | None,
+    typer.Option("--encoder-option", metavar="NAME=VALUE", help="An option of FFmpeg's encoder; may be repeated."),
+]
 Lossless = Annotated[bool, typer.Option("--lossless", help="Encode without loss; the file is large.")]
 FlowScale = Annotated[
     float, typer.Option("--flow-scale", help="Scale of the size at which motion is estimated: 0.5 is faster.")
@@ -92,9 +101,12 @@ def video(
     loop: Loop = False,
     sound: SlowSound = "auto",
     codec: Codec = "auto",
+    quality: Quality = None,
     crf: Crf = None,
     preset: Preset = None,
     lossless: Lossless = False,
+    bits: Bits = None,
+    encoder_option: EncoderOptions = None,
     flow_scale: FlowScale = 1.0,
     preview: Preview = None,
     compare: Compared = None,
@@ -119,10 +131,12 @@ def video(
     values = locals()
     from animeinterp.video.film_list import default_target
     from animeinterp.video.options import VideoOptions
-    from animeinterp.video.sink.encoders import Encoding
+    from animeinterp.video.sink.encoding import Encoding, parse_encoder_options
 
     check_model_options(model, weights, vgg, device, style)
-    options = VideoOptions(**_select(VideoOptions, values), encoding=Encoding(**_select(Encoding, values)))
+    own_options = {"encoder_options": parse_encoder_options(encoder_option or [])}
+    encoding = Encoding(**_select(Encoding, values) | own_options)
+    options = VideoOptions(**_select(VideoOptions, values), encoding=encoding)
     load = partial(build_interpolator, model, weights, vgg, device, style, max_pixels)
     if (source := _single_film(sources)) is not None:
         _make_film(source, output or default_target(source), options, load, as_json)

@@ -9,7 +9,7 @@ from pathlib import Path
 from animeinterp.errors import UsageError
 from animeinterp.video.cadence.cut_list import CutList
 from animeinterp.video.options import VideoOptions
-from animeinterp.video.sink.encoders import choose_container
+from animeinterp.video.sink.encoders import check_encoding
 from animeinterp.video.source.info import VideoInfo
 from animeinterp.video.time_text import parse_rate
 from animeinterp.video.timeline import Grid, build_grid
@@ -35,8 +35,7 @@ def check_options(options: VideoOptions, source: Path, target: Path) -> None:
     if options.rate is not None:
         parse_rate(options.rate)
     plan_grid(options, _ANY_RATE)
-    if target.suffix:
-        choose_container(target)
+    check_encoding(target, options.encoding)
     if target.exists() and source.exists() and source.samefile(target):
         raise UsageError(f"{target} is the source itself, which would be lost; choose another name")
 

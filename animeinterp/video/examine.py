@@ -16,7 +16,8 @@ import numpy as np
 
 from animeinterp.errors import UsageError
 from animeinterp.frame import has_alpha
-from animeinterp.video.sink.encoders import ANIMATED, Encoding, choose_container, choose_encoder
+from animeinterp.video.sink.encoders import ANIMATED, choose_container, choose_encoder
+from animeinterp.video.sink.encoding import Encoding
 from animeinterp.video.source.clock import frame_time
 from animeinterp.video.source.color import Samples, has_supported_matrix, is_rgb, view_samples
 from animeinterp.video.source.decoding import decode_frames

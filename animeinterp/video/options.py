@@ -7,7 +7,7 @@ from typing import Literal
 
 from animeinterp.config import Options
 from animeinterp.video.compare import Compare
-from animeinterp.video.sink.encoders import Encoding
+from animeinterp.video.sink.encoding import Encoding
 from animeinterp.video.timeline import Cadence
 
 Sound = Literal["auto", "copy", "stretch", "drop"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
@@ -59,9 +60,12 @@ def describe_settings(
         "loop": str(options.loop),
         "sound": options.sound,
         "codec": "png" if encoder is None else f"{encoder.name} {encoder.pix_fmt} for {encoder.container}",
+        "quality": str(encoding.quality),
         "crf": str(encoding.crf),
         "preset": str(encoding.preset),
         "lossless": str(encoding.lossless),
+        "bits": str(encoding.bits),
+        "encoder options": json.dumps(dict(sorted(encoding.encoder_options.items()))),
         "flow scale": str(options.flow_scale),
         "compare": str(options.compare),
         "deinterlace": str(options.deinterlace),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from fractions import Fraction
 
+import av
 import pytest
 
 from animeinterp.cli import main
@@ -64,6 +66,10 @@ def test_options_reach_the_film(film, tmp_path, capsys):
         (["--fps", "0"], "frame rate"),
         (["--fps", "24", "--times", "2"], "one of them"),
         (["--codec", "nonsense"], "nonsense"),
+        (["--codec", "h264_videotoolbox", "--bits", "10"], "VideoToolbox" if sys.platform != "darwin" else "10 bits"),
+        (["--quality", "50", "--crf", "20"], "one of the two"),
+        (["--encoder-option", "tune"], "name=value"),
+        (["--encoder-option", "tunne=film"], "tunne"),
         (["--rate", "12"], "of its own"),
     ],
 )
@@ -73,6 +79,20 @@ def test_bad_options_end_in_one_line_and_leave_nothing(arguments, word, film, tm
     assert err.startswith("error: ")
     assert word in err
     assert [path.name for path in tmp_path.iterdir()] == ["walk.mp4"]
+
+
+def test_quality_bits_and_options_of_the_encoder_reach_the_film(film, tmp_path, capsys):
+    sizes = {}
+    for quality in (20, 90):
+        target = tmp_path / f"{quality}.mkv"
+        options = "--bits", "10", "--encoder-option", "g=3", "--encoder-option", "bf=0", "--quality", quality
+        assert call(capsys, film, "-o", target, *options)[0] == 0
+        with av.open(target) as container:
+            packets = [packet.is_keyframe for packet in container.demux(video=0) if packet.size]
+            assert container.streams.video[0].pix_fmt == "yuv420p10le"
+        assert packets[:7] == [True, False, False, True, False, False, True]
+        sizes[quality] = target.stat().st_size
+    assert sizes[20] < sizes[90]
 
 
 def test_after_ctrl_c_the_advice_is_printed(film, tmp_path, capsys, monkeypatch):

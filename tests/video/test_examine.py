@@ -15,7 +15,7 @@ from animeinterp import load_interpolator
 from animeinterp.errors import UsageError
 from animeinterp.video.examine import examine
 from animeinterp.video.job import interpolate_video
-from animeinterp.video.sink.encoders import Encoding
+from animeinterp.video.sink.encoding import Encoding
 from animeinterp.video.source.info import ColorInfo
 from animeinterp.video.source.probe import probe
 from support.yuv_films import flat, rgba_film, yuv_film

@@ -18,6 +18,7 @@ from animeinterp.io.images import write_image
 from animeinterp.video.job import interpolate_video
 from animeinterp.video.options import VideoOptions
 from animeinterp.video.sink import segment_store
+from animeinterp.video.sink.encoding import Encoding
 from animeinterp.video.source.fingerprint import fingerprint
 from conftest import draw_scene
 from support.films import make_film
@@ -187,6 +188,9 @@ def test_settings_that_affect_pixels_must_be_the_same(interrupted, run, tmp_path
         ({"fps": "60"}, "fps was 48, now 60"),
         ({"cuts": "3"}, "cuts was found, now 3"),
         ({"cadence": "off"}, "cadence was auto, now off"),
+        ({"encoding": Encoding(quality=60)}, "quality was None, now 60"),
+        ({"encoding": Encoding(bits=10)}, "bits was None, now 10"),
+        ({"encoding": Encoding(encoder_options={"tune": "grain"})}, "encoder options was .*grain"),
     ):
         with pytest.raises(UsageError, match=word):
             run("b.mkv", resume=True, **options)

@@ -18,7 +18,7 @@ from animeinterp.errors import FileError, UsageError
 from animeinterp.video.job import interpolate_video
 from animeinterp.video.options import VideoOptions
 from animeinterp.video.sink import frame_sink, segment_store
-from animeinterp.video.sink.encoders import Encoding
+from animeinterp.video.sink.encoding import Encoding
 from conftest import draw_scene
 from support.films import difference, figure, make_film, pictures
 

@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
-import cv2
+import av.logging
 from av.container import OutputContainer
 
 from animeinterp.errors import FileError, UsageError
 from animeinterp.io.files import report_write_errors
+from animeinterp.video.sink.codecs import choose_codec, find_codec, list_formats
 from animeinterp.video.sink.color_tags import choose_tags
-from animeinterp.video.source.color import is_rgb
-from animeinterp.video.source.hdr import hdr_options, is_hdr
+from animeinterp.video.sink.encoder_options import build_options
+from animeinterp.video.sink.encoder_traits import find_traits
+from animeinterp.video.sink.encoding import Encoding, check_contradictions
+from animeinterp.video.sink.hardware import explain_missing, find_hardware
+from animeinterp.video.sink.pixel_formats import count_bits, list_rgb_formats, list_yuv_formats, select_formats
+from animeinterp.video.source.hdr import hdr_options
 from animeinterp.video.source.info import ColorInfo, VideoInfo
 
 CONTAINERS = {
@@ -30,32 +36,10 @@ CONTAINERS = {
     ".gif": "gif", ".webp": "webp", ".apng": "apng", ".png": "apng",
 }  # fmt: skip
 ANIMATED = ("gif", "webp", "apng")
-_CODEC_NAMES = {
-    "h264": "libx264", "x264": "libx264", "h265": "libx265", "x265": "libx265", "hevc": "libx265",
-    "vp9": "libvpx-vp9", "av1": "libsvtav1", "prores": "prores_ks",
-}  # fmt: skip
-_THREADS = "8"  # fixed, because x264's packets depend on it and a run may be resumed on a machine with more cores
-_AVX512 = 256  # OpenCV's number for the instruction set that x264 calls AVX-512
-_OWN_DEFAULT = -1  # leave the quality to an encoder that this module does not list
 _MAX_RATE = 500  # frames per second; segments count time in ms
 _DEFAULT_RATE = Fraction(24)  # frames per second
-
-
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """The encoding that the user requests.
-
-    Attributes:
-        codec: auto, h264, h265 (hevc), vp9, av1, ffv1, prores or FFmpeg's name of an encoder.
-        crf: Quality on the encoder's scale, lower is better; None = the default.
-        preset: The encoder's own name or number for its effort; None = the default.
-        lossless: Whether frames must be decoded bit by bit as they were.
-    """
-
-    codec: str = "auto"
-    crf: int | None = None
-    preset: str | None = None
-    lossless: bool = False
+_HARDWARE_SIZE = 640, 480  # px, that every encoder in hardware can encode
+_IGNORED = "Error parsing option", "Unknown option", "Invalid value"  # how FFmpeg's warnings begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,50 +59,6 @@ class Encoder:
     pix_fmt: str
     color: ColorInfo
     options: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _EncoderTraits:
-    """The options of an encoder.
-
-    Attributes:
-        crf: The default quality; None if it has no such option.
-        max_crf: The largest value of crf.
-        preset: The default preset.
-        presets: The valid presets; None = any.
-        preset_option: The name of the option for the preset.
-        options: Options that are always set.
-        lossless: Options for lossless encoding; None if it is impossible.
-    """
-
-    crf: int | None = None
-    max_crf: int = 63
-    preset: str | None = None
-    presets: tuple[str, ...] | None = ()
-    preset_option: str = "preset"
-    options: tuple[tuple[str, str], ...] = ()
-    lossless: tuple[tuple[str, str], ...] | None = None
-
-
-# Of x264 and x265.
-_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
-_NUMBERED_PRESETS = tuple(str(step) for step in range(14))
-_X264 = _EncoderTraits(16, 51, "medium", _PRESETS, lossless=(("qp", "0"),))
-_TRAITS = {
-    "libx264": _X264,
-    "libx264rgb": _X264,
-    "libx265": _EncoderTraits(
-        18, 51, "medium", _PRESETS,
-        options=(("x265-params", "log-level=none:frame-threads=2"),), lossless=(("x265-params", "lossless=1"),),
-    ),
-    "libvpx-vp9": _EncoderTraits(
-        24, 63, "2", _NUMBERED_PRESETS[:9], preset_option="cpu-used",
-        options=(("row-mt", "1"), ("tile-columns", "2")), lossless=(("lossless", "1"),),
-    ),
-    "libsvtav1": _EncoderTraits(24, 63, "6", _NUMBERED_PRESETS),
-    "ffv1": _EncoderTraits(options=(("level", "3"), ("g", "1"), ("slices", "4"), ("slicecrc", "1")), lossless=()),
-    "prores_ks": _EncoderTraits(options=(("vendor", "apl0"),)),
-}  # fmt: skip
 
 
 def choose_container(target: Path) -> str:
@@ -151,12 +91,10 @@ def choose_encoder(target: Path, film: VideoInfo, encoding: Encoding, rate: Frac
     container = choose_container(target)
     check_rate(rate)
     encoding = _resolve_encoding(encoding, container)
-    name = _choose_codec(encoding, container, film)
-    available = _list_formats(name)
-    options = _build_options(name, encoding, film)
-    exact = (encoding.lossless or name == "ffv1") and not film.headroom
-    preferred = _list_rgb_formats(film) if exact else [*_list_yuv_formats(film), *_list_rgb_formats(film)]
-    usable = [pix_fmt for pix_fmt in preferred if pix_fmt in available]
+    name = "ffv1" if container in ANIMATED else choose_codec(container, film, encoding)
+    _check_codec(name, encoding)
+    options = build_options(name, encoding, hdr_options(name, film))
+    usable = _choose_formats(name, film, encoding)
     if not usable:
         raise UsageError(_explain_no_format(name, film, encoding))
     muxer = "matroska" if container in ANIMATED else container
@@ -167,8 +105,30 @@ def choose_encoder(target: Path, film: VideoInfo, encoding: Encoding, rate: Frac
     ]
     for encoder in encoders:
         if _can_encode(encoder, muxer, (film.width, film.height), rate):
+            _check_parameters(encoder, encoding)
             return encoder
     raise UsageError(_explain_failure(encoders[0], muxer, film, encoding, rate))
+
+
+def check_encoding(target: Path, encoding: Encoding) -> None:
+    """Check an encoding before the film is known, as far as that is possible.
+
+    Args:
+        target: The new file, or a folder of frames.
+        encoding: What the user requests.
+
+    Raises:
+        UsageError: The encoding is wrong for any film, or the encoder or its hardware is missing.
+    """
+    if not target.suffix:
+        check_contradictions(encoding)
+        _check_no_settings("a folder of frames", encoding)
+        return
+    encoding = _resolve_encoding(encoding, choose_container(target))
+    if encoding.codec != "auto":
+        name = find_codec(encoding.codec)
+        _check_codec(name, encoding)
+        build_options(name, encoding)
 
 
 def check_rate(rate: Fraction) -> None:
@@ -224,117 +184,94 @@ def add_video_stream(
 
 
 def _resolve_encoding(encoding: Encoding, container: str) -> Encoding:
-    if container in ANIMATED:
-        if encoding.codec != "auto":
-            raise UsageError(f"{container} has no choice of codecs, got {encoding.codec!r}; leave out --codec")
-        return Encoding(lossless=True)
-    if encoding.lossless and encoding.crf is not None:
-        raise UsageError(f"lossless has no quality to choose, got crf {encoding.crf}; leave out one of the two")
-    return encoding
+    """Return what the user requests, without contradictions; lossless for animated images."""
+    check_contradictions(encoding)
+    if container not in ANIMATED:
+        return encoding
+    _check_no_settings(container, encoding)
+    return Encoding(lossless=True)
 
 
-def _choose_codec(encoding: Encoding, container: str, film: VideoInfo) -> str:
-    name = _CODEC_NAMES.get(encoding.codec, encoding.codec)
-    if name == "auto":
-        name = _choose_default_codec(container, film, encoding.lossless)
-    rgb = encoding.lossless and not film.headroom
-    return "libx264rgb" if name == "libx264" and rgb else name
+def _check_no_settings(target: str, encoding: Encoding) -> None:
+    """Raise UsageError if settings are given that a kind of target does not have."""
+    given = encoding.list_given()
+    if given:
+        raise UsageError(f"{target} has no choice of codec or quality, got {given[0]}; leave it out")
 
 
-def _choose_default_codec(container: str, film: VideoInfo, lossless: bool) -> str:
-    deep = film.depth == 16
-    if container in ANIMATED or (container == "matroska" and (lossless or (film.alpha and deep))):
-        return "ffv1"
-    if lossless:
-        return "libvpx-vp9" if container == "webm" else "libx264"
-    if film.alpha and container != "mp4":
-        return "prores_ks" if container == "mov" else "libvpx-vp9"
-    if container == "webm":
-        return "libsvtav1" if deep else "libvpx-vp9"
-    return "libx265" if is_hdr(film) else "libx264"
+def _check_codec(name: str, encoding: Encoding) -> None:
+    """Raise UsageError if an encoder or its hardware is missing, or it has not the requested bits."""
+    formats = list_formats(name)
+    _check_hardware(name)
+    if encoding.bits is None:
+        return
+    if name == "ffv1":
+        raise UsageError(f"ffv1 is lossless and keeps the bits of the source, got {encoding.bits} bits; leave them out")
+    max_bits = find_traits(name).max_bits
+    if not any(count_bits(pix_fmt) == encoding.bits <= (max_bits or encoding.bits) for pix_fmt in formats):
+        others = "h265, h264 or av1" if encoding.bits > 8 else "h264, h265, vp9 or av1"
+        raise UsageError(f"{name} cannot encode {encoding.bits} bits; choose --codec {others}, or leave out --bits")
 
 
-def _list_formats(name: str) -> Sequence[str]:
-    """Return the pixel formats of an encoder."""
+@cache  # only what works; a missing driver may be installed before the next film
+def _check_hardware(name: str) -> None:
+    """Raise UsageError if an encoder needs hardware that is not there."""
+    hardware = find_hardware(name)
+    if hardware is None:
+        return
+    formats = list_formats(name)
+    pix_fmt = next((plain for plain in ("nv12", "yuv420p") if plain in formats), formats[0])
+    plain = Encoder(name, "matroska", pix_fmt, ColorInfo(), {})
+    with _ffmpeg_messages() as messages:
+        works = _can_encode(plain, "matroska", _HARDWARE_SIZE, _DEFAULT_RATE)
+    if not works:
+        raise UsageError(explain_missing(hardware, messages[0] if messages else ""))
+
+
+@contextmanager
+def _ffmpeg_messages() -> Iterator[list[str]]:
+    """Collect FFmpeg's errors and warnings of this thread, which are dropped otherwise."""
+    level, skips_repeated = av.logging.get_level(), av.logging.get_skip_repeated()
+    messages: list[str] = []
+    av.logging.set_level(av.logging.WARNING)
+    av.logging.set_skip_repeated(False)
     try:
-        codec = av.Codec(name, "w")
-    except (av.FFmpegError, ValueError):
-        known = ", ".join(sorted({*_CODEC_NAMES, "ffv1"}))
-        raise UsageError(f"expected a codec out of auto, {known}, or an FFmpeg encoder, got {name!r}") from None
-    if codec.type != "video":
-        raise UsageError(f"{name} encodes {codec.type}; expected a codec for video")
-    return [pix_fmt.name for pix_fmt in codec.video_formats or ()]
+        with av.logging.Capture() as logs:
+            yield messages
+        messages.extend(" ".join(text.split()).rstrip(".") for _, _, text in logs)
+    finally:
+        av.logging.set_skip_repeated(skips_repeated)
+        av.logging.set_level(level)
 
 
-def _check_encoding(name: str, traits: _EncoderTraits, encoding: Encoding) -> None:
-    if encoding.lossless and traits.lossless is None:
-        raise UsageError(f"{name} is not lossless; choose --codec ffv1, h264, h265 or vp9, or leave out --lossless")
-    if encoding.crf is not None and (traits.crf is None or not 0 <= encoding.crf <= traits.max_crf):
-        expected = "no crf" if traits.crf is None else f"a crf from 0 to {traits.max_crf}"
-        raise UsageError(f"expected {expected} for {name}, got {encoding.crf}; change it or leave it out")
-    if encoding.preset is not None and traits.presets is not None and encoding.preset not in traits.presets:
-        expected = f"a preset out of {', '.join(traits.presets)}" if traits.presets else "no preset"
-        raise UsageError(f"expected {expected} for {name}, got {encoding.preset!r}; change it or leave it out")
-
-
-def _find_traits(name: str) -> _EncoderTraits:
-    if name in _TRAITS:
-        return _TRAITS[name]
-    known = {option.name for option in av.CodecContext.create(name, "w").supported_options.private}
-    return _EncoderTraits(_OWN_DEFAULT if "crf" in known else None, presets=None if "preset" in known else ())
-
-
-def _build_options(name: str, encoding: Encoding, film: VideoInfo) -> dict[str, str]:
-    traits = _find_traits(name)
-    _check_encoding(name, traits, encoding)
-    options = {"threads": _THREADS} | dict(traits.options)
-    crf = traits.crf if encoding.crf is None else encoding.crf
-    if crf not in (None, _OWN_DEFAULT) and not encoding.lossless:
-        options["crf"] = str(crf)
-    preset = encoding.preset or traits.preset
-    if preset is not None:
-        options[traits.preset_option] = preset
-    more = [*hdr_options(name, film), *((traits.lossless or ()) if encoding.lossless else ())]
-    if name in ("libx264", "libx264rgb") and cv2.checkHardwareSupport(_AVX512):
-        # With AVX-512, x264's lookahead reads uninitialized memory, so no two runs give the same packets.
-        more.append(("x264-params", "asm=AVX2"))
-    for option, value in more:
-        options[option] = f"{options[option]}:{value}" if option in options else value
-    return options
+def _choose_formats(name: str, film: VideoInfo, encoding: Encoding) -> list[str]:
+    """Return the pixel formats in which an encoder can hold a film, best first."""
+    if (encoding.lossless or name == "ffv1") and not film.headroom:
+        preferred = list_rgb_formats(film)
+    else:
+        preferred = [*list_yuv_formats(film, encoding.bits), *list_rgb_formats(film)]
+    bits = encoding.bits
+    preferred = [pix_fmt for pix_fmt in preferred if bits is None or count_bits(pix_fmt) == bits]
+    return select_formats(preferred, list_formats(name), find_traits(name).max_bits)
 
 
 def _add_format_options(name: str, pix_fmt: str, options: dict[str, str]) -> dict[str, str]:
     if name != "prores_ks":
         return options
     full = pix_fmt.startswith(("yuv444", "yuva444"))
-    return options | {"profile": "4444" if full else "hq"} | ({"alpha_bits": "16"} if "yuva" in pix_fmt else {})
-
-
-def _list_yuv_formats(film: VideoInfo) -> list[str]:
-    """Return the YUV formats for a film, best first: its depth before another, its chroma before more or less."""
-    pixels = av.VideoFormat(film.pix_fmt)
-    chroma = "420"
-    if not is_rgb(film.pix_fmt) and len(pixels.components) >= 3:
-        across, down = pixels.chroma_width(64) < 64, pixels.chroma_height(64) < 64
-        chroma = "420" if across and down else "422" if across else "444"
-    order = {"420": ("420", "422", "444"), "422": ("422", "444", "420"), "444": ("444", "422", "420")}[chroma]
-    depths = ("10le", "") if film.depth == 16 else ("", "10le")
-    return [f"yuv{'a' if film.alpha else ''}{subsampling}p{depth}" for depth in depths for subsampling in order]
-
-
-def _list_rgb_formats(film: VideoInfo) -> list[str]:
-    """Return the RGB formats that hold frames exactly."""
-    if film.depth == 16:
-        return ["gbrap16le", "rgba64be"] if film.alpha else ["gbrp16le", "rgb48be"]
-    return ["bgra", "rgba", "argb", "gbrap"] if film.alpha else ["bgr0", "gbrp", "bgr24", "rgb24"]
+    alpha = {"alpha_bits": "16"} if "yuva" in pix_fmt else {}
+    return {"profile": "4444" if full else "hq"} | alpha | options
 
 
 def _explain_no_format(name: str, film: VideoInfo, encoding: Encoding) -> str:
+    bits = "" if encoding.bits is None else f" of {encoding.bits} bits"
     if film.alpha:
-        return f"{name} cannot hold this film's alpha; write to .mov, .webm or .mkv, or choose vp9, prores or ffv1"
+        return (
+            f"{name} cannot hold this film's alpha{bits}; write to .mov, .webm or .mkv, or choose vp9, prores or ffv1"
+        )
     if encoding.lossless and film.depth == 16:
         return f"{name} cannot hold more than 8 bits without loss; choose --codec ffv1 and write to .mkv"
-    return f"{name} has no pixel format for this film ({film.pix_fmt}); choose another --codec"
+    return f"{name} has no pixel format{bits} for this film ({film.pix_fmt}); choose another --codec"
 
 
 def _can_encode(encoder: Encoder, muxer: str, size: tuple[int, int], rate: Fraction) -> bool:
@@ -354,16 +291,53 @@ def _can_encode(encoder: Encoder, muxer: str, size: tuple[int, int], rate: Fract
     return True
 
 
+def _check_parameters(encoder: Encoder, encoding: Encoding) -> None:
+    """Raise UsageError if an encoder ignores a part of the user's options, of which FFmpeg only warns."""
+    lists = [name for name in encoding.encoder_options if name.endswith("-params")]
+    if not lists:
+        return
+    with _ffmpeg_messages() as messages:
+        _can_encode(encoder, "matroska", _HARDWARE_SIZE, _DEFAULT_RATE)
+    ignored = [message for message in messages if message.startswith(_IGNORED)]
+    if ignored:
+        raise UsageError(f"{encoder.name} does not understand {lists[0]}: {ignored[0]}; change or leave it out")
+
+
 def _explain_failure(encoder: Encoder, muxer: str, film: VideoInfo, encoding: Encoding, rate: Fraction) -> str:
     name, size = encoder.name, (film.width, film.height)
+    refused = _find_refused_option(encoder, size, encoding)
+    if refused is not None:
+        return refused
     if _can_encode(encoder, "matroska", size, rate):
         return f".{muxer} cannot hold the output of {name}; choose another --codec, or write to .mkv"
     if _can_encode(encoder, "matroska", size, _DEFAULT_RATE):
         return f"{name} cannot encode {float(rate):g} frames per second; choose another --fps, or --codec h264"
     if _can_encode(encoder, "matroska", (128, 128), rate):
         return f"{name} cannot encode {film.width}x{film.height}; choose --codec h264, vp9 or ffv1"
-    settings = f"preset {encoding.preset}, crf {encoding.crf}, {encoder.pix_fmt}"
+    settings = f"preset {encoding.preset}, crf {encoding.crf}, quality {encoding.quality}, {encoder.pix_fmt}"
+    with _ffmpeg_messages() as messages:
+        _can_encode(encoder, muxer, size, rate)
+    reason = f": {messages[0]}" if messages else ""
     return (
-        f"{name} does not start with these settings ({settings}); leave them out, choose another --codec, or write to "
-        ".mkv"
+        f"{name} does not start with these settings ({settings}){reason}; leave them out, choose another --codec, or "
+        "write to .mkv"
     )
+
+
+def _find_refused_option(encoder: Encoder, size: tuple[int, int], encoding: Encoding) -> str | None:
+    """Return a sentence on the user's option that the encoder refuses; None if it is not one of them."""
+    own = encoding.encoder_options
+    if not own:
+        return None
+    plain = {name: value for name, value in encoder.options.items() if name not in own}
+    if not _can_encode(replace(encoder, options=plain), "matroska", size, _DEFAULT_RATE):
+        return None
+    for name in own:
+        single = replace(encoder, options=plain | {name: encoder.options[name]})
+        with _ffmpeg_messages() as messages:
+            works = _can_encode(single, "matroska", size, _DEFAULT_RATE)
+        if not works:
+            reason = f" ({messages[0]})" if messages else ""
+            return f"{encoder.name} refuses the encoder option {name}={own[name]}{reason}; change or leave it out"
+    names = ", ".join(own)
+    return f"{encoder.name} does not start with these encoder options together ({names}); leave some of them out"

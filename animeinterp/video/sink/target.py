@@ -12,7 +12,8 @@ from animeinterp.frame import Frame, check_size
 from animeinterp.io.files import check_no_pattern, check_target
 from animeinterp.video.compare import Compare
 from animeinterp.video.sink.animated import check_animation, write_animation
-from animeinterp.video.sink.encoders import ANIMATED, Encoder, Encoding, choose_container, choose_encoder
+from animeinterp.video.sink.encoders import ANIMATED, Encoder, choose_container, choose_encoder
+from animeinterp.video.sink.encoding import Encoding
 from animeinterp.video.sink.frame_sink import FrameSink
 from animeinterp.video.sink.muxing import FilmLayout, check_streams, join_segments
 from animeinterp.video.sink.tracks import SoundAction

@@ -49,6 +49,8 @@ _LIMITED, _FULL = 1, 2  # FFmpeg's color ranges
 _BLACK, _WHITE = 16, 235  # limited range, levels of 8 bits
 _TRANSITION = 4  # levels of 8 bits outside the limited range over which luma is restored
 _HD_WIDTH, _HD_HEIGHT = 1280, 720  # px
+# The formats of hardware, with interleaved chroma, and the planar ones of the same samples.
+PLANAR_FORMATS = {"nv12": "yuv420p", "p010le": "yuv420p10le", "nv16": "yuv422p", "p210le": "yuv422p10le"}
 _YUV = re.compile(r"yuv(a?)j?(\d{3})p(\d*)")
 
 Samples = NDArray[np.unsignedinteger[Any]]
@@ -105,6 +107,8 @@ class ColorConverter:
             frame: uint8 or uint16 (H, W, 3 or 4), of the film's depth; alpha that the film does not have is dropped.
             pix_fmt: FFmpeg's name of the pixel format.
         """
+        if pix_fmt in PLANAR_FORMATS:
+            return _interleave_chroma(self.to_video_frame(frame, PLANAR_FORMATS[pix_fmt]), pix_fmt)
         values = cast(Frame, np.ascontiguousarray(frame[..., : 4 if self._film.alpha else 3]))
         full = self._film.color.range == _FULL or pix_fmt.startswith("yuvj")
         if _YUV.match(pix_fmt) and (full or self._film.headroom):
@@ -279,6 +283,19 @@ def _round_planes(video_frame: av.VideoFrame, wide: av.VideoFrame, gain: float) 
             values *= gain if index == 0 else max(gain, largest / 65535)  # opaque alpha stays opaque
         samples = view_samples(video_frame, index)
         samples[:] = np.clip(np.rint(values), 0, largest).astype(samples.dtype)
+
+
+def _interleave_chroma(planar: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
+    """Convert planar YUV to a format of the same samples with interleaved chroma."""
+    luma, blue, red = (view_samples(planar, index) for index in range(3))
+    packed = av.VideoFrame(planar.width, planar.height, pix_fmt)
+    # 10 bits are the upper ones of 16.
+    shift = 6 if luma.dtype.itemsize == 2 else 0
+    for plane, samples in zip(packed.planes, (luma, np.stack([blue, red], axis=2).reshape(len(blue), -1)), strict=True):
+        lines = np.zeros((plane.height, plane.line_size // luma.dtype.itemsize), luma.dtype)
+        lines[:, : samples.shape[1]] = samples << shift
+        plane.update(lines.tobytes())
+    return packed
 
 
 def view_samples(video_frame: av.VideoFrame, plane_index: int) -> Samples:

@@ -9,7 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from animeinterp.video.sink.encoders import Encoding, choose_encoder
+from animeinterp.video.sink.encoders import choose_encoder
+from animeinterp.video.sink.encoding import Encoding
 from animeinterp.video.sink.muxing import FilmLayout, join_segments
 from animeinterp.video.sink.segments import SegmentWriter
 from animeinterp.video.source.clock import Clock

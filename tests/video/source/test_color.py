@@ -15,7 +15,8 @@ from animeinterp import load_interpolator
 from animeinterp.video.examine import examine
 from animeinterp.video.job import interpolate_video
 from animeinterp.video.options import VideoOptions
-from animeinterp.video.sink.encoders import Encoding, choose_encoder
+from animeinterp.video.sink.encoders import choose_encoder
+from animeinterp.video.sink.encoding import Encoding
 from animeinterp.video.sink.target import plan_output
 from animeinterp.video.source.color import ColorConverter, choose_matrix, is_rgb
 from animeinterp.video.source.info import ColorInfo

@@ -17,7 +17,7 @@ from animeinterp.interpolator import load_interpolator
 from animeinterp.video.cadence.drawings import Drawing
 from animeinterp.video.job import interpolate_video
 from animeinterp.video.options import VideoOptions
-from animeinterp.video.sink.encoders import Encoding
+from animeinterp.video.sink.encoding import Encoding
 from animeinterp.video.sink.target import plan_output
 from animeinterp.video.source.geometry import describe_upright, make_upright
 from animeinterp.video.source.probe import probe
