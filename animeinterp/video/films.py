@@ -108,7 +108,7 @@ def interpolate_films(
         sources: Video files, folders of frames and folders of films, see `animeinterp.video.film_list`.
         folder: Where the new films are put; made if it does not exist.
         options: What to make of each film. `resume` continues interrupted films and begins the others.
-        interpolator: Draws the frames, or a function that returns it, called once; None loads the default model.
+        interpolator: Draws the frames, or a function that returns it, called for each film; None loads the default one.
         report: Called after every frame and after every film, always with the same object.
 
     Returns:
@@ -122,7 +122,7 @@ def interpolate_films(
     """
     options = options or VideoOptions()
     plans = plan_films(list_jobs([Path(source) for source in sources], Path(folder)), options)
-    run = _Run(plans, _load_once(interpolator), report)
+    run = _Run(plans, interpolator, report)
     if not all(plan.error for plan in plans):
         make_folder(Path(folder))
     for plan in plans:
@@ -246,22 +246,6 @@ def _measure_speed(plan: FilmPlan, film: Progress) -> tuple[float, float]:
     """Return how much of a film this run drew, in units of its work, and the time it took, s."""
     new = film.frames - film.kept
     return (new * plan.pixels, new / film.frames_per_second) if film.frames_per_second else (0.0, 0.0)
-
-
-def _load_once(interpolator: Loader) -> Loader:
-    """Return the interpolator, or a function that loads it at its first call only."""
-    if interpolator is not None and (not callable(interpolator) or hasattr(interpolator, "analyze")):
-        return interpolator
-    loaded: list[Interpolator] = []
-
-    def load() -> Interpolator:
-        if not loaded:
-            from animeinterp.interpolator import load_interpolator
-
-            loaded.append(load_interpolator() if interpolator is None else interpolator())
-        return loaded[0]
-
-    return load
 
 
 def _stops_all(error: Exception) -> bool:
