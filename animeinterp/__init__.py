@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from animeinterp.frame import Frame
     from animeinterp.interpolator import Interpolator, load_interpolator
     from animeinterp.motion import Analysis, Motion
+    from animeinterp.pairs import draw_pairs
     from animeinterp.segment_matching import CoarseFlows
     from animeinterp.video.compare import Compare
     from animeinterp.video.films import FilmResult, FilmsProgress, interpolate_films
@@ -71,6 +72,7 @@ _HOME = {
     "WeightsError": "animeinterp.errors",
     "WeightsWarning": "animeinterp.errors",
     "available_models": "animeinterp.weights",
+    "draw_pairs": "animeinterp.pairs",
     "explain_motion": "animeinterp.explain",
     "interpolate_films": "animeinterp.video.films",
     "interpolate_video": "animeinterp.video.job",
@@ -107,6 +109,7 @@ __all__ = [
     "WeightsError",
     "WeightsWarning",
     "available_models",
+    "draw_pairs",
     "explain_motion",
     "interpolate_films",
     "interpolate_video",

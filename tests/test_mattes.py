@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import cv2
 import numpy as np
 import pytest
 
 from animeinterp import load_interpolator
+from animeinterp.inbetween import Inbetweener
 from animeinterp.mattes import find_window, moving_hull
-from animeinterp.video.inbetween import Inbetweener, Key
 from support.made_films import background, coded, view
 
 HEIGHT, WIDTH = 108, 192
@@ -195,9 +193,8 @@ def test_films_keep_their_bars_and_analyze_each_picture_once(classical, monkeypa
     monkeypatch.setattr(
         type(classical), "analyze", lambda self, f, *a, **k: sizes.append(f.shape[:2]) or analyze(self, f, *a, **k)
     )
-    with Inbetweener(classical) as maker:
-        keys = [Key(frame) for frame in frames[::2]]
-        drawn = [maker.pair(*keys[i : i + 2]).draw(Fraction(1, 2)) for i in (0, 1)]
+    inbetweener = Inbetweener(classical)
+    drawn = [inbetweener.draw(frames[2 * i], frames[2 * i + 2], [0.5])[0] for i in (0, 1)]
     assert sizes == [(HEIGHT - 28, WIDTH)] * 3
     for k in (0, 1):
         assert not drawn[k][:14].any()

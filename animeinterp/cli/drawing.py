@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from animeinterp.interpolator import Interpolator
     from animeinterp.io.images import LoadedImage
     from animeinterp.motion import Motion
+    from animeinterp.pairs import ModelChoice
     from animeinterp.weights.records import ModelRecord
 
 Frame0 = Annotated[Path, typer.Argument(metavar="A", readable=False, help="The first frame: PNG, WebP, TIFF or JPEG.")]
@@ -183,16 +184,23 @@ def check_model_options(model: str, weights: Path | None, vgg: Path | None, devi
         check_source(vgg, EXPECTED)
 
 
+def choose_model(
+    model: str, weights: Path | None, vgg: Path | None, device: str, style: str, max_pixels: int
+) -> ModelChoice:
+    """Return the choice that the options make, without torch; arguments and errors as `check_model_options`."""
+    check_model_options(model, weights, vgg, device, style)
+    from animeinterp.pairs import ModelChoice
+
+    return ModelChoice(model, device, weights, vgg, Options(style=style, max_pixels=max_pixels))  # type: ignore[arg-type]
+
+
 def build_interpolator(
     model: str, weights: Path | None, vgg: Path | None, device: str, style: str, max_pixels: int
 ) -> Interpolator:
     """Load the interpolator that the options select; arguments and errors as `check_model_options`."""
-    check_model_options(model, weights, vgg, device, style)
-    from animeinterp.interpolator import load_interpolator
-
-    options = Options(style=style, max_pixels=max_pixels)  # type: ignore[arg-type]
+    load = choose_model(model, weights, vgg, device, style, max_pixels)
     with out.status(f"loading {model}"):
-        return load_interpolator(model, device, weights=weights, vgg=vgg, options=options)
+        return load()
 
 
 def _describe_weights(record: ModelRecord, installed: Path | None) -> str:

@@ -5,23 +5,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from animeinterp.cli.drawing import build_interpolator, check_model_options
+from animeinterp.cli.drawing import choose_model
 from animeinterp.cli.films import make_films
 from animeinterp.cli.terminal import DEFAULTS, Device, Force, MaxPixels, Model, Style, Vgg, Weights, err, out
 from animeinterp.cli.video_progress import Report, print_summary, report_video
 from animeinterp.errors import AnimeInterpError, UsageError
 
 if TYPE_CHECKING:
-    from animeinterp.interpolator import Interpolator
+    from animeinterp.pairs import ModelChoice
     from animeinterp.video.options import VideoOptions
     from animeinterp.video.progress import Progress
 
@@ -85,6 +84,10 @@ Compared = Annotated[
 ]
 Deinterlace = Annotated[bool, typer.Option("--deinterlace", help="Make full frames from fields first.")]
 Rate = Annotated[str | None, typer.Option("--rate", help="Frames per second of a folder of frames.", show_default="24")]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Processes that draw; the film is the same.", show_default="one per core"),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print progress and result as lines of JSON.")]
 
@@ -120,6 +123,7 @@ def video(
     device: Device = "auto",
     style: Style = "auto",
     max_pixels: MaxPixels = DEFAULTS.max_pixels,
+    workers: Workers = None,
     force: Force = False,
 ) -> None:
     """Make a smoother film from a film, or from each of several.
@@ -133,17 +137,16 @@ def video(
     from animeinterp.video.options import VideoOptions
     from animeinterp.video.sink.encoding import Encoding, parse_encoder_options
 
-    check_model_options(model, weights, vgg, device, style)
+    choice = choose_model(model, weights, vgg, device, style, max_pixels)
     own_options = {"encoder_options": parse_encoder_options(encoder_option or [])}
     encoding = Encoding(**_select(Encoding, values) | own_options)
     options = VideoOptions(**_select(VideoOptions, values), encoding=encoding)
-    load = partial(build_interpolator, model, weights, vgg, device, style, max_pixels)
     if (source := _single_film(sources)) is not None:
-        _make_film(source, output or default_target(source), options, load, as_json)
+        _make_film(source, output or default_target(source), options, choice, as_json)
     elif output is None:
         raise UsageError("several films need a folder for the new ones; give it with -o FOLDER/")
     else:
-        make_films(sources, output, options, load, as_json)
+        make_films(sources, output, options, choice, as_json)
 
 
 def _select(options: type, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,14 +163,12 @@ def _single_film(sources: Sequence[Path]) -> Path | None:
     return sources[0]
 
 
-def _make_film(
-    source: Path, target: Path, options: VideoOptions, load: Callable[[], Interpolator], as_json: bool
-) -> None:
-    """Make a film and print its progress and result; `load` loads the interpolator."""
+def _make_film(source: Path, target: Path, options: VideoOptions, choice: ModelChoice, as_json: bool) -> None:
+    """Make a film with a model and print its progress and result."""
     from animeinterp.video.job import interpolate_video
 
     with report_video(as_json) as report, _advise_resume(target, report) as advised:
-        result = interpolate_video(source, target, options, interpolator=load, report=advised)
+        result = interpolate_video(source, target, options, interpolator=choice, report=advised)
     if as_json:
         out.print(json.dumps({"target": str(target), **asdict(result)}), markup=False)
     else:

@@ -39,3 +39,11 @@ def single_threaded_workers() -> Iterator[Callable[[], None]]:
             yield partial(torch.set_num_threads, 1)
         finally:
             torch.set_num_threads(previous)
+
+
+def keep_to_one_thread() -> None:
+    """Run OpenCV and torch in one thread from now on, in a worker process."""
+    import torch
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from animeinterp.errors import UsageError
+from animeinterp.pairs import check_workers
 from animeinterp.video.cadence.cut_list import CutList
 from animeinterp.video.options import VideoOptions
 from animeinterp.video.sink.encoders import check_encoding
@@ -30,6 +31,8 @@ def check_options(options: VideoOptions, source: Path, target: Path) -> None:
     """
     if not 0 <= options.max_hold < math.inf or not 0 < options.flow_scale <= 4:
         raise UsageError("expected a longest hold of at least 0 s and a flow scale in (0, 4]; change these options")
+    if options.workers is not None:
+        check_workers(options.workers)
     if options.sound == "copy" and options.slow is not None:
         raise UsageError("sound cannot be copied into slow motion; stretch or drop it")
     if options.rate is not None:

@@ -2,31 +2,32 @@
 
     read ─► drawings ─► schedule ─► draw ─► segments ─► join
 
-Three threads work beside this one, which draws: one reads and finds drawings, one analyzes them, one encodes. Finished
-segments are stored beside the target, so that an interrupted run can be continued.
+Worker processes draw (or this one, if there is one worker); two threads work beside this one: one reads and finds
+drawings, one encodes. Finished segments are stored beside the target, so that an interrupted run can be continued.
 """
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from fractions import Fraction
-from itertools import chain, groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from animeinterp.frame import Frame
+from animeinterp.pairs import RUN_LIMITS, FramePair, ModelChoice, PairDrawer, choose_workers
 from animeinterp.runtime.prefetch import prefetch
 from animeinterp.video.cadence.cut_list import parse_cuts
 from animeinterp.video.cadence.drawings import CadenceReport, find_drawings
 from animeinterp.video.checks import check_options, check_preview, describe_losses, plan_grid
 from animeinterp.video.compare import comparison_frame
 from animeinterp.video.examine import examine
-from animeinterp.video.inbetween import Inbetweener, Key, Pair
 from animeinterp.video.options import VideoOptions
 from animeinterp.video.progress import Progress
-from animeinterp.video.settings import describe_settings
+from animeinterp.video.settings import describe_interpolator, describe_settings
 from animeinterp.video.sink.frame_sink import FrameSink
 from animeinterp.video.sink.segment_store import SegmentStore
 from animeinterp.video.sink.target import check_free, plan_output
@@ -56,7 +57,8 @@ def interpolate_video(
         source: A video file, or a folder of frames.
         target: A video file or an animated image, by its suffix; a folder of frames without one.
         options: What to make; the defaults double the frame rate.
-        interpolator: Draws the frames, or a function that returns it; None loads the default model.
+        interpolator: Draws the frames, or a function that returns it, such as `animeinterp.pairs.ModelChoice`; None
+            loads the default model. With several workers it is pickled: each has its own.
         report: Called after every frame.
 
     Returns:
@@ -68,21 +70,12 @@ def interpolate_video(
             continues it.
     """
     job = _Job(Path(source), Path(target), options or VideoOptions(), report)
-    with Inbetweener(_resolve(interpolator), job.options.flow_scale) as inbetweener, job.opened(inbetweener):
+    with job.opened_drawer(interpolator or ModelChoice()) as drawer, job.opened(drawer):
         if not job.store.complete:
-            job.draw(inbetweener)
+            job.draw(drawer)
         job.finish()
-        job.update_progress(inbetweener)
+        job.update_progress(drawer)
     return job.progress
-
-
-def _resolve(interpolator: Interpolator | Callable[[], Interpolator] | None) -> Interpolator:
-    """Return the interpolator; its class is imported last, because it loads torch, and invalid calls end before."""
-    if callable(interpolator) and not hasattr(interpolator, "analyze"):
-        interpolator = interpolator()
-    from animeinterp.interpolator import Interpolator, load_interpolator
-
-    return interpolator if isinstance(interpolator, Interpolator) else load_interpolator()
 
 
 class _Job:
@@ -122,23 +115,30 @@ class _Job:
         self.progress = Progress(total=self._grid.count(self._film.duration), dropped=self._output.dropped)
         self.progress.notes += [*self._film.notes, *describe_losses(self._grid, self._film, self._cuts)]
 
+    def opened_drawer(self, source: Interpolator | Callable[[], Interpolator]) -> PairDrawer:
+        """Prepare what draws; nothing is loaded yet, because that takes time and invalid calls end before."""
+        film, workers = self._film, self.options.workers
+        if workers is None:
+            pairs = min(film.frames or self.progress.total, self.progress.total)
+            workers = choose_workers(source, film.width * film.height, pairs)
+        return PairDrawer(source, workers, self.options.flow_scale, automatic=self.options.workers is None)
+
     @contextmanager
-    def opened(self, inbetweener: Inbetweener) -> Iterator[None]:
+    def opened(self, drawer: PairDrawer) -> Iterator[None]:
         """Open the store, with the segments of an earlier run if that is continued."""
-        settings = describe_settings(
-            self.options, self._film, self._grid, self._output.encoder, self._cuts, inbetweener.interpolator
-        )
+        drawn_by = drawer.call(describe_interpolator)
+        settings = describe_settings(self.options, self._film, self._grid, self._output.encoder, self._cuts, drawn_by)
         with self.store.opened(settings, resume=self.options.resume, force=self.options.force):
             self.progress.kept, self._drawing_began = self.store.frames, time.monotonic()
-            self.update_progress(inbetweener)
+            self.update_progress(drawer)
             yield
 
-    def draw(self, inbetweener: Inbetweener) -> None:
+    def draw(self, drawer: PairDrawer) -> None:
         """Draw the frames of the new film that are not finished yet."""
         with self._sink.opened() as write:
-            for frame in self._frames(inbetweener):
+            for frame in self._frames(drawer):
                 write(frame)
-                self.update_progress(inbetweener)
+                self.update_progress(drawer)
 
     def finish(self) -> None:
         """Join the segments to the target and remove the store."""
@@ -152,14 +152,14 @@ class _Job:
         if fields != "progressive":
             progress.notes.append(f"a part of the source {FIELD_ADVICE[fields]}")
 
-    def update_progress(self, inbetweener: Inbetweener) -> None:
+    def update_progress(self, drawer: PairDrawer) -> None:
         """Update the progress and report it."""
         progress, cadence = self.progress, self._cadence
         progress.frames = progress.kept + progress.drawn + progress.shown
         for name in ("cuts", "ones", "twos", "threes", "longer"):
             setattr(progress, name, getattr(cadence, name))
         progress.damaged, progress.doubled = self._reader.damaged, self._reader.dropped
-        progress.shrunk = inbetweener.shrunk
+        progress.shrunk = drawer.shrunk
         progress.total = max(progress.total, progress.frames)
         progress.notes += [note for note in self.store.notes if note not in progress.notes]
         now = time.monotonic()
@@ -167,7 +167,7 @@ class _Job:
         if self._report is not None:
             self._report(progress)
 
-    def _frames(self, inbetweener: Inbetweener) -> Iterator[Frame]:
+    def _frames(self, drawer: PairDrawer) -> Iterator[Frame]:
         """Draw the frames of the new film after those that are finished, in the target's orientation and layout."""
         drawings = find_drawings(
             prefetch(self._reader, _PREFETCHED_FRAMES),
@@ -178,7 +178,7 @@ class _Job:
         )
         with closing(prefetch(drawings, _PREFETCHED_DRAWINGS)) as stream:
             planned = schedule(stream, self._grid, self._policy, begin=self.progress.kept, loop=self.options.loop)
-            for output_frame, image in _draw_frames(planned, inbetweener):
+            for output_frame, image in _draw_frames(planned, drawer):
                 self.progress.drawn += output_frame.following is not None
                 self.progress.shown += output_frame.following is None
                 self.progress.held += output_frame.cut
@@ -200,26 +200,26 @@ class _Job:
         return self.options.sound
 
 
-def _draw_frames(planned: Iterator[OutputFrame], inbetweener: Inbetweener) -> Iterator[tuple[OutputFrame, Frame]]:
-    """Draw planned frames in order.
+def _draw_frames(planned: Iterator[OutputFrame], drawer: PairDrawer) -> Iterator[tuple[OutputFrame, Frame]]:
+    """Draw planned frames in order."""
+    groups: deque[list[OutputFrame]] = deque()  # those that were taken and not drawn yet
 
-    A drawing is a key of two pairs and analyzed once. Each pair is made, and so its analysis started, before the frames
-    of the pair before it are drawn.
-    """
-    keys: dict[int, Key] = {}
-    waiting: tuple[list[OutputFrame], Pair | None] = [], None
-    for group in chain(_group_by_pair(planned), [[]]):
-        pair = None
-        if group and group[0].following is not None:
-            ends = group[0].drawing, group[0].following
-            keys = {drawing.number: keys.get(drawing.number) or Key(drawing.frame) for drawing in ends}
-            pair = inbetweener.pair(*keys.values())
-        (previous_group, previous_pair), waiting = waiting, (group, pair)
-        for frame in previous_group:
-            yield frame, frame.drawing.frame if previous_pair is None else previous_pair.draw(frame.t)
+    def pairs() -> Iterator[FramePair]:
+        for group in _group_by_pair(planned):
+            groups.append(group)
+            drawing, following = group[0].drawing, group[0].following
+            if following is None:
+                yield drawing.frame, drawing.frame, ()
+            else:
+                yield drawing.frame, following.frame, [frame.t for frame in group]
+
+    for drawn in drawer.draw(pairs()):
+        group = groups.popleft()
+        yield from zip(group, drawn or [frame.drawing.frame for frame in group], strict=True)
 
 
 def _group_by_pair(planned: Iterator[OutputFrame]) -> Iterator[list[OutputFrame]]:
-    """Group frames in a row between the same drawings."""
+    """Group frames in a row between the same drawings, not too many at once."""
     for _, group in groupby(planned, lambda frame: (frame.drawing.number, frame.following is not None)):
-        yield list(group)
+        while part := list(islice(group, RUN_LIMITS.frames)):
+            yield part

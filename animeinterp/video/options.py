@@ -35,6 +35,7 @@ class VideoOptions:
         resume: Whether to continue an interrupted run.
         force: Whether to overwrite an existing target.
         max_pixels: Largest accepted frame, px; larger ones are refused.
+        workers: Processes that draw; the film does not depend on it. None takes one per core, as memory allows.
     """
 
     fps: str | None = None
@@ -54,3 +55,4 @@ class VideoOptions:
     resume: bool = False
     force: bool = False
     max_pixels: int = Options().max_pixels
+    workers: int | None = None

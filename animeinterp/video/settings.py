@@ -29,7 +29,7 @@ def describe_settings(
     grid: Grid,
     encoder: Encoder | None,
     cuts: CutList | None,
-    interpolator: Interpolator,
+    drawn_by: dict[str, str],
 ) -> dict[str, str]:
     """Describe what decides a film.
 
@@ -39,7 +39,7 @@ def describe_settings(
         grid: The times of the new frames.
         encoder: The encoder of the segments; None for a folder of frames.
         cuts: The user's cuts; their content counts, not their file.
-        interpolator: The interpolator with the options that it runs with.
+        drawn_by: The interpolator with the options that it runs with, by `describe_interpolator`.
 
     Returns:
         Values by the names that messages use.
@@ -69,7 +69,7 @@ def describe_settings(
         "flow scale": str(options.flow_scale),
         "compare": str(options.compare),
         "deinterlace": str(options.deinterlace),
-        **describe_interpolator(interpolator),
+        **drawn_by,
         "version": __version__,
         "libraries": ", ".join(f"{name} {_version(name)}" for name in _LIBRARIES),
     }

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 import pytest
 
 from animeinterp import AnimeInterpError, Options, load_interpolator
-from animeinterp.video.inbetween import Inbetweener, Key, changed_region
+from animeinterp.inbetween import Inbetweener, changed_region
 from conftest import draw_scene
 from support.films import difference
-
-HALF = Fraction(1, 2)
 
 
 @pytest.fixture(scope="module")
@@ -27,20 +23,24 @@ def wide(shift):
     return frame
 
 
-def test_each_drawing_is_analyzed_once(interpolator, monkeypatch):
+def test_each_drawing_is_analyzed_and_each_pair_matched_once(interpolator, monkeypatch):
     frames = [draw_scene(k) for k in (0, 4, 8)]
     analyzed = []
     analyze = type(interpolator).analyze
     monkeypatch.setattr(
         type(interpolator), "analyze", lambda self, f, *a, **k: analyzed.append(f) or analyze(self, f, *a, **k)
     )
-    with Inbetweener(interpolator) as inbetweener:
-        keys = [Key(frame) for frame in frames]
-        pairs = [inbetweener.pair(*keys[:2]), inbetweener.pair(*keys[1:])]
-        drawn = [pair.draw(t) for pair in pairs for t in (Fraction(1, 3), HALF)]
-    assert len(analyzed) == 3
+    estimated = []
+    motion = type(interpolator).motion
+    monkeypatch.setattr(
+        type(interpolator), "motion", lambda self, *a, **k: estimated.append(a) or motion(self, *a, **k)
+    )
+    inbetweener = Inbetweener(interpolator)
+    inbetweener.draw(frames[0], frames[1], (1 / 3, 0.5))
+    drawn = inbetweener.draw(frames[1], frames[2], (1 / 3,)) + inbetweener.draw(frames[1], frames[2], (0.5,))
+    assert (len(analyzed), len(estimated)) == (3, 2)
     plain = interpolator(frames[1], frames[2], 0.5)
-    assert np.array_equal(drawn[3], plain)
+    assert np.array_equal(drawn[1], plain)
 
 
 def test_only_the_changed_region_is_interpolated(interpolator, monkeypatch):
@@ -50,8 +50,7 @@ def test_only_the_changed_region_is_interpolated(interpolator, monkeypatch):
         type(interpolator), "analyze", lambda self, f, *a, **k: sizes.append(f.shape[:2]) or analyze(self, f, *a, **k)
     )
     frame0, frame1 = wide(0), wide(8)
-    with Inbetweener(interpolator) as inbetweener:
-        drawn = inbetweener.pair(Key(frame0), Key(frame1)).draw(HALF)
+    (drawn,) = Inbetweener(interpolator).draw(frame0, frame1, [0.5])
     assert all(height * width < 0.6 * 320 * 480 for height, width in sizes)
     assert difference(drawn, wide(4)) < 0.2 * difference(frame0, wide(4))
     still = np.ones((320, 480), bool)
@@ -79,9 +78,9 @@ def test_motion_is_estimated_at_a_smaller_size_where_memory_runs_out(interpolato
         return motion(self, *analyzes)
 
     monkeypatch.setattr(type(interpolator), "motion", poor)
-    with Inbetweener(interpolator) as inbetweener:
-        drawn = inbetweener.pair(Key(draw_scene(0)), Key(draw_scene(8))).draw(HALF)
-        assert inbetweener.shrunk == 1
+    inbetweener = Inbetweener(interpolator)
+    (drawn,) = inbetweener.draw(draw_scene(0), draw_scene(8), [0.5])
+    assert inbetweener.shrunk == 1
     assert drawn.shape == (64, 96, 3)
     assert interpolator.options == Options(), "the caller's interpolator stays as it is"
 
@@ -91,8 +90,8 @@ def test_an_error_says_that_memory_never_suffices(interpolator, monkeypatch):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes")
 
     monkeypatch.setattr(type(interpolator), "motion", poor)
-    with Inbetweener(interpolator) as inbetweener, pytest.raises(AnimeInterpError, match="smallest size"):
-        inbetweener.pair(Key(draw_scene(0)), Key(draw_scene(8))).draw(HALF)
+    with pytest.raises(AnimeInterpError, match="smallest size"):
+        Inbetweener(interpolator).draw(draw_scene(0), draw_scene(8), [0.5])
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory(interpolator, monkeypatch):
@@ -100,5 +99,5 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(interpolator, monkeypat
         raise ValueError("unrelated")
 
     monkeypatch.setattr(type(interpolator), "motion", wrong)
-    with Inbetweener(interpolator) as inbetweener, pytest.raises(ValueError, match="unrelated"):
-        inbetweener.pair(Key(draw_scene(0)), Key(draw_scene(8))).draw(HALF)
+    with pytest.raises(ValueError, match="unrelated"):
+        Inbetweener(interpolator).draw(draw_scene(0), draw_scene(8), [0.5])

@@ -1,17 +1,14 @@
-"""Draw frames between two drawings of a film.
+"""Draw frames between the drawings of a film, pair after pair.
 
-Each drawing is analyzed once, by a thread, while frames before it are rendered; each pair is matched once. Where a
-figure moves before a static background only the region around it is interpolated. Where memory runs out, motion is
-estimated at a smaller size.
+Each drawing is analyzed once and each pair matched once. Where a figure moves before a static background only the
+region around it is interpolated. Where memory runs out, motion is estimated at a smaller size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import cv2
 import numpy as np
@@ -23,8 +20,6 @@ from animeinterp.motion import Analysis, Motion
 
 if TYPE_CHECKING:
     from animeinterp.interpolator import Interpolator
-
-Result = TypeVar("Result")
 
 _MIN_WORKING_PIXELS = 96 * 54  # nothing is left to match below this
 
@@ -56,19 +51,19 @@ CHANGE_LIMITS = ChangeLimits()
 
 
 class Key:
-    """A drawing between which frames are drawn. Its analysis is computed once, in the background."""
+    """A drawing between which frames are drawn. It is analyzed once."""
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
-        self._future: Future[Analysis] | None = None
+        self._analysis: Analysis | None = None
         self._region: Region | None = None
 
-    def analysis(self, inbetweener: Inbetweener, region: Region | None = None) -> Future[Analysis]:
-        """Start the analysis of the frame, or of a region of it, unless it was started before."""
-        if self._future is None or region != self._region:
+    def analysis(self, interpolator: Interpolator, region: Region | None = None) -> Analysis:
+        """Return the analysis of the frame, or of a region of it."""
+        if self._analysis is None or region != self._region:
             self._region = region
-            self._future = inbetweener.submit(lambda: inbetweener.interpolator.analyze(self.crop(region)))
-        return self._future
+            self._analysis = interpolator.analyze(self.crop(region))
+        return self._analysis
 
     def crop(self, region: Region | None) -> Frame:
         """Return a region of the frame, or all of it."""
@@ -76,11 +71,16 @@ class Key:
 
     def forget(self) -> None:
         """Drop the analysis, so that it is computed again."""
-        self._future = None
+        self._analysis = None
 
 
 class Inbetweener:
-    """Draws frames between keys; a context manager, since it owns a thread."""
+    """Draws frames between drawings.
+
+    Attributes:
+        interpolator: Draws them; its options change where memory runs out.
+        shrunk: How often memory ran out.
+    """
 
     def __init__(self, interpolator: Interpolator, scale: float = 1.0) -> None:
         """Use an interpolator, which stays unchanged.
@@ -91,22 +91,31 @@ class Inbetweener:
         """
         pixels = max(1, round(interpolator.options.working_pixels * scale**2))
         self.interpolator = interpolator.with_options(replace(interpolator.options, working_pixels=pixels))
-        self.shrunk = 0  # how often memory ran out
-        self._pool = ThreadPoolExecutor(1)
+        self.shrunk = 0
+        self._pair: Pair | None = None
 
-    def __enter__(self) -> Inbetweener:
-        return self
+    def draw(self, frame0: Frame, frame1: Frame, times: Iterable[SupportsFloat]) -> list[Frame]:
+        """Draw frames between two drawings.
 
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        What is known of the pair before is used again: its motion if both arrays are the same objects, the analysis of
+        a drawing if one is.
 
-    def submit(self, task: Callable[[], Result]) -> Future[Result]:
-        """Run a task in the background."""
-        return self._pool.submit(task)
+        Args:
+            frame0: See `animeinterp.frame`.
+            frame1: Of the same size, mode and depth.
+            times: In [0, 1].
 
-    def pair(self, key0: Key, key1: Key) -> Pair:
-        """Return two keys as a pair and start their analysis."""
-        return Pair(self, key0, key1)
+        Returns:
+            A frame like the two for each time.
+
+        Raises:
+            AnimeInterpError: Memory ran out even at the smallest size.
+        """
+        before = () if self._pair is None else self._pair.keys
+        keys = [next((key for key in before if key.frame is frame), None) or Key(frame) for frame in (frame0, frame1)]
+        if self._pair is None or keys != list(before):
+            self._pair = Pair(self, *keys)
+        return [self._pair.draw(float(t)) for t in times]
 
     def shrink(self) -> bool:
         """Halve the size at which motion is estimated; return False if it is too small for that."""
@@ -122,38 +131,24 @@ class Pair:
     """Two keys and their motion, which is estimated when the first frame between them is drawn."""
 
     def __init__(self, inbetweener: Inbetweener, key0: Key, key1: Key) -> None:
-        self._inbetweener, self._keys = inbetweener, (key0, key1)
+        self.keys = key0, key1
+        self._inbetweener = inbetweener
         self._motion: Motion | None = None
         self._window = find_window(key0.frame, key1.frame)
-        self._region = self._window
         changed = changed_region(key0.crop(self._window), key1.crop(self._window))
         self._has_region = changed is not None
-        if changed is not None:
-            self._region = _offset(changed, self._window)
-        else:
-            for key in self._keys:
-                key.analysis(inbetweener, self._window)
+        self._region = self._window if changed is None else _offset(changed, self._window)
 
-    def draw(self, t: Fraction) -> Frame:
-        """Draw the frame at time t in (0, 1).
-
-        Args:
-            t: Time between the keys.
-
-        Returns:
-            A frame like those of the keys.
-
-        Raises:
-            AnimeInterpError: Memory ran out even at the smallest size.
-        """
+    def draw(self, t: float) -> Frame:
+        """Draw the frame at time t in [0, 1], see `Inbetweener.draw`."""
         while True:
             try:
-                return self._draw(float(t))
+                return self._draw(t)
             except Exception as error:
                 if not _is_out_of_memory(error):
                     raise
                 self._motion = None
-                for key in self._keys:
+                for key in self.keys:
                     key.forget()
                 if not self._inbetweener.shrink():
                     raise AnimeInterpError(
@@ -168,16 +163,16 @@ class Pair:
         frame = interpolator.render(self._motion, t)
         if self._region is None:
             return frame
-        key0, key1 = self._keys
+        key0, key1 = self.keys
         return surround(frame, self._region, key0.frame, key1.frame, t)
 
     def _estimate_motion(self) -> Motion:
         """Estimate the motion between the keys, in the region if there is one."""
         interpolator = self._inbetweener.interpolator
         if self._has_region:
-            first, second = (interpolator.analyze(key.crop(self._region)) for key in self._keys)
+            first, second = (interpolator.analyze(key.crop(self._region)) for key in self.keys)
         else:
-            first, second = (key.analysis(self._inbetweener, self._window).result() for key in self._keys)
+            first, second = (key.analysis(interpolator, self._window) for key in self.keys)
         return interpolator.motion(first, second)
 
 

@@ -1,0 +1,376 @@
+"""Draw the frames between many pairs of frames, on all cores.
+
+>>> for frames in draw_pairs([(frame0, frame1, [0.5]), (frame1, frame2, [1 / 3, 2 / 3])]):
+...     save(frames)
+
+Worker processes of one thread each draw runs of pairs, so that a frame that two pairs share is mostly analyzed once.
+The frames are the same for any number of workers, also with one, which draws in this process.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat, TypeVar
+
+from animeinterp.config import DEFAULT_PRESET, Options
+from animeinterp.errors import UsageError
+from animeinterp.frame import Frame, check_frame, check_pair, check_time
+from animeinterp.runtime.machine import available_cores, available_memory
+from animeinterp.runtime.process_pool import ProcessPool
+
+if TYPE_CHECKING:
+    from animeinterp.inbetween import Inbetweener
+    from animeinterp.interpolator import Interpolator
+
+FramePair = tuple[Frame, Frame, Sequence[SupportsFloat]]
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class RunLimits:
+    """Limits of a run, the pairs that are sent to a worker together, and of the number of workers.
+
+    By hand. The first frame of a run is analyzed once more than needed: with four pairs that is 2 to 5 % of the work
+    (`classical`: analysis 0.21 s, all of a pair 1.02 s). Longer runs keep more frames in memory.
+
+    Attributes:
+        pairs: Pairs between which frames are drawn, at most.
+        frames: New frames, at most; a run of one pair may have more.
+        idle_pairs: Pairs between which nothing is drawn, at most.
+        min_work: Pairs times pixels for each worker, unless their number is given: each takes some seconds to start.
+        gpu_workers: Workers that share a GPU, unless their number is given.
+    """
+
+    pairs: int = 4
+    frames: int = 16
+    idle_pairs: int = 8
+    min_work: int = 4 * 960 * 540
+    gpu_workers: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryNeeds:
+    """The most memory of a worker that draws with a preset, without the frames in flight.
+
+    Measured by `python benchmarks/workers.py --memory`.
+
+    Attributes:
+        base: Libraries and weights, bytes.
+        per_pixel: Bytes per pixel of a frame.
+    """
+
+    base: int
+    per_pixel: int
+
+
+RUN_LIMITS = RunLimits()
+MEMORY_NEEDS = {
+    "cel": MemoryNeeds(500_000_000, 400),
+    "cel-fast": MemoryNeeds(500_000_000, 400),
+    "classical": MemoryNeeds(500_000_000, 400),
+    "studio": MemoryNeeds(500_000_000, 1_500),
+    "paper": MemoryNeeds(500_000_000, 2_500),
+}
+_BYTES_PER_PIXEL = 3  # of a frame
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """The arguments of `load_interpolator`, by which each worker loads the model; callable.
+
+    Attributes:
+        model: A preset, or `default`.
+        device: `auto`, `cpu`, `cuda`, …
+        weights: Weights of the network; None takes the usual ones.
+        vgg: VGG-19 weights to match segments by.
+        options: How it is run.
+    """
+
+    model: str = "default"
+    device: str = "auto"
+    weights: Path | str | None = None
+    vgg: Path | str | None = None
+    options: Options | None = None
+
+    @property
+    def preset(self) -> str:
+        """Name of the preset."""
+        return DEFAULT_PRESET if self.model == "default" else self.model
+
+    def __call__(self) -> Interpolator:
+        """Load the interpolator."""
+        from animeinterp.interpolator import load_interpolator
+
+        return load_interpolator(self.model, self.device, weights=self.weights, vgg=self.vgg, options=self.options)
+
+
+def draw_pairs(
+    pairs: Iterable[FramePair],
+    *,
+    model: str | Interpolator = "default",
+    device: str = "auto",
+    weights: Path | str | None = None,
+    vgg: Path | str | None = None,
+    options: Options | None = None,
+    workers: int | None = None,
+) -> Iterator[list[Frame]]:
+    """Draw the frames between many pairs of frames, in order, on all cores.
+
+    A pair whose first frame is the second of the pair before (the same array) takes the least time. As in films, only
+    the region that changes is drawn where a figure moves before a static background. A script that calls this must do
+    so under `if __name__ == "__main__":`, because worker processes import it.
+
+    Args:
+        pairs: Tuples (frame 0, frame 1, times): frames of one size, mode and depth, see `animeinterp.frame`, and times
+            in [0, 1]. Pairs are taken when there is room for them.
+        model: A preset, see `available_models`, or an interpolator.
+        device: As in `load_interpolator`.
+        weights: As in `load_interpolator`.
+        vgg: As in `load_interpolator`.
+        options: As in `load_interpolator`.
+        workers: Worker processes; 1 draws in this process. None takes one per core that this process may use, fewer
+            where there is little memory or little to draw, and 1 for an interpolator.
+
+    Yields:
+        For each pair, the frames at its times.
+
+    Raises:
+        UsageError: A time is outside [0, 1], the preset or device is unknown, or `workers` is less than 1.
+        FrameError: A frame has an unsupported size or mode, or the frames of a pair differ in them.
+        AnimeInterpError: A worker ended by itself three times over the same pairs.
+    """
+    if workers is not None:
+        check_workers(workers)
+    if isinstance(model, str):
+        choice = ModelChoice(model, device, weights, vgg, options)
+        return _draw_checked(_checked(pairs, (options or Options()).max_pixels), choice, workers, _length(pairs))
+    return _draw_checked(_checked(pairs, model.options.max_pixels), model, workers, _length(pairs))
+
+
+def _draw_checked(
+    pairs: Iterator[FramePair], source: Interpolator | ModelChoice, workers: int | None, count: int | None
+) -> Iterator[list[Frame]]:
+    first = next(pairs, None)
+    if first is None:
+        return
+    automatic = workers is None
+    if workers is None:
+        workers = choose_workers(source, first[0].shape[0] * first[0].shape[1], count)
+    with PairDrawer(source, workers, automatic=automatic) as drawer:
+        yield from drawer.draw(chain([first], pairs))
+
+
+def _length(pairs: Iterable[FramePair]) -> int | None:
+    return len(pairs) if isinstance(pairs, Sized) else None
+
+
+def check_workers(workers: int) -> None:
+    """Raise UsageError if a number of workers is not at least 1."""
+    if workers < 1:
+        raise UsageError(f"expected at least 1 worker, got {workers}; leave the number out for one per core")
+
+
+def choose_workers(source: Interpolator | Callable[[], Interpolator], pixels: int, pairs: int | None = None) -> int:
+    """Choose the number of workers: as many as there are cores, memory and work for.
+
+    Args:
+        source: The interpolator, or what loads it.
+        pixels: Of a frame.
+        pairs: Number of pairs, if known.
+
+    Returns:
+        At least 1.
+    """
+    if not isinstance(source, ModelChoice):
+        return 1  # loaded already, or known to this process only
+    count = available_cores()
+    if pairs is not None:
+        count = min(count, pairs * pixels // RUN_LIMITS.min_work)
+    memory = available_memory()
+    if memory is not None:
+        count = min(count, int(0.9 * memory) // worker_memory(source.preset, pixels))
+    return max(1, count)
+
+
+def worker_memory(preset: str, pixels: int) -> int:
+    """Return the most bytes that a worker and the frames in flight for it take.
+
+    Args:
+        preset: Name of the preset.
+        pixels: Of a frame.
+    """
+    needs = MEMORY_NEEDS.get(preset, MEMORY_NEEDS["paper"])
+    in_flight = 2 * (RUN_LIMITS.pairs + 1 + RUN_LIMITS.frames // 2) * _BYTES_PER_PIXEL
+    return needs.base + (needs.per_pixel + in_flight) * pixels
+
+
+class PairDrawer:
+    """Draws pairs with one interpolator, in this process or in several; a context manager.
+
+    Attributes:
+        shrunk: How often memory ran out.
+    """
+
+    def __init__(
+        self, source: Interpolator | Callable[[], Interpolator], workers: int, scale: float = 1.0, *, automatic: bool
+    ) -> None:
+        """Prepare; nothing is loaded yet.
+
+        Args:
+            source: The interpolator, or what loads it; with several workers it must be picklable.
+            workers: Number of processes; 1 draws in this one.
+            scale: Scale of the width and height at which motion is estimated, > 0.
+            automatic: Whether the number was chosen by `choose_workers`, for a CPU; a GPU is shared by fewer.
+        """
+        self.shrunk = 0
+        self._setup = _Setup(source, scale)
+        self._workers, self._automatic = workers, automatic
+        self._local: Inbetweener | None = None
+        self._pool: ProcessPool[Inbetweener] | None = None
+        if workers > 1:
+            try:
+                self._pool = ProcessPool(self._setup, 1)
+            except (pickle.PicklingError, AttributeError, TypeError) as error:
+                raise UsageError(
+                    f"the interpolator cannot be sent to worker processes ({error}); give a function of a module that "
+                    "loads it, or workers=1"
+                ) from error
+
+    def __enter__(self) -> PairDrawer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        if self._pool is not None:
+            self._pool.close()
+
+    def call(self, function: Callable[[Interpolator], Result]) -> Result:
+        """Call a function of a module with the interpolator, wherever that is."""
+        if self._pool is not None:
+            result: Result = self._pool.call(_call, function)
+            return result
+        return _call(self._load(), function)
+
+    def draw(self, pairs: Iterable[FramePair]) -> Iterator[list[Frame]]:
+        """Draw pairs, which were checked; see `draw_pairs`."""
+        if self._pool is None:
+            for run in _runs(pairs, 1, 1):
+                yield from self._finish(draw_run(self._load(), run))
+            return
+        on_gpu = self._automatic and self.call(_device_type) != "cpu"
+        self._pool.size = min(self._workers, RUN_LIMITS.gpu_workers) if on_gpu else self._workers
+        for drawn in self._pool.map(draw_run, _runs(pairs, RUN_LIMITS.pairs, RUN_LIMITS.idle_pairs)):
+            yield from self._finish(drawn)
+
+    def _load(self) -> Inbetweener:
+        if self._local is None:
+            self._local = self._setup.build()
+        return self._local
+
+    def _finish(self, drawn: DrawnRun) -> list[list[Frame]]:
+        self.shrunk += drawn.shrunk
+        return drawn.frames
+
+
+class Run(NamedTuple):
+    """Pairs that are drawn together.
+
+    Attributes:
+        frames: Their frames, each once.
+        pairs: The indices of the frames of each pair, and its times.
+    """
+
+    frames: list[Frame]
+    pairs: list[tuple[int, int, tuple[float, ...]]]
+
+
+class DrawnRun(NamedTuple):
+    """What was drawn of a run.
+
+    Attributes:
+        frames: New frames of each pair.
+        shrunk: How often memory ran out meanwhile.
+    """
+
+    frames: list[list[Frame]]
+    shrunk: int
+
+
+def draw_run(inbetweener: Inbetweener, run: Run) -> DrawnRun:
+    """Draw the frames of a run, in one thread: their bits depend on the number."""
+    from animeinterp.runtime.threads import single_threaded_workers
+
+    before = inbetweener.shrunk
+    with single_threaded_workers():
+        frames = [inbetweener.draw(run.frames[i], run.frames[j], times) if times else [] for i, j, times in run.pairs]
+    return DrawnRun(frames, inbetweener.shrunk - before)
+
+
+def _runs(pairs: Iterable[FramePair], drawn_pairs: int, idle_pairs: int) -> Iterator[Run]:
+    """Group pairs into runs of at most so many pairs with and without times."""
+    run, drawn, count = Run([], []), 0, 0
+    for frame0, frame1, times in pairs:
+        if count and count + len(times) > RUN_LIMITS.frames:
+            yield run
+            run, drawn, count = Run([], []), 0, 0
+        index0, index1 = (_index(run.frames, frame) for frame in (frame0, frame1)) if times else (0, 0)
+        run.pairs.append((index0, index1, tuple(float(t) for t in times)))
+        drawn, count = drawn + bool(times), count + len(times)
+        if drawn == drawn_pairs or len(run.pairs) - drawn == idle_pairs:
+            yield run
+            run, drawn, count = Run([], []), 0, 0
+    if run.pairs:
+        yield run
+
+
+def _index(frames: list[Frame], frame: Frame) -> int:
+    """Return the index of a frame, which is added if it is not there."""
+    for index, other in enumerate(frames):
+        if other is frame:
+            return index
+    frames.append(frame)
+    return len(frames) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Setup:
+    """Loads what a worker draws with; callable."""
+
+    source: Interpolator | Callable[[], Interpolator]
+    scale: float
+
+    def __call__(self) -> Inbetweener:
+        """Load it in a worker, which keeps to one thread."""
+        from animeinterp.runtime.threads import keep_to_one_thread
+
+        keep_to_one_thread()
+        return self.build()
+
+    def build(self) -> Inbetweener:
+        """Load it in this process."""
+        from animeinterp.inbetween import Inbetweener
+
+        source: Any = self.source
+        return Inbetweener(source if hasattr(source, "analyze") else source(), self.scale)
+
+
+def _call(inbetweener: Inbetweener, function: Callable[[Interpolator], Result]) -> Result:
+    return function(inbetweener.interpolator)
+
+
+def _device_type(interpolator: Interpolator) -> str:
+    return interpolator.device.type
+
+
+def _checked(pairs: Iterable[FramePair], max_pixels: int) -> Iterator[FramePair]:
+    """Check pairs; errors name the pair."""
+    for number, (frame0, frame1, times) in enumerate(pairs):
+        names = f"frame 0 of pair {number}", f"frame 1 of pair {number}"
+        for name, frame in zip(names, (frame0, frame1), strict=True):
+            check_frame(frame, max_pixels, name)
+        check_pair(frame0, frame1, names)
+        yield frame0, frame1, [check_time(t) for t in times]
