@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from animeinterp.frame import Frame
     from animeinterp.interpolator import Interpolator, load_interpolator
     from animeinterp.motion import Analysis, Motion
-    from animeinterp.pairs import draw_pairs
+    from animeinterp.pairs import ModelChoice, draw_pairs
     from animeinterp.segment_matching import CoarseFlows
     from animeinterp.video.compare import Compare
     from animeinterp.video.films import FilmResult, FilmsProgress, interpolate_films
@@ -60,6 +60,7 @@ _HOME = {
     "Interpolator": "animeinterp.interpolator",
     "LineStyle": "animeinterp.config",
     "MissingExtraError": "animeinterp.errors",
+    "ModelChoice": "animeinterp.pairs",
     "ModelRecord": "animeinterp.weights.records",
     "Motion": "animeinterp.motion",
     "Options": "animeinterp.config",
@@ -97,6 +98,7 @@ __all__ = [
     "Interpolator",
     "LineStyle",
     "MissingExtraError",
+    "ModelChoice",
     "ModelRecord",
     "Motion",
     "Options",

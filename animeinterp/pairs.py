@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat, TypeVar, cast
 
 from animeinterp.config import DEFAULT_PRESET, Options
 from animeinterp.errors import UsageError
-from animeinterp.frame import Frame, check_frame, check_pair, check_time
+from animeinterp.frame import AnyFrame, Frame, check_frame, check_pair, check_time
 from animeinterp.runtime.machine import available_cores, available_memory
 from animeinterp.runtime.process_pool import ProcessPool
 
@@ -110,7 +110,7 @@ class ModelChoice:
 
 
 def draw_pairs(
-    pairs: Iterable[FramePair],
+    pairs: Iterable[tuple[AnyFrame, AnyFrame, Sequence[SupportsFloat]]],
     *,
     model: str | Interpolator = "default",
     device: str = "auto",
@@ -118,7 +118,7 @@ def draw_pairs(
     vgg: Path | str | None = None,
     options: Options | None = None,
     workers: int | None = None,
-) -> Iterator[list[Frame]]:
+) -> Iterator[list[AnyFrame]]:
     """Draw the frames between many pairs of frames, in order, on all cores.
 
     A pair whose first frame is the second of the pair before (the same array) takes the least time. As in films, only
@@ -146,10 +146,12 @@ def draw_pairs(
     """
     if workers is not None:
         check_workers(workers)
-    if isinstance(model, str):
-        choice = ModelChoice(model, device, weights, vgg, options)
-        return _draw_checked(_checked(pairs, (options or Options()).max_pixels), choice, workers, _length(pairs))
-    return _draw_checked(_checked(pairs, model.options.max_pixels), model, workers, _length(pairs))
+    source = ModelChoice(model, device, weights, vgg, options) if isinstance(model, str) else model
+    max_pixels = ((options or Options()) if isinstance(model, str) else model.options).max_pixels
+    drawn = _draw_checked(
+        _checked(pairs, max_pixels), source, workers, len(pairs) if isinstance(pairs, Sized) else None
+    )
+    return cast("Iterator[list[AnyFrame]]", drawn)
 
 
 def _draw_checked(
@@ -163,10 +165,6 @@ def _draw_checked(
         workers = choose_workers(source, first[0].shape[0] * first[0].shape[1], count)
     with PairDrawer(source, workers, automatic=automatic) as drawer:
         yield from drawer.draw(chain([first], pairs))
-
-
-def _length(pairs: Iterable[FramePair]) -> int | None:
-    return len(pairs) if isinstance(pairs, Sized) else None
 
 
 def check_workers(workers: int) -> None:

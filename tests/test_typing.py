@@ -21,12 +21,15 @@ from numpy.typing import NDArray
 
 import animeinterp
 from animeinterp import Analysis, Cadence, CoarseFlows, Compare, Encoding, Frame, Interpolator, LineStyle
-from animeinterp import ModelRecord, Motion, Options, Preset, Progress, Score, Sound, VideoOptions
+from animeinterp import ModelChoice, ModelRecord, Motion, Options, Preset, Progress, Score, Sound, VideoOptions
 from animeinterp import AnimeInterpError, FileError, FrameError, MissingExtraError, UsageError, WeightsError
 from animeinterp import AnimeInterpWarning, CacheWarning, DeviceWarning, FilmResult, FilmsProgress, WeightsWarning
 
 
 def frames(a: NDArray[np.uint8], b: NDArray[np.uint8], deep: NDArray[np.uint16]) -> None:
+    for drawn in animeinterp.draw_pairs([(a, b, [0.5, Fraction(1, 3)])], model="cel", workers=2):
+        several: list[NDArray[np.uint8]] = drawn
+    choice = ModelChoice("cel", options=Options(style="western"))
     interpolator: Interpolator = animeinterp.load_interpolator("cel", "cpu", options=Options(style="western"))
     x: NDArray[np.uint8] = interpolator(a, b)
     y: NDArray[np.uint16] = interpolator(deep, deep, t=0.25)
