@@ -57,8 +57,8 @@ def interpolate_video(
         source: A video file, or a folder of frames.
         target: A video file or an animated image, by its suffix; a folder of frames without one.
         options: What to make; the defaults double the frame rate.
-        interpolator: Draws the frames, or a function that returns it, such as `ModelChoice`; None
-            loads the default model. With several workers it is pickled: each has its own.
+        interpolator: Draws the frames, or a function that returns it, such as a `ModelChoice`; None loads the default
+            model. With several workers it is pickled: each has its own.
         report: Called after every frame.
 
     Returns:
