@@ -17,7 +17,16 @@ from animeinterp.training.config import read_config
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-WITH_COMMANDS = {"README.md", "animator.md", "video.md", "researcher.md", "training.md", "datasets.md", "evaluation.md"}
+WITH_COMMANDS = {
+    "README.md",
+    "animator.md",
+    "video.md",
+    "encoding.md",
+    "researcher.md",
+    "training.md",
+    "datasets.md",
+    "evaluation.md",
+}
 CONFIGS = sorted((ROOT / "configs").glob("*.toml"))
 
 

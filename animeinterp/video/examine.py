@@ -67,7 +67,7 @@ def examine(
         end: Its end, s; None = the end of the film.
 
     Returns:
-        The film with `alpha`, `headroom` and `uses_chroma_location` set.
+        The film with `alpha`, `headroom`, `uses_chroma_location` and, for 10 bits, `depth` set.
 
     Raises:
         UsageError: The encoding is invalid, or frames are transparent and the target cannot hold alpha.
@@ -75,6 +75,8 @@ def examine(
     """
     if not target.suffix or choose_container(target) in ANIMATED:
         return film if has_supported_matrix(film) else _with_note(film)
+    if encoding.bits == 10 and film.has_streams:
+        film = replace(film, depth=16)  # 8-bit RGB would round luma, by half a level of 10 bits on average
     opaque = replace(film, alpha=False)
     encoder = choose_encoder(target, opaque, encoding)  # refuses before frames are read
     if is_rgb(encoder.pix_fmt) and not has_supported_matrix(film):

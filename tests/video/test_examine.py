@@ -16,8 +16,10 @@ from animeinterp.errors import UsageError
 from animeinterp.video.examine import examine
 from animeinterp.video.job import interpolate_video
 from animeinterp.video.sink.encoding import Encoding
+from animeinterp.video.source.color import ColorConverter, view_samples
 from animeinterp.video.source.info import ColorInfo
 from animeinterp.video.source.probe import probe
+from animeinterp.video.source.reader import Reader
 from support.yuv_films import flat, rgba_film, yuv_film
 
 
@@ -52,6 +54,21 @@ def test_films_outside_the_range_get_headroom(tmp_path, level, color, pix_fmt, e
     assert not examine(probe(source), Path("folder"), Encoding()).headroom
     if expected:
         assert examine(probe(source), Path("new.mkv"), Encoding("ffv1"), end=Fraction(1, 6)).headroom is False
+
+
+def test_luma_of_an_8_bit_film_is_the_same_in_10_bits(tmp_path):
+    size = (96, 64)
+    luma = np.tile(np.arange(60, 60 + 64, dtype=np.uint8)[:, None], (1, 96))
+    planes = [luma, *(np.full((32, 48), level, np.uint8) for level in (122, 133))]
+    source = probe(yuv_film(tmp_path / "a.mkv", [planes] * 2, color=ColorInfo(1, 1, 1, 1)))
+    errors = {}
+    for bits in (None, 10):
+        film = examine(source, Path("new.mkv"), Encoding(bits=bits))
+        assert (film.width, film.height, film.depth) == (*size, 16 if bits == 10 else 8)
+        frame = next(iter(Reader(film))).frame
+        new = view_samples(ColorConverter(film).to_video_frame(frame, "yuv420p10le"), 0)
+        errors[bits] = np.abs(new.astype(int) - 4 * luma.astype(int)).mean()
+    assert errors[10] < 0.05 < 0.2 < errors[None]
 
 
 def test_long_films_are_examined_by_their_keyframes(tmp_path):

@@ -18,6 +18,7 @@ from animeinterp.video.sink.encoder_traits import find_traits, list_option_names
 from animeinterp.video.sink.encoders import check_encoding, choose_encoder
 from animeinterp.video.sink.encoding import Encoding, parse_encoder_options
 from animeinterp.video.sink.hardware import HardwareEncoder, explain_missing, find_hardware
+from animeinterp.video.sink.muxing import FilmLayout, join_segments
 from animeinterp.video.sink.segments import SegmentWriter
 from animeinterp.video.source.color import PLANAR_FORMATS, ColorConverter
 from animeinterp.video.source.info import ColorInfo, VideoInfo
@@ -114,7 +115,8 @@ def test_8_and_10_bits_of_an_8_bit_film_decode_to_it(tmp_path, codec, target, bi
     with SegmentWriter(tmp_path / "0.mkv", of, of.rate, encoder) as writer:
         for frame in frames:
             writer.write(frame)
-    with av.open(tmp_path / "0.mkv") as container:
+    join_segments(tmp_path / target, [tmp_path / "0.mkv"], FilmLayout(of, of.rate, encoder))
+    with av.open(tmp_path / target) as container:
         images = list(container.decode(video=0))
     assert [image.format.name.replace("yuvj", "yuv") for image in images] == [pix_fmt] * 3
     tags = images[0].color_primaries, images[0].color_trc, images[0].colorspace, images[0].color_range
