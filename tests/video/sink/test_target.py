@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from animeinterp.cli import main
-from animeinterp.cli.video import _default_target
 from animeinterp.io.images import write_image
+from animeinterp.video.film_list import default_target
 from support.films import figure, make_film
 
 
@@ -69,14 +69,14 @@ def test_tween_numbers_its_frames(tmp_path, capsys, monkeypatch):
 def test_the_default_target_can_be_written(source, target, tmp_path):
     if source.startswith("shot"):
         (tmp_path / source).mkdir()
-    assert _default_target(tmp_path / source) == tmp_path / target
+    assert default_target(tmp_path / source) == tmp_path / target
 
 
 @pytest.mark.parametrize("source", [".", "../shot"])
 def test_the_current_folder_has_a_name(source, tmp_path, monkeypatch):
     (tmp_path / "shot").mkdir()
     monkeypatch.chdir(tmp_path / "shot")
-    assert _default_target(Path(source)).resolve() == tmp_path / "shot_smooth"
+    assert default_target(Path(source)).resolve() == tmp_path / "shot_smooth"
 
 
 def test_the_message_of_a_limit_names_an_option_of_video(tmp_path, capsys):
