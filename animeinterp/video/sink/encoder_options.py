@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -28,6 +29,12 @@ _RESERVED = {
     "color_primaries", "color_trc", "colorspace", "color_range", "chroma_sample_location", "field_order", "aspect",
     "sar", "alpha_mode", "max_pixels", "passlogfile", "stats", "x265-stats",
 }  # fmt: skip
+# Checked here, because x264 prints a line for each attempt to start with another value.
+_X264_CHOICES = {
+    "tune": {"film", "animation", "grain", "stillimage", "psnr", "ssim", "fastdecode", "zerolatency"},
+    "profile": {"baseline", "main", "high", "high10", "high422", "high444"},
+}
+_SEPARATORS = re.compile("[,./+-]")  # between several tunes of x264
 
 
 def build_options(name: str, encoding: Encoding, film_options: Iterable[tuple[str, str]] = ()) -> dict[str, str]:
@@ -104,7 +111,7 @@ def _check_encoder_options(name: str, encoding: Encoding) -> None:
     if not encoding.encoder_options:
         return
     known = list_option_names(name)
-    for option in encoding.encoder_options:
+    for option, value in encoding.encoder_options.items():
         if option in _NAMED:
             raise UsageError(f"the encoder option {option} has a name of its own; give {_NAMED[option]} instead")
         if option in _RESERVED:
@@ -113,6 +120,11 @@ def _check_encoder_options(name: str, encoding: Encoding) -> None:
             similar = get_close_matches(option, sorted(known - _RESERVED), 3)
             advice = f"did you mean {' or '.join(similar)}?" if similar else f"see `ffmpeg -h encoder={name}`"
             raise UsageError(f"{name} has no option {option!r}; {advice}")
+        choices = _X264_CHOICES.get(option) if name.startswith("libx264") else None
+        if choices is not None and not choices.issuperset(_SEPARATORS.split(value)):
+            raise UsageError(
+                f"expected {option} out of {', '.join(sorted(choices))} for {name}, got {value!r}; change it"
+            )
     rivals = sorted(_RATE_CONTROL & encoding.encoder_options.keys())
     given = {"quality": encoding.quality is not None, "crf": encoding.crf is not None, "lossless": encoding.lossless}
     for setting, is_given in given.items():

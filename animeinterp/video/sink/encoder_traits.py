@@ -146,7 +146,10 @@ _TRAITS = {
     "hevc_videotoolbox": _TOOLBOX,
     "h264_amf": replace(_AMF, quality=QualityScale(_X264_CRF, ("qp_i", "qp_p", "qp_b"), options=_CQP), max_bits=8),
     "hevc_amf": _AMF,
-    "av1_amf": replace(_AMF, quality=QualityScale(_AV1_QP, ("qp_i", "qp_p", "qp_b"), options=_CQP)),
+    "av1_amf": replace(
+        _AMF, quality=QualityScale(_AV1_QP, ("qp_i", "qp_p", "qp_b"), options=_CQP),
+        presets=("speed", "balanced", "quality", "high_quality"),
+    ),
 }  # fmt: skip
 
 

@@ -38,7 +38,7 @@ CONTAINERS = {
 ANIMATED = ("gif", "webp", "apng")
 _MAX_RATE = 500  # frames per second; segments count time in ms
 _DEFAULT_RATE = Fraction(24)  # frames per second
-_HARDWARE_SIZE = 640, 480  # px, that every encoder in hardware can encode
+_USUAL_SIZE = 640, 480  # px, that every encoder can encode
 _IGNORED = "Error parsing option", "Unknown option", "Invalid value"  # how FFmpeg's warnings begin
 
 
@@ -223,7 +223,7 @@ def _check_hardware(name: str) -> None:
     pix_fmt = next((plain for plain in ("nv12", "yuv420p") if plain in formats), formats[0])
     plain = Encoder(name, "matroska", pix_fmt, ColorInfo(), {})
     with _ffmpeg_messages() as messages:
-        works = _can_encode(plain, "matroska", _HARDWARE_SIZE, _DEFAULT_RATE)
+        works = _can_encode(plain, "matroska", _USUAL_SIZE, _DEFAULT_RATE)
     if not works:
         raise UsageError(explain_missing(hardware, messages[0] if messages else ""))
 
@@ -297,7 +297,7 @@ def _check_parameters(encoder: Encoder, encoding: Encoding) -> None:
     if not lists:
         return
     with _ffmpeg_messages() as messages:
-        _can_encode(encoder, "matroska", _HARDWARE_SIZE, _DEFAULT_RATE)
+        _can_encode(encoder, "matroska", _USUAL_SIZE, _DEFAULT_RATE)
     ignored = [message for message in messages if message.startswith(_IGNORED)]
     if ignored:
         raise UsageError(f"{encoder.name} does not understand {lists[0]}: {ignored[0]}; change or leave it out")
@@ -305,14 +305,14 @@ def _check_parameters(encoder: Encoder, encoding: Encoding) -> None:
 
 def _explain_failure(encoder: Encoder, muxer: str, film: VideoInfo, encoding: Encoding, rate: Fraction) -> str:
     name, size = encoder.name, (film.width, film.height)
-    refused = _find_refused_option(encoder, size, encoding)
+    refused = _find_refused_option(encoder, film, encoding)
     if refused is not None:
         return refused
     if _can_encode(encoder, "matroska", size, rate):
         return f".{muxer} cannot hold the output of {name}; choose another --codec, or write to .mkv"
     if _can_encode(encoder, "matroska", size, _DEFAULT_RATE):
         return f"{name} cannot encode {float(rate):g} frames per second; choose another --fps, or --codec h264"
-    if _can_encode(encoder, "matroska", (128, 128), rate):
+    if _can_encode(encoder, "matroska", _USUAL_SIZE, rate):
         return f"{name} cannot encode {film.width}x{film.height}; choose --codec h264, vp9 or ffv1"
     settings = f"preset {encoding.preset}, crf {encoding.crf}, quality {encoding.quality}, {encoder.pix_fmt}"
     with _ffmpeg_messages() as messages:
@@ -324,20 +324,21 @@ def _explain_failure(encoder: Encoder, muxer: str, film: VideoInfo, encoding: En
     )
 
 
-def _find_refused_option(encoder: Encoder, size: tuple[int, int], encoding: Encoding) -> str | None:
+def _find_refused_option(encoder: Encoder, film: VideoInfo, encoding: Encoding) -> str | None:
     """Return a sentence on the user's option that the encoder refuses; None if it is not one of them."""
-    own = encoding.encoder_options
-    if not own:
+    name, own = encoder.name, encoding.encoder_options
+
+    def works_with(some: dict[str, str]) -> bool:
+        options = build_options(name, replace(encoding, encoder_options=some), hdr_options(name, film))
+        trial = replace(encoder, options=_add_format_options(name, encoder.pix_fmt, options))
+        return _can_encode(trial, "matroska", (film.width, film.height), _DEFAULT_RATE)
+
+    if not own or not works_with({}):
         return None
-    plain = {name: value for name, value in encoder.options.items() if name not in own}
-    if not _can_encode(replace(encoder, options=plain), "matroska", size, _DEFAULT_RATE):
-        return None
-    for name in own:
-        single = replace(encoder, options=plain | {name: encoder.options[name]})
+    for option, value in own.items():
         with _ffmpeg_messages() as messages:
-            works = _can_encode(single, "matroska", size, _DEFAULT_RATE)
+            works = works_with({option: value})
         if not works:
             reason = f" ({messages[0]})" if messages else ""
-            return f"{encoder.name} refuses the encoder option {name}={own[name]}{reason}; change or leave it out"
-    names = ", ".join(own)
-    return f"{encoder.name} does not start with these encoder options together ({names}); leave some of them out"
+            return f"{name} refuses the encoder option {option}={value}{reason}; change or leave it out"
+    return f"{name} does not start with these encoder options together ({', '.join(own)}); leave some of them out"

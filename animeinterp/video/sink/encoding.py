@@ -49,8 +49,8 @@ class Encoding:
 def check_contradictions(encoding: Encoding) -> None:
     """Raise UsageError if a value is out of range or two settings contradict each other, whatever the encoder."""
     quality, bits = encoding.quality, encoding.bits
-    if quality is not None and not 0 <= quality <= MAX_QUALITY:
-        raise UsageError(f"expected a quality from 0 to {MAX_QUALITY}, higher is better, got {quality}; change it")
+    if quality is not None and quality not in range(MAX_QUALITY + 1):
+        raise UsageError(f"expected a whole quality from 0 to {MAX_QUALITY}, the best, got {quality!r}; change it")
     if bits is not None and bits not in BITS:
         raise UsageError(f"expected 8 or 10 bits, got {bits}; choose one of them")
     if quality is not None and encoding.crf is not None:
@@ -90,6 +90,7 @@ def parse_encoder_options(texts: Sequence[str]) -> dict[str, str]:
 
 
 def _check_text(name: str, value: str) -> None:
-    """Raise UsageError for characters that FFmpeg's options never have: such as NUL, which would cut them short."""
-    if not (name.isascii() and name.isprintable() and value.isprintable()):
-        raise UsageError(f"expected an encoder option of printable characters, got {name!a}={value!a}; change it")
+    """Raise UsageError for what FFmpeg's options never are: NUL, for one, would cut them short."""
+    is_text = isinstance(name, str) and isinstance(value, str)
+    if not (is_text and name.isascii() and name.isprintable() and value.isprintable()):
+        raise UsageError(f"expected an encoder option of printable text, got {name!a} = {value!a}; change it")

@@ -163,7 +163,8 @@ def test_options_of_the_user_reach_the_encoder():
     ("encoding", "message"),
     [
         (Encoding(encoder_options={"tunne": "animation"}), "did you mean tune"),
-        (Encoding(encoder_options={"tune": "animatio"}), "tune=animatio"),
+        (Encoding(encoder_options={"tune": "film,animatio"}), "animation.*film,animatio"),
+        (Encoding("h265", encoder_options={"tune": "animatio"}), "tune=animatio"),
         (Encoding(encoder_options={"g": "a lot"}), "refuses the encoder option g=a lot"),
         (Encoding(encoder_options={"x264-params": "aq-mode=3:nonsense=1"}), "nonsense"),
         (Encoding("h265", encoder_options={"x265-params": "nonsense=1"}), "nonsense"),
@@ -179,6 +180,8 @@ def test_options_of_the_user_reach_the_encoder():
         (Encoding(quality=50, lossless=True), "leave out one"),
         (Encoding(bits=10, lossless=True), "leave out one"),
         (Encoding(quality=101), "0 to 100"),
+        (Encoding(quality=50.5), "0 to 100"),  # type: ignore[arg-type]
+        (Encoding(encoder_options={"g": 50}), "printable text"),  # type: ignore[dict-item]
         (Encoding(bits=12), "8 or 10"),
         (Encoding("prores", quality=50), "no quality"),
         (Encoding("mpeg4", quality=50), "no quality"),
