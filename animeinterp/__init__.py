@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from animeinterp.pairs import ModelChoice, draw_pairs
     from animeinterp.segment_matching import CoarseFlows
     from animeinterp.video.compare import Compare
+    from animeinterp.video.estimate import FilmEstimate, estimate_films
     from animeinterp.video.films import FilmResult, FilmsProgress, interpolate_films
     from animeinterp.video.job import interpolate_video
     from animeinterp.video.options import Sound, VideoOptions
@@ -53,6 +54,7 @@ _HOME = {
     "DeviceWarning": "animeinterp.errors",
     "Encoding": "animeinterp.video.sink.encoding",
     "FileError": "animeinterp.errors",
+    "FilmEstimate": "animeinterp.video.estimate",
     "FilmResult": "animeinterp.video.films",
     "FilmsProgress": "animeinterp.video.films",
     "Frame": "animeinterp.frame",
@@ -74,6 +76,7 @@ _HOME = {
     "WeightsWarning": "animeinterp.errors",
     "available_models": "animeinterp.weights",
     "draw_pairs": "animeinterp.pairs",
+    "estimate_films": "animeinterp.video.estimate",
     "explain_motion": "animeinterp.explain",
     "interpolate_films": "animeinterp.video.films",
     "interpolate_video": "animeinterp.video.job",
@@ -91,6 +94,7 @@ __all__ = [
     "DeviceWarning",
     "Encoding",
     "FileError",
+    "FilmEstimate",
     "FilmResult",
     "FilmsProgress",
     "Frame",
@@ -112,6 +116,7 @@ __all__ = [
     "WeightsWarning",
     "available_models",
     "draw_pairs",
+    "estimate_films",
     "explain_motion",
     "interpolate_films",
     "interpolate_video",

@@ -23,7 +23,8 @@ import animeinterp
 from animeinterp import Analysis, Cadence, CoarseFlows, Compare, Encoding, Frame, Interpolator, LineStyle
 from animeinterp import ModelChoice, ModelRecord, Motion, Options, Preset, Progress, Score, Sound, VideoOptions
 from animeinterp import AnimeInterpError, FileError, FrameError, MissingExtraError, UsageError, WeightsError
-from animeinterp import AnimeInterpWarning, CacheWarning, DeviceWarning, FilmResult, FilmsProgress, WeightsWarning
+from animeinterp import AnimeInterpWarning, CacheWarning, DeviceWarning, FilmEstimate, FilmResult, FilmsProgress
+from animeinterp import WeightsWarning
 
 
 def frames(a: NDArray[np.uint8], b: NDArray[np.uint8], deep: NDArray[np.uint16]) -> None:
@@ -64,6 +65,8 @@ def films(cadence: Cadence, compare: Compare, sound: Sound) -> None:
         print(progress.seconds)
         results: list[FilmResult] = animeinterp.interpolate_films(["a", Path("b")], "out", options, report=many)
         print(results[0].error)
+        estimate: FilmEstimate = next(animeinterp.estimate_films(["a.mkv"], "out", options))
+        print(estimate.presets["cel"].seconds)
     except (FileError, FrameError, MissingExtraError, UsageError, WeightsError) as error:
         wrong: AnimeInterpError = error
         print(wrong, LineStyle((1, 2.0, 3.0), 1, 2), Fraction(1, 2))

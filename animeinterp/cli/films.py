@@ -114,7 +114,7 @@ class _TextReport:
         label = f"{progress.number}/{progress.count} {job.source.name}"
         self._update(progress.fraction, label, restart=begins, details=f"{film.frames_per_second:.1f}/s")
         films = f"the films left, {progress.count - progress.number + 1} of {progress.count}"
-        self._estimate.report(progress.seconds_left, self._drawn + film.drawn, films)
+        self._estimate.report(progress.fraction, 1.0, self._drawn + film.drawn, films)
         for result in progress.results[self._results :]:
             self._print(result)
             self._drawn += 0 if result.progress is None else result.progress.drawn

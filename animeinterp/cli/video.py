@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from animeinterp.cli.drawing import choose_model
+from animeinterp.cli.estimates import show_estimates
 from animeinterp.cli.films import make_films
 from animeinterp.cli.terminal import DEFAULTS, Device, Force, MaxPixels, Model, Style, Vgg, Weights, err, out
 from animeinterp.cli.video_progress import Report, print_summary, report_video
@@ -88,6 +89,10 @@ Workers = Annotated[
     int | None,
     typer.Option("--workers", min=1, help="Processes that draw; the film is the same.", show_default="one per core"),
 ]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Write nothing; estimate drawings, new frames, time with each preset, and size."),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print progress and result as lines of JSON.")]
 
@@ -116,6 +121,7 @@ def video(
     deinterlace: Deinterlace = False,
     rate: Rate = None,
     resume: Resume = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
     model: Model = "default",
     weights: Weights = None,
@@ -133,7 +139,6 @@ def video(
     kept, finished ones are skipped, and those that fail are listed at the end.
     """
     values = locals()
-    from animeinterp.video.film_list import default_target
     from animeinterp.video.options import VideoOptions
     from animeinterp.video.sink.encoding import Encoding, parse_encoder_options
 
@@ -141,10 +146,31 @@ def video(
     own_options = {"encoder_options": parse_encoder_options(encoder_option or [])}
     encoding = Encoding(**_select(Encoding, values) | own_options)
     options = VideoOptions(**_select(VideoOptions, values), encoding=encoding)
-    if (source := _single_film(sources)) is not None:
-        _make_film(source, output or default_target(source), options, choice, as_json)
+    _start(sources, output, options, choice, dry_run, as_json)
+
+
+def _start(
+    sources: Sequence[Path],
+    output: Path | None,
+    options: VideoOptions,
+    choice: ModelChoice,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Make one film or many, or estimate what they will take."""
+    from animeinterp.video.film_list import FilmJob, default_target, list_jobs
+
+    source = _single_film(sources)
+    if source is not None:
+        target = output or default_target(source)
+        if dry_run:
+            show_estimates([FilmJob(source, target)], options, choice, as_json)
+        else:
+            _make_film(source, target, options, choice, as_json)
     elif output is None:
         raise UsageError("several films need a folder for the new ones; give it with -o FOLDER/")
+    elif dry_run:
+        show_estimates(list_jobs(sources, output), options, choice, as_json)
     else:
         make_films(sources, output, options, choice, as_json)
 

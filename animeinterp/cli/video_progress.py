@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 Report = Callable[["Progress"], object]
 _FIRST_SECONDS = 10.0  # s, after which the duration of a run is estimated
-_FIRST_DRAWN = 3  # frames that must be drawn by then: the first pair compiles and loads
 
 
 @contextmanager
@@ -43,32 +42,48 @@ def report_video(as_json: bool) -> Iterator[Report]:
             update(progress.frames, total=progress.total, restart=first, details=details)
             printed, first = len(progress.notes), False
             left = f"the {progress.total - progress.frames} frames left"
-            estimate.report(progress.seconds_left, progress.drawn, left)
+            estimate.report(progress.frames, progress.total, progress.drawn, left)
 
         yield report
 
 
 class FirstEstimate:
-    """Prints, once and on stderr, how long a run will take, after its first seconds of drawing."""
+    """Prints, once and on stderr, how long a run will take, after its first seconds of drawing.
+
+    Workers start slowly and hand in several pairs at once. So the speed is measured from the first drawn frame on, from
+    one arrival after a pause to another.
+    """
 
     def __init__(self) -> None:
-        self._began: float | None = None
+        self._last: tuple[float, float] | None = None  # time of the report before, s, and what was done
+        self._first: tuple[float, float] | None = None  # time of the first arrival, s, and what was done before it
+        self._longest = 0.0  # pause between reports, s
         self._printed = False
 
-    def report(self, seconds_left: float | None, drawn: int, what: str) -> None:
+    def report(self, done: float, total: float, drawn: int, what: str) -> None:
         """Report the progress of a run.
 
         Args:
-            seconds_left: Estimate of the time left, s; None if there is none yet.
+            done: What is done.
+            total: What is to be done, in the same unit.
             drawn: Number of frames drawn so far.
             what: What is left, in words.
         """
         now = monotonic()
-        self._began = now if self._began is None else self._began
-        if self._printed or seconds_left is None or drawn < _FIRST_DRAWN or now - self._began < _FIRST_SECONDS:
+        last, self._last = self._last, (now, done)
+        if self._printed or last is None or not drawn:
+            return
+        if self._first is None:
+            self._first = now, last[1]
+            return
+        pause, (began, before) = now - last[0], self._first
+        self._longest = max(self._longest, pause)
+        new = last[1] - before
+        if pause < self._longest / 2 or now - began < _FIRST_SECONDS or new <= 0:
             return
         self._printed = True
-        err.print(f"estimate: about {describe_duration(seconds_left)} for {what}, at the speed so far", markup=False)
+        left = describe_duration((total - done) * (now - began) / new)
+        err.print(f"estimate: about {left} for {what}, at the speed so far", markup=False)
 
 
 def print_summary(result: Progress, target: Path) -> None:

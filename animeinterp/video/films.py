@@ -19,8 +19,10 @@ from animeinterp.video.options import VideoOptions
 from animeinterp.video.progress import Progress
 from animeinterp.video.sink.encoders import choose_encoder
 from animeinterp.video.sink.segment_store import SegmentStore, find_finished_parts
+from animeinterp.video.source.info import VideoInfo
 from animeinterp.video.source.probe import probe
 from animeinterp.video.time_text import parse_rate
+from animeinterp.video.timeline import Grid
 
 if TYPE_CHECKING:
     from animeinterp.interpolator import Interpolator
@@ -75,14 +77,30 @@ class FilmsProgress:
 
 @dataclass(slots=True)
 class FilmPlan:
-    """A film with what it takes: new frames, and pixels of one."""
+    """A film before it is made.
+
+    Attributes:
+        job: The film.
+        options: What to make of it.
+        finished: Whether it is skipped, because an earlier run has finished it.
+        error: Why it cannot be made, if so.
+        film: What its file says; None if it is not read.
+        grid: The times of the new frames, likewise.
+        frames: Their number.
+    """
 
     job: FilmJob
     options: VideoOptions
-    frames: int = 0
-    pixels: int = 1
     finished: bool = False
     error: Exception | None = None
+    film: VideoInfo | None = None
+    grid: Grid | None = None
+    frames: int = 0
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of a frame."""
+        return 0 if self.film is None else self.film.width * self.film.height
 
     @property
     def work(self) -> float:
@@ -178,7 +196,7 @@ def _measure(plan: FilmPlan) -> None:
     check_preview(grid, film)
     if target.suffix:
         choose_encoder(target, replace(film, alpha=False), options.encoding, grid.rate)
-    plan.frames, plan.pixels = grid.count(film.duration), film.width * film.height
+    plan.film, plan.grid, plan.frames = film, grid, grid.count(film.duration)
 
 
 class _Run:

@@ -179,9 +179,34 @@ def test_the_first_seconds_estimate_the_rest(monkeypatch, capsys):
     now = 0.0
     monkeypatch.setattr(video_progress, "monotonic", lambda: now)
     estimate = video_progress.FirstEstimate()
-    for seconds, left, drawn in ((0, None, 0), (5, 100, 9), (11, 100, 1), (12, 12_000, 9), (13, 11_000, 12)):
+    # Starting takes 20 s; then 10 frames come at once every 8 s.
+    for seconds, done in ((0, 0), (20, 1), (20.1, 5), (20.2, 10), (28, 11), (28.1, 20), (36, 21), (36.1, 30), (44, 31)):
         now = seconds
-        estimate.report(left, drawn, "the film")
+        estimate.report(done, 15_021, done, "the film")
     assert capsys.readouterr().err == "estimate: about 3 hours 20 minutes for the film, at the speed so far\n"
     texts = [describe_duration(seconds) for seconds in (3, 75, 600, 3600, 7300, 40 * 3600, 3 * 86400 + 4000)]
     assert texts == ["10 seconds", "80 seconds", "10 minutes", "60 minutes", "2 hours", "40 hours", "3 days 1 hour"]
+
+
+def test_a_dry_run_prints_a_table_and_writes_nothing(film, tmp_path, capsys, monkeypatch):
+    from animeinterp.cli import estimates
+    from animeinterp.video import estimate
+
+    only = estimate.list_installed_models(estimate.ModelChoice("classical"))[:1]
+    monkeypatch.setattr(estimate, "list_installed_models", lambda first: only)
+    code, out, err = call(capsys, film, "--dry-run", "--model", "classical")
+    assert (code, err) == (0, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["walk.mp4"]
+    heading, row, *method = out.splitlines()
+    assert heading.split() == ["film", "drawings/s", "new", "frames", "classical", "size"]
+    assert row.split()[:2] == ["walk.mp4", "12.0"]
+    assert "the whole film" in " ".join(method)
+    (tmp_path / "bad.mkv").write_bytes(b"damaged")
+    code, out, err = call(capsys, film, tmp_path / "bad.mkv", "-o", tmp_path / "new", "--dry-run", "--json")
+    good, bad = (json.loads(line) for line in out.splitlines())
+    assert code == 1
+    assert (good["state"], good["frames"], good["source"]) == ("new", 16, str(film))
+    assert (bad["state"], bad["size"]) == ("failed", 0)
+    assert "bad.mkv" in bad["error"]
+    assert not (tmp_path / "new").exists()
+    assert estimates._time(12_000) == "3 h 20 min"

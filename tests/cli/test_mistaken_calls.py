@@ -19,6 +19,12 @@ path = "crops"
 """
 FLOW_RUN = f'init_flow = "nope.safetensors"{RUN}'
 CALLS = {
+    "video nope.mkv there.csv -o new": "nope.mkv, found nothing",
+    "video there.csv w.ckpt -o there.csv": "is not a folder",
+    "video there.csv w.ckpt": "-o FOLDER/",
+    "video there.csv set -o new --rate x": "frame rate",
+    "video there.csv there.csv -o new --dry-run": "would both become",
+    "video there.csv --dry-run": "not a film",
     "evaluate nowhere": "is not a folder",
     "evaluate set --model nope": "expected a model out of",
     "evaluate set --model ../x --save drawn": "expected a model out of",

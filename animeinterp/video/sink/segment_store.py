@@ -40,6 +40,13 @@ def find_finished_parts(target: Path) -> Path | None:
     return folder if record is not None and record.parts else None
 
 
+def count_finished_frames(target: Path) -> int:
+    """Return how many frames of a target an interrupted run has finished, by its record."""
+    folder = find_finished_parts(target)
+    record = None if folder is None else read_record(folder / _JOB)
+    return 0 if record is None else record.frames
+
+
 class SegmentStore:
     """The finished segments, or images of a folder of frames, and their record.
 
