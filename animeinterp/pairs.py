@@ -57,10 +57,12 @@ class RunLimits:
 class MemoryNeeds:
     """The most memory of a worker that draws with a preset, without the frames in flight.
 
-    Measured by `python benchmarks/workers.py --memory`.
+    `cel`, `cel-fast` and `classical` by the peaks of workers that drew frames of 960x540 and 1920x1080, rounded up
+    (`python benchmarks/workers.py`); `paper` by `python benchmarks/paper_network.py`; `studio`, whose heavy network
+    sees as many pixels, is taken to need as much.
 
     Attributes:
-        base: Libraries and weights, bytes.
+        base: Libraries and weights, bytes. About 200 MB of it are shared by all workers.
         per_pixel: Bytes per pixel of a frame.
     """
 
@@ -70,11 +72,11 @@ class MemoryNeeds:
 
 RUN_LIMITS = RunLimits()
 MEMORY_NEEDS = {
-    "cel": MemoryNeeds(500_000_000, 400),
-    "cel-fast": MemoryNeeds(500_000_000, 400),
-    "classical": MemoryNeeds(500_000_000, 400),
-    "studio": MemoryNeeds(500_000_000, 1_500),
-    "paper": MemoryNeeds(500_000_000, 2_500),
+    "cel": MemoryNeeds(500_000_000, 480),
+    "cel-fast": MemoryNeeds(450_000_000, 300),
+    "classical": MemoryNeeds(450_000_000, 300),
+    "studio": MemoryNeeds(500_000_000, 2_200),
+    "paper": MemoryNeeds(500_000_000, 2_200),
 }
 _BYTES_PER_PIXEL = 3  # of a frame
 
@@ -226,7 +228,7 @@ class PairDrawer:
             automatic: Whether the number was chosen by `choose_workers`, for a CPU; a GPU is shared by fewer.
         """
         self.shrunk = 0
-        self._setup = _Setup(source, scale)
+        self._setup = WorkerSetup(source, scale)
         self._workers, self._automatic = workers, automatic
         self._local: Inbetweener | None = None
         self._pool: ProcessPool[Inbetweener] | None = None
@@ -256,12 +258,12 @@ class PairDrawer:
     def draw(self, pairs: Iterable[FramePair]) -> Iterator[list[Frame]]:
         """Draw pairs, which were checked; see `draw_pairs`."""
         if self._pool is None:
-            for run in _runs(pairs, 1, 1):
+            for run in group_runs(pairs, 1, 1):
                 yield from self._finish(draw_run(self._load(), run))
             return
         on_gpu = self._automatic and self.call(_device_type) != "cpu"
         self._pool.size = min(self._workers, RUN_LIMITS.gpu_workers) if on_gpu else self._workers
-        for drawn in self._pool.map(draw_run, _runs(pairs, RUN_LIMITS.pairs, RUN_LIMITS.idle_pairs)):
+        for drawn in self._pool.map(draw_run, group_runs(pairs, RUN_LIMITS.pairs, RUN_LIMITS.idle_pairs)):
             yield from self._finish(drawn)
 
     def _load(self) -> Inbetweener:
@@ -308,7 +310,7 @@ def draw_run(inbetweener: Inbetweener, run: Run) -> DrawnRun:
     return DrawnRun(frames, inbetweener.shrunk - before)
 
 
-def _runs(pairs: Iterable[FramePair], drawn_pairs: int, idle_pairs: int) -> Iterator[Run]:
+def group_runs(pairs: Iterable[FramePair], drawn_pairs: int, idle_pairs: int) -> Iterator[Run]:
     """Group pairs into runs of at most so many pairs with and without times."""
     run, drawn, count = Run([], []), 0, 0
     for frame0, frame1, times in pairs:
@@ -335,7 +337,7 @@ def _index(frames: list[Frame], frame: Frame) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Setup:
+class WorkerSetup:
     """Loads what a worker draws with; callable."""
 
     source: Interpolator | Callable[[], Interpolator]

@@ -84,12 +84,12 @@ def test_pairs_are_taken_when_they_are_drawn():
 
 
 def test_runs_send_each_frame_once_and_are_short():
-    runs = list(pairs._runs(consecutive((0.5,)), RUN_LIMITS.pairs, RUN_LIMITS.idle_pairs))
+    runs = list(pairs.group_runs(consecutive((0.5,)), RUN_LIMITS.pairs, RUN_LIMITS.idle_pairs))
     assert [len(run.pairs) for run in runs] == [4, 4, 3]
     assert [len(run.frames) for run in runs] == [5, 5, 4]
-    many = list(pairs._runs(consecutive((0.5,) * 10), RUN_LIMITS.pairs, RUN_LIMITS.idle_pairs))
+    many = list(pairs.group_runs(consecutive((0.5,) * 10), RUN_LIMITS.pairs, RUN_LIMITS.idle_pairs))
     assert {len(run.pairs) for run in many} == {1}
-    idle = list(pairs._runs(consecutive(()) * 3, RUN_LIMITS.pairs, RUN_LIMITS.idle_pairs))
+    idle = list(pairs.group_runs(consecutive(()) * 3, RUN_LIMITS.pairs, RUN_LIMITS.idle_pairs))
     assert [len(run.pairs) for run in idle] == [8, 8, 8, 8, 1]
     assert not any(run.frames for run in idle)
 
