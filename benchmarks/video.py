@@ -1,4 +1,4 @@
-"""Measure what drawings, static regions and overlapped work save against interpolating every pair of frames.
+"""Measure what drawings and static regions save against interpolating every pair of frames.
 
     python benchmarks/video.py [FILM] [--seconds 2] [--at 0]
 
