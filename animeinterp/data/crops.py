@@ -16,11 +16,7 @@ The coarse flow is computed on the whole frame, as at inference, and cropped wit
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -28,7 +24,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
@@ -40,6 +35,7 @@ from animeinterp.data.types import Triplet
 from animeinterp.errors import UsageError
 from animeinterp.interpolator import Interpolator, load_interpolator
 from animeinterp.io.files import lock_folder, make_folder, write_bytes
+from animeinterp.runtime.process_pool import map_in_processes
 
 Source = Callable[[Sequence[int]], Iterable[Triplet]]
 
@@ -123,7 +119,7 @@ def write_crops(
         folder: The store; made if absent.
         source: Returns triplets for seeds; a module-level function, so that other processes can call it.
         shards: Number of shards of the complete store.
-        workers: 1 works in this process, more in as many other processes of one thread each.
+        workers: 1 works in this process, more in as many others; the crops do not depend on it.
         size: Side of the crops, px.
         per_triplet: Maximum number of crops of one triplet.
         seed: Seed of the store.
@@ -141,27 +137,7 @@ def write_crops(
     with lock_folder(folder):
         missing = [path for path in (folder / f"{k:05}.safetensors" for k in range(shards)) if not path.exists()]
         write = partial(_write_shard, source, seed, size, per_triplet, labels)
-        if workers == 1:
-            yield from map(write, missing)
-            return
-        # The threads of OpenCV and torch do not survive a fork.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, context, _init_worker) as pool:
-            try:
-                yield from pool.map(write, missing)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                for process in list((getattr(pool, "_processes", None) or {}).values()):
-                    process.terminate()  # a shard may take minutes
-                raise
-
-
-def _init_worker() -> None:
-    """Use one thread, leave Ctrl-C to the parent process, and clean up when terminated."""
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        yield from map_in_processes(write, missing, workers)
 
 
 def _write_shard(source: Source, seed: int, size: int, per_triplet: int, labels: Labels | None, path: Path) -> Path:

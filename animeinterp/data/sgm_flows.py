@@ -14,7 +14,6 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -29,7 +28,7 @@ from animeinterp.flow import Flow
 from animeinterp.frame import RGBImage
 from animeinterp.interpolator import Interpolator, load_interpolator
 from animeinterp.io.files import atomic_folder, check_name, lock_folder, make_folder, write_bytes
-from animeinterp.runtime.threads import single_threaded_workers
+from animeinterp.runtime.process_pool import map_in_processes
 from animeinterp.segment_matching import match_segments
 
 
@@ -78,7 +77,7 @@ def write_flows(
         files: The triplets.
         folder: Folder of the flows.
         settings: How the flows are computed.
-        workers: Number of triplets at once, one core each; the flows do not depend on it.
+        workers: Number of processes; 1 works in this one. The flows do not depend on it.
 
     Yields:
         The result for each triplet, in order. Triplets that cannot be read are skipped.
@@ -93,14 +92,8 @@ def write_flows(
     check_settings(folder, settings, write=True)
     make_folder(folder)
     write = partial(_write_flows, folder, settings)
-    with lock_folder(folder), single_threaded_workers() as initializer:
-        _interpolator(settings)
-        # Threads suffice: the interpreter's lock is free nearly all the time.
-        pool = ThreadPoolExecutor(workers, initializer=initializer)
-        try:
-            yield from pool.map(write, files)
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with lock_folder(folder):
+        yield from map_in_processes(write, files, workers)
 
 
 def _write_flows(folder: Path, settings: FlowSettings, files: TripletFiles) -> FlowResult:

@@ -15,6 +15,7 @@ import os
 import pickle
 import queue
 import signal
+import sys
 import threading
 import traceback
 import warnings
@@ -23,6 +24,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -144,6 +146,38 @@ class ProcessPool(Generic[State]):
                 job.future.set_exception(error)
             else:
                 job.future.set_result(outcome.result)
+
+
+def map_in_processes(function: Callable[[Task], Result], items: Iterable[Task], workers: int) -> Iterator[Result]:
+    """Call a function for every item, on one thread of torch and OpenCV.
+
+    Args:
+        function: Of a module, or a partial of one; it is pickled.
+        items: What it is called with.
+        workers: Number of processes; 1 calls it in this one.
+
+    Yields:
+        The results in order, the same for any number of workers.
+    """
+    from animeinterp.runtime.threads import single_threaded_workers
+
+    if workers == 1:
+        with single_threaded_workers():
+            yield from map(function, items)
+        return
+    with ProcessPool(partial(_keep, function), workers) as pool:
+        yield from pool.map(_call_kept, items)
+
+
+def _keep(function: Callable[[Task], Result]) -> Callable[[Task], Result]:
+    from animeinterp.runtime.threads import keep_to_one_thread
+
+    keep_to_one_thread()
+    return function
+
+
+def _call_kept(function: Callable[[Task], Result], item: Task) -> Result:
+    return function(item)
 
 
 class _Job(NamedTuple):
@@ -268,6 +302,7 @@ class _Worker:
 def _serve(connection: Connection[Any, Any], setup: bytes) -> None:
     """Run tasks until the connection is closed; the main function of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends this one
+    signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     for variable in _THREAD_VARIABLES:
         os.environ[variable] = "1"
@@ -284,6 +319,11 @@ def _serve(connection: Connection[Any, Any], setup: bytes) -> None:
             connection.send_bytes(_pickle(done._replace(warnings=tuple(given))))
     except (EOFError, OSError):
         return  # the parent has closed the connection
+
+
+def _leave(*_: object) -> None:
+    """End this process, but remove files that are half written."""
+    sys.exit(1)
 
 
 def _set_up(setup: bytes) -> Any:
