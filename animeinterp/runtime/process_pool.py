@@ -221,13 +221,15 @@ class _Worker:
         given: list[tuple[str, type[Warning]]] = []
         message = pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
         for _ in range(ATTEMPTS):
-            if self._connection is None:
-                started = self._start()
-                given += started.warnings
-                if started.error is not None:
-                    return started
-            assert self._connection is not None
+            is_ready = self._connection is not None
             try:
+                if self._connection is None:
+                    started = self._start()
+                    given += started.warnings
+                    if started.error is not None:
+                        return started
+                    is_ready = True
+                assert self._connection is not None
                 self._connection.send_bytes(message)
                 outcome = _unpickle(self._connection.recv_bytes())
                 return outcome._replace(warnings=(*given, *outcome.warnings))
@@ -235,6 +237,11 @@ class _Worker:
                 code = self._discard()
                 if self._closed.is_set():
                     raise
+                if not is_ready and code is not None and code >= 0:  # not killed, so it would end again
+                    raise AnimeInterpError(
+                        f"a worker process could not start ({_describe_exit(code)}); a script that uses several "
+                        'workers must do its work under `if __name__ == "__main__":`'
+                    ) from None
             except MemoryError:
                 self._discard()  # a part of the result may still be in the pipe
                 raise
@@ -267,16 +274,7 @@ class _Worker:
             self._process = _CONTEXT.Process(target=_serve, args=(theirs, self._setup), daemon=True)
             self._process.start()
         self._connection = ours
-        try:
-            outcome = _unpickle(ours.recv_bytes())
-        except (EOFError, OSError) as error:
-            code = self._discard()
-            if self._closed.is_set():
-                raise
-            raise AnimeInterpError(
-                f"a worker process could not start ({_describe_exit(code)}); a script that uses several workers must "
-                'do its work under `if __name__ == "__main__":`, and memory must suffice for them'
-            ) from error
+        outcome = _unpickle(ours.recv_bytes())
         if outcome.error is not None:
             self._discard()
         return outcome

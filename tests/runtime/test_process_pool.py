@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,13 @@ def test_an_error_of_the_setup_is_raised():
 def test_a_process_that_cannot_start_is_an_error_at_once():
     with ProcessPool(pool_tasks.leave, 1) as pool, pytest.raises(AnimeInterpError, match=r"exit code 3.*__main__"):
         pool.call(pool_tasks.square, 1)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="exit codes do not tell of signals")
+def test_a_process_killed_while_it_starts_is_replaced(tmp_path):
+    with ProcessPool(partial(pool_tasks.end_first_process, tmp_path), 1) as pool:
+        assert pool.call(pool_tasks.square, 3) == 9
+    assert (tmp_path / "tried").exists()
 
 
 def test_a_warning_of_several_processes_is_given_once():

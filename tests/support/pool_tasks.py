@@ -24,6 +24,12 @@ def refuse():
     raise FrameError("the setup refuses")
 
 
+def end_first_process(folder):
+    if not list(Path(folder).iterdir()):
+        (Path(folder) / "tried").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def leave():
     os._exit(3)
 
