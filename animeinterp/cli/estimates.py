@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from animeinterp.cli.failures import describe_failure
+from animeinterp.cli.films import describe_film_failure, describe_reason
 from animeinterp.cli.progress import describe_duration, track_progress
 from animeinterp.cli.terminal import err, out, show_table
 from animeinterp.errors import AnimeInterpError
@@ -44,13 +44,13 @@ def show_estimates(jobs: Sequence[FilmJob], options: VideoOptions, choice: Model
         estimates.append(estimate)
         if as_json:
             out.print(json.dumps(_to_json(estimate)), markup=False)
-    failed = [estimate for estimate in estimates if estimate.error is not None]
+    failed = [(estimate.source, estimate.error) for estimate in estimates if estimate.error is not None]
     if len(jobs) == 1 and failed:
-        raise failed[0].error or AnimeInterpError("the film cannot be made")
+        raise failed[0][1]
     if not as_json:
         _print_table(estimates, [choice.preset for choice in choices])
-        for estimate in failed:
-            err.print(f"failed: {estimate.source}: {_reason(estimate)}", markup=False)
+        for source, error in failed:
+            err.print(describe_film_failure(source, error), markup=False)
     if failed:
         raise AnimeInterpError(f"{len(failed)} of {len(jobs)} films cannot be made; remove the causes")
 
@@ -84,9 +84,10 @@ def _print_method(new: Sequence[FilmEstimate], names: Sequence[str]) -> None:
     sampled = f"{parts[0].sampled_seconds:.0f} s in parts of each film" if parts else "the whole film"
     pairs = ", ".join(f"{name} {min(estimate.presets[name].pairs for estimate in new)}" for name in names)
     workers = new[0].presets[names[0]].workers
+    count = "1 worker" if workers == 1 else f"{workers} workers"
     out.print(
         f"Drawings and new frames: counted in {sampled}. Time: on this machine as busy as it is now, with "
-        f"{workers} workers, from drawing pairs of the film ({pairs}), reading and encoding. Size: from encoding "
+        f"{count}, from drawing pairs of the film ({pairs}), reading and encoding. Size: from encoding "
         f"{new[0].encoded_frames} frames, and the sound. Nothing was written.",
         markup=False,
     )
@@ -104,10 +105,6 @@ def _size(size: int) -> str:
 
 def _to_json(estimate: FilmEstimate) -> dict[str, Any]:
     """Return an estimate as values of JSON."""
+    reason = None if estimate.error is None else describe_reason(estimate.error)
     paths = {"source": str(estimate.source), "target": str(estimate.target)}
-    return asdict(replace(estimate, error=None)) | paths | {"error": _reason(estimate)}
-
-
-def _reason(estimate: FilmEstimate) -> str | None:
-    """Return in one line why a film cannot be made."""
-    return None if estimate.error is None else " ".join(describe_failure(estimate.error, ["video"])[0].split())
+    return asdict(replace(estimate, error=None)) | paths | {"error": reason}

@@ -72,7 +72,7 @@ def _report_json() -> Iterator[_Report]:
             paths = {"state": "drawing", "source": str(job.source), "target": str(job.target)}
             _print_json(paths | numbers | asdict(progress.film))
         for result in new:
-            reason = None if result.error is None else _describe(result.error)
+            reason = None if result.error is None else describe_reason(result.error)
             paths = {"state": result.state, "source": str(result.source), "target": str(result.target)}
             _print_json({**paths, "error": reason, **({} if result.progress is None else asdict(result.progress))})
 
@@ -123,7 +123,7 @@ class _TextReport:
     def _print(self, result: FilmResult) -> None:
         """Print the result of a film."""
         if result.error is not None:
-            self._failures.append(f"failed: {result.source}: {_describe(result.error)}")
+            self._failures.append(describe_film_failure(result.source, result.error))
         elif result.progress is not None:
             print_summary(result.progress, result.target)
         else:
@@ -157,7 +157,13 @@ def _advise_resume(folder: Path, report: _Report) -> Iterator[_Report]:
         raise
 
 
-def _describe(error: Exception) -> str:
+def describe_film_failure(source: Path, error: Exception) -> str:
+    """Return the line for a film that failed: its name and the reason."""
+    reason = describe_reason(error)
+    return f"failed: {reason}" if str(source) in reason else f"failed: {source}: {reason}"
+
+
+def describe_reason(error: Exception) -> str:
     """Return the reason of a failure in one line."""
     return " ".join(describe_failure(error, ["video"])[0].split())
 

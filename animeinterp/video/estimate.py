@@ -217,9 +217,8 @@ def _estimate(
     assert sample.still is not None
     kept = segment_store.count_finished_frames(plan.job.target) if options.resume else 0
     to_make = max(0, plan.frames - kept)
-    sequences: list[list[Frame]] = []
-    costs = [_time_preset(interpolator, sample, options.flow_scale, sequences) for _, interpolator in models]
-    sequences = sequences or [[sample.still] * 5]
+    costs = [_time_preset(interpolator, sample, options.flow_scale) for _, interpolator in models]
+    sequences = max((cost.sequences for cost in costs), key=len) or [[sample.still] * 5]
     encoded = _measure_size(output, options, sequences)
     source_frames = float(_duration(plan) * film.rate) * to_make / max(plan.frames, 1)
     beside = encoded.seconds * to_make + sample.read_seconds * source_frames
@@ -255,10 +254,11 @@ def _duration(plan: FilmPlan) -> Fraction:
 
 @dataclass(slots=True)
 class _PairCosts:
-    """What drawing takes in one thread: s per pixel of each stage, summed over `pairs` pairs, and their pixels."""
+    """What drawing takes in one thread: s of each stage and their pixels, summed over `pairs` pairs; what was drawn."""
 
     working_pixels: float
     pairs: int = 0
+    sequences: list[list[Frame]] = field(default_factory=list)
     seconds: list[float] = field(default_factory=lambda: [0.0] * 3)  # analysis, motion, rendering
     pixels: list[float] = field(default_factory=lambda: [0.0] * 3)
     limited: tuple[bool, bool, bool] = (True, False, False)
@@ -288,10 +288,9 @@ def _time_preset(
     interpolator: Interpolator,
     sample: FilmSample,
     flow_scale: float,
-    sequences: list[list[Frame]],
     limits: TimingLimits = TIMING_LIMITS,
 ) -> _PairCosts:
-    """Draw pairs of a film, first those of which as much moves as on average; fill `sequences` if it is empty."""
+    """Draw pairs of a film, first those of which as much moves as on average."""
     working = max(1, round(interpolator.options.working_pixels * flow_scale**2))
     interpolator = interpolator.with_options(replace(interpolator.options, working_pixels=working))
     network = interpolator.preset.network
@@ -301,7 +300,6 @@ def _time_preset(
     is_large = isinstance(network, PaperConfig | StudioConfig)
     mean = fmean(pixels for pixels, _ in sample.searched)
     pairs = sorted(sample.kept, key=lambda pair: abs(pair.pixels - mean))
-    fills = not sequences and not is_large
     with single_threaded_workers():
         _draw_pair(interpolator, _central_part(pairs[0], limits.warm_up_pixels))
         began = time.monotonic()
@@ -309,8 +307,8 @@ def _time_preset(
             part = _central_part(pair, limits.large_network_pixels) if is_large else pair
             seconds, drawn = _draw_pair(interpolator, part)
             costs.add(part.pixels, seconds)
-            if fills and len(sequences) < limits.encoded_pairs:
-                sequences.append([pair.frame0, *drawn, pair.frame1, pair.frame1])
+            if not is_large and len(costs.sequences) < limits.encoded_pairs:
+                costs.sequences.append([pair.frame0, *drawn, pair.frame1, pair.frame1])
             if time.monotonic() - began > limits.seconds:
                 break
     return costs

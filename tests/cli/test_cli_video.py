@@ -129,7 +129,7 @@ def test_many_films_go_into_a_folder_and_failures_are_listed(film, tmp_path, cap
     assert [path.name for path in sorted((tmp_path / "new").iterdir())] == ["[x] e1.mkv", "walk.mp4"]
     assert out.count(" frames in ") == 2
     *_, failed, last = err.splitlines()
-    assert failed.startswith(f"failed: {tmp_path / 'season' / 'e2.mkv'}: ")
+    assert failed.startswith(f"failed: {tmp_path / 'season' / 'e2.mkv'} is not a film")
     assert last.startswith("error: 1 of 3 films failed")
     (tmp_path / "season" / "e2.mkv").unlink()
     code, out, err = call(capsys, film, tmp_path / "season", "-o", tmp_path / "new")
