@@ -210,6 +210,7 @@ class _Run:
         self._total = sum(plan.work for plan in plans)
         self._done = 0.0  # of the total, films before the current one
         self._drawn = self._seconds = 0.0  # what this run drew of it, and the time it took
+        self._failed_report: Exception | None = None
 
     def make(self, plan: FilmPlan) -> None:
         """Make a film, or skip it, and add its result."""
@@ -233,7 +234,7 @@ class _Run:
         try:
             interpolate_video(job.source, job.target, plan.options, interpolator=interpolator, report=update)
         except Exception as error:  # whatever is wrong with one film, the others are made
-            if _stops_all(error):
+            if error is self._failed_report or _stops_all(error):
                 raise
             return error
         return None
@@ -241,8 +242,7 @@ class _Run:
     def _finish(self, result: FilmResult) -> None:
         """Add a result and report it."""
         self.progress.results.append(result)
-        if self._report is not None:
-            self._report(self.progress)
+        self._call_report()
 
     def _update(self, plan: FilmPlan, film: Progress) -> None:
         """Update the progress of all films by that of the current one, and report it."""
@@ -250,8 +250,16 @@ class _Run:
         drawn, seconds = _measure_speed(plan, film)
         finished = self._done + plan.work * film.frames / max(film.total, 1)
         self._estimate(finished, self._drawn + drawn, self._seconds + seconds)
-        if self._report is not None:
-            self._report(self.progress)
+        self._call_report()
+
+    def _call_report(self) -> None:
+        """Report the progress; an error of the caller's function is not one of the film."""
+        try:
+            if self._report is not None:
+                self._report(self.progress)
+        except Exception as error:
+            self._failed_report = error
+            raise
 
     def _estimate(self, finished: float, drawn: float, seconds: float) -> None:
         """Estimate the finished part and the time left from the work that this run drew in `seconds`."""

@@ -131,6 +131,14 @@ def test_an_error_while_drawing_does_not_stop_the_others_unless_the_disk_is_full
             make("a.mkv", "b.mkv", force=True)
 
 
+def test_an_error_of_the_report_is_the_callers(make, tmp_path):
+    clip(tmp_path / "a.mkv")
+    clip(tmp_path / "b.mkv")
+    for number in (1, 2):
+        with pytest.raises(ZeroDivisionError):
+            make("a.mkv", "b.mkv", stop=lambda progress: progress.number == number and 1 / 0, force=True)  # noqa: B023
+
+
 def test_finished_films_are_skipped(make, tmp_path):
     clip(tmp_path / "a.mkv")
     clip(tmp_path / "b.mkv")
