@@ -13,22 +13,20 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
-from animeinterp.config import PRESETS, PaperConfig, StudioConfig
+from animeinterp.config import PRESETS
 from animeinterp.errors import AnimeInterpError, FileError
 from animeinterp.frame import Frame
-from animeinterp.mattes import surround
 from animeinterp.pairs import ModelChoice, choose_workers
 from animeinterp.runtime.machine import available_cores
-from animeinterp.runtime.threads import single_threaded_workers
 from animeinterp.video.cadence.cut_list import parse_cuts
 from animeinterp.video.compare import comparison_frame
+from animeinterp.video.drawing_costs import time_drawing
 from animeinterp.video.film_list import FilmJob, list_jobs
 from animeinterp.video.films import FilmPlan, plan_films
 from animeinterp.video.options import VideoOptions
-from animeinterp.video.sampling import DrawingPair, FilmSample, sample_film
+from animeinterp.video.sampling import FilmSample, sample_film
 from animeinterp.video.sink import segment_store
 from animeinterp.video.sink.sizes import EncodedSize, measure_encoding, measure_other_streams
 from animeinterp.video.sink.target import Output, plan_output
@@ -38,33 +36,8 @@ from animeinterp.weights.locations import weight_files
 if TYPE_CHECKING:
     from animeinterp.interpolator import Interpolator
 
-_TIMES = 1 / 3, 2 / 3
 
-
-@dataclass(frozen=True, slots=True)
-class TimingLimits:
-    """How much is drawn to estimate times.
-
-    By hand, so that all presets take about a minute on one slow core at 1920x1080.
-
-    Attributes:
-        seconds: Time after which no further pair is drawn with a preset, s.
-        warm_up_pixels: Pixels of the part of a pair that is drawn first, because the first pair compiles and loads.
-        large_network_pixels: Networks that take minutes for a large frame are timed on a part of this many pixels.
-        encoded_pairs: Pairs whose frames are encoded, at most.
-        part: Duration of the parts in which sound is measured, s.
-        parts: Number of these parts.
-    """
-
-    seconds: float = 6.0
-    warm_up_pixels: int = 256 * 144
-    large_network_pixels: int = 640 * 360
-    encoded_pairs: int = 4
-    part: Fraction = Fraction(2)
-    parts: int = 5
-
-
-TIMING_LIMITS = TimingLimits()
+_SOUND_PARTS, _SOUND_PART = 5, Fraction(2)  # number and duration, s, of the parts in which sound is measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +134,7 @@ def estimate_jobs(
     """
     choices = list_installed_models() if choices is None else choices
     loaded: dict[str, Interpolator] = {}
+    start = 0.0  # s, to load libraries and a model, as every worker does
     for plan in plan_films(jobs, options or VideoOptions()):
         job = plan.job
         if plan.finished or plan.error is not None:
@@ -173,8 +147,11 @@ def estimate_jobs(
             continue
         for choice in choices:
             if choice.preset not in loaded:
+                began = time.monotonic()
                 loaded[choice.preset] = choice()
-        yield _estimate(plan, sample, output, [(choice, loaded[choice.preset]) for choice in choices])
+                start = start or time.monotonic() - began
+        models = [(choice, loaded[choice.preset]) for choice in choices]
+        yield _estimate(plan, sample, output, models, start)
 
 
 def list_installed_models(first: ModelChoice | None = None) -> list[ModelChoice]:
@@ -209,25 +186,30 @@ def _sample(plan: FilmPlan) -> tuple[FilmSample, Output]:
 
 
 def _estimate(
-    plan: FilmPlan, sample: FilmSample, output: Output, models: Sequence[tuple[ModelChoice, Interpolator]]
+    plan: FilmPlan,
+    sample: FilmSample,
+    output: Output,
+    models: Sequence[tuple[ModelChoice, Interpolator]],
+    start: float,
 ) -> FilmEstimate:
-    """Estimate what one film will take, from a sample of it."""
+    """Estimate what one film will take, from a sample of it; workers start in `start`, s."""
     options, film = plan.options, plan.film
     assert film is not None
     assert sample.still is not None
     kept = segment_store.count_finished_frames(plan.job.target) if options.resume else 0
     to_make = max(0, plan.frames - kept)
-    costs = [_time_preset(interpolator, sample, options.flow_scale) for _, interpolator in models]
+    costs = [time_drawing(interpolator, sample, options.flow_scale) for _, interpolator in models]
     sequences = max((cost.sequences for cost in costs), key=len) or [[sample.still] * 5]
     encoded = _measure_size(output, options, sequences)
     source_frames = float(_duration(plan) * film.rate) * to_make / max(plan.frames, 1)
-    beside = encoded.seconds * to_make + sample.read_seconds * source_frames
+    reading, encoding = sample.read_seconds * source_frames, encoded.seconds * to_make
     presets = {}
     for (choice, _), cost in zip(models, costs, strict=True):
         drawing = cost.draw(sample, to_make)
         workers = options.workers or choose_workers(choice, plan.pixels, min(film.frames or to_make, to_make))
-        seconds = max(drawing / workers, (drawing + beside) / available_cores())
-        presets[choice.preset] = PresetEstimate(seconds, workers, cost.pairs)
+        # Whichever is slowest: the workers, all cores together, or the thread that reads.
+        seconds = max(drawing / workers, (drawing + reading + encoding) / available_cores(), reading)
+        presets[choice.preset] = PresetEstimate(start + seconds, workers, cost.pairs)
     return FilmEstimate(
         plan.job.source,
         plan.job.target,
@@ -252,96 +234,6 @@ def _duration(plan: FilmPlan) -> Fraction:
     return end - plan.grid.begin
 
 
-@dataclass(slots=True)
-class _PairCosts:
-    """What drawing takes in one thread: s of each stage and their pixels, summed over `pairs` pairs; what was drawn."""
-
-    working_pixels: float
-    pairs: int = 0
-    sequences: list[list[Frame]] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=lambda: [0.0] * 3)  # analysis, motion, rendering
-    pixels: list[float] = field(default_factory=lambda: [0.0] * 3)
-    limited: tuple[bool, bool, bool] = (True, False, False)
-
-    def count(self, pixels: int) -> list[float]:
-        """Return the pixels that each stage works on: some work at a smaller size at most."""
-        return [min(pixels, self.working_pixels) if limited else pixels for limited in self.limited]
-
-    def add(self, pixels: int, seconds: Sequence[float]) -> None:
-        """Add a pair; `seconds` of one analysis, the motion and rendering one frame."""
-        self.pairs += 1
-        self.seconds = [total + more for total, more in zip(self.seconds, seconds, strict=True)]
-        self.pixels = [total + more for total, more in zip(self.pixels, self.count(pixels), strict=True)]
-
-    def draw(self, sample: FilmSample, frames: int) -> float:
-        """Estimate the time to draw what is new in `frames` frames, s."""
-        if not self.pairs or not sample.searched:
-            return 0.0
-        analysis, motion, render = (s / p for s, p in zip(self.seconds, self.pixels, strict=True))
-        counts = [(self.count(pixels), analyses) for pixels, analyses in sample.searched]
-        per_pair = fmean(analyses * analysis * count[0] + motion * count[1] for count, analyses in counts)
-        per_frame = fmean(render * count[2] for count, _ in counts)
-        return frames * (sample.pairs * per_pair + sample.drawn * per_frame)
-
-
-def _time_preset(
-    interpolator: Interpolator,
-    sample: FilmSample,
-    flow_scale: float,
-    limits: TimingLimits = TIMING_LIMITS,
-) -> _PairCosts:
-    """Draw pairs of a film, first those of which as much moves as on average."""
-    working = max(1, round(interpolator.options.working_pixels * flow_scale**2))
-    interpolator = interpolator.with_options(replace(interpolator.options, working_pixels=working))
-    network = interpolator.preset.network
-    costs = _PairCosts(working, limited=(True, network is None, False))
-    if not sample.kept:
-        return costs
-    is_large = isinstance(network, PaperConfig | StudioConfig)
-    mean = fmean(pixels for pixels, _ in sample.searched)
-    pairs = sorted(sample.kept, key=lambda pair: abs(pair.pixels - mean))
-    with single_threaded_workers():
-        _draw_pair(interpolator, _central_part(pairs[0], limits.warm_up_pixels))
-        began = time.monotonic()
-        for pair in pairs:
-            part = _central_part(pair, limits.large_network_pixels) if is_large else pair
-            seconds, drawn = _draw_pair(interpolator, part)
-            costs.add(part.pixels, seconds)
-            if not is_large and len(costs.sequences) < limits.encoded_pairs:
-                costs.sequences.append([pair.frame0, *drawn, pair.frame1, pair.frame1])
-            if time.monotonic() - began > limits.seconds:
-                break
-    return costs
-
-
-def _draw_pair(interpolator: Interpolator, pair: DrawingPair) -> tuple[list[float], list[Frame]]:
-    """Draw two frames of a pair; return the time of an analysis, of the motion and of a frame, s, and the frames."""
-    clock = [time.perf_counter()]
-    first, second = (interpolator.analyze(frame) for frame in pair.cropped())
-    clock.append(time.perf_counter())
-    motion = interpolator.motion(first, second)
-    clock.append(time.perf_counter())
-    drawn = [interpolator.render(motion, t) for t in _TIMES]
-    clock.append(time.perf_counter())
-    if pair.region is not None:
-        drawn = [
-            surround(frame, pair.region, pair.frame0, pair.frame1, t) for frame, t in zip(drawn, _TIMES, strict=True)
-        ]
-    seconds = [(clock[1] - clock[0]) / 2, clock[2] - clock[1], (clock[3] - clock[2]) / len(_TIMES)]
-    return seconds, drawn
-
-
-def _central_part(pair: DrawingPair, pixels: int) -> DrawingPair:
-    """Return the center of what is interpolated of a pair, of about this many pixels."""
-    frames = pair.cropped()
-    height, width = frames[0].shape[:2]
-    scale = min(1.0, (pixels / (height * width)) ** 0.5)
-    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
-    top, left = (height - rows) // 2, (width - columns) // 2
-    parts = [frame[top : top + rows, left : left + columns].copy() for frame in frames]
-    return DrawingPair(parts[0], parts[1], None, partial=False)
-
-
 def _measure_size(output: Output, options: VideoOptions, sequences: list[list[Frame]]) -> EncodedSize:
     """Encode sequences of the new film."""
 
@@ -357,7 +249,7 @@ def _measure_size(output: Output, options: VideoOptions, sequences: list[list[Fr
 
 def _estimate_size(plan: FilmPlan, output: Output, sample: FilmSample, encoded: EncodedSize) -> int:
     """Estimate the size of a new film, bytes."""
-    film, grid, limits = plan.film, plan.grid, TIMING_LIMITS
+    film, grid = plan.film, plan.grid
     assert film is not None
     assert grid is not None
     duration = _duration(plan)
@@ -366,8 +258,8 @@ def _estimate_size(plan: FilmPlan, output: Output, sample: FilmSample, encoded: 
     size = firsts * encoded.first + max(0.0, distinct - firsts) * encoded.changed
     size += max(0.0, plan.frames - max(distinct, firsts)) * encoded.repeated
     if output.sound != "drop" and film.has_streams:
-        length = min(limits.part, duration / limits.parts)
-        begins = [grid.begin + duration * k / limits.parts for k in range(limits.parts)]
+        length = min(_SOUND_PART, duration / _SOUND_PARTS)
+        begins = [grid.begin + duration * k / _SOUND_PARTS for k in range(_SOUND_PARTS)]
         rate = measure_other_streams(film.path, [(begin, begin + length) for begin in begins])
         size += rate * float(duration * grid.slow)
     return round(size)

@@ -9,7 +9,8 @@ import pytest
 
 from animeinterp import load_interpolator
 from animeinterp.pairs import ModelChoice
-from animeinterp.video.estimate import _PairCosts, estimate_films, estimate_jobs, list_installed_models
+from animeinterp.video.drawing_costs import DrawingCosts
+from animeinterp.video.estimate import estimate_films, estimate_jobs, list_installed_models
 from animeinterp.video.film_list import FilmJob
 from animeinterp.video.job import interpolate_video
 from animeinterp.video.options import VideoOptions
@@ -77,7 +78,7 @@ def test_times_and_size_are_plausible(tmp_path, interpolator):
 
 
 def test_more_workers_take_less_time_and_large_frames_more():
-    costs, sample = _PairCosts(500_000), FilmSample(True, pairs=0.25, drawn=0.75, searched=[(2_000_000, 1)])
+    costs, sample = DrawingCosts(500_000), FilmSample(True, pairs=0.25, drawn=0.75, searched=[(2_000_000, 1)])
     costs.add(1_000_000, [0.1, 0.4, 0.2])
     assert costs.draw(sample, 100) == pytest.approx(100 * (0.25 * (0.1 + 0.8) + 0.75 * 0.4))
     assert costs.draw(sample, 50) == pytest.approx(costs.draw(sample, 100) / 2)
