@@ -9,7 +9,6 @@ The frames are the same for any number of workers, also with one, which draws in
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from itertools import chain
@@ -233,13 +232,7 @@ class PairDrawer:
         self._local: Inbetweener | None = None
         self._pool: ProcessPool[Inbetweener] | None = None
         if workers > 1:
-            try:
-                self._pool = ProcessPool(self._setup, 1)
-            except (pickle.PicklingError, AttributeError, TypeError) as error:
-                raise UsageError(
-                    f"the interpolator cannot be sent to worker processes ({error}); give a function of a module that "
-                    "loads it, or workers=1"
-                ) from error
+            self._pool = ProcessPool(self._setup, 1)
 
     def __enter__(self) -> PairDrawer:
         return self

@@ -113,7 +113,7 @@ def test_mistaken_calls_are_refused():
         draw_pairs([], workers=0)
     with pytest.raises(UsageError, match="time t"):
         list(draw_pairs([(*FRAMES[:2], [1.5])], model=Recorder()))
-    with pytest.raises(UsageError, match="workers=1"):
+    with pytest.raises(UsageError, match="sent to worker processes"):
         PairDrawer(lambda: Recorder(), 2, automatic=False)
     assert list(draw_pairs([])) == []
 

@@ -104,9 +104,7 @@ Gallery = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(
-        "--workers", min=1, help="Triplets in parallel, one core each.", show_default="one per core, at most 8"
-    ),
+    typer.Option("--workers", min=1, help="Processes; the scores are the same.", show_default="one per core"),
 ]
 
 
@@ -256,9 +254,8 @@ def _evaluate(
 
     scored = results.rows if results else {}
     rest = [triplet for triplet in files if triplet.name not in scored]
-    models = _load_models(setup) if rest else {}
+    models = _choose_models(setup) if rest else {}
     if results:
-        results.begin()
         save_frame = results.save_frame
     scores = score(
         rest,
@@ -280,15 +277,13 @@ def _evaluate(
     return gather([rows[triplet.name] for triplet in files])
 
 
-def _load_models(setup: Setup) -> dict[str, Model]:
-    """Load the models of the setup."""
-    from animeinterp.interpolator import load_interpolator
+def _choose_models(setup: Setup) -> dict[str, Model]:
+    """Return the models of the setup, which workers load."""
+    from animeinterp.pairs import ModelChoice
 
-    models: dict[str, Model] = {}
-    for label, (name, weights) in setup.models.items():
-        with out.status(f"loading {label}"):
-            models[label] = load_interpolator(name, setup.device, weights=weights, vgg=setup.vgg)
-    return models
+    return {
+        label: ModelChoice(name, setup.device, weights, setup.vgg) for label, (name, weights) in setup.models.items()
+    }
 
 
 def _frame_saver(folder: Path, models: Sequence[str], files: Sequence[TripletFiles], force: bool) -> SaveFrame:

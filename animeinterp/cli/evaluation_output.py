@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from animeinterp.metrics.lpips import LpipsMetric
 
 
+_MAX_WORKERS = 8  # threads that rank crops; each holds a frame's features in memory
+
+
 def write_pages(
     results: Results,
     evaluation: Evaluation,
@@ -43,10 +46,10 @@ def write_pages(
     Raises:
         FileError: A page cannot be written.
     """
-    from animeinterp.evaluation.evaluate import default_workers
     from animeinterp.evaluation.gallery import DEFAULT_CROPS, write_gallery
     from animeinterp.evaluation.predictions import find_prediction
     from animeinterp.evaluation.report.page import write_report
+    from animeinterp.runtime.machine import available_cores
 
     def find_frame(model: str, triplet: str) -> Path | None:
         try:
@@ -63,7 +66,7 @@ def write_pages(
         return
     if count:
         with out.status("searching the worst crops"):
-            workers = workers or default_workers()
+            workers = workers or min(available_cores(), _MAX_WORKERS)
             write_gallery(gallery, evaluation, files, find_frame, lpips, count=count, workers=workers, force=True)
     with out.status("writing the report"):
         write_report(report, evaluation, files, find_frame, gallery=gallery.name if count else None, force=True)

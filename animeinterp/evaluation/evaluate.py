@@ -3,22 +3,18 @@
 >>> evaluation = evaluate(Path("test_2k_540p"), {"classical": load_interpolator("classical")})
 >>> evaluation.summary("classical").whole.psnr
 
-One thread draws and scores a triplet while another reads the next ones. OpenCV and torch use no threads of their own
-meanwhile, so scores do not depend on the number of workers, and the CPU seconds are those of one frame. Frames are
-scored as they would be saved: 8 bits, at the data set's size.
+Worker processes of one thread each read, draw and score triplets, so scores do not depend on the number of workers, and
+the CPU seconds are those of one frame. Frames are scored as they would be saved: 8 bits, at the data set's size.
 """
 
 from __future__ import annotations
 
 import importlib
-import os
+import pickle
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,15 +30,16 @@ from animeinterp.evaluation.predictions import check_predictions, read_predictio
 from animeinterp.evaluation.scores import COLUMNS, BestTime, Summary, TripletScores, summarize, to_cells
 from animeinterp.frame import Frame, RGBImage
 from animeinterp.metrics.image import Lpips, measure
-from animeinterp.runtime.prefetch import prefetch
-from animeinterp.runtime.threads import single_threaded_workers
+from animeinterp.pairs import ModelChoice, choose_workers
+from animeinterp.runtime.process_pool import map_in_processes
 
-# An Interpolator, or a callable of two frames and a time. If its `accepts_coarse_flow` is true, it is also called with
-# precomputed flows; if it has `render`, motion is computed once when a triplet is drawn at several times.
+# An Interpolator, a `ModelChoice`, which each worker loads, or a callable of two frames and a time. If its
+# `accepts_coarse_flow` is true, it is also called with precomputed flows; if it has `render`, motion is computed once
+# when a triplet is drawn at several times.
 Model = Callable[..., Any]
 SaveFrame = Callable[[str, str, Frame], None]  # model, triplet, drawn frame
 OnScored = Callable[[tuple[TripletScores, ...]], None]
-MAX_DEFAULT_WORKERS = 8  # each holds a frame's features in memory
+_FRAME_PIXELS = 960 * 540  # of ATD-12K's frames; other sets are taken to be like it
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +141,8 @@ def evaluate(
         dataset: Folder of triplets.
         models: Models by name.
         annotations: Folder of annotations; None for the default of `animeinterp.data.atd12k.list_triplets`.
-        workers: Number of triplets at once; None uses one per core, at most `MAX_DEFAULT_WORKERS`.
+        workers: Number of processes; 1 works in this one. With more, models are pickled: functions are those of
+            modules. None takes one per core, as memory and the number of triplets allow, and 1 for other functions.
         predictions: Folders of other programs' frames by name, see `animeinterp.evaluation.predictions`.
         lpips: Computes LPIPS, see `animeinterp.metrics.lpips.load_lpips`; None skips it.
         flows: Folder of precomputed flows for models that accept them; None uses the one beside `dataset`.
@@ -180,33 +178,26 @@ def score(
     Args:
         files: The triplets.
         models: Models by name.
-        workers: Number of triplets at once.
-        save_frame: Called with each model, triplet and drawn frame, by any thread.
+        workers: As in `evaluate`.
+        save_frame: Called with each model, triplet and drawn frame, in this process and in order.
         predictions: Folders of other programs' frames by name.
         lpips: Computes LPIPS.
-        on_scored: Called with a triplet's rows after its frames were saved, by any thread and in any order.
+        on_scored: Called with a triplet's rows after its frames were saved, likewise.
         best_t: Whether to search for each model's best time.
 
     Yields:
         The rows of each triplet, one per model, or why it was skipped; in the order of `files`.
     """
-    workers = workers or default_workers()
-    needs_flows = any(_accepts_flow(model) for model in models.values())
-    read = partial(_read, predictions=predictions or {}, needs_flows=needs_flows)
-    work = partial(_score, models=models, lpips=lpips, save_frame=save_frame, on_scored=on_scored, best_t=best_t)
-    waiting: deque[Future[Result]] = deque()
-    with single_threaded_workers() as initializer, closing(prefetch(map(read, files), workers)) as tasks:
-        pool = ThreadPoolExecutor(workers, initializer=initializer)
-        try:
-            _warm_up(pool, models)
-            for task in tasks:
-                waiting.append(pool.submit(work, task))
-                if len(waiting) > 2 * workers:  # so that a slow triplet does not block the others
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    scorer = _Scorer(models, predictions or {}, lpips, best_t, keeps_frames=save_frame is not None)
+    for scored in map_in_processes(scorer, files, workers or default_workers(models, len(files), scorer)):
+        result = scored.result
+        if not isinstance(result, Fault):
+            for label, frame in scored.frames.items():
+                if save_frame:
+                    save_frame(label, result[0].triplet, frame)
+            if on_scored:
+                on_scored(result)
+        yield result
 
 
 def gather(results: Sequence[Result]) -> Evaluation:
@@ -248,6 +239,48 @@ def _accepts_flow(model: Model) -> bool:
     return bool(getattr(model, "accepts_coarse_flow", False))
 
 
+class _Scored(NamedTuple):
+    """The result of a triplet, and the frames of our models by label, if they are kept."""
+
+    result: Result
+    frames: dict[str, RGBImage]
+
+
+@dataclass
+class _Scorer:
+    """Scores triplets; callable and picklable, so that worker processes can."""
+
+    given: Mapping[str, Model]
+    predictions: Mapping[str, Path]
+    lpips: Lpips | None
+    best_t: bool
+    keeps_frames: bool
+
+    @cached_property
+    def models(self) -> dict[str, Model]:
+        """The models, loaded; each has drawn once, so that compilation does not count as time of the first frame."""
+        models = {label: model() if isinstance(model, ModelChoice) else model for label, model in self.given.items()}
+        frame = np.zeros((64, 64, 3), np.uint8)
+        frame[16:48, 16:48] = 255
+        for model in models.values():
+            model(frame, np.roll(frame, 4, axis=1), 0.5)
+        return models
+
+    def __call__(self, files: TripletFiles) -> _Scored:
+        """Read a triplet; draw and score it with every model."""
+        needs_flows = any(_accepts_flow(model) for model in self.models.values())
+        task = _read(files, self.predictions, needs_flows)
+        if isinstance(task, Fault):
+            return _Scored(task, {})
+        try:
+            ours = {label: _draw(model, task, self.best_t, self.lpips) for label, model in self.models.items()}
+            drawn = ours | {label: _Drawn(frame) for label, frame in task.predicted.items()}
+            rows = tuple(_row(label, task, one, self.lpips) for label, one in drawn.items())
+        except (FileError, FrameError) as error:
+            return _Scored(Fault(files.name, str(error)), {})
+        return _Scored(rows, {label: one.frame for label, one in ours.items()} if self.keeps_frames else {})
+
+
 def _read(files: TripletFiles, predictions: Mapping[str, Path], needs_flows: bool) -> _Task | Fault:
     """Read a triplet and everything that belongs to it."""
     try:
@@ -264,32 +297,6 @@ def _read(files: TripletFiles, predictions: Mapping[str, Path], needs_flows: boo
     except Exception as error:  # one bad file must not end the work on the others
         return Fault(files.name, f"unexpected {type(error).__name__}: {error}; please report it with these files")
     return _Task(files, triplet, annotation, predicted, coarse, parts)
-
-
-def _score(
-    task: _Task | Fault,
-    models: Mapping[str, Model],
-    lpips: Lpips | None,
-    save_frame: SaveFrame | None,
-    on_scored: OnScored | None,
-    best_t: bool,
-) -> Result:
-    """Draw and score a triplet with every model."""
-    if isinstance(task, Fault):
-        return task
-    name = task.files.name
-    try:
-        drawn = {label: _draw(model, task, best_t, lpips) for label, model in models.items()}
-        drawn |= {label: _Drawn(frame) for label, frame in task.predicted.items()}
-        rows = tuple(_row(label, task, one, lpips) for label, one in drawn.items())
-    except (FileError, FrameError) as error:
-        return Fault(name, str(error))
-    if save_frame:
-        for label in models:
-            save_frame(label, name, drawn[label].frame)
-    if on_scored:
-        on_scored(rows)
-    return rows
 
 
 def _draw(model: Model, task: _Task, best_t: bool, lpips: Lpips | None) -> _Drawn:
@@ -327,15 +334,18 @@ def _row(label: str, task: _Task, drawn: _Drawn, lpips: Lpips | None) -> Triplet
     )
 
 
-def _warm_up(pool: ThreadPoolExecutor, models: Mapping[str, Model]) -> None:
-    """Let each model draw once, so that compilation does not count as time of the first frame."""
-    frame = np.zeros((64, 64, 3), np.uint8)
-    frame[16:48, 16:48] = 255
-    for model in models.values():
-        pool.submit(model, frame, np.roll(frame, 4, axis=1), 0.5).result()
+def default_workers(models: Mapping[str, Model], triplets: int, scorer: object) -> int:
+    """Return the usual number of workers: 1 if `scorer` cannot be pickled, else see `choose_workers`."""
+    try:
+        pickle.dumps(scorer)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return 1
+    choices = [model if isinstance(model, ModelChoice) else _choice_like(model) for model in models.values()]
+    counts = [choose_workers(choice, _FRAME_PIXELS, triplets) for choice in choices]
+    return min(counts, default=choose_workers(ModelChoice("classical"), _FRAME_PIXELS, triplets))
 
 
-def default_workers() -> int:
-    """Return the default number of triplets at once: one per core, at most `MAX_DEFAULT_WORKERS`."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MAX_DEFAULT_WORKERS)
+def _choice_like(model: Model) -> ModelChoice:
+    """Return a choice of the preset of an interpolator; of the default for other callables."""
+    preset = getattr(model, "preset", None)
+    return ModelChoice(getattr(preset, "name", "default"))

@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from math import isinf
@@ -67,29 +66,34 @@ class Results:
         self.rows = rows
         self._header = header
         self._models = models
-        self._lock = threading.Lock()
+        self._begun = False
 
     def frame_path(self, model: str, triplet: str) -> Path:
         """Return the path of a drawn frame."""
         return _frame_path(self.folder, model, triplet)
 
-    def begin(self) -> None:
-        """Create the folder, its header and the table of reused rows. Raises FileError."""
+    def _begin(self) -> None:
+        """Create the folder, its header and the table of reused rows, before the first new result."""
+        if self._begun:
+            return
         make_folder(self.folder)
         for model in self._models:
             make_folder(self.folder / "frames" / model)
         write_rows(self.folder / _TABLE, [row for rows in self.rows.values() for row in rows])
         write_text(self.folder / _HEADER, _json({**self._header, "complete": False}), force=True)
+        self._begun = True
 
     def save_frame(self, model: str, triplet: str, frame: Frame) -> None:
-        """Write a drawn frame; thread-safe. Raises FileError."""
+        """Write a drawn frame. Raises FileError."""
+        self._begin()
         write_image(self.frame_path(model, triplet), frame, force=True)
 
     def append(self, rows: Iterable[TripletScores]) -> None:
-        """Append the rows of one triplet; thread-safe. Raises FileError."""
+        """Append the rows of one triplet. Raises FileError."""
+        self._begin()
         path, text = self.folder / _TABLE, format_csv(rows, heading=False)
         try:
-            with self._lock, path.open("a", encoding="utf-8", newline="") as file:
+            with path.open("a", encoding="utf-8", newline="") as file:
                 file.write(text)
         except OSError as error:
             raise FileError(f"cannot write {path}: {error.strerror}; free some space and run it again") from error

@@ -11,13 +11,10 @@ Workers end with their parent, also when that is killed: a thread of theirs wait
 from __future__ import annotations
 
 import multiprocessing
-import os
 import pickle
 import queue
 import signal
-import sys
 import threading
-import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -25,11 +22,12 @@ from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from animeinterp.errors import AnimeInterpError
+from animeinterp.errors import AnimeInterpError, UsageError
+from animeinterp.runtime.pool_worker import Outcome, serve, unpickle
 
 State = TypeVar("State")
 Task = TypeVar("Task")
@@ -40,8 +38,6 @@ _AHEAD = 2  # tasks in flight per process, so that a slow one does not block the
 _PATIENCE = 2.0  # s that processes are given to end
 _POLL = 0.5  # s; Windows notices Ctrl-C only between waits
 _CONTEXT = multiprocessing.get_context("spawn")
-# Libraries read these when they are loaded.
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 class ProcessPool(Generic[State]):
@@ -58,9 +54,18 @@ class ProcessPool(Generic[State]):
             setup: Called in every process when it starts; it returns the state. It is pickled, as are functions, tasks
                 and results: all functions are those of modules.
             size: The most processes.
+
+        Raises:
+            UsageError: `setup` cannot be pickled.
         """
         self.size = size
-        self._setup = pickle.dumps(setup)
+        try:
+            self._setup = pickle.dumps(setup)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise UsageError(
+                f"expected what can be sent to worker processes, got an object that cannot ({error}); give functions "
+                "and objects of modules, or 1 worker"
+            ) from error
         self._tasks: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._attendants: list[tuple[threading.Thread, _Worker]] = []
         self._closed = threading.Event()
@@ -190,15 +195,6 @@ class _Raised(NamedTuple):
     error: Exception
 
 
-class _Outcome(NamedTuple):
-    """What a process sends back for a task: a result or an error, and the warnings given meanwhile."""
-
-    result: Any = None
-    error: Exception | None = None
-    trace: str = ""
-    warnings: tuple[tuple[str, type[Warning]], ...] = ()
-
-
 class _WorkerTraceback(Exception):
     """The traceback of an error in a process, as its cause."""
 
@@ -215,7 +211,7 @@ class _Worker:
         self._process: Any = None
         self._connection: Connection[Any, Any] | None = None
 
-    def run(self, task: tuple[Callable[..., Any], tuple[Any, ...]]) -> _Outcome:
+    def run(self, task: tuple[Callable[..., Any], tuple[Any, ...]]) -> Outcome:
         """Run a task, again if its process ends by itself."""
         code: int | None = None
         given: list[tuple[str, type[Warning]]] = []
@@ -231,7 +227,7 @@ class _Worker:
                     is_ready = True
                 assert self._connection is not None
                 self._connection.send_bytes(message)
-                outcome = _unpickle(self._connection.recv_bytes())
+                outcome = unpickle(self._connection.recv_bytes())
                 return outcome._replace(warnings=(*given, *outcome.warnings))
             except (EOFError, OSError):
                 code = self._discard()
@@ -265,16 +261,16 @@ class _Worker:
             self._process.kill()
         self._discard()
 
-    def _start(self) -> _Outcome:
+    def _start(self) -> Outcome:
         """Start the process, wait until it is set up, and return the outcome of that."""
         ours, theirs = _CONTEXT.Pipe()
         with self._lock, _interrupts_blocked(), theirs:
             if self._closed.is_set():
                 raise EOFError
-            self._process = _CONTEXT.Process(target=_serve, args=(theirs, self._setup), daemon=True)
+            self._process = _CONTEXT.Process(target=serve, args=(theirs, self._setup), daemon=True)
             self._process.start()
         self._connection = ours
-        outcome = _unpickle(ours.recv_bytes())
+        outcome = unpickle(ours.recv_bytes())
         if outcome.error is not None:
             self._discard()
         return outcome
@@ -295,77 +291,6 @@ class _Worker:
         code: int | None = process.exitcode
         process.close()
         return code
-
-
-def _serve(connection: Connection[Any, Any], setup: bytes) -> None:
-    """Run tasks until the connection is closed; the main function of a worker process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends this one
-    signal.signal(signal.SIGTERM, _leave)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    for variable in _THREAD_VARIABLES:
-        os.environ[variable] = "1"
-    given: list[tuple[str, type[Warning]]] = []
-    warnings.showwarning = lambda message, category, *_, **__: given.append((str(message), category))
-    outcome = _attempt(_set_up, (setup,))
-    state, outcome = outcome.result, outcome._replace(result=None, warnings=tuple(given))
-    try:
-        connection.send_bytes(_pickle(outcome))
-        while outcome.error is None:
-            given.clear()
-            function, arguments = pickle.loads(connection.recv_bytes())
-            done = _attempt(function, (state, *arguments))
-            connection.send_bytes(_pickle(done._replace(warnings=tuple(given))))
-    except (EOFError, OSError):
-        return  # the parent has closed the connection
-
-
-def _leave(*_: object) -> None:
-    """End this process, but remove files that are half written."""
-    sys.exit(1)
-
-
-def _set_up(setup: bytes) -> Any:
-    return pickle.loads(setup)()
-
-
-def _attempt(function: Callable[..., Any], arguments: tuple[Any, ...]) -> _Outcome:
-    """Call a function; its error becomes a part of the outcome."""
-    try:
-        return _Outcome(function(*arguments))
-    except Exception as error:
-        return _failure(error)
-
-
-def _pickle(outcome: _Outcome) -> bytes:
-    """Pickle an outcome; a result that cannot be pickled becomes an error."""
-    try:
-        return pickle.dumps(outcome, pickle.HIGHEST_PROTOCOL)
-    except Exception as error:
-        return pickle.dumps(_failure(error))
-
-
-def _unpickle(message: bytes) -> _Outcome:
-    outcome = pickle.loads(message)
-    assert isinstance(outcome, _Outcome)
-    return outcome
-
-
-def _failure(error: Exception) -> _Outcome:
-    """Describe an error for the parent; one that cannot be pickled becomes a RuntimeError with its text."""
-    trace = "".join(traceback.format_exception(error))
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        error = RuntimeError(f"{type(error).__name__}: {error}")
-    return _Outcome(error=error, trace=trace)
-
-
-def _end_with_parent() -> None:
-    """End this process as soon as its parent has ended, whatever it is doing."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from dataclasses import asdict, replace
 from types import SimpleNamespace
 
@@ -122,21 +121,19 @@ def test_workers_do_not_change_the_scores(dataset, tmp_path):
     ]
 
 
-def test_workers_are_single_threaded_and_thread_counts_are_restored(dataset):
+def test_models_draw_in_one_thread_and_thread_counts_are_restored(dataset):
     counts = set()
 
     def count(frame0, frame1, t):
-        counts.add(
-            (threading.current_thread() is threading.main_thread(), cv2.getNumThreads(), torch.get_num_threads())
-        )
+        counts.add((cv2.getNumThreads(), torch.get_num_threads()))
         return frame0.copy()
 
     before = cv2.getNumThreads(), torch.get_num_threads()
     try:
         cv2.setNumThreads(2)
         torch.set_num_threads(2)
-        evaluate(dataset, {"count": count}, workers=2)
-        assert counts == {(False, 1, 1)}
+        evaluate(dataset, {"count": count})
+        assert counts == {(1, 1)}
         assert (cv2.getNumThreads(), torch.get_num_threads()) == (2, 2)
     finally:
         cv2.setNumThreads(before[0])
@@ -168,27 +165,6 @@ def test_a_roi_too_small_for_ssim_is_a_fault():
     frame = np.zeros((10, 40, 3), np.uint8)
     with pytest.raises(FrameError, match="11x11"):
         ssim(frame, frame)
-
-
-def test_the_next_triplet_is_read_while_one_is_drawn(dataset, monkeypatch):
-    from animeinterp.evaluation import evaluate as module
-
-    read, read_triplet = {name: threading.Event() for name in NAMES}, module.read_triplet
-
-    def record(files):
-        read[files.name].set()
-        return read_triplet(files)
-
-    monkeypatch.setattr(module, "read_triplet", record)
-    read_ahead = []
-
-    def draw(frame0, frame1, t):
-        if frame0.shape == (64, 96, 3):  # a triplet, not the warm-up
-            read_ahead.append(read["b"].wait(5))
-        return frame0.copy()
-
-    evaluate(dataset, {"draw": draw}, workers=1)
-    assert read_ahead[0], "b must be read while a is drawn"
 
 
 def test_triplets_are_not_all_read_at_once(dataset, monkeypatch):

@@ -1,0 +1,111 @@
+"""The other side of `animeinterp.runtime.process_pool`: what runs in a worker process."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Callable
+from multiprocessing.connection import Connection, wait
+from typing import Any, NamedTuple
+
+# Libraries read these when they are loaded.
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+class Outcome(NamedTuple):
+    """What a process sends back for a task, or after its start.
+
+    Attributes:
+        result: The result; None after the start.
+        error: The error, None without one.
+        trace: Its traceback.
+        warnings: Text and category of the warnings that were given meanwhile.
+    """
+
+    result: Any = None
+    error: Exception | None = None
+    trace: str = ""
+    warnings: tuple[tuple[str, type[Warning]], ...] = ()
+
+
+def serve(connection: Connection[Any, Any], setup: bytes) -> None:
+    """Run tasks until the connection is closed; the main function of a worker process.
+
+    Args:
+        connection: Brings tasks, takes outcomes.
+        setup: A pickled function that returns the state.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends this one
+    signal.signal(signal.SIGTERM, _leave)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    for variable in _THREAD_VARIABLES:
+        os.environ[variable] = "1"
+    given: list[tuple[str, type[Warning]]] = []
+    warnings.showwarning = lambda message, category, *_, **__: given.append((str(message), category))
+    outcome = _attempt(_set_up, (setup,))
+    state, outcome = outcome.result, outcome._replace(result=None, warnings=tuple(given))
+    try:
+        connection.send_bytes(_pickle(outcome))
+        while outcome.error is None:
+            given.clear()
+            function, arguments = pickle.loads(connection.recv_bytes())
+            done = _attempt(function, (state, *arguments))
+            connection.send_bytes(_pickle(done._replace(warnings=tuple(given))))
+    except (EOFError, OSError):
+        return  # the parent has closed the connection
+
+
+def _leave(*_: object) -> None:
+    """End this process, but remove files that are half written."""
+    sys.exit(1)
+
+
+def _set_up(setup: bytes) -> Any:
+    return pickle.loads(setup)()
+
+
+def _attempt(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Outcome:
+    """Call a function; its error becomes a part of the outcome."""
+    try:
+        return Outcome(function(*arguments))
+    except Exception as error:
+        return _failure(error)
+
+
+def _pickle(outcome: Outcome) -> bytes:
+    """Pickle an outcome; a result that cannot be pickled becomes an error."""
+    try:
+        return pickle.dumps(outcome, pickle.HIGHEST_PROTOCOL)
+    except Exception as error:
+        return pickle.dumps(_failure(error))
+
+
+def unpickle(message: bytes) -> Outcome:
+    """Return the outcome that a process sent."""
+    outcome = pickle.loads(message)
+    assert isinstance(outcome, Outcome)
+    return outcome
+
+
+def _failure(error: Exception) -> Outcome:
+    """Describe an error for the parent; one that cannot be pickled becomes a RuntimeError with its text."""
+    trace = "".join(traceback.format_exception(error))
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        error = RuntimeError(f"{type(error).__name__}: {error}")
+    return Outcome(error=error, trace=trace)
+
+
+def _end_with_parent() -> None:
+    """End this process as soon as its parent has ended, whatever it is doing."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
