@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from animeinterp.data.atd12k import Annotation, TripletFiles, list_triplets, read_annotation, read_flows, read_triplet
 from animeinterp.data.types import Triplet
+from animeinterp.device import choose_device
 from animeinterp.errors import AnimeInterpError, FileError, FrameError, MissingExtraError
 from animeinterp.evaluation.best_time import bind_frames, find_best_time
 from animeinterp.evaluation.masks import Parts, read_masks, score_parts
@@ -30,7 +31,7 @@ from animeinterp.evaluation.predictions import check_predictions, read_predictio
 from animeinterp.evaluation.scores import COLUMNS, BestTime, Summary, TripletScores, summarize, to_cells
 from animeinterp.frame import Frame, RGBImage
 from animeinterp.metrics.image import Lpips, measure
-from animeinterp.pairs import ModelChoice, choose_workers
+from animeinterp.pairs import RUN_LIMITS, ModelChoice, choose_workers
 from animeinterp.runtime.process_pool import map_in_processes
 
 # An Interpolator, a `ModelChoice`, which each worker loads, or a callable of two frames and a time. If its
@@ -341,11 +342,13 @@ def default_workers(models: Mapping[str, Model], triplets: int, scorer: object) 
     except (pickle.PicklingError, AttributeError, TypeError):
         return 1
     choices = [model if isinstance(model, ModelChoice) else _choice_like(model) for model in models.values()]
-    counts = [choose_workers(choice, _FRAME_PIXELS, triplets) for choice in choices]
-    return min(counts, default=choose_workers(ModelChoice("classical"), _FRAME_PIXELS, triplets))
+    counts = [choose_workers(choice, _FRAME_PIXELS, triplets) for choice in choices or [ModelChoice("classical")]]
+    if min(counts) > 1 and any(choose_device(choice.device) != "cpu" for choice in choices):
+        counts.append(RUN_LIMITS.gpu_workers)
+    return min(counts)
 
 
 def _choice_like(model: Model) -> ModelChoice:
-    """Return a choice of the preset of an interpolator; of the default for other callables."""
-    preset = getattr(model, "preset", None)
-    return ModelChoice(getattr(preset, "name", "default"))
+    """Return a choice of the preset and device of an interpolator; of the default on the CPU for other callables."""
+    name = getattr(getattr(model, "preset", None), "name", "default")
+    return ModelChoice(name, str(getattr(model, "device", "cpu")))
