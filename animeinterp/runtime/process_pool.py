@@ -236,7 +236,7 @@ class _Worker:
                 if not is_ready and code is not None and code >= 0:  # not killed, so it would end again
                     raise AnimeInterpError(
                         f"a worker process could not start ({_describe_exit(code)}); a script that uses several "
-                        'workers must do its work under `if __name__ == "__main__":`'
+                        'workers must be a file and do its work under `if __name__ == "__main__":`; or use 1 worker'
                     ) from None
             except MemoryError:
                 self._discard()  # a part of the result may still be in the pipe
@@ -267,8 +267,9 @@ class _Worker:
         with self._lock, _interrupts_blocked(), theirs:
             if self._closed.is_set():
                 raise EOFError
-            self._process = _CONTEXT.Process(target=serve, args=(theirs, self._setup), daemon=True)
-            self._process.start()
+            process = _CONTEXT.Process(target=serve, args=(theirs, self._setup), daemon=True)
+            process.start()
+            self._process = process
         self._connection = ours
         outcome = unpickle(ours.recv_bytes())
         if outcome.error is not None:

@@ -161,6 +161,24 @@ def test_closing_ends_processes_in_the_middle_of_a_task():
     assert not pids & {process.pid for process in multiprocessing.active_children()}
 
 
+@pytest.mark.parametrize("guarded", [True, False])
+def test_a_script_that_starts_workers_at_once_is_told_to_guard_it(tmp_path, guarded):
+    body = "with ProcessPool(pool_tasks.no_state, 2) as pool:\n        print(pool.call(pool_tasks.square, 3))\n"
+    condition = '__name__ == "__main__"' if guarded else "True"
+    imports = "from animeinterp.runtime.process_pool import ProcessPool\nfrom support import pool_tasks\n"
+    (tmp_path / "program.py").write_text(f"{imports}if {condition}:\n    {body}", encoding="utf-8")
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "program.py")],
+        capture_output=True,
+        encoding="utf-8",
+        env=os.environ | {"PYTHONPATH": path},
+        timeout=30,
+    )
+    assert done.stdout == ("9\n" if guarded else "")
+    assert "do its work under `if __name__" in done.stderr.splitlines()[-1] if done.stderr else guarded
+
+
 PROGRAM = """
 import sys
 from animeinterp.runtime.process_pool import ProcessPool
