@@ -10,7 +10,7 @@ The frames are the same for any number of workers, also with one, which draws in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -86,7 +86,7 @@ class ModelChoice:
 
     Attributes:
         model: A preset, or `default`.
-        device: `auto`, `cpu`, `cuda`, …
+        device: `auto`, `cpu`, `cuda`, …; of several, `cuda:0,cuda:1`, workers take one each, in turn.
         weights: Weights of the network; None takes the usual ones.
         vgg: VGG-19 weights to match segments by.
         options: How it is run.
@@ -103,11 +103,19 @@ class ModelChoice:
         """Name of the preset."""
         return DEFAULT_PRESET if self.model == "default" else self.model
 
+    @property
+    def devices(self) -> list[str]:
+        """The devices. UsageError if they are of several types, which draw different bits."""
+        devices = self.device.split(",")
+        if len({device.partition(":")[0] for device in devices}) > 1:
+            raise UsageError(f"expected devices of one type, such as cuda:0,cuda:1, got {self.device}")
+        return devices
+
     def __call__(self) -> Interpolator:
-        """Load the interpolator."""
+        """Load the interpolator, on the first device."""
         from animeinterp.interpolator import load_interpolator
 
-        return load_interpolator(self.model, self.device, weights=self.weights, vgg=self.vgg, options=self.options)
+        return load_interpolator(self.model, self.devices[0], weights=self.weights, vgg=self.vgg, options=self.options)
 
 
 def draw_pairs(
@@ -130,7 +138,7 @@ def draw_pairs(
         pairs: Tuples (frame 0, frame 1, times): frames of one size, mode and depth, see `animeinterp.frame`, and times
             in [0, 1]. Pairs are taken when there is room for them.
         model: A preset, see `available_models`, or an interpolator.
-        device: As in `load_interpolator`.
+        device: As in `load_interpolator`; or several, see `ModelChoice`.
         weights: As in `load_interpolator`.
         vgg: As in `load_interpolator`.
         options: As in `load_interpolator`.
@@ -227,12 +235,15 @@ class PairDrawer:
             automatic: Whether the number was chosen by `choose_workers`, for a CPU; a GPU is shared by fewer.
         """
         self.shrunk = 0
-        self._setup = WorkerSetup(source, scale)
+        sources = [source]
+        if isinstance(source, ModelChoice):
+            sources = [replace(source, device=device) for device in source.devices]
+        self._setups = [WorkerSetup(one, scale) for one in sources]
         self._workers, self._automatic = workers, automatic
         self._local: Inbetweener | None = None
         self._pool: ProcessPool[Inbetweener] | None = None
         if workers > 1:
-            self._pool = ProcessPool(self._setup, 1)
+            self._pool = ProcessPool(self._setups, 1)
 
     def __enter__(self) -> PairDrawer:
         return self
@@ -255,13 +266,14 @@ class PairDrawer:
                 yield from self._finish(draw_run(self._load(), run))
             return
         on_gpu = self._automatic and self.call(_device_type) != "cpu"
-        self._pool.size = min(self._workers, RUN_LIMITS.gpu_workers) if on_gpu else self._workers
+        most = RUN_LIMITS.gpu_workers * len(self._setups) if on_gpu else self._workers
+        self._pool.size = min(self._workers, most)
         for drawn in self._pool.map(draw_run, group_runs(pairs, RUN_LIMITS.pairs, RUN_LIMITS.idle_pairs)):
             yield from self._finish(drawn)
 
     def _load(self) -> Inbetweener:
         if self._local is None:
-            self._local = self._setup.build()
+            self._local = self._setups[0].build()
         return self._local
 
     def _finish(self, drawn: DrawnRun) -> list[list[Frame]]:

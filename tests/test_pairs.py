@@ -141,6 +141,15 @@ def test_few_workers_share_a_gpu_unless_their_number_is_given():
             assert drawer._pool.size == size
 
 
+def test_workers_take_devices_in_turn():
+    given = consecutive(frames=FRAMES[:9])
+    several = list(draw_pairs(given, model="classical", device="cpu,cpu:0", workers=2))
+    for frames, others in zip(several, draw_pairs(given, model="classical", device="cpu", workers=1), strict=True):
+        assert np.array_equal(frames[0], others[0])
+    with pytest.raises(UsageError, match="devices of one type"):
+        list(draw_pairs(given, model="classical", device="cpu,cuda:0", workers=2))
+
+
 def test_a_container_limits_cores_and_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "_CGROUP", tmp_path)
     cores, memory = machine.available_cores(), machine.available_memory()

@@ -187,17 +187,24 @@ def check_model_options(model: str, weights: Path | None, vgg: Path | None, devi
 def choose_model(
     model: str, weights: Path | None, vgg: Path | None, device: str, style: str, max_pixels: int
 ) -> ModelChoice:
-    """Return the choice that the options make, without torch; arguments and errors as `check_model_options`."""
-    check_model_options(model, weights, vgg, device, style)
+    """Return the choice that the options make, without torch; arguments and errors as `check_model_options`.
+
+    Several devices may be given, `cuda:0,cuda:1`.
+    """
     from animeinterp.pairs import ModelChoice
 
-    return ModelChoice(model, device, weights, vgg, Options(style=style, max_pixels=max_pixels))  # type: ignore[arg-type]
+    options = Options(style=style, max_pixels=max_pixels)  # type: ignore[arg-type]
+    choice = ModelChoice(model, device, weights, vgg, options)
+    for one in choice.devices:
+        check_model_options(model, weights, vgg, one, style)
+    return choice
 
 
 def build_interpolator(
     model: str, weights: Path | None, vgg: Path | None, device: str, style: str, max_pixels: int
 ) -> Interpolator:
     """Load the interpolator that the options select; arguments and errors as `check_model_options`."""
+    check_model_options(model, weights, vgg, device, style)
     load = choose_model(model, weights, vgg, device, style, max_pixels)
     with out.status(f"loading {model}"):
         return load()

@@ -16,7 +16,7 @@ import typer
 from animeinterp.cli.drawing import choose_model
 from animeinterp.cli.estimates import show_estimates
 from animeinterp.cli.films import make_films
-from animeinterp.cli.terminal import DEFAULTS, Device, Force, MaxPixels, Model, Style, Vgg, Weights, err, out
+from animeinterp.cli.terminal import DEFAULTS, Force, MaxPixels, Model, Style, Vgg, Weights, err, out
 from animeinterp.cli.video_progress import Report, print_summary, report_video
 from animeinterp.errors import AnimeInterpError, UsageError
 
@@ -93,6 +93,7 @@ DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Write nothing; estimate drawings, new frames, time with each preset, and size."),
 ]
+Devices = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps, …; several: cuda:0,cuda:1.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print progress and result as lines of JSON.")]
 
@@ -126,7 +127,7 @@ def video(
     model: Model = "default",
     weights: Weights = None,
     vgg: Vgg = None,
-    device: Device = "auto",
+    device: Devices = "auto",
     style: Style = "auto",
     max_pixels: MaxPixels = DEFAULTS.max_pixels,
     workers: Workers = None,

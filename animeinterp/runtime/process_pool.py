@@ -17,7 +17,7 @@ import signal
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
@@ -47,12 +47,12 @@ class ProcessPool(Generic[State]):
         size: The most processes. They are started when there are tasks for them; a raised size counts from then on.
     """
 
-    def __init__(self, setup: Callable[[], State], size: int) -> None:
+    def __init__(self, setup: Callable[[], State] | Sequence[Callable[[], State]], size: int) -> None:
         """Prepare; no process is started yet.
 
         Args:
-            setup: Called in every process when it starts; it returns the state. It is pickled, as are functions, tasks
-                and results: all functions are those of modules.
+            setup: Called in every process when it starts; it returns the state. Of several, processes take one each,
+                in turn. It is pickled, as are functions, tasks and results: all functions are those of modules.
             size: The most processes.
 
         Raises:
@@ -60,7 +60,7 @@ class ProcessPool(Generic[State]):
         """
         self.size = size
         try:
-            self._setup = pickle.dumps(setup)
+            self._setups = [pickle.dumps(one) for one in (setup if isinstance(setup, Sequence) else [setup])]
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise UsageError(
                 f"expected what can be sent to worker processes, got an object that cannot ({error}); give functions "
@@ -91,7 +91,8 @@ class ProcessPool(Generic[State]):
         future: Future[Result] = Future()
         self._tasks.put(_Job(future, function, arguments))
         if len(self._attendants) < self.size:
-            worker = _Worker(self._setup, self._closed)
+            setup = self._setups[len(self._attendants) % len(self._setups)]
+            worker = _Worker(setup, self._closed)
             thread = threading.Thread(target=self._attend, args=(worker,), daemon=True)
             self._attendants.append((thread, worker))
             thread.start()
