@@ -57,6 +57,13 @@ def export(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", readable=False, help="Of a training run.")],
     output: Annotated[Path, typer.Option("-o", "--output", readable=False, help="The weights' file, .safetensors.")],
     full: Annotated[bool, typer.Option("--full", help="Keep float32; the file is twice as large.")] = False,
+    start_fraction: Annotated[
+        float,
+        typer.Option(
+            "--start-fraction",
+            help="How much of the initial weights to mix in: 0.5 often forgets less of what they know.",
+        ),
+    ] = 0.0,
     force: Force = False,
 ) -> None:
     """Write only the averaged weights of a checkpoint, for use as --weights FILE."""
@@ -68,7 +75,7 @@ def export(
         raise WeightsError(f"{checkpoint.name} holds only weights; expected the checkpoint of a training run, last.pt")
     from animeinterp.training.checkpoint import export as export_weights
 
-    about = export_weights(checkpoint, output, half=not full, force=force)
+    about = export_weights(checkpoint, output, half=not full, start_fraction=start_fraction, force=force)
     out.print(f"weights    {output}, of {about['name']} after {about['steps']} steps", markup=False)
 
 

@@ -15,10 +15,12 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from animeinterp.errors import FileError, WeightsError
+from animeinterp.errors import FileError, UsageError, WeightsError
 from animeinterp.io.files import write_bytes
 from animeinterp.io.reading import describe_error
+from animeinterp.training.build import build_network
 from animeinterp.training.config import TrainingConfig, from_json, to_json
+from animeinterp.training.initial import load_initial
 from animeinterp.weights.containers import check_container
 from animeinterp.weights.loading import load_into
 
@@ -83,13 +85,17 @@ def restore(state: State, path: Path) -> None:
     state.step, state.seconds = content["step"], content["seconds"]
 
 
-def export(checkpoint: Path, out: Path, half: bool = True, *, force: bool = False) -> dict[str, str]:
+def export(
+    checkpoint: Path, out: Path, half: bool = True, *, start_fraction: float = 0.0, force: bool = False
+) -> dict[str, str]:
     """Write a checkpoint's averaged weights as safetensors.
 
     Args:
         checkpoint: Checkpoint of a training run.
         out: File for the weights.
         half: Whether they are stored in half precision instead of float32.
+        start_fraction: How much of the weights that the run started from is mixed in, in [0, 1): a mean of both often
+            keeps what fine-tuning gained and forgets less (Wortsman et al. 2022).
         force: Whether an existing file is replaced.
 
     Returns:
@@ -97,7 +103,7 @@ def export(checkpoint: Path, out: Path, half: bool = True, *, force: bool = Fals
 
     Raises:
         FileError: A file cannot be read or written.
-        UsageError: `out` exists and `force` is not set.
+        UsageError: `out` exists and `force` is not set; the fraction is invalid; the run started from random weights.
         WeightsError: It is not a checkpoint, or the weights are larger than `MAX_WEIGHTS`.
     """
     content = _read(checkpoint)
@@ -112,9 +118,28 @@ def export(checkpoint: Path, out: Path, half: bool = True, *, force: bool = Fals
     size = sum(value.numel() * (2 if half else 4) for value in content["average"].values())
     if size > MAX_WEIGHTS:
         raise WeightsError(f"{checkpoint.name} holds {size:,} bytes of weights; expected {MAX_WEIGHTS:,} or less")
-    weights = {key: _convert(value, half) for key, value in content["average"].items()}
+    average = content["average"]
+    if start_fraction:
+        average = _mixed_with_start(average, config, start_fraction, checkpoint)
+        metadata["start_fraction"] = f"{start_fraction:g}"
+    weights = {key: _convert(value, half) for key, value in average.items()}
     write_bytes(out, safetensors.torch.save(weights, metadata), force=force)
     return metadata
+
+
+def _mixed_with_start(
+    average: dict[str, Tensor], config: TrainingConfig, fraction: float, checkpoint: Path
+) -> dict[str, Tensor]:
+    """Return the mean of averaged weights and of those that the run started from."""
+    if not 0 < fraction < 1:
+        raise UsageError(f"expected a fraction of the initial weights in [0, 1), got {fraction:g}")
+    if not (config.init_from or config.init_flow):
+        raise UsageError(f"the run of {checkpoint.name} started from random weights; leave the fraction out")
+    network = build_network(config)
+    load_initial(network, config)
+    start = {key: value.clone() for key, value in network.state_dict().items()}
+    load_into(network, average, "the network", checkpoint)
+    return {key: torch.lerp(value.float(), start[key].float(), fraction) for key, value in average.items()}
 
 
 def _convert(value: Tensor, half: bool) -> Tensor:

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from animeinterp.data.types import Batch
 from animeinterp.errors import AnimeInterpError, FileError, UsageError, WeightsError
+from animeinterp.net.cel.model import Cel
 from animeinterp.training.augment import augment_guidance
 from animeinterp.training.build import build_network, build_sources, model_config
 from animeinterp.training.checkpoint import export
@@ -142,6 +144,26 @@ def test_a_run_starts_from_exported_weights(tmp_path):
     train(tiny_config(tmp_path / "b", init_from=str(out)), minutes=0, network=tiny(), sources=[(Squares(), 1.0)])
     started = torch.load(tmp_path / "b" / CHECKPOINT, weights_only=True)["network"]
     assert equal(started, content["average"])
+
+
+def test_exported_weights_may_be_a_mean_with_those_at_the_start(tmp_path):
+    start, trained = Cel(), Cel()
+    file = tmp_path / "start.safetensors"
+    save_file({key: value.contiguous() for key, value in start.state_dict().items()}, file)
+    path = tmp_path / "a" / CHECKPOINT
+    for init in (str(file), ""):
+        config = tiny_config(tmp_path / "a", preset="cel", init_from=init)
+        train(config, minutes=0, network=Cel(), sources=[(Squares(), 1.0)], force=True)
+        torch.save(torch.load(path, weights_only=True) | {"average": trained.state_dict()}, path)
+        if init:
+            export(path, tmp_path / "mean.safetensors", start_fraction=0.25)
+    mean = load_file(tmp_path / "mean.safetensors")
+    for key, value in trained.state_dict().items():
+        expected = (0.75 * value + 0.25 * start.state_dict()[key]).half()
+        torch.testing.assert_close(mean[key], expected, atol=1e-3, rtol=0)
+    for fraction, message in ((0.25, "started from random weights"), (1.0, r"in \[0, 1\)")):
+        with pytest.raises(UsageError, match=message):
+            export(path, tmp_path / "mean.safetensors", start_fraction=fraction, force=True)
 
 
 def test_a_file_that_is_not_a_checkpoint_is_rejected(tmp_path):
