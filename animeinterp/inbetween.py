@@ -111,11 +111,14 @@ class Inbetweener:
         Raises:
             AnimeInterpError: Memory ran out even at the smallest size.
         """
+        pair = self._pair = self._find_pair(frame0, frame1)
+        return [pair.draw(float(t)) for t in times]
+
+    def _find_pair(self, frame0: Frame, frame1: Frame) -> Pair:
+        """Return the pair before if it is this one, else a new one with its keys; nothing else of it is kept."""
         before = () if self._pair is None else self._pair.keys
         keys = [next((key for key in before if key.frame is frame), None) or Key(frame) for frame in (frame0, frame1)]
-        if self._pair is None or keys != list(before):
-            self._pair = Pair(self, *keys)
-        return [self._pair.draw(float(t)) for t in times]
+        return self._pair if self._pair is not None and keys == list(before) else Pair(self, *keys)
 
     def shrink(self) -> bool:
         """Halve the size at which motion is estimated; return False if it is too small for that."""

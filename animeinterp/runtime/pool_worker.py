@@ -57,6 +57,7 @@ def serve(connection: Connection[Any, Any], setup: bytes) -> None:
             function, arguments = pickle.loads(connection.recv_bytes())
             done = _attempt(function, (state, *arguments))
             connection.send_bytes(_pickle(done._replace(warnings=tuple(given))))
+            del arguments, done  # they may be large, and the next task would find them in memory
     except (EOFError, OSError):
         return  # the parent has closed the connection
 
