@@ -13,9 +13,10 @@ from rich.progress import TextColumn
 
 from animeinterp.cli.failures import describe_failure
 from animeinterp.cli.progress import report_progress
+from animeinterp.cli.resume_advice import advise_resume
 from animeinterp.cli.terminal import err, out
 from animeinterp.cli.video_progress import FirstEstimate, print_summary
-from animeinterp.errors import AnimeInterpError, UsageError
+from animeinterp.errors import AnimeInterpError
 
 if TYPE_CHECKING:
     from animeinterp.interpolator import Interpolator
@@ -47,7 +48,8 @@ def make_films(
     """
     from animeinterp.video.films import interpolate_films
 
-    with _report_json() if as_json else _report_text() as report, _advise_resume(folder, report) as advised:
+    advice = f"{folder} keeps what is finished; give the same command with --resume to continue"
+    with _report_json() if as_json else _report_text() as report, advise_resume(report, lambda: advice) as advised:
         results = interpolate_films(sources, folder, options, interpolator=load, report=advised)
     failed = sum(result.state == "failed" for result in results)
     if failed:
@@ -128,33 +130,6 @@ class _TextReport:
             print_summary(result.progress, result.target)
         else:
             out.print(f"{result.target}: exists already, skipped; --force makes it again", markup=False)
-
-
-@contextmanager
-def _advise_resume(folder: Path, report: _Report) -> Iterator[_Report]:
-    """Yield `report`; if the run ends early after the first report, tell how to continue."""
-    begun = False
-
-    def report_and_note(progress: FilmsProgress) -> object:
-        nonlocal begun
-        begun = True
-        return report(progress)
-
-    try:
-        yield report_and_note
-    except UsageError:
-        raise  # a mistaken call, whose message has its own advice
-    except BaseException as error:
-        if not begun:
-            raise
-        hint = f"{folder} keeps what is finished; give the same command with --resume to continue"
-        if isinstance(error, AnimeInterpError):
-            raise type(error)(f"{error}; {hint}") from error
-        if hasattr(error, "hint"):
-            error.hint = hint
-        else:
-            err.print(hint, markup=False)
-        raise
 
 
 def describe_film_failure(source: Path, error: Exception) -> str:

@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,14 +16,14 @@ import typer
 from animeinterp.cli.drawing import choose_model
 from animeinterp.cli.estimates import show_estimates
 from animeinterp.cli.films import make_films
-from animeinterp.cli.terminal import DEFAULTS, Force, MaxPixels, Model, Style, Vgg, Weights, err, out
-from animeinterp.cli.video_progress import Report, print_summary, report_video
-from animeinterp.errors import AnimeInterpError, UsageError
+from animeinterp.cli.resume_advice import advise_resume
+from animeinterp.cli.terminal import DEFAULTS, Force, MaxPixels, Model, Style, Vgg, Weights, out
+from animeinterp.cli.video_progress import print_summary, report_video
+from animeinterp.errors import UsageError
 
 if TYPE_CHECKING:
     from animeinterp.pairs import ModelChoice
     from animeinterp.video.options import VideoOptions
-    from animeinterp.video.progress import Progress
 
 Sources = Annotated[
     list[Path],
@@ -194,7 +194,7 @@ def _make_film(source: Path, target: Path, options: VideoOptions, choice: ModelC
     """Make a film with a model and print its progress and result."""
     from animeinterp.video.job import interpolate_video
 
-    with report_video(as_json) as report, _advise_resume(target, report) as advised:
+    with report_video(as_json) as report, advise_resume(report, partial(_describe_finished_part, target)) as advised:
         result = interpolate_video(source, target, options, interpolator=choice, report=advised)
     if as_json:
         out.print(json.dumps({"target": str(target), **asdict(result)}), markup=False)
@@ -202,33 +202,11 @@ def _make_film(source: Path, target: Path, options: VideoOptions, choice: ModelC
         print_summary(result, target)
 
 
-@contextmanager
-def _advise_resume(target: Path, report: Report) -> Iterator[Report]:
-    """Yield `report`; if the run ends early after the first report, add to the error how to continue."""
-    begun = False
+def _describe_finished_part(target: Path) -> str | None:
+    """Return what an interrupted run left and how to continue; None if nothing is finished."""
+    from animeinterp.video.sink.segment_store import find_finished_parts
 
-    def report_and_note(progress: Progress) -> object:
-        nonlocal begun
-        begun = True
-        return report(progress)
-
-    try:
-        yield report_and_note
-    except UsageError:
-        raise  # a mistaken call, whose message has its own advice
-    except BaseException as error:
-        from animeinterp.video.sink.segment_store import find_finished_parts
-
-        folder = find_finished_parts(target) if begun else None
-        if isinstance(error, AnimeInterpError):
-            if folder is None:
-                raise
-            raise type(error)(f"{error}; {folder} keeps the finished part, and --resume continues after it") from error
-        hint = "nothing is finished; give the same command to start again"
-        if folder is not None:
-            hint = f"{folder} keeps the finished part; give the same command with --resume to continue after it"
-        if hasattr(error, "hint"):
-            error.hint = hint
-        else:
-            err.print(hint, markup=False)
-        raise
+    folder = find_finished_parts(target)
+    if folder is None:
+        return None
+    return f"{folder} keeps the finished part; give the same command with --resume to continue after it"
