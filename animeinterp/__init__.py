@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     )
     from animeinterp.explain import explain_motion
     from animeinterp.frame import Frame
-    from animeinterp.interpolator import Interpolator, load_interpolator
+    from animeinterp.interpolator import Interpolator
+    from animeinterp.loading import load_interpolator
     from animeinterp.motion import Analysis, Motion
     from animeinterp.pairs import ModelChoice, draw_pairs
     from animeinterp.segment_matching import CoarseFlows
@@ -80,7 +81,7 @@ _HOME = {
     "explain_motion": "animeinterp.explain",
     "interpolate_films": "animeinterp.video.films",
     "interpolate_video": "animeinterp.video.job",
-    "load_interpolator": "animeinterp.interpolator",
+    "load_interpolator": "animeinterp.loading",
 }
 
 __all__ = [

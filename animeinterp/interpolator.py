@@ -10,17 +10,14 @@ most `Options.working_pixels`; flow is refined and frames are drawn at the size 
 
 from __future__ import annotations
 
-import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.builder import Networks, build_network, try_out
-from animeinterp.config import DEFAULT_PRESET, PRESETS, LineStyle, Options, Preset, scale_style, splat_mode
-from animeinterp.device import choose_device
-from animeinterp.errors import DeviceWarning, UsageError
+from animeinterp.builder import Networks
+from animeinterp.config import LineStyle, Options, Preset, scale_style
+from animeinterp.errors import UsageError
 from animeinterp.flow import resize, resize_flow
 from animeinterp.frame import (
     AnyFrame,
@@ -44,9 +41,6 @@ from animeinterp.sgm.contours import compute_line_map
 from animeinterp.sgm.flow_fusion import PairDirection, compute_importance, select_flow_per_segment
 from animeinterp.sgm.periodic_pan import estimate_periodic_pan
 from animeinterp.sgm.segments import Segments, measure_segments, resolve_style, segment_between_lines
-from animeinterp.weights.loading import load_weights
-from animeinterp.weights.locations import weight_files
-from animeinterp.weights.vgg import load_vgg
 
 
 class Interpolator:
@@ -318,54 +312,6 @@ class Interpolator:
         with timed(seconds, "refined flow"):
             refined = self._runner.refine(analysis0, analysis1, coarse, importances)
         return refined.flows, refined.importances or importances, refined.state
-
-
-def load_interpolator(
-    model: str = "default",
-    device: str = "auto",
-    *,
-    weights: Path | str | None = None,
-    vgg: Path | str | None = None,
-    options: Options | None = None,
-) -> Interpolator:
-    """Build an interpolator: presets, weights and device are joined here and nowhere else.
-
-    Args:
-        model: A preset, see `available_models`, or `default`.
-        device: `auto` (a GPU if there is one), `cpu`, `cuda`, …
-        weights: Weights of the network, in place of those that come with the package or, for `studio`, of those that
-            `animeinterp weights get studio` installed.
-        vgg: VGG-19 weights in torchvision's layout, to match segments by; without them segments are matched by
-            descriptors that need no weights.
-        options: How it is run.
-
-    Returns:
-        The interpolator, ready to draw.
-
-    Raises:
-        UsageError: The preset or device is unknown.
-        FileError: Weights cannot be read.
-        WeightsError: Weights do not fit.
-    """
-    name = DEFAULT_PRESET if model == "default" else model
-    if name not in PRESETS:
-        raise UsageError(f"expected a model out of {', '.join(PRESETS)}, got {model!r}")
-    files = weight_files(name, weights)
-    preset, place = PRESETS[name], choose_device(device)
-    network = build_network(preset.network)
-    if network is not None:
-        network = network.eval().requires_grad_(False)
-        for part, path in files.items():
-            load_weights(network.get_submodule(part), path, name)
-        network = network.to(place)
-    descriptor = None if vgg is None else SegmentDescriptor(load_vgg(vgg).to(place))
-    refusal = try_out(network, splat_mode(preset), place)
-    if refusal and device == "auto":
-        warnings.warn(f"the GPU ({place}) cannot draw: {refusal}; the CPU does", DeviceWarning, stacklevel=2)
-        return load_interpolator(model, "cpu", weights=weights, vgg=vgg, options=options)
-    if refusal:
-        raise UsageError(f"device {device!r} cannot draw: {refusal}; use --device cpu")
-    return Interpolator(preset, options, network, descriptor, place)
 
 
 def _moving_targets(motion: Motion, t: float) -> NDArray[np.bool_]:

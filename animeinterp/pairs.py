@@ -113,7 +113,7 @@ class ModelChoice:
 
     def __call__(self) -> Interpolator:
         """Load the interpolator, on the first device."""
-        from animeinterp.interpolator import load_interpolator
+        from animeinterp.loading import load_interpolator
 
         return load_interpolator(self.model, self.devices[0], weights=self.weights, vgg=self.vgg, options=self.options)
 

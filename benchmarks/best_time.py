@@ -20,7 +20,8 @@ import torch
 
 from animeinterp.data.atd12k import TripletFiles, list_triplets, read_triplet
 from animeinterp.evaluation.best_time import bind_frames, find_best_time
-from animeinterp.interpolator import Interpolator, load_interpolator
+from animeinterp.interpolator import Interpolator
+from animeinterp.loading import load_interpolator
 from animeinterp.metrics.image import psnr
 
 TIMES = range(8, 73)  # numerators of n / 80

@@ -62,7 +62,7 @@ def folder(tmp_path, monkeypatch, pair):
 def core(monkeypatch):
     """Replace the core by one that blends, so that only the input can cause errors."""
     module = SimpleNamespace(load_interpolator=lambda *args, **options: Blender())
-    monkeypatch.setitem(sys.modules, "animeinterp.interpolator", module)
+    monkeypatch.setitem(sys.modules, "animeinterp.loading", module)
 
 
 def snapshot(folder):
@@ -234,7 +234,7 @@ def test_full_disk(folder):
         from support.stub import Blender
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         core = types.SimpleNamespace(load_interpolator=lambda *args, **options: Blender())
-        sys.modules["animeinterp.interpolator"] = core
+        sys.modules["animeinterp.loading"] = core
         main(["tween", "a.png", "b.png", "-o", "out.png"])
     """
     before = snapshot(folder)

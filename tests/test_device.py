@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from animeinterp import device, interpolator
+from animeinterp import device, loading
 from animeinterp.builder import try_out
 from animeinterp.cli import main
 from animeinterp.device import check_device_name, choose_device
 from animeinterp.errors import DeviceWarning, UsageError
-from animeinterp.interpolator import load_interpolator
+from animeinterp.loading import load_interpolator
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_auto_prefers_an_available_gpu(gpu, monkeypatch):
 
 @pytest.mark.parametrize("model", ["cel", "classical"])
 def test_a_gpu_that_cannot_draw_is_replaced_by_the_cpu_with_a_warning(monkeypatch, model):
-    monkeypatch.setattr(interpolator, "choose_device", lambda name: "cpu" if name == "cpu" else "meta")
+    monkeypatch.setattr(loading, "choose_device", lambda name: "cpu" if name == "cpu" else "meta")
     with pytest.warns(DeviceWarning, match="the GPU"):
         drawer = load_interpolator(model)
     assert drawer.device.type == "cpu"
@@ -141,7 +141,7 @@ def test_the_note_is_printed(monkeypatch, tmp_path, capsys, pair):
     from animeinterp.io.images import write_image
 
     monkeypatch.delenv("ANIMEINTERP_DEBUG", raising=False)
-    monkeypatch.setattr(interpolator, "choose_device", lambda name: "cpu" if name == "cpu" else "meta")
+    monkeypatch.setattr(loading, "choose_device", lambda name: "cpu" if name == "cpu" else "meta")
     names = [str(tmp_path / f"{name}.png") for name in "ab"]
     for name, frame in zip(names, pair, strict=True):
         write_image(tmp_path / name, np.ascontiguousarray(frame))

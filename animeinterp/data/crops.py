@@ -33,8 +33,9 @@ from animeinterp.data.labels import Labels, label_crops
 from animeinterp.data.pseudo_labels import fit_time, pseudo_label_flow
 from animeinterp.data.types import Triplet
 from animeinterp.errors import UsageError
-from animeinterp.interpolator import Interpolator, load_interpolator
+from animeinterp.interpolator import Interpolator
 from animeinterp.io.files import lock_folder, make_folder, write_bytes
+from animeinterp.loading import load_interpolator
 from animeinterp.runtime.process_pool import map_in_processes
 
 Source = Callable[[Sequence[int]], Iterable[Triplet]]

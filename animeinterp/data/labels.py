@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from animeinterp.data.crop_store import Arrays
 from animeinterp.data.types import Triplet
-from animeinterp.interpolator import Interpolator, load_interpolator
+from animeinterp.interpolator import Interpolator
+from animeinterp.loading import load_interpolator
 from animeinterp.metrics.image import psnr
 
 FIRST_TIME, LAST_TIME = 0.1, 0.9  # nearer to an end frame there is little to learn

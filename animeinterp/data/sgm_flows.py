@@ -26,8 +26,9 @@ from animeinterp.data.flow_settings import FlowSettings, check_settings
 from animeinterp.errors import FileError, FrameError
 from animeinterp.flow import Flow
 from animeinterp.frame import RGBImage
-from animeinterp.interpolator import Interpolator, load_interpolator
+from animeinterp.interpolator import Interpolator
 from animeinterp.io.files import atomic_folder, check_name, lock_folder, make_folder, write_bytes
+from animeinterp.loading import load_interpolator
 from animeinterp.runtime.process_pool import map_in_processes
 from animeinterp.segment_matching import match_segments
 

@@ -26,7 +26,7 @@ def core(monkeypatch):
         loaded.update(model=model, device=device, **options)
         return Blender()
 
-    monkeypatch.setitem(sys.modules, "animeinterp.interpolator", SimpleNamespace(load_interpolator=load_interpolator))
+    monkeypatch.setitem(sys.modules, "animeinterp.loading", SimpleNamespace(load_interpolator=load_interpolator))
     return loaded
 
 

@@ -86,7 +86,7 @@ def core(monkeypatch):
     """The model that `--model classical` loads; `times` holds the times drawn by `render`."""
     model = Steps()
     module = SimpleNamespace(load_interpolator=lambda *_, **__: model)
-    monkeypatch.setitem(sys.modules, "animeinterp.interpolator", module)
+    monkeypatch.setitem(sys.modules, "animeinterp.loading", module)
     return model
 
 
@@ -209,7 +209,7 @@ def test_best_time_separates_timing_from_drawing_errors(dataset):
 
 
 def test_best_time_of_a_real_model(dataset):
-    from animeinterp.interpolator import load_interpolator
+    from animeinterp.loading import load_interpolator
 
     models = {"classical": load_interpolator("classical", "cpu")}
     plain, alone, together = (

@@ -292,7 +292,7 @@ def core(monkeypatch):
         loaded.append((model, device, options))
         return first if options["weights"] else blend
 
-    monkeypatch.setitem(sys.modules, "animeinterp.interpolator", SimpleNamespace(load_interpolator=load_interpolator))
+    monkeypatch.setitem(sys.modules, "animeinterp.loading", SimpleNamespace(load_interpolator=load_interpolator))
     return loaded
 
 
@@ -437,7 +437,7 @@ def test_an_interrupted_run_resumes_to_the_same_result(dataset, core, capsys, tm
         return blend(frame0, frame1, t)
 
     module = SimpleNamespace(load_interpolator=lambda *_, **__: stop)
-    monkeypatch.setitem(sys.modules, "animeinterp.interpolator", module)
+    monkeypatch.setitem(sys.modules, "animeinterp.loading", module)
     assert run(*command, tmp_path / "parts", "--workers", 1) == 130
     assert "the same command continues" in capsys.readouterr().err
     assert [row.triplet for row in read_rows(tmp_path / "parts" / "scores.csv")] == ["a", "b"]
@@ -597,7 +597,8 @@ def test_a_folder_of_another_layout_is_refused(dataset, core, capsys):
 
 def test_precomputed_flows_are_used_and_give_the_same_scores(dataset):
     from animeinterp.config import PAPER
-    from animeinterp.interpolator import Interpolator, load_interpolator
+    from animeinterp.interpolator import Interpolator
+    from animeinterp.loading import load_interpolator
     from animeinterp.net.paper.model import AnimeInterp
 
     preset = replace(PAPER, network=replace(PAPER.network, iterations=1))
@@ -635,7 +636,7 @@ def flows(dataset, monkeypatch):
             return (frame0 if coarse is None else frame1).copy()
 
     load = SimpleNamespace(load_interpolator=lambda name, *_, **__: Paper() if name == "paper" else blend)
-    monkeypatch.setitem(sys.modules, "animeinterp.interpolator", load)
+    monkeypatch.setitem(sys.modules, "animeinterp.loading", load)
     monkeypatch.setattr("animeinterp.cli.evaluating.check_setup", lambda *_: None)  # the stub needs no weights
     monkeypatch.setattr("animeinterp.weights.locations.weight_files", lambda *_: {})
     return flows_folder(dataset)

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from animeinterp.interpolator import load_interpolator
+from animeinterp.loading import load_interpolator
 from animeinterp.video.compare import comparison_frame
 from animeinterp.video.job import interpolate_video
 from animeinterp.video.options import VideoOptions

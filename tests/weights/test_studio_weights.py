@@ -21,9 +21,9 @@ from torch import nn
 import animeinterp
 from animeinterp.cli import main
 from animeinterp.errors import FileError, UsageError, WeightsError
-from animeinterp.interpolator import load_interpolator
 from animeinterp.io import files as files_module
 from animeinterp.io.files import lock_folder
+from animeinterp.loading import load_interpolator
 from animeinterp.net.studio.model import Studio
 from animeinterp.weights import locations, studio
 from animeinterp.weights.loading import load_weights

@@ -18,7 +18,7 @@ from torch import nn
 
 from animeinterp.config import PAPER
 from animeinterp.errors import AnimeInterpError, FileError, WeightsError
-from animeinterp.interpolator import load_interpolator
+from animeinterp.loading import load_interpolator
 from animeinterp.metrics.lpips_jax import read_vgg16
 from animeinterp.net.cel.model import Cel
 from animeinterp.net.paper.model import AnimeInterp

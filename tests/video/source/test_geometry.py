@@ -13,7 +13,7 @@ from PIL import Image
 from animeinterp.data.films.select import BuildOptions, _Candidate, fit_image
 from animeinterp.errors import FrameError
 from animeinterp.frame import Mode, mode_of, widened
-from animeinterp.interpolator import load_interpolator
+from animeinterp.loading import load_interpolator
 from animeinterp.video.cadence.drawings import Drawing
 from animeinterp.video.job import interpolate_video
 from animeinterp.video.options import VideoOptions

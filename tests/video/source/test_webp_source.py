@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from animeinterp.errors import FileError, FrameError
-from animeinterp.interpolator import load_interpolator
+from animeinterp.loading import load_interpolator
 from animeinterp.video.job import interpolate_video
 from animeinterp.video.options import VideoOptions
 from animeinterp.video.sink.animated import write_animation
