@@ -15,7 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from animeinterp import __version__
-from animeinterp.cli import composing, datasets, drawing, evaluating, public_weights, training, video
+from animeinterp.cli import composing, datasets, drawing, evaluating, inbetween, public_weights, training, video
 from animeinterp.cli.terminal import err, out
 from animeinterp.errors import AnimeInterpWarning, UsageError
 
@@ -33,6 +33,7 @@ weights = typer.Typer(help="Weights: fetch public ones, export those of training
 _COMMANDS: dict[typer.Typer, tuple[Callable[..., None], ...]] = {
     app: (
         drawing.tween,
+        inbetween.inbetween,
         video.video,
         drawing.explain,
         drawing.demo,

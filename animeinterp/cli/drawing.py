@@ -223,7 +223,7 @@ def _describe_weights(record: ModelRecord, installed: Path | None) -> str:
 
 def _times(count: int | None, at: str | None, timing: str | None) -> tuple[Fraction, ...]:
     """Return the times that --count, --at and --timing select."""
-    from animeinterp.cli.tween_timing import parse_times, timing_chart
+    from animeinterp.keys.timing import parse_times, timing_chart
 
     if at is None:
         return timing_chart(timing or "linear", 1 if count is None else count)

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 
+from animeinterp.config import Options
 from animeinterp.frame import check_frame, check_pair, from_planes, rgb8, to_planes
 
 
@@ -24,6 +25,11 @@ class FlatPieces:
 
 
 class Blender:
+    options = Options()
+
+    def with_options(self, options):
+        return self
+
     def analyze(self, frame):
         check_frame(frame, 40_000_000)
         colors = rgb8(frame).reshape(-1, 3).astype(np.int32) // 32 @ (64, 8, 1)

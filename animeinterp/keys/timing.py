@@ -59,6 +59,29 @@ def timing_chart(chart: str, count: int) -> tuple[Fraction, ...]:
     return tuple(_MOTION_FRACTION[chart](u) for u in even_times(count))
 
 
+def choose_times(timing: str, count: int | None = None) -> tuple[Fraction, ...]:
+    """Compute the times that a timing names: a chart for a number of in-betweens, or the times themselves.
+
+    Args:
+        timing: One of `CHARTS`, or times such as `1/8,1/2,7/8`.
+        count: Number of in-betweens of a chart, 1 if None; times need none, and may not contradict it.
+
+    Returns:
+        Times in [0, 1], ascending.
+
+    Raises:
+        UsageError: Neither a chart nor times, or the number of times differs from `count`.
+    """
+    if timing in _MOTION_FRACTION:
+        return timing_chart(timing, 1 if count is None else count)
+    if not timing[:1].isdigit() and timing[:1] not in ("-", "."):
+        raise UsageError(f"expected a timing out of {', '.join(CHARTS)}, or times such as 1/8,1/2,7/8; got {timing!r}")
+    times = parse_times(timing)
+    if count is not None and count != len(times):
+        raise UsageError(f"{timing} are {len(times)} times for {count} in-betweens; leave out their number, or a time")
+    return times
+
+
 def parse_times(text: str) -> tuple[Fraction, ...]:
     """Parse times such as `0.25,0.6` or `1/3,2/3`.
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from animeinterp.cli.tween_timing import CHARTS, even_times, parse_times, timing_chart
 from animeinterp.errors import UsageError
+from animeinterp.keys.timing import CHARTS, even_times, parse_times, timing_chart
 
 
 def test_even_times_are_exact():

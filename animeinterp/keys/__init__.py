@@ -1,0 +1,1 @@
+"""Folders of key drawings: numbering, timing, and the in-betweens between them."""
