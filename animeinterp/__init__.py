@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from animeinterp.explain import explain_motion
     from animeinterp.frame import Frame
     from animeinterp.interpolator import Interpolator
+    from animeinterp.keys.job import DrawnKeys, KeysProgress, draw_keys
+    from animeinterp.keys.settings import KeySettings
     from animeinterp.loading import load_interpolator
     from animeinterp.motion import Analysis, Motion
     from animeinterp.pairs import ModelChoice, draw_pairs
@@ -53,6 +55,7 @@ _HOME = {
     "CoarseFlows": "animeinterp.segment_matching",
     "Compare": "animeinterp.video.compare",
     "DeviceWarning": "animeinterp.errors",
+    "DrawnKeys": "animeinterp.keys.job",
     "Encoding": "animeinterp.video.sink.encoding",
     "FileError": "animeinterp.errors",
     "FilmEstimate": "animeinterp.video.estimate",
@@ -61,6 +64,8 @@ _HOME = {
     "Frame": "animeinterp.frame",
     "FrameError": "animeinterp.errors",
     "Interpolator": "animeinterp.interpolator",
+    "KeySettings": "animeinterp.keys.settings",
+    "KeysProgress": "animeinterp.keys.job",
     "LineStyle": "animeinterp.config",
     "MissingExtraError": "animeinterp.errors",
     "ModelChoice": "animeinterp.pairs",
@@ -76,6 +81,7 @@ _HOME = {
     "WeightsError": "animeinterp.errors",
     "WeightsWarning": "animeinterp.errors",
     "available_models": "animeinterp.weights",
+    "draw_keys": "animeinterp.keys.job",
     "draw_pairs": "animeinterp.pairs",
     "estimate_films": "animeinterp.video.estimate",
     "explain_motion": "animeinterp.explain",
@@ -93,6 +99,7 @@ __all__ = [
     "CoarseFlows",
     "Compare",
     "DeviceWarning",
+    "DrawnKeys",
     "Encoding",
     "FileError",
     "FilmEstimate",
@@ -101,6 +108,8 @@ __all__ = [
     "Frame",
     "FrameError",
     "Interpolator",
+    "KeySettings",
+    "KeysProgress",
     "LineStyle",
     "MissingExtraError",
     "ModelChoice",
@@ -116,6 +125,7 @@ __all__ = [
     "WeightsError",
     "WeightsWarning",
     "available_models",
+    "draw_keys",
     "draw_pairs",
     "estimate_films",
     "explain_motion",

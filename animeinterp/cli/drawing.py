@@ -43,7 +43,7 @@ def tween(
         str | None,
         typer.Option(
             "--timing",
-            help="Timing chart: linear, ease-in (starts slowly), ease-out (ends slowly) or ease-in-out.",
+            help="Timing chart: linear, ease-in (starts slowly), ease-out (ends slowly) or ease-in-out; or its times.",
             show_default="linear",
         ),
     ] = None,
@@ -223,10 +223,10 @@ def _describe_weights(record: ModelRecord, installed: Path | None) -> str:
 
 def _times(count: int | None, at: str | None, timing: str | None) -> tuple[Fraction, ...]:
     """Return the times that --count, --at and --timing select."""
-    from animeinterp.keys.timing import parse_times, timing_chart
+    from animeinterp.keys.timing import choose_times, parse_times
 
     if at is None:
-        return timing_chart(timing or "linear", 1 if count is None else count)
+        return choose_times(timing or "linear", count)
     if count is not None or timing is not None:
         raise UsageError("--at names the times itself; leave out -n and --timing, or --at")
     return parse_times(at)

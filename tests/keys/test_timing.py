@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from animeinterp.errors import UsageError
-from animeinterp.keys.timing import CHARTS, even_times, parse_times, timing_chart
+from animeinterp.keys.timing import CHARTS, choose_times, even_times, parse_times, timing_chart
 
 
 def test_even_times_are_exact():
@@ -74,3 +74,12 @@ def test_times_are_read_and_put_in_order():
 def test_times_that_cannot_be(text):
     with pytest.raises(UsageError, match="expected"):
         parse_times(text)
+
+
+def test_a_timing_is_a_chart_or_its_times():
+    assert choose_times("ease-in", 3) == timing_chart("ease-in", 3)
+    assert choose_times("1/8,1/2,7/8") == choose_times("7/8,1/2,.125", 3)
+    with pytest.raises(UsageError, match="3 times for 2"):
+        choose_times("1/8,1/2,7/8", 2)
+    with pytest.raises(UsageError, match="out of linear"):
+        choose_times("bounce")
