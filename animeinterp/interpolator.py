@@ -30,6 +30,8 @@ from animeinterp.frame import (
     from_planes,
     rgb8,
 )
+from animeinterp.hinting import follow_arcs, follow_hints, matches_of_hints, reached_by_arcs, trust_hints
+from animeinterp.hints import Hints
 from animeinterp.mattes import Region, crop, find_window, mix, moving_hull, surround
 from animeinterp.motion import Analysis, Array, Motion, timed
 from animeinterp.net.ops.moving_targets import mark_moving_targets
@@ -88,7 +90,12 @@ class Interpolator:
         return not self._runner.expects_fused_flow
 
     def __call__(
-        self, frame0: AnyFrame, frame1: AnyFrame, t: float = 0.5, coarse: CoarseFlows | None = None
+        self,
+        frame0: AnyFrame,
+        frame1: AnyFrame,
+        t: float = 0.5,
+        coarse: CoarseFlows | None = None,
+        hints: Hints | None = None,
     ) -> AnyFrame:
         """Draw the frame at time t between two frames of one size, mode and depth.
 
@@ -97,6 +104,7 @@ class Interpolator:
             frame1: Of the same size, mode and depth.
             t: In [0, 1].
             coarse: See `motion`.
+            hints: See `motion`.
 
         Returns:
             A frame like the two.
@@ -111,11 +119,11 @@ class Interpolator:
         check_pair(frame0, frame1)
         if t in (0, 1) or np.array_equal(frame0, frame1):
             return copied(frame1 if t == 1 else frame0)
-        window = find_window(frame0, frame1) if coarse is None else None
+        window = find_window(frame0, frame1) if coarse is None and not hints else None
         if window is not None:
             return surround(self(crop(frame0, window), crop(frame1, window), t), window, frame0, frame1, t)
         analysis0, analysis1 = (self.analyze(frame, segment=coarse is None) for frame in (frame0, frame1))
-        return self.render(self.motion(analysis0, analysis1, coarse), t)
+        return self.render(self.motion(analysis0, analysis1, coarse, hints), t)
 
     def analyze(self, frame: AnyFrame, style: LineStyle | None = None, *, segment: bool = True) -> Analysis[AnyFrame]:
         """Find and describe the color segments of a frame, and compute its features.
@@ -144,12 +152,20 @@ class Interpolator:
                 features = self._runner.encode(planes)
         return Analysis(frame, image, segments, described, planes, features, seconds)
 
-    def match(self, analysis0: Analysis[AnyFrame], analysis1: Analysis[AnyFrame]) -> SegmentMatches:
+    def match(
+        self, analysis0: Analysis[AnyFrame], analysis1: Analysis[AnyFrame], hints: Hints | None = None
+    ) -> SegmentMatches:
         """Match the segments of two frames: the SGM step on its own, see `animeinterp.segment_matching`."""
-        return match_segments(analysis0, self._in_style_of(analysis0, analysis1), self.preset.sgm.deformation)
+        analysis1 = self._in_style_of(analysis0, analysis1)
+        known = matches_of_hints(hints, analysis0, analysis1) if hints else ()
+        return match_segments(analysis0, analysis1, self.preset.sgm.deformation, known)
 
     def motion(
-        self, analysis0: Analysis[AnyFrame], analysis1: Analysis[AnyFrame], coarse: CoarseFlows | None = None
+        self,
+        analysis0: Analysis[AnyFrame],
+        analysis1: Analysis[AnyFrame],
+        coarse: CoarseFlows | None = None,
+        hints: Hints | None = None,
     ) -> Motion[AnyFrame]:
         """Match the segments of two frames and refine the flow between them.
 
@@ -158,36 +174,40 @@ class Interpolator:
             analysis1: Frame 1.
             coarse: Known flow 0→1 and 1→0 in place of matching, for models that `accepts_coarse_flow`: float32
                 (2, h, w), finite, x first, px of that size, 0 = unknown; resized to working size.
+            hints: Pairs of points that belong together, px of the frame.
 
         Returns:
             How the frames move into each other.
 
         Raises:
             FrameError: The frames do not fit together.
-            UsageError: The coarse flow does not fit.
+            UsageError: The coarse flow does not fit, or the hints lie outside the frames or contradict each other.
         """
         check_pair(analysis0.frame, analysis1.frame)
         if coarse is None:
             analysis1 = self._in_style_of(analysis0, analysis1)
-            matches = self.match(analysis0, analysis1)
+            matches = self.match(analysis0, analysis1, hints)
         elif self.accepts_coarse_flow:
             matches = matches_of_known_flow(analysis0, analysis1, coarse)
         else:
             raise UsageError(f"model {self.preset.name!r} takes no coarse flow; leave it out")
         window = find_window(analysis0.frame, analysis1.frame)
         if window is not None:
-            return self._motion_inside(window, matches, coarse, analysis0, analysis1)
+            return self._motion_inside(window, matches, (coarse, hints), analysis0, analysis1)
         seconds = dict(matches.seconds)
         with timed(seconds, "refined flow"):
             proposal = self._runner.propose(analysis0, analysis1)
             fused = self._fuse(analysis0, analysis1, matches, proposal)
+        hinted = None
+        if hints:
+            matches, fused, hinted = follow_hints(hints, analysis0, analysis1, matches, fused)
         flows, importances, state = self._refine(analysis0, analysis1, fused, seconds)
-        return Motion(
+        return reached_by_arcs(Motion(
             analysis0, analysis1, matches.match01, matches.match10, matches.coarse01.flow, matches.coarse10.flow,
-            *flows, *importances, moving_hull(analysis0.frame, analysis1.frame), seconds,
+            *flows, *trust_hints(importances, hinted), moving_hull(analysis0.frame, analysis1.frame), seconds,
             proposed=None if proposal is None else proposal.flows,
-            state=state if proposal is None else proposal.state,
-        )  # fmt: skip
+            state=state if proposal is None else proposal.state, hinted=hinted,
+        ))  # fmt: skip
 
     def render(self, motion: Motion[AnyFrame], t: float) -> AnyFrame:
         """Draw the frame at time t.
@@ -211,6 +231,7 @@ class Interpolator:
             return copied(frame1 if t == 1 else frame0)
         if motion.inner is not None and motion.window is not None:
             return surround(self.render(motion.inner, t), motion.window, frame0, frame1, t)
+        motion = follow_arcs(motion, t)
         new = _moving_targets(motion, t) & motion.moving
         differs = frame0 != frame1
         new |= differs if differs.ndim == 2 else np.logical_or.reduce(differs, 2)
@@ -255,17 +276,18 @@ class Interpolator:
         self,
         window: Region,
         matches: SegmentMatches,
-        coarse: CoarseFlows | None,
+        known: tuple[CoarseFlows | None, Hints | None],
         analysis0: Analysis[AnyFrame],
         analysis1: Analysis[AnyFrame],
     ) -> Motion[AnyFrame]:
         """Find the motion inside a fixed matte, analyzed as if the frame ended there; outside flow is 0."""
         frames, size = (analysis0.frame, analysis1.frame), analysis0.frame.shape[:2]
+        coarse, hints = known
         if coarse is not None:
             flow01, flow10 = (resize_flow(flow, size)[:, *window] for flow in coarse)
             coarse = np.ascontiguousarray(flow01), np.ascontiguousarray(flow10)
         inner0, inner1 = (self.analyze(crop(frame, window), segment=coarse is None) for frame in frames)
-        inner = self.motion(inner0, inner1, coarse)
+        inner = self.motion(inner0, inner1, coarse, hints and hints.inside(window))
         flow01, flow10 = (_embed(flow, window, size, 0) for flow in (inner.flow01, inner.flow10))
         importance0, importance1 = (_embed(plane, window, size, 1) for plane in (inner.importance0, inner.importance1))
         return Motion(

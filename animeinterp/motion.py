@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animeinterp.frame import AnyFrame_co, RGBImage
+from animeinterp.hints import Hints
 from animeinterp.mattes import Region
 from animeinterp.sgm.segments import Segments
 
@@ -45,6 +46,25 @@ class Analysis(Generic[AnyFrame_co]):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class HintedMotion:
+    """Which pixels follow hints, and how they turn on the way.
+
+    Attributes:
+        hints: As given, px of the frame.
+        hinted0: Pixels of frame 0 that follow a hint, bool (H, W).
+        hinted1: Pixels of frame 1.
+        turn0: Angle by which each pixel of frame 0 turns on its way to frame 1, float32 (H, W), radians.
+        turn1: Likewise from frame 1 to frame 0.
+    """
+
+    hints: Hints
+    hinted0: NDArray[np.bool_]
+    hinted1: NDArray[np.bool_]
+    turn0: Array
+    turn1: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Motion(Generic[AnyFrame_co]):
     """How two frames move into each other. Flow is x first.
 
@@ -65,6 +85,7 @@ class Motion(Generic[AnyFrame_co]):
         window: Rows and columns of that part.
         proposed: Flow 0→1 and 1→0 of a network that needs no coarse flow, as `flow01`; None without one.
         state: What else that network needs to render.
+        hinted: What follows hints; None without hints.
     """
 
     analysis0: Analysis[AnyFrame_co]
@@ -83,6 +104,7 @@ class Motion(Generic[AnyFrame_co]):
     window: Region | None = None
     proposed: tuple[Array, Array] | None = None
     state: Any = None
+    hinted: HintedMotion | None = None
 
 
 @contextmanager

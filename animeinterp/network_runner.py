@@ -147,18 +147,20 @@ class NetworkRunner:
         Returns:
             The planes and where they changed.
         """
-        mask, reachable = (torch.from_numpy(marks)[None, None].to(self.device) for marks in (wanted, motion.moving))
+        mask, reachable = self._marks(wanted), self._marks(motion.moving)
         planes0 = motion.analysis0.planes
         with self._inference():
             if self._network is None:
                 composed = compose(planes0, motion.analysis1.planes, *self._warp(motion, t), t)
                 return _drawing(torch.where(mask, composed, planes0), planes0)
+            hinted = motion.hinted
             flows = FlowPair(
                 self._tensor(motion.flow01),
                 self._tensor(motion.flow10),
                 self._tensor(motion.importance0[None]).log(),
                 self._tensor(motion.importance1[None]).log(),
                 motion.state,
+                hinted and (self._marks(hinted.hinted0), self._marks(hinted.hinted1)),
             )
             frames = _features(motion.analysis0), _features(motion.analysis1)
             return _drawing(self._network.synthesize(*frames, flows, t, mask, reachable), planes0)
@@ -180,6 +182,10 @@ class NetworkRunner:
     def _tensor(self, planes: Array) -> Tensor:
         """Bring (C, H, W) to the device as (1, C, H, W)."""
         return torch.from_numpy(planes)[None].to(self.device)
+
+    def _marks(self, marks: NDArray[np.bool_]) -> Tensor:
+        """Bring (H, W) to the device as (1, 1, H, W)."""
+        return torch.from_numpy(marks)[None, None].to(self.device)
 
     @contextmanager
     def _inference(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,7 +38,9 @@ class SegmentMatches:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def match_segments(analysis0: Analysis, analysis1: Analysis, deformation: Deformation) -> SegmentMatches:
+def match_segments(
+    analysis0: Analysis, analysis1: Analysis, deformation: Deformation, known: Sequence[tuple[int, int]] = ()
+) -> SegmentMatches:
     """Match the segments of two frames and estimate the flow of those that match.
 
     DIS flow depends on OpenCV's number of threads.
@@ -46,6 +49,7 @@ def match_segments(analysis0: Analysis, analysis1: Analysis, deformation: Deform
         analysis0: Frame 0.
         analysis1: Frame 1, segmented in the same style.
         deformation: Of `SgmConfig`.
+        known: Segments that are known to belong together, see `sgm.matching.match`.
 
     Returns:
         Matches and flow in both directions.
@@ -59,7 +63,7 @@ def match_segments(analysis0: Analysis, analysis1: Analysis, deformation: Deform
     segments = analysis0.segments, analysis1.segments
     seconds: dict[str, float] = {}
     with timed(seconds, "matching"):
-        matching = match(*segments, analysis0.descriptors, analysis1.descriptors)
+        matching = match(*segments, analysis0.descriptors, analysis1.descriptors, known)
     with timed(seconds, "coarse flow"):
         settings = _DEFORMATIONS[deformation]
         coarse01 = estimate_coarse_flow(*images, *segments, matching.match01, settings)

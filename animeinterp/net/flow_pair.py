@@ -32,6 +32,8 @@ class FlowPair(NamedTuple):
         z0: Log importance of frame 0's pixels (Z of softmax splatting), (N, 1, H, W); None where the network has none.
         z1: That of frame 1's pixels.
         state: What else a network needs to draw frames of the pair; None for most.
+        hinted: Pixels of frame 0 and of frame 1 whose flow is known from hints, (N, 1, H, W) in [0, 1]; None without
+            hints.
     """
 
     flow01: Tensor
@@ -39,3 +41,4 @@ class FlowPair(NamedTuple):
     z0: Tensor | None = None
     z1: Tensor | None = None
     state: Any = None
+    hinted: tuple[Tensor, Tensor] | None = None

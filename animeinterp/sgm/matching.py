@@ -6,6 +6,7 @@ positions or sizes differ much. Two segments match when each is the other's best
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,7 +115,11 @@ def select_mutual_best(score: NDArray[np.float32]) -> tuple[NDArray[np.int64], N
 
 
 def match(
-    segments0: Segments, segments1: Segments, features0: NDArray[np.float32], features1: NDArray[np.float32]
+    segments0: Segments,
+    segments1: Segments,
+    features0: NDArray[np.float32],
+    features1: NDArray[np.float32],
+    known: Sequence[tuple[int, int]] = (),
 ) -> Matching:
     """Match the segments of two images of one size.
 
@@ -123,10 +128,20 @@ def match(
         segments1: K1 segments of image 1.
         features0: Descriptors of `segments0`, float32 (K0, N), each row summing to 1.
         features1: Descriptors of `segments1`, float32 (K1, N), likewise.
+        known: Segments that are known to belong together; they match each other and no others. Of several pairs with
+            one segment the first counts.
 
     Returns:
         Scores and matches.
     """
     penalty = compute_distance_penalty(segments0, segments1) + compute_size_penalty(segments0, segments1)
     score = (compute_affinity(features0, features1) - penalty).astype(np.float32)
+    taken0: set[int] = set()
+    taken1: set[int] = set()
+    for segment0, segment1 in known:
+        if segment0 not in taken0 and segment1 not in taken1:
+            score[segment0], score[:, segment1] = -np.inf, -np.inf
+            score[segment0, segment1] = np.inf
+            taken0.add(segment0)
+            taken1.add(segment1)
     return Matching(score, *select_mutual_best(score))

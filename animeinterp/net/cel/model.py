@@ -157,7 +157,8 @@ class Cel(nn.Module):
         padded = tuple(pad_to_multiple(frame, MULTIPLE) for frame in seen)
         window = window_around(wanted, (padded[0].shape[-2], padded[0].shape[-1]))
         parts = window.cut(padded[0]), window.cut(padded[1])
-        motion = self.intermediate(*parts, time)
+        known = None if flows.hinted is None else _known_flow(flows, padded, time).cut(window)
+        motion = self.intermediate(*parts, time, known)
         if grainy:
             agreement = torch.zeros_like(motion.mask)
         else:

@@ -34,6 +34,18 @@ class IntermediateMotion(NamedTuple):
     mask: Tensor
 
 
+class KnownFlow(NamedTuple):
+    """Intermediate flow that is known in part.
+
+    Attributes:
+        flow: As `IntermediateMotion.flow`.
+        weight: 1 where it is known, (N, 1, H, W) in [0, 1].
+    """
+
+    flow: Tensor
+    weight: Tensor
+
+
 class IntermediateFlow(nn.Module):
     """The four blocks."""
 
@@ -43,13 +55,16 @@ class IntermediateFlow(nn.Module):
         self.block0, self.block1 = IntermediateBlock(7, 192), IntermediateBlock(12, 128)
         self.block2, self.block3 = IntermediateBlock(12, 96), IntermediateBlock(12, 64)
 
-    def forward(self, frame0: Tensor, frame1: Tensor, time: Tensor) -> IntermediateMotion:
+    def forward(
+        self, frame0: Tensor, frame1: Tensor, time: Tensor, known: KnownFlow | None = None
+    ) -> IntermediateMotion:
         """Estimate the motion at a time.
 
         Args:
             frame0: (N, 3, H, W) float32, RGB in [0, 1]; H and W are multiples of `MULTIPLE`.
             frame1: Of the same shape.
             time: (N, 1, 1, 1) in [0, 1].
+            known: Flow that replaces what each block but the last found.
 
         Returns:
             The motion.
@@ -57,6 +72,8 @@ class IntermediateFlow(nn.Module):
         times = time.expand_as(frame0[:, :1])
         flow, mask = self.block0(torch.cat([frame0, frame1, times], 1), None, _SCALES[0])
         for block, scale in zip((self.block1, self.block2, self.block3), _SCALES[1:], strict=True):
+            if known is not None:
+                flow = torch.lerp(flow, known.flow, known.weight)
             flow0, flow1 = flow.chunk(2, 1)
             warped0 = backward_warp(frame0, flow0, outside="border")
             warped1 = backward_warp(frame1, flow1, outside="border")
