@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     )
     from animeinterp.explain import explain_motion
     from animeinterp.frame import Frame
+    from animeinterp.hints import Hint, Hints
+    from animeinterp.hints_file import read_hints, write_hints
     from animeinterp.interpolator import Interpolator
     from animeinterp.keys.job import DrawnKeys, KeysProgress, draw_keys
     from animeinterp.keys.settings import KeySettings
@@ -63,6 +65,8 @@ _HOME = {
     "FilmsProgress": "animeinterp.video.films",
     "Frame": "animeinterp.frame",
     "FrameError": "animeinterp.errors",
+    "Hint": "animeinterp.hints",
+    "Hints": "animeinterp.hints",
     "Interpolator": "animeinterp.interpolator",
     "KeySettings": "animeinterp.keys.settings",
     "KeysProgress": "animeinterp.keys.job",
@@ -88,6 +92,8 @@ _HOME = {
     "interpolate_films": "animeinterp.video.films",
     "interpolate_video": "animeinterp.video.job",
     "load_interpolator": "animeinterp.loading",
+    "read_hints": "animeinterp.hints_file",
+    "write_hints": "animeinterp.hints_file",
 }
 
 __all__ = [
@@ -107,6 +113,8 @@ __all__ = [
     "FilmsProgress",
     "Frame",
     "FrameError",
+    "Hint",
+    "Hints",
     "Interpolator",
     "KeySettings",
     "KeysProgress",
@@ -132,6 +140,8 @@ __all__ = [
     "interpolate_films",
     "interpolate_video",
     "load_interpolator",
+    "read_hints",
+    "write_hints",
 ]
 
 

@@ -1,30 +1,25 @@
 """Hints: pairs of points that belong together, by which people steer the matching of two frames.
 
-    {"hints": [{"name": "left arm", "from": [[210, 330], [120, 470]], "to": [[268, 320], [280, 510]]}]}
-
-`from` lists points of frame 0, `to` the same points in frame 1, px of the frame, x first; (0, 0) is the upper left
-corner. The points of one hint lie on one part, such as a limb, in order along it: one point moves the part, two also
-turn it, more bend it. With `"kind": "segments"` the points only tell which color segments belong together.
+The points of one hint lie on one part, such as a limb, in order along it: one point moves the part, two also turn it,
+more bend it. Points are px of the frame, x first; (0, 0) is the middle of the upper left pixel. Hints of the kind
+`segments` only tell which color segments belong together. `animeinterp.hints_file` reads and writes them.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from math import dist, isfinite
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from animeinterp.errors import FileError, UsageError
+from animeinterp.errors import UsageError
 
 Point = tuple[float, float]  # x, y, px
 HintKind = Literal["points", "segments"]
 
 MAX_HINTS, MAX_POINTS = 100, 32  # of a pair of frames, of a hint
 MIN_DISTANCE = 2.0  # px; two points that are closer are one, and must lead to one
-_EXPECTED = 'hints: a JSON file such as {"hints": [{"from": [[210, 330]], "to": [[268, 320]]}]}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,78 +118,6 @@ class Hints:
             pairs += [(label, *pair) for pair in zip(hint.points0, hint.points1, strict=True)]
         for (label, from0, to0), (other, from1, to1) in combinations(pairs, 2):
             _check_agreement(label, other, (from0, from1), (to0, to1))
-
-
-def read_hints(path: Path | str) -> Hints:
-    """Read the hints of a pair of frames.
-
-    Args:
-        path: A JSON file, see the module.
-
-    Returns:
-        The hints; whether they fit the frames is not checked yet.
-
-    Raises:
-        FileError: The file cannot be read or is not a file of hints.
-    """
-    from animeinterp.io.reading import read_json
-
-    path = Path(path)
-    return parse_hints(read_json(path, _EXPECTED), path)
-
-
-def parse_hints(content: Any, origin: Path | str = "the hints") -> Hints:
-    """Validate hints that were parsed from JSON, `{"hints": [...]}`.
-
-    Args:
-        content: The parsed value.
-        origin: Where it comes from, for messages.
-
-    Returns:
-        The hints.
-
-    Raises:
-        FileError: It is not a list of hints.
-    """
-    from pydantic import TypeAdapter, ValidationError
-
-    from animeinterp.hints_schema import HintsFile
-
-    try:
-        file = TypeAdapter(HintsFile).validate_python(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        message = " ".join(first["msg"].split())
-        raise FileError(f"{origin}: {place}: {message[:120]}; expected {_EXPECTED}") from None
-    return Hints(tuple(Hint(hint.points0, hint.points1, hint.kind, hint.name) for hint in file.hints))
-
-
-def write_hints(path: Path | str, hints: Hints, *, force: bool = False) -> None:
-    """Write hints as `read_hints` reads them.
-
-    Args:
-        path: The file.
-        hints: The hints.
-        force: Whether an existing file is replaced.
-
-    Raises:
-        FileError: The file exists or cannot be written.
-    """
-    from animeinterp.io.files import write_text
-
-    write_text(Path(path), hints_to_json(hints), force=force)
-
-
-def hints_to_json(hints: Hints) -> str:
-    """Return hints as the text that `read_hints` reads."""
-    entries = []
-    for hint in hints:
-        entry: dict[str, object] = {"name": hint.name} if hint.name else {}
-        entry |= {"from": [list(point) for point in hint.points0], "to": [list(point) for point in hint.points1]}
-        entries.append(entry | ({} if hint.kind == "points" else {"kind": hint.kind}))
-    lines = ",\n  ".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
-    return f'{{"hints": [\n  {lines}\n]}}\n' if entries else '{"hints": []}\n'
 
 
 def _check_points(hint: Hint, label: str, height: int, width: int) -> None:

@@ -160,7 +160,7 @@ class NetworkRunner:
                 self._tensor(motion.importance0[None]).log(),
                 self._tensor(motion.importance1[None]).log(),
                 motion.state,
-                hinted and (self._marks(hinted.hinted0), self._marks(hinted.hinted1)),
+                None if hinted is None else (self._marks(hinted.hinted0), self._marks(hinted.hinted1)),
             )
             frames = _features(motion.analysis0), _features(motion.analysis1)
             return _drawing(self._network.synthesize(*frames, flows, t, mask, reachable), planes0)

@@ -14,12 +14,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from animeinterp.cli.terminal import DEFAULTS, Device, Force, MaxPixels, Model, Style, Vgg, Weights, out, show_table
+from animeinterp.cli.terminal import (
+    DEFAULTS,
+    Device,
+    Force,
+    HintsFile,
+    MaxPixels,
+    Model,
+    Style,
+    Vgg,
+    Weights,
+    out,
+    show_table,
+)
 from animeinterp.config import DEFAULT_PRESET, PRESETS, Options
 from animeinterp.errors import UsageError
 
 if TYPE_CHECKING:
     from animeinterp.frame import Frame
+    from animeinterp.hints import Hints
     from animeinterp.interpolator import Interpolator
     from animeinterp.io.images import LoadedImage
     from animeinterp.motion import Motion
@@ -52,6 +65,7 @@ def tween(
     vgg: Vgg = None,
     device: Device = "auto",
     style: Style = "auto",
+    hints: HintsFile = None,
     max_pixels: MaxPixels = DEFAULTS.max_pixels,
     force: Force = False,
 ) -> None:
@@ -66,11 +80,12 @@ def tween(
     times = _times(count, at, timing)
     check_model_options(model, weights, vgg, device, style)
     image_a, image_b = _read_pair(a, b, max_pixels)
+    known = _read_hints(hints, image_a)
     targets = _targets(output, a, b, len(times))
     _check_targets(targets, image_a, force)
     interpolator = build_interpolator(model, weights, vgg, device, style, max_pixels)
     started = time.perf_counter()
-    motion = _estimate_motion(interpolator, image_a, image_b)
+    motion = _estimate_motion(interpolator, image_a, image_b, known)
     _draw(interpolator, motion, image_a, times, targets, force)
     seconds = time.perf_counter() - started
     out.print(f"{len(times)} in-between{'' if len(times) == 1 else 's'} in {seconds:.1f} s", markup=False)
@@ -88,6 +103,7 @@ def explain(
     vgg: Vgg = None,
     device: Device = "auto",
     style: Style = "auto",
+    hints: HintsFile = None,
     max_pixels: MaxPixels = DEFAULTS.max_pixels,
     force: Force = False,
 ) -> None:
@@ -99,9 +115,10 @@ def explain(
         raise UsageError(f"expected one time for the sheet, got --at {at}; draw one sheet for each")
     check_model_options(model, weights, vgg, device, style)
     image_a, image_b = _read_pair(a, b, max_pixels)
+    known = _read_hints(hints, image_a)
     check_rgb_target(output, force)
     interpolator = build_interpolator(model, weights, vgg, device, style, max_pixels)
-    _draw_sheet(interpolator, _estimate_motion(interpolator, image_a, image_b), times[0], output, force)
+    _draw_sheet(interpolator, _estimate_motion(interpolator, image_a, image_b, known), times[0], output, force)
 
 
 def demo(
@@ -264,10 +281,21 @@ def _check_targets(targets: Sequence[Path], like: LoadedImage, force: bool) -> N
         check_image_target(target, like.pixels, force)
 
 
-def _estimate_motion(interpolator: Interpolator, a: LoadedImage, b: LoadedImage) -> Motion:
+def _read_hints(path: Path | None, image: LoadedImage) -> Hints | None:
+    """Read the file that --hints names, and check it against the images."""
+    if path is None:
+        return None
+    from animeinterp.hints_file import read_hints
+
+    hints = read_hints(path)
+    hints.check(*image.pixels.shape[:2])
+    return hints
+
+
+def _estimate_motion(interpolator: Interpolator, a: LoadedImage, b: LoadedImage, hints: Hints | None = None) -> Motion:
     """Estimate the motion between two images."""
     with out.status("matching the frames"):
-        return interpolator.motion(interpolator.analyze(a.pixels), interpolator.analyze(b.pixels))
+        return interpolator.motion(interpolator.analyze(a.pixels), interpolator.analyze(b.pixels), hints=hints)
 
 
 def _draw(

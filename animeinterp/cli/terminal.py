@@ -48,6 +48,10 @@ Style = Annotated[
 MaxPixels = Annotated[
     int, typer.Option("--max-pixels", min=1, help="Refuse larger images; memory grows with their area.")
 ]
+HintsFile = Annotated[
+    Path | None,
+    typer.Option("--hints", readable=False, help="Pairs of points that belong together: a JSON file of hints."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
 DEFAULTS = Options()
 

@@ -44,7 +44,7 @@ class HintLimits:
         rim: Pixels within this distance of a moved segment follow it where that costs less, px: its outline.
         max_error: Larger color errors count as this, levels.
         blur: Standard deviation of the Gaussian blur of errors, px.
-        importance: Importance of hinted pixels, at least.
+        importance: Importance of hinted pixels, at least; that of others is at most 1.
     """
 
     max_area: float = 0.12
@@ -57,7 +57,7 @@ class HintLimits:
     rim: float = 6.0
     max_error: float = 60.0
     blur: float = 1.5
-    importance: float = 0.8
+    importance: float = 20.0
 
 
 HINT_LIMITS = HintLimits()
@@ -150,7 +150,7 @@ def segments_at(segments: Segments, points: Points) -> NDArray[np.int64]:
     height, width = segments.labels.shape
     column = np.clip(np.rint(points[:, 0]).astype(int), 0, width - 1)
     row = np.clip(np.rint(points[:, 1]).astype(int), 0, height - 1)
-    return segments.labels[row, column].astype(np.int64)
+    return np.asarray(segments.labels[row, column], np.int64)
 
 
 def replace_by_hints(

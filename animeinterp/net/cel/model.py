@@ -21,8 +21,10 @@ from torch import Tensor, nn
 
 from animeinterp.config import CONSISTENCY, CelConfig
 from animeinterp.net.cel.blend_cpu import blend_fused
+from animeinterp.net.cel.hinted import known_flow
 from animeinterp.net.cel.synthesis import (
     BlendPrediction,
+    Window,
     agreement_of,
     blend_frames,
     confidence_of,
@@ -41,7 +43,13 @@ from animeinterp.net.ops.geometry import (
     resize,
     scale_flow,
 )
-from animeinterp.net.ops.intermediate_flow import MULTIPLE, IntermediateFlow, IntermediateMotion, draw_by_flow
+from animeinterp.net.ops.intermediate_flow import (
+    MULTIPLE,
+    IntermediateFlow,
+    IntermediateMotion,
+    KnownFlow,
+    draw_by_flow,
+)
 from animeinterp.net.ops.moving_targets import moving_along
 
 SplattedPair = tuple[SplattedFrame, SplattedFrame]
@@ -157,7 +165,7 @@ class Cel(nn.Module):
         padded = tuple(pad_to_multiple(frame, MULTIPLE) for frame in seen)
         window = window_around(wanted, (padded[0].shape[-2], padded[0].shape[-1]))
         parts = window.cut(padded[0]), window.cut(padded[1])
-        known = None if flows.hinted is None else _known_flow(flows, padded, time).cut(window)
+        known = None if flows.hinted is None else self._known_flow(flows, seen, time, window)
         motion = self.intermediate(*parts, time, known)
         if grainy:
             agreement = torch.zeros_like(motion.mask)
@@ -167,9 +175,21 @@ class Cel(nn.Module):
             with torch.no_grad():
                 by_matching = window.cut(_draw_by_matching_at_half(seen, flows, time), 2)
             agreement = agreement_of(by_matching, by_flow)
+            if known is not None:
+                agreement = torch.maximum(agreement, F.avg_pool2d(known.weight, 2))
         prediction = predict_blend(agreement, motion)
         size = (seen[0].shape[-2], seen[0].shape[-1])
         return BlendPrediction(*(window.restore(planes, size) for planes in prediction))
+
+    def _known_flow(
+        self, flows: FlowPair, seen: tuple[Tensor, Tensor], time: Tensor, window: Window
+    ) -> KnownFlow | None:
+        """Return the intermediate flow that hints tell, within the window of the padded frame."""
+        assert flows.hinted is not None
+        size = (seen[0].shape[-2], seen[0].shape[-1])
+        hinted = resize(flows.hinted[0].float(), size), resize(flows.hinted[1].float(), size)
+        known = known_flow(hinted, _flows_at(flows, size), time)
+        return KnownFlow(*(window.cut(pad_to_multiple(planes, MULTIPLE)) for planes in known))
 
     def seen_size(self, size: tuple[int, ...]) -> tuple[int, int]:
         """Return the (height, width) at which the network sees frames of `size` = (height, width)."""
