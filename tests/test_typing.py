@@ -24,7 +24,7 @@ from animeinterp import Analysis, Cadence, CoarseFlows, Compare, Encoding, Frame
 from animeinterp import ModelChoice, ModelRecord, Motion, Options, Preset, Progress, Score, Sound, VideoOptions
 from animeinterp import AnimeInterpError, FileError, FrameError, MissingExtraError, UsageError, WeightsError
 from animeinterp import AnimeInterpWarning, CacheWarning, DeviceWarning, FilmEstimate, FilmResult, FilmsProgress
-from animeinterp import WeightsWarning
+from animeinterp import Hint, Hints, WeightsWarning
 
 
 def frames(a: NDArray[np.uint8], b: NDArray[np.uint8], deep: NDArray[np.uint16]) -> None:
@@ -50,6 +50,12 @@ def any_frame(a: Frame, b: Frame) -> Frame:
     analysis: Analysis = interpolator.analyze(a)
     motion: Motion = interpolator.motion(analysis, interpolator.analyze(b))
     return interpolator.render(motion, 0.5)
+
+
+def hinted(interpolator: Interpolator, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    hints: Hints = animeinterp.read_hints("hints.json")
+    animeinterp.write_hints(Path("more.json"), Hints((*hints, Hint(((1.0, 2.0),), ((3.0, 4.0),), name="arm"))))
+    return interpolator(a, b, hints=hints)
 
 
 def films(cadence: Cadence, compare: Compare, sound: Sound) -> None:
