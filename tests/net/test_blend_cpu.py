@@ -11,7 +11,6 @@ import torch.nn.functional as F
 
 from animeinterp.config import CelConfig
 from animeinterp.net.cel.blend_cpu import blend_fused
-from animeinterp.net.cel.layout import CANDIDATES
 from animeinterp.net.cel.model import Cel
 from animeinterp.net.cel.synthesis import BlendPrediction, blend_frames, confidence_of
 from animeinterp.net.flow_pair import FlowPair
@@ -62,7 +61,7 @@ def test_both_ways_draw_the_same(channels, share):
     frames, flows = scene(channels=channels)
     compiled, plain = both_ways(network_for(network_pixel_fraction=share), frames, flows, torch.tensor([0.3]))
     assert compiled.shape == plain.shape == (1, channels, 37, 53)
-    torch.testing.assert_close(compiled, plain, atol=2e-5, rtol=0)
+    torch.testing.assert_close(compiled, plain, atol=5e-5, rtol=0)
     fade = 0.7 * frames[0] + 0.3 * frames[1]
     assert (plain - fade).abs().mean() > 0.05, "nothing but a cross-fade would hide most differences"
 
@@ -72,9 +71,9 @@ def test_every_candidate_is_blended_as_by_torch(size):
     """Random weights: those of a network agree with segment matching nowhere in `scene`."""
     frames, flows = scene(channels=4)
     generator = torch.Generator().manual_seed(2)
-    logits = 3 * torch.randn(1, CANDIDATES, *size, generator=generator)
-    logits.view(1, 2, 4, *size)[:, :, :3] += 2
-    prediction = BlendPrediction(logits, 4 * torch.randn(1, 4, *size, generator=generator))
+    agreement, share = (2 * torch.rand(1, 1, *size, generator=generator) - 0.5 for _ in range(2))
+    flow = 4 * torch.randn(1, 4, *size, generator=generator)
+    prediction = BlendPrediction(agreement.clamp(0, 1), share.clamp(0, 1), flow)
     time = torch.full((1, 1, 1, 1), 0.3)
     with torch.no_grad():
         compiled = blend_fused(tuple(frames), flows, time, prediction)
@@ -83,7 +82,7 @@ def test_every_candidate_is_blended_as_by_torch(size):
         splat_frame_plain(frames[1], flows.flow10, flows.z1, confidence_of(flows.z1), 1 - time),
     )
     plain, mixing = blend_frames(tuple(frames), splatted, time, prediction.resized((37, 53)))
-    torch.testing.assert_close(compiled, plain, atol=2e-5, rtol=0)
+    torch.testing.assert_close(compiled, plain, atol=5e-5, rtol=0)
     assert mixing > 0.05
 
 
@@ -91,10 +90,10 @@ def test_both_ways_take_a_batch_with_a_time_each():
     frames, flows = scene(n=2)
     network = network_for(network_pixel_fraction=0.25)
     compiled, plain = both_ways(network, frames, flows, torch.tensor([0.3, 0.8]))
-    torch.testing.assert_close(compiled, plain, atol=2e-5, rtol=0)
+    torch.testing.assert_close(compiled, plain, atol=5e-5, rtol=0)
     second = FlowPair(*(planes[1:] for planes in flows[:4]))
     alone, _ = both_ways(network, [frame[1:] for frame in frames], second, torch.tensor([0.8]))
-    torch.testing.assert_close(compiled[1:], alone, atol=2e-5, rtol=0)
+    torch.testing.assert_close(compiled[1:], alone, atol=5e-5, rtol=0)
 
 
 @pytest.mark.parametrize("mode", ["softmax", "average"])

@@ -10,14 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from animeinterp.net.cel import layout
 from animeinterp.net.cel.synthesis import BlendPrediction, confidence_of
 from animeinterp.net.flow_pair import FlowPair
 from animeinterp.net.ops.blending import BLEND_RULE
-from animeinterp.net.ops.parallel import over_rows
+from animeinterp.net.ops.parallel import channels_last_array, over_rows
 from animeinterp.net.ops.splat_cpu import COHERENCE, CONFIDENCE, MOTION_X, MOTION_Y, splat_fused
 from animeinterp.runtime.jit import cached_njit
 
@@ -25,12 +23,9 @@ from animeinterp.runtime.jit import cached_njit
 _0, _HALF, _1, _2 = (np.float32(number) for number in (0, 0.5, 1, 2))
 # Cubic convolution as in torch and OpenCV (Keys 1981 takes -0.5).
 _SHARPNESS = np.float32(-0.75)
-_RULE = np.float32(BLEND_RULE.cross_fade), np.float32(BLEND_RULE.min_weight)
-# Names of `layout` for the kernels, which read globals as constants. The number of channels of a prediction is one,
-# so that the compiler unrolls the loop over them.
-_PER_FRAME, _CANDIDATES = layout.CANDIDATES_PER_FRAME, layout.CANDIDATES
-_RULED = layout.RULED_PER_FRAME
-_FLOW, _PREDICTED = layout.FLOW, layout.CHANNELS
+_CROSS_FADE = np.float32(BLEND_RULE.cross_fade)
+# Channels of a prediction as the kernel reads it. Their number is a constant, so that the compiler unrolls the loop.
+_AGREEMENT, _SHARE, _FLOW, _PREDICTED = 0, 1, 2, 6
 
 
 def blend_fused(
@@ -60,32 +55,32 @@ def blend_fused(
         splat_fused(frames[0], flows.flow01, flows.z0, confidence_of(flows.z0), time, "softmax", mask),
         splat_fused(frames[1], flows.flow10, flows.z1, confidence_of(flows.z1), 1 - time, "softmax", mask),
     )
-    predicted = torch.cat(prediction, 1).permute(0, 2, 3, 1).contiguous().numpy()
-    drawn = frames[0].numpy().copy()
-    over_rows(_blend_rows, height, _arrays(frames), splatted, predicted, time.float().numpy(), _RULE, mask, drawn)
-    return torch.from_numpy(drawn)
+    predicted = channels_last_array(torch.cat(prediction, 1))
+    pixels = channels_last_array(frames[0]), channels_last_array(frames[1])
+    drawn = pixels[0].copy()
+    alpha = 3 if drawn.shape[3] == 4 else None
+    over_rows(_blend_rows, height, pixels, splatted, predicted, time.float().numpy(), mask, alpha, drawn)
+    return torch.from_numpy(drawn).permute(0, 3, 1, 2)
 
 
-def _arrays(tensors: tuple[Tensor, ...]) -> tuple[NDArray[np.float32], ...]:
-    return tuple(tensor.contiguous().numpy() for tensor in tensors)
-
-
-# The arrays of one kernel: bundling them would be a tuple that every call unpacks again.
-@cached_njit()
+# The arrays of one kernel: bundling them would be a tuple that every call unpacks again. Written out for both frames:
+# with a loop over them, or with the sums in an array, it takes twice as long.
+@cached_njit(error_model="numpy")
 def _blend_rows(
-    first: int, last: int, frames: Any, splatted: Any, predicted: Any, times: Any, rule: Any, wanted: Any, drawn: Any
+    first: int, last: int, frames: Any, splatted: Any, predicted: Any, times: Any, wanted: Any, alpha: Any, drawn: Any
 ) -> None:
-    """Draw rows [first, last) of the new frame, `drawn` (N, C, H, W).
+    """Draw rows [first, last) of the new frame, `drawn` (N, H, W, C).
 
-    splatted: of `splat_cpu`. predicted: (N, h, w, CHANNELS), px of its own size.
+    frames: like it. splatted: of `splat_cpu`. predicted: (N, h, w, _PREDICTED), px of its own size. alpha: the index
+    of the fourth channel; None where there is none, and no time is spent on it.
     """
-    samples, channels, height, width = drawn.shape
+    samples, height, width, _ = drawn.shape
     _, small_height, small_width, _ = predicted.shape
     down, across = np.float32(small_height / height), np.float32(small_width / width)
-    scale_y, scale_x = np.float32(height / small_height), np.float32(width / small_width)
+    up_y, up_x = np.float32(height / small_height), np.float32(width / small_width)
     row, pixel = np.empty((small_width, _PREDICTED), np.float32), np.empty(_PREDICTED, np.float32)
-    weights, color = np.empty(_CANDIDATES, np.float32), np.empty(channels, np.float32)
     for n in range(samples):
+        frame0, frame1, splat0, splat1 = frames[0][n], frames[1][n], splatted[0][n], splatted[1][n]
         t = times[n, 0, 0, 0]
         for y in range(first, last):
             if not wanted[n, y].any():
@@ -98,24 +93,37 @@ def _blend_rows(
                     continue
                 before, after, part = _neighbors((np.float32(x) + _HALF) * across - _HALF, small_width)
                 _interpolate(row[before], row[after], part, pixel)
-                splat0, splat1 = splatted[0][n, y, x], splatted[1][n, y, x]
-                _weigh(splat0[COHERENCE], splat0[CONFIDENCE], _1 - t, rule, weights[:_RULED])
-                _weigh(splat1[COHERENCE], splat1[CONFIDENCE], t, rule, weights[_PER_FRAME : _PER_FRAME + _RULED])
-                # The rule of `classical` does not know the intermediate flow: log weight 0.
-                weights[_RULED] = weights[_PER_FRAME + _RULED] = _1
-                _softmax(weights, pixel)
-                color[:] = 0
-                for i in range(2):
-                    frame, splat = frames[i][n], splatted[i][n, y, x]
-                    own = weights[_PER_FRAME * i : _PER_FRAME * (i + 1)]
-                    _add_sampled(frame, np.float32(y) - splat[MOTION_Y], np.float32(x) - splat[MOTION_X], own[0], color)
-                    from_y = np.float32(y) + scale_y * pixel[_FLOW + 2 * i + 1]
-                    from_x = np.float32(x) + scale_x * pixel[_FLOW + 2 * i]
-                    _add_sampled(frame, from_y, from_x, own[3], color)
-                    for c in range(channels):
-                        color[c] += own[1] * splat[c] + own[2] * frame[c, y, x]
-                for c in range(channels):
-                    drawn[n, c, y, x] = color[c]
+                agreement, at_y, at_x = pixel[_AGREEMENT], np.float32(y), np.float32(x)
+                blend = _0, _0, _0, _0, _0
+                if agreement > 0:
+                    weight = agreement * (_1 - t)
+                    sharp, boundary = _rule_weights(weight, splat0[y, x, CONFIDENCE], splat0[y, x, COHERENCE])
+                    from_y, from_x = at_y - splat0[y, x, MOTION_Y], at_x - splat0[y, x, MOTION_X]
+                    blend = _add_sampled(blend, sharp, frame0, from_y, from_x, alpha)
+                    blend = _add(blend, boundary, splat0, y, x, alpha)
+                    blend = _add(blend, weight * _CROSS_FADE, frame0, y, x, alpha)
+                    weight = agreement * t
+                    sharp, boundary = _rule_weights(weight, splat1[y, x, CONFIDENCE], splat1[y, x, COHERENCE])
+                    from_y, from_x = at_y - splat1[y, x, MOTION_Y], at_x - splat1[y, x, MOTION_X]
+                    blend = _add_sampled(blend, sharp, frame1, from_y, from_x, alpha)
+                    blend = _add(blend, boundary, splat1, y, x, alpha)
+                    blend = _add(blend, weight * _CROSS_FADE, frame1, y, x, alpha)
+                if agreement < 1:
+                    weight = _1 - agreement
+                    from_y, from_x = at_y + up_y * pixel[_FLOW + 1], at_x + up_x * pixel[_FLOW]
+                    blend = _add_sampled(blend, weight * pixel[_SHARE], frame0, from_y, from_x, alpha)
+                    from_y, from_x = at_y + up_y * pixel[_FLOW + 3], at_x + up_x * pixel[_FLOW + 2]
+                    blend = _add_sampled(blend, weight * (_1 - pixel[_SHARE]), frame1, from_y, from_x, alpha)
+                red, green, blue, opacity, total = blend
+                drawn[n, y, x, 0], drawn[n, y, x, 1], drawn[n, y, x, 2] = red / total, green / total, blue / total
+                if alpha is not None:
+                    drawn[n, y, x, alpha] = opacity / total
+
+
+@cached_njit()
+def _rule_weights(weight: Any, confidence: Any, coherence: Any) -> Any:
+    """Return the weights of the sampled and the splatted frame, see `synthesis.rule_weights`."""
+    return weight * confidence * coherence, weight * confidence * (_1 - coherence)
 
 
 @cached_njit()
@@ -123,68 +131,74 @@ def _neighbors(position: Any, size: int) -> Any:
     """Return the pixels before and after a position, border repeated, and the weight of the one after."""
     position = max(position, _0)
     before = min(int(position), size - 1)
-    return before, min(before + 1, size - 1), position - np.float32(before)
+    return _inside(before, size), _inside(before + 1, size), position - np.float32(before)
 
 
 @cached_njit()
 def _interpolate(old: Any, new: Any, weight: Any, mixed: Any) -> None:
-    # A fixed number of channels is unrolled by the compiler, which is worth a fifth of `_blend_rows`.
+    # A fixed number of channels is unrolled by the compiler, which is worth a fifth of `_blend_rows`. Written so,
+    # an agreement of 1 stays exactly 1, and half of the candidates is not sampled.
     for channel in range(_PREDICTED):
-        mixed[channel] = (_1 - weight) * old[channel] + weight * new[channel]
+        mixed[channel] = old[channel] + weight * (new[channel] - old[channel])
 
 
 @cached_njit()
-def _weigh(coherence: Any, confidence: Any, nearness: Any, rule: Any, weights: Any) -> None:
-    """Weigh the candidates of segment matching of one frame, see `synthesis.candidate_weights`.
-
-    rule: cross-fade, minimum.
-    """
-    cross_fade, minimum = rule
-    confidence = nearness * confidence
-    weights[0] = confidence * coherence + minimum * nearness
-    weights[1] = confidence * (_1 - coherence) + minimum * nearness
-    weights[2] = cross_fade * nearness
-
-
-@cached_njit()
-def _softmax(weights: Any, logits: Any) -> None:
-    """Replace weights by softmax(log(weights) + logits)."""
-    largest = logits[0]
-    for i in range(1, _CANDIDATES):
-        largest = max(largest, logits[i])
-    total = _0
-    for i in range(_CANDIDATES):
-        weights[i] *= np.exp(logits[i] - largest)
-        total += weights[i]
-    total = _1 / total
-    for i in range(_CANDIDATES):
-        weights[i] *= total
+def _add(blend: Any, weight: Any, frame: Any, y: Any, x: Any, alpha: Any) -> Any:
+    """Add weight times a pixel of (H, W, C) to a blend: color, alpha and total weight."""
+    red, green, blue, opacity, total = blend
+    if weight > 0:
+        red += weight * frame[y, x, 0]
+        green += weight * frame[y, x, 1]
+        blue += weight * frame[y, x, 2]
+        total += weight
+        if alpha is not None:
+            opacity += weight * frame[y, x, alpha]
+    return red, green, blue, opacity, total
 
 
 @cached_njit()
-def _add_sampled(frame: Any, y: Any, x: Any, weight: Any, color: Any) -> None:
-    """Add weight times a frame (C, H, W) sampled at (y, x) to `color` (C,): bicubic, border repeated."""
-    channels, height, width = frame.shape
-    # Far outside all 16 pixels are border pixels; NaN fails the comparison and becomes a number too.
-    x = min(x if x > -3 else np.float32(-3), np.float32(width + 2))
-    y = min(y if y > -3 else np.float32(-3), np.float32(height + 2))
-    left, top = math.floor(x), math.floor(y)
-    a0, a1, a2, a3 = _cubic(x - np.float32(left))
-    x0, x1, x2, x3 = _inside(left - 1, width), _inside(left, width), _inside(left + 1, width), _inside(left + 2, width)
-    d0, d1, d2, d3 = _cubic(y - np.float32(top))
-    y0, y1, y2, y3 = _inside(top - 1, height), _inside(top, height), _inside(top + 1, height), _inside(top + 2, height)
-    for c in range(channels):
-        plane = frame[c]
-        value = d0 * (a0 * plane[y0, x0] + a1 * plane[y0, x1] + a2 * plane[y0, x2] + a3 * plane[y0, x3])
-        value += d1 * (a0 * plane[y1, x0] + a1 * plane[y1, x1] + a2 * plane[y1, x2] + a3 * plane[y1, x3])
-        value += d2 * (a0 * plane[y2, x0] + a1 * plane[y2, x1] + a2 * plane[y2, x2] + a3 * plane[y2, x3])
-        value += d3 * (a0 * plane[y3, x0] + a1 * plane[y3, x1] + a2 * plane[y3, x2] + a3 * plane[y3, x3])
-        color[c] += weight * value
+def _add_sampled(blend: Any, weight: Any, frame: Any, y: Any, x: Any, alpha: Any) -> Any:
+    """Add weight times a frame (H, W, C) sampled at (y, x) to a blend: bicubic, border repeated."""
+    red, green, blue, opacity, total = blend
+    if weight > 0:
+        height, width, _ = frame.shape
+        # Far outside all 16 pixels are border pixels; NaN fails the comparison and becomes a number too.
+        x = min(x if x > -3 else np.float32(-3), np.float32(width + 2))
+        y = min(y if y > -3 else np.float32(-3), np.float32(height + 2))
+        left, top = math.floor(x), math.floor(y)
+        a0, a1, a2, a3 = _cubic(x - np.float32(left))
+        x0, x1 = _inside(left - 1, width), _inside(left, width)
+        x2, x3 = _inside(left + 1, width), _inside(left + 2, width)
+        d0, d1, d2, d3 = _cubic(y - np.float32(top))
+        for k in range(4):
+            from_y = _inside(top - 1 + k, height)
+            down = weight * (d0 if k == 0 else d1 if k == 1 else d2 if k == 2 else d3)
+            red += down * _across(frame, from_y, x0, x1, x2, x3, a0, a1, a2, a3, 0)
+            green += down * _across(frame, from_y, x0, x1, x2, x3, a0, a1, a2, a3, 1)
+            blue += down * _across(frame, from_y, x0, x1, x2, x3, a0, a1, a2, a3, 2)
+            if alpha is not None:
+                opacity += down * _across(frame, from_y, x0, x1, x2, x3, a0, a1, a2, a3, alpha)
+        total += weight
+    return red, green, blue, opacity, total
 
 
 @cached_njit()
-def _inside(position: int, size: int) -> int:
-    return min(max(position, 0), size - 1)
+def _across(
+    frame: Any, y: Any, x0: Any, x1: Any, x2: Any, x3: Any, a0: Any, a1: Any, a2: Any, a3: Any, channel: int
+) -> Any:
+    """Weigh four pixels of a row."""
+    return (
+        a0 * frame[y, x0, channel]
+        + a1 * frame[y, x1, channel]
+        + a2 * frame[y, x2, channel]
+        + a3 * frame[y, x3, channel]
+    )
+
+
+@cached_njit()
+def _inside(position: int, size: int) -> Any:
+    # Signed indices would be tested for being negative, as Python's are, at every access.
+    return np.uint64(min(max(position, 0), size - 1))
 
 
 @cached_njit()

@@ -1,4 +1,7 @@
-"""Synthesis of `cel`: blend eight candidates per pixel (`cel.layout`).
+"""Synthesis of `cel`: blend eight candidates per pixel.
+
+Four of each frame: the frame sampled along the motion of segment matching (sharp), the frame splatted along it (right
+at motion boundaries), the unmoved frame, and the frame sampled along the intermediate flow (whole under large motion).
 
 Two ways to draw the frame fail in different places. Along the motion of segment matching, pixels of the source frames
 are copied with the precision of matching, but shapes are torn under large motion. Along the intermediate flow, shapes
@@ -16,7 +19,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from animeinterp.net.cel import layout
 from animeinterp.net.ops.agreement import Agreement, agreement_weight
 from animeinterp.net.ops.blending import BLEND_RULE
 from animeinterp.net.ops.frame_splatting import SplattedFrame
@@ -30,7 +32,9 @@ _MARGIN = 2  # cells of `MULTIPLE` px computed around the pixels to be drawn
 # scenes of the training material. With half of the first one LPIPS on a quarter of the development set is the same and
 # PSNR 0.05 dB lower.
 AGREEMENTS = (Agreement(sigma=2.0, tolerance=6.0, softness=2.0), Agreement(sigma=0.0, tolerance=32.0, softness=6.0))
-_MIN_SHARE = 1e-3  # keeps the logarithms finite
+# Weights of agreement from which on it counts as none and as full: then half of the candidates need not be sampled.
+# On a quarter of the development set and of the linear set PSNR changes by 0.01 and 0.02 dB, LPIPS by less than 0.0002.
+AGREED = (1 / 16, 15 / 16)
 
 
 class Window(NamedTuple):
@@ -75,17 +79,19 @@ class BlendPrediction(NamedTuple):
     """What decides each pixel.
 
     Attributes:
-        logits: Added to the log weights of the candidates, (N, 8, H, W).
+        agreement: Weight of the candidates of segment matching, (N, 1, H, W) in [0, 1].
+        share: Weight of frame 0 among the candidates of the intermediate flow, (N, 1, H, W) in [0, 1].
         flow: Intermediate flow to frame 0 and frame 1, (N, 4, H, W), px.
     """
 
-    logits: Tensor
+    agreement: Tensor
+    share: Tensor
     flow: Tensor
 
     def resized(self, size: tuple[int, ...]) -> BlendPrediction:
         """Return the prediction for a frame of another size, (height, width)."""
         flow = torch.cat([scale_flow(part, size, "bilinear") for part in self.flow.chunk(2, 1)], 1)
-        return BlendPrediction(resize(self.logits, size), flow)
+        return BlendPrediction(resize(self.agreement, size), resize(self.share, size), flow)
 
 
 def confidence_of(z: Tensor) -> Tensor:
@@ -106,8 +112,11 @@ def draw_by_matching(
     Returns:
         (N, 3, H, W).
     """
-    weights = candidate_weights(*splatted, time)
-    weight0, weight1 = (weights[:, at : at + 2].sum(1, keepdim=True) for at in (0, layout.RULED_PER_FRAME))
+    # Where neither frame has a confident pixel, both count by their nearness.
+    weight0, weight1 = (
+        nearness * (part.confidence + BLEND_RULE.cross_fade)
+        for part, nearness in zip(splatted, (1 - time, time), strict=True)
+    )
     sampled0, sampled1 = (
         backward_warp(frame, -part.motion, outside="border") for frame, part in zip(frames, splatted, strict=True)
     )
@@ -122,9 +131,10 @@ def agreement_of(by_matching: Tensor, by_flow: Tensor) -> Tensor:
         by_flow: Of the same shape.
 
     Returns:
-        (N, 1, H, W) in (0, 1).
+        (N, 1, H, W) in [0, 1].
     """
-    return agreement_weight(by_matching - by_flow, AGREEMENTS)
+    none, full = AGREED
+    return ((agreement_weight(by_matching - by_flow, AGREEMENTS) - none) / (full - none)).clamp(0, 1)
 
 
 def predict_blend(agreement: Tensor, motion: IntermediateMotion) -> BlendPrediction:
@@ -138,11 +148,7 @@ def predict_blend(agreement: Tensor, motion: IntermediateMotion) -> BlendPredict
         The prediction at H x W.
     """
     agreed = resize(agreement, tuple(motion.mask.shape[-2:]))
-    ruled, moved = agreed.clamp(min=_MIN_SHARE).log(), (1 - agreed).clamp(min=_MIN_SHARE).log()
-    per_frame = []
-    for logit in (motion.mask, -motion.mask):
-        per_frame += [ruled] * layout.RULED_PER_FRAME + [moved + F.logsigmoid(logit)]
-    return BlendPrediction(torch.cat(per_frame, 1), motion.flow)
+    return BlendPrediction(agreed, motion.mask.sigmoid(), motion.flow)
 
 
 def blend_frames(
@@ -163,30 +169,33 @@ def blend_frames(
         (N, C, H, W), not clamped; the mean over pixels of the candidates' weighted absolute deviation from their mean,
         scalar.
     """
-    rule = candidate_weights(*splatted, time).log()
-    ruled = layout.RULED_PER_FRAME
-    free = torch.zeros_like(rule[:, :1])  # the rule of `classical` does not know the intermediate flow
-    weights = (torch.cat([rule[:, :ruled], free, rule[:, ruled:], free], 1) + prediction.logits).softmax(1)
-    candidates = []
-    for frame, part, flow in zip(frames, splatted, prediction.flow.chunk(2, 1), strict=True):
+    shares = (1 - prediction.agreement) * prediction.share, (1 - prediction.agreement) * (1 - prediction.share)
+    weighted: list[tuple[Tensor, Tensor]] = []
+    sides = zip(frames, splatted, (1 - time, time), prediction.flow.chunk(2, 1), shares, strict=True)
+    for frame, part, nearness, flow, share in sides:
+        ruled = [prediction.agreement * weight for weight in rule_weights(part, nearness)]
         sampled = backward_warp(frame, -part.motion, "bicubic", "border")
-        candidates += [sampled, part.image, frame, backward_warp(frame, flow, "bicubic", "border")]
-    mixed = weights[:, :1] * candidates[0]
-    for index in range(1, len(candidates)):
-        mixed = mixed + weights[:, index : index + 1] * candidates[index]
+        moved = backward_warp(frame, flow, "bicubic", "border")
+        weighted += zip([*ruled, share], [sampled, part.image, frame, moved], strict=True)
+    total = torch.stack([weight for weight, _ in weighted]).sum(0)
+    mixed = torch.stack([weight * candidate for weight, candidate in weighted]).sum(0) / total
     deviations = [
-        (weights[:, index] * (candidate - mixed)[:, :3].abs().mean(1)).mean()
-        for index, candidate in enumerate(candidates)
+        (weight * (candidate - mixed)[:, :3].abs().mean(1, keepdim=True) / total).mean()
+        for weight, candidate in weighted
     ]
     return mixed, torch.stack(deviations).sum()
 
 
-def candidate_weights(splatted0: SplattedFrame, splatted1: SplattedFrame, time: Tensor) -> Tensor:
-    """Weigh the candidates of segment matching by the rule of `classical`: (N, 6, H, W) > 0."""
-    weights = []
-    for splatted, nearness in ((splatted0, 1 - time), (splatted1, time)):
-        confidence, coherence = nearness * splatted.confidence, splatted.motion_coherence
-        minimum = BLEND_RULE.min_weight * nearness
-        unmoved = (BLEND_RULE.cross_fade * nearness).expand_as(confidence)
-        weights += [confidence * coherence + minimum, confidence * (1 - coherence) + minimum, unmoved]
-    return torch.cat(weights, 1)
+def rule_weights(splatted: SplattedFrame, nearness: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Weigh the candidates of segment matching of one frame by the rule of `classical`.
+
+    Args:
+        splatted: The frame, moved to the time.
+        nearness: 1 - time of frame 0, time of frame 1; (N, 1, 1, 1).
+
+    Returns:
+        Weights of the sampled, the splatted and the unmoved frame, (N, 1, H, W) in [0, 1]; their sum is above 0.
+    """
+    confidence, coherence = nearness * splatted.confidence, splatted.motion_coherence
+    unmoved = (BLEND_RULE.cross_fade * nearness).expand_as(confidence)
+    return confidence * coherence, confidence * (1 - coherence), unmoved

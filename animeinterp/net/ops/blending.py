@@ -15,13 +15,11 @@ class BlendRule:
         max_variance: px²; motions that vary more than 1.5 times this where they meet mark a motion boundary.
         min_density: Splatted pixels of lower density are holes.
         cross_fade: Weight of the plain cross-fade; matters only where neither frame has a confident pixel.
-        min_weight: Smallest weight of a candidate. Keeps the logarithm finite, so that a network may choose any.
     """
 
     max_variance: float = 0.2
     min_density: float = 0.02
     cross_fade: float = 0.003
-    min_weight: float = 1e-4
 
 
 BLEND_RULE = BlendRule()

@@ -17,15 +17,15 @@ from torch import Tensor
 
 from animeinterp.config import SplatMode
 from animeinterp.net.ops.blending import BLEND_RULE
-from animeinterp.net.ops.parallel import over_rows
+from animeinterp.net.ops.parallel import channels_last_array, over_rows
 from animeinterp.net.ops.splatting import IMPORTANCE_RANGE
 from animeinterp.runtime.jit import cached_njit
 
-# Layout of the result's last axis. The number of color channels is fixed (the last is 0 in RGB), so that the compiler
-# unrolls the innermost loop: twice as fast.
+# Layout of the result's last axis; the last color channel is 0 in RGB.
 CHANNELS = 4
 MOTION_X, MOTION_Y, COHERENCE, CONFIDENCE, WEIGHT, DENSITY = range(CHANNELS, CHANNELS + 6)
 LAYOUT = CHANNELS + 6
+_0, _1 = np.float32(0), np.float32(1)
 
 
 def splat_fused(
@@ -58,8 +58,8 @@ def splat_fused(
     else:
         importance = torch.ones_like(z)
     sums = np.zeros((n, height, width, LAYOUT), np.float32)
-    arrays = (x.contiguous().numpy() for x in (image, flow, confidence, importance, fraction.float()))
-    over_rows(_accumulate, height, *arrays, wanted, sums)
+    arrays = (x.contiguous().numpy() for x in (flow, confidence, importance, fraction.float()))
+    over_rows(_accumulate, height, channels_last_array(image), *arrays, wanted, sums)
     limits = np.float32(BLEND_RULE.max_variance), np.float32(BLEND_RULE.min_density)
     over_rows(_normalize, height, limits, wanted, sums)
     return sums
@@ -79,8 +79,7 @@ def _accumulate(
     sums: Any,
 ) -> None:
     """Sum up rows [first, last): source pixels in raster order, as in `splatting._scatter`."""
-    samples, channels, height, width = image.shape
-    pixel = np.zeros(LAYOUT, np.float32)
+    samples, height, width, channels = image.shape
     for n in range(samples):
         fraction = fractions[n, 0, 0, 0]
         for y in range(height):
@@ -91,43 +90,50 @@ def _accumulate(
                     continue
                 left, top = np.floor(dx), np.floor(dy)
                 tx, ty = x + int(left), y + int(top)
-                if not _any_wanted(wanted[n], max(ty, first), min(ty + 2, last), max(tx, 0), min(tx + 2, width)):
+                rows, columns = (max(ty, first), min(ty + 2, last)), (max(tx, 0), min(tx + 2, width))
+                if not _any_wanted(wanted[n], rows, columns):
                     continue
-                weight = importance[n, 0, y, x]
-                for c in range(channels):
-                    pixel[c] = image[n, c, y, x] * weight
-                pixel[MOTION_X], pixel[MOTION_Y] = dx * weight, dy * weight
-                pixel[COHERENCE] = (dx * dx + dy * dy) * weight  # turned into a variance by `_normalize`
-                pixel[CONFIDENCE] = confidence[n, 0, y, x] * weight
-                pixel[WEIGHT], pixel[DENSITY] = weight, 1
-                right, bottom = dx - left, dy - top
-                for row in range(max(ty, first), min(ty + 2, last)):
+                color = image[n, y, x]
+                alpha = color[3] if channels == 4 else _0
+                source = color[0], color[1], color[2], alpha, dx, dy, confidence[n, 0, y, x]
+                weight, right, bottom = importance[n, 0, y, x], dx - left, dy - top
+                for row in range(*rows):
                     row_weight = bottom if row > ty else 1 - bottom
-                    for column in range(max(tx, 0), min(tx + 2, width)):
+                    for column in range(*columns):
                         column_weight = right if column > tx else 1 - right
-                        _add(sums[n, row, column], pixel, row_weight * column_weight)
+                        _add(sums[n, np.uint64(row), np.uint64(column)], source, weight, row_weight * column_weight)
 
 
 @cached_njit()
-def _any_wanted(wanted: Any, top: int, bottom: int, left: int, right: int) -> bool:
-    for row in range(top, bottom):
-        for column in range(left, right):
-            if wanted[row, column]:
+def _any_wanted(wanted: Any, rows: Any, columns: Any) -> bool:
+    for row in range(*rows):
+        for column in range(*columns):
+            if wanted[np.uint64(row), np.uint64(column)]:
                 return True
     return False
 
 
 @cached_njit()
-def _add(sums: Any, pixel: Any, weight: Any) -> None:
-    for channel in range(LAYOUT):
-        sums[channel] += weight * pixel[channel]
+def _add(sums: Any, source: Any, weight: Any, part: Any) -> None:
+    """Add a part of a source pixel to a target pixel; written out, which is twice as fast as a loop."""
+    red, green, blue, alpha, dx, dy, confidence = source
+    sums[0] += part * (red * weight)
+    sums[1] += part * (green * weight)
+    sums[2] += part * (blue * weight)
+    sums[3] += part * (alpha * weight)
+    sums[MOTION_X] += part * (dx * weight)
+    sums[MOTION_Y] += part * (dy * weight)
+    sums[COHERENCE] += part * ((dx * dx + dy * dy) * weight)  # turned into a variance by `_normalize`
+    sums[CONFIDENCE] += part * (confidence * weight)
+    sums[WEIGHT] += part * weight
+    sums[DENSITY] += part
 
 
 @cached_njit()
 def _normalize(first: int, last: int, limits: Any, wanted: Any, sums: Any) -> None:
     """Turn sums into means, coherence and confidence in rows [first, last); limits as in `BlendRule`."""
     max_variance, min_density = limits
-    zero, one, most = np.float32(0), np.float32(1), np.float32(1.5)
+    most = np.float32(1.5)
     samples, _, width, _ = sums.shape
     for n in range(samples):
         for y in range(first, last):
@@ -139,7 +145,7 @@ def _normalize(first: int, last: int, limits: Any, wanted: Any, sums: Any) -> No
                 for channel in range(WEIGHT):
                     pixel[channel] /= pixel[WEIGHT]
                 u, v, square = pixel[MOTION_X], pixel[MOTION_Y], pixel[COHERENCE]
-                filled = one if density > min_density else zero
-                variance = max(square - (u * u + v * v), zero)
-                pixel[COHERENCE] = filled * min(max(most - variance / max_variance, zero), one)
-                pixel[CONFIDENCE] = filled * pixel[CONFIDENCE] * np.sqrt(min(max(density, min_density), one))
+                filled = _1 if density > min_density else _0
+                variance = max(square - (u * u + v * v), _0)
+                pixel[COHERENCE] = filled * min(max(most - variance / max_variance, _0), _1)
+                pixel[CONFIDENCE] = filled * pixel[CONFIDENCE] * np.sqrt(min(max(density, min_density), _1))
