@@ -96,9 +96,9 @@ def test_both_ways_take_a_batch_with_a_time_each():
     torch.testing.assert_close(compiled[1:], alone, atol=5e-5, rtol=0)
 
 
-@pytest.mark.parametrize("mode", ["softmax", "average"])
-def test_what_arrives_is_the_same_to_the_last_bits(mode):
-    frames, flows = scene(channels=4, n=2)
+@pytest.mark.parametrize(("mode", "channels"), [("softmax", 4), ("average", 4), ("softmax", 3), ("softmax", 1)])
+def test_what_arrives_is_the_same_to_the_last_bits(mode, channels):
+    frames, flows = scene(channels=channels, n=2)
     share = torch.tensor([0.3, 0.8]).view(2, 1, 1, 1)
     with torch.no_grad():
         compiled = splat_frame(frames[0], flows.flow01, flows.z0, confidence_of(flows.z0), share, mode)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -51,7 +52,9 @@ def splat_fused(
     Returns:
         float32 (N, H, W, LAYOUT), see the names above; 0 in holes.
     """
-    n, _, height, width = image.shape
+    n, channels, height, width = image.shape
+    if channels < 3:  # the kernel adds three colors at least
+        image = F.pad(image, (0, 0, 0, 0, 0, 3 - channels))
     wanted = np.ones((n, height, width), np.bool_) if wanted is None else wanted
     if mode == "softmax":
         importance = (z - z.amax((1, 2, 3), keepdim=True)).clamp_(min=-IMPORTANCE_RANGE).exp_()
