@@ -33,6 +33,7 @@ def make_films(
     options: VideoOptions,
     load: Callable[[], Interpolator],
     as_json: bool,
+    container: str | None = None,
 ) -> None:
     """Make many films and print their progress and results.
 
@@ -42,6 +43,7 @@ def make_films(
         options: What to make of each.
         load: Loads the interpolator.
         as_json: Whether to print lines of JSON.
+        container: Of all new films; None keeps that of each source.
 
     Raises:
         AnimeInterpError: Some films failed; the others are made.
@@ -50,7 +52,7 @@ def make_films(
 
     advice = f"{folder} keeps what is finished; give the same command with --resume to continue"
     with _report_json() if as_json else _report_text() as report, advise_resume(report, lambda: advice) as advised:
-        results = interpolate_films(sources, folder, options, interpolator=load, report=advised)
+        results = interpolate_films(sources, folder, options, container=container, interpolator=load, report=advised)
     failed = sum(result.state == "failed" for result in results)
     if failed:
         raise AnimeInterpError(

@@ -43,6 +43,14 @@ Output = Annotated[
         show_default="IN_smooth",
     ),
 ]
+Container = Annotated[
+    str | None,
+    typer.Option(
+        "--container",
+        help="mkv, mp4, mov, …, where -o names no file: for several films, or without -o.",
+        show_default="as the source",
+    ),
+]
 Fps = Annotated[str | None, typer.Option("--fps", help="Frames per second: 60, 24000/1001, 23.976.")]
 Times = Annotated[int | None, typer.Option("--times", help="Multiple of the source's frame rate.", show_default="2")]
 Slow = Annotated[str | None, typer.Option("--slow", help="Slow motion: this many times longer.")]
@@ -101,6 +109,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print progress and result 
 def video(
     sources: Sources,
     output: Output = None,
+    container: Container = None,
     fps: Fps = None,
     times: Times = None,
     slow: Slow = None,
@@ -147,12 +156,13 @@ def video(
     own_options = {"encoder_options": parse_encoder_options(encoder_option or [])}
     encoding = Encoding(**_select(Encoding, values) | own_options)
     options = VideoOptions(**_select(VideoOptions, values), encoding=encoding)
-    _start(sources, output, options, choice, dry_run, as_json)
+    _start(sources, output, container, options, choice, dry_run, as_json)
 
 
 def _start(
     sources: Sequence[Path],
     output: Path | None,
+    container: str | None,
     options: VideoOptions,
     choice: ModelChoice,
     dry_run: bool,
@@ -163,7 +173,9 @@ def _start(
 
     source = _single_film(sources)
     if source is not None:
-        target = output or default_target(source)
+        if output is not None and container is not None:
+            raise UsageError(f"{output} names the container by its suffix; leave out --container {container}")
+        target = output or default_target(source, container)
         if dry_run:
             show_estimates([FilmJob(source, target)], options, choice, as_json)
         else:
@@ -171,9 +183,9 @@ def _start(
     elif output is None:
         raise UsageError("several films need a folder for the new ones; give it with -o FOLDER/")
     elif dry_run:
-        show_estimates(list_jobs(sources, output), options, choice, as_json)
+        show_estimates(list_jobs(sources, output, container), options, choice, as_json)
     else:
-        make_films(sources, output, options, choice, as_json)
+        make_films(sources, output, options, choice, as_json, container)
 
 
 def _select(options: type, values: Mapping[str, Any]) -> dict[str, Any]:

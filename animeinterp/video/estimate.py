@@ -95,6 +95,8 @@ def estimate_films(
     folder: Path | str,
     options: VideoOptions | None = None,
     choices: Sequence[ModelChoice] | None = None,
+    *,
+    container: str | None = None,
 ) -> Iterator[FilmEstimate]:
     """Estimate what `animeinterp.interpolate_films` will take; nothing is written.
 
@@ -103,6 +105,7 @@ def estimate_films(
         folder: Where the new films would be put.
         options: What to make of each.
         choices: The models to compare; None takes all presets whose weights are on this machine.
+        container: As in `interpolate_films`.
 
     Returns:
         An estimate for each film, in order; each is made when it is taken.
@@ -112,7 +115,7 @@ def estimate_films(
         FileError: A source does not exist.
         WeightsError: A model cannot be loaded.
     """
-    return estimate_jobs(list_jobs([Path(source) for source in sources], Path(folder)), options, choices)
+    return estimate_jobs(list_jobs([Path(source) for source in sources], Path(folder), container), options, choices)
 
 
 def estimate_jobs(

@@ -64,18 +64,19 @@ def find_films(sources: Sequence[Path]) -> list[Path]:
     return films
 
 
-def list_jobs(sources: Sequence[Path], folder: Path) -> list[FilmJob]:
+def list_jobs(sources: Sequence[Path], folder: Path, container: str | None = None) -> list[FilmJob]:
     """Name the file to make of each film: its own name in `folder`.
 
     Args:
         sources: As `find_films`.
         folder: The folder of the new films; it may not exist yet.
+        container: See `name_target`.
 
     Returns:
         The films in order.
 
     Raises:
-        UsageError: Two films would have the same name, or `folder` is named like a film.
+        UsageError: Two films would have the same name, `folder` is named like a film, or the container is unknown.
         FileError: As `find_films`, or `folder` is a file.
     """
     if folder.exists() and not folder.is_dir():
@@ -84,7 +85,7 @@ def list_jobs(sources: Sequence[Path], folder: Path) -> list[FilmJob]:
         raise UsageError(f"several films need a folder, got the file {folder}; give a name without suffix")
     jobs: dict[str, FilmJob] = {}
     for source in find_films(sources):
-        job = FilmJob(source, folder / name_target(source))
+        job = FilmJob(source, folder / name_target(source, container=container))
         # Some file systems do not tell case or composed from decomposed letters.
         key = unicodedata.normalize("NFC", job.target.name).casefold()
         if key in jobs:
@@ -95,23 +96,32 @@ def list_jobs(sources: Sequence[Path], folder: Path) -> list[FilmJob]:
     return list(jobs.values())
 
 
-def name_target(source: Path, addition: str = "") -> str:
-    """Return the name of the film to make of `source`, in the source's format or as Matroska if that is not possible.
+def name_target(source: Path, addition: str = "", container: str | None = None) -> str:
+    """Return the name of the film to make of `source`.
 
     Args:
-        source: A video file, or a folder of frames, of which a folder is made.
+        source: A video file, or a folder of frames.
         addition: Text to add to the name.
+        container: `mkv`, `mp4`, …; None keeps the source's, or takes Matroska if that cannot be written, and makes a
+            folder of frames of a folder of frames.
+
+    Raises:
+        UsageError: The container is unknown.
     """
+    suffix = None if container is None else f".{container.lower().removeprefix('.')}"
+    if suffix is not None and suffix not in CONTAINERS:
+        raise UsageError(f"unknown container {container}; expected one of {', '.join(CONTAINERS).replace('.', '')}")
     if source.is_dir():
-        return f"{source.resolve().name.replace('.', '_')}{addition}"  # `.` has no name before it is resolved
+        name = source.resolve().name.replace(".", "_")  # `.` has no name before it is resolved
+        return f"{name}{addition}{suffix or ''}"
     path = source.absolute()
-    suffix = path.suffix if path.suffix.lower() in CONTAINERS else ".mkv"
-    return f"{path.stem}{addition}{suffix}"
+    own = path.suffix if path.suffix.lower() in CONTAINERS else ".mkv"
+    return f"{path.stem}{addition}{suffix or own}"
 
 
-def default_target(source: Path) -> Path:
+def default_target(source: Path, container: str | None = None) -> Path:
     """Return IN_smooth beside a source, see `name_target`."""
-    name = name_target(source, "_smooth")
+    name = name_target(source, "_smooth", container)
     if source.is_dir():
         return (source / ".." if source.name in ("", "..") else source.parent) / name
     return source.with_name(name)

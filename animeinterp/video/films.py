@@ -113,19 +113,21 @@ def interpolate_films(
     folder: Path | str,
     options: VideoOptions | None = None,
     *,
+    container: str | None = None,
     interpolator: Loader = None,
     report: Callable[[FilmsProgress], object] | None = None,
 ) -> list[FilmResult]:
     """Make smoother films of many films.
 
-    Each film keeps its name; its format too, or it becomes Matroska if that cannot be written. A film counts as
-    finished if its target exists and no parts of an interrupted run lie beside it: targets appear when they are
-    complete. Finished films are skipped unless `options.force`.
+    Each film keeps its name. A film counts as finished if its target exists and no parts of an interrupted run lie
+    beside it: targets appear when they are complete. Finished films are skipped unless `options.force`.
 
     Args:
         sources: Video files, folders of frames and folders of films, see `animeinterp.video.film_list`.
         folder: Where the new films are put; made if it does not exist.
         options: What to make of each film. `resume` continues interrupted films and begins the others.
+        container: Of all new films: `mkv`, `mp4`, …. None keeps that of each source, or takes Matroska if it cannot be
+            written; folders of frames stay folders.
         interpolator: Draws the frames, or a function that returns it, called for each film; None loads the default one.
         report: Called after every frame and after every film, always with the same object.
 
@@ -133,13 +135,13 @@ def interpolate_films(
         What became of each film, in order. A damaged film, or one that the options do not fit, is `failed`.
 
     Raises:
-        UsageError: Before any work: the options are invalid, fit none of the films, or names clash; or parts of an
-            interrupted run exist and neither `resume` nor `force` is set.
+        UsageError: Before any work: options or container are invalid or fit none of the films, names clash, or parts of
+            an interrupted run exist and neither `resume` nor `force` is set.
         FileError: A source does not exist, or the disk is full. What is finished by then stays.
         WeightsError: The model cannot be loaded.
     """
     options = options or VideoOptions()
-    plans = plan_films(list_jobs([Path(source) for source in sources], Path(folder)), options)
+    plans = plan_films(list_jobs([Path(source) for source in sources], Path(folder), container), options)
     run = _Run(plans, interpolator, report)
     if not all(plan.error for plan in plans):
         make_folder(Path(folder))

@@ -71,6 +71,7 @@ def test_options_reach_the_film(film, tmp_path, capsys):
         (["--encoder-option", "tune"], "name=value"),
         (["--encoder-option", "tunne=film"], "tunne"),
         (["--rate", "12"], "of its own"),
+        (["--container", "mkv"], "leave out --container"),
     ],
 )
 def test_bad_options_end_in_one_line_and_leave_nothing(arguments, word, film, tmp_path, capsys):
@@ -139,13 +140,14 @@ def test_many_films_go_into_a_folder_and_failures_are_listed(film, tmp_path, cap
 
 def test_json_tells_the_state_of_each_film(film, tmp_path, capsys):
     (tmp_path / "bad.mkv").write_bytes(b"damaged")
-    code, out, _ = call(capsys, film, tmp_path / "bad.mkv", "-o", tmp_path / "new", "--json")
+    code, out, _ = call(capsys, film, tmp_path / "bad.mkv", "-o", tmp_path / "new", "--json", "--container", "mov")
     lines = [json.loads(line) for line in out.splitlines()]
     assert code == 1
     assert {line["state"] for line in lines[:-2]} == {"drawing"}
     assert lines[0]["films"] == 2
     made, failed = lines[-2:]
     assert (made["state"], made["source"], made["frames"], made["error"]) == ("made", str(film), 16, None)
+    assert made["target"] == str(tmp_path / "new" / "walk.mov")
     assert (failed["state"], failed["source"]) == ("failed", str(tmp_path / "bad.mkv"))
     assert "bad.mkv" in failed["error"]
 

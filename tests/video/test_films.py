@@ -92,6 +92,19 @@ def test_names_are_kept_in_a_format_that_can_be_written(tmp_path):
     assert default_target(Path(tmp_path / "fr.ames")) == tmp_path / "fr_ames_smooth"
 
 
+def test_one_container_for_all_films(make, tmp_path):
+    (tmp_path / "frames").mkdir()
+    write_image(tmp_path / "frames" / "1.png", draw_scene(0))
+    for name in ("a.mp4", "b.avi"):
+        (tmp_path / name).touch()
+    for container in ("mkv", ".MKV"):
+        jobs = list_jobs([tmp_path / name for name in ("a.mp4", "b.avi", "frames")], tmp_path / "new", container)
+        assert [job.target.name for job in jobs] == ["a.mkv", "b.mkv", "frames.mkv"]
+    assert default_target(tmp_path / "a.mp4", "mov") == tmp_path / "a_smooth.mov"
+    with pytest.raises(UsageError, match="container mxf; expected one of mp4"):
+        list_jobs([tmp_path / "a.mp4"], tmp_path / "new", "mxf")
+
+
 @pytest.mark.parametrize("names", [("x/a.mkv", "y/a.mkv"), ("x/a.avi", "x/a.mkv"), ("x/A.mkv", "y/a.mkv")])
 def test_a_clash_of_names_is_refused_before_any_work(names, make, tmp_path):
     for name in names:
