@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import pickle
 import signal
-import sys
 import threading
 import traceback
 import warnings
@@ -14,6 +13,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
+TERMINATED = 143  # exit code of a process that SIGTERM ended, 128 + 15 as in shells
 # Libraries read these when they are loaded.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -42,29 +42,38 @@ def serve(connection: Connection[Any, Any], setup: bytes) -> None:
         setup: A pickled function that returns the state.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends this one
-    signal.signal(signal.SIGTERM, _leave)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    for variable in _THREAD_VARIABLES:
-        os.environ[variable] = "1"
+    try:
+        signal.signal(signal.SIGTERM, _leave)
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+        for variable in _THREAD_VARIABLES:
+            os.environ[variable] = "1"
+        _serve(connection, setup)
+    except (EOFError, OSError):
+        return  # the parent has closed the connection
+    except _Terminated:
+        os._exit(TERMINATED)  # Python's shutdown waits for threads of libraries
+
+
+def _serve(connection: Connection[Any, Any], setup: bytes) -> None:
     given: list[tuple[str, type[Warning]]] = []
     warnings.showwarning = lambda message, category, *_, **__: given.append((str(message), category))
     outcome = _attempt(_set_up, (setup,))
     state, outcome = outcome.result, outcome._replace(result=None, warnings=tuple(given))
-    try:
-        connection.send_bytes(_pickle(outcome))
-        while outcome.error is None:
-            given.clear()
-            function, arguments = pickle.loads(connection.recv_bytes())
-            done = _attempt(function, (state, *arguments))
-            connection.send_bytes(_pickle(done._replace(warnings=tuple(given))))
-            del arguments, done  # they may be large, and the next task would find them in memory
-    except (EOFError, OSError):
-        return  # the parent has closed the connection
+    connection.send_bytes(_pickle(outcome))
+    while outcome.error is None:
+        given.clear()
+        function, arguments = pickle.loads(connection.recv_bytes())
+        done = _attempt(function, (state, *arguments))
+        connection.send_bytes(_pickle(done._replace(warnings=tuple(given))))
+        del arguments, done  # they may be large, and the next task would find them in memory
+
+
+class _Terminated(BaseException):
+    """SIGTERM: unwinds the stack, so that files that are half written are removed."""
 
 
 def _leave(*_: object) -> None:
-    """End this process, but remove files that are half written."""
-    sys.exit(1)
+    raise _Terminated
 
 
 def _set_up(setup: bytes) -> Any:

@@ -15,6 +15,7 @@ import pickle
 import queue
 import signal
 import threading
+import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,7 +28,7 @@ from types import TracebackType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from animeinterp.errors import AnimeInterpError, UsageError
-from animeinterp.runtime.pool_worker import Outcome, serve, unpickle
+from animeinterp.runtime.pool_worker import TERMINATED, Outcome, serve, unpickle
 
 State = TypeVar("State")
 Task = TypeVar("Task")
@@ -126,14 +127,18 @@ class ProcessPool(Generic[State]):
             yield _result(waiting.popleft())
 
     def close(self) -> None:
-        """End all processes at once, whatever they are doing."""
+        """End all processes within seconds, whatever they are doing."""
         self._closed.set()
         for _ in self._attendants:
             self._tasks.put(None)
         for _, worker in self._attendants:
             worker.terminate()
+        end = time.monotonic() + _PATIENCE
         for thread, worker in self._attendants:
-            thread.join()
+            thread.join(max(0.0, end - time.monotonic()))
+            if thread.is_alive():  # it waits for a process that does not react
+                worker.kill()
+                thread.join(_PATIENCE)
             worker.join()
 
     def _attend(self, worker: _Worker) -> None:
@@ -234,7 +239,8 @@ class _Worker:
                 code = self._discard()
                 if self._closed.is_set():
                     raise
-                if not is_ready and code is not None and code >= 0:  # not killed, so it would end again
+                # A process that was not killed would end again.
+                if not is_ready and code is not None and code >= 0 and code != TERMINATED:
                     raise AnimeInterpError(
                         f"a worker process could not start ({_describe_exit(code)}); a script that uses several "
                         'workers must be a file and do its work under `if __name__ == "__main__":`; or use 1 worker'
@@ -252,6 +258,12 @@ class _Worker:
         with self._lock:
             if self._process is not None:
                 self._process.terminate()
+
+    def kill(self) -> None:
+        """End the process if it runs, also if it does not react."""
+        with self._lock:
+            if self._process is not None:
+                self._process.kill()
 
     def join(self) -> None:
         """Wait until the process has ended; kill it if that takes long."""

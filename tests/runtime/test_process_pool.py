@@ -138,8 +138,9 @@ def test_a_process_that_cannot_start_is_an_error_at_once():
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="exit codes do not tell of signals")
-def test_a_process_killed_while_it_starts_is_replaced(tmp_path):
-    with ProcessPool(partial(pool_tasks.end_first_process, tmp_path), 1) as pool:
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
+def test_a_process_killed_while_it_starts_is_replaced(tmp_path, name):
+    with ProcessPool(partial(pool_tasks.end_first_process, tmp_path, getattr(signal, name)), 1) as pool:
         assert pool.call(pool_tasks.square, 3) == 9
     assert (tmp_path / "tried").exists()
 
@@ -159,6 +160,29 @@ def test_closing_ends_processes_in_the_middle_of_a_task():
         began = time.monotonic()
     assert time.monotonic() - began < 10
     assert not pids & {process.pid for process in multiprocessing.active_children()}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems always kill")
+def test_closing_ends_a_process_that_does_not_react():
+    with ProcessPool(pool_tasks.no_state, 1) as pool:
+        pool.call(pool_tasks.own_pid)
+        pool.submit(pool_tasks.ignore_termination, 60)
+        time.sleep(0.2)
+        began = time.monotonic()
+    assert time.monotonic() - began < 10
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems always kill")
+def test_closing_lets_a_process_remove_half_written_files(tmp_path):
+    path = tmp_path / "half"
+    with ProcessPool(pool_tasks.no_state, 1) as pool:
+        pool.submit(pool_tasks.write_until_terminated, path)
+        end = time.monotonic() + 20
+        while not path.exists() and time.monotonic() < end:
+            time.sleep(0.02)
+        assert path.exists()
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("guarded", [True, False])

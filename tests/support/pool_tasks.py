@@ -24,10 +24,23 @@ def refuse():
     raise FrameError("the setup refuses")
 
 
-def end_first_process(folder):
+def end_first_process(folder, number):
     if not list(Path(folder).iterdir()):
         (Path(folder) / "tried").touch()
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), number)
+
+
+def ignore_termination(state, seconds):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(seconds)
+
+
+def write_until_terminated(state, path):
+    try:
+        Path(path).touch()
+        time.sleep(60)
+    finally:
+        Path(path).unlink()
 
 
 def leave():
