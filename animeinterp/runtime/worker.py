@@ -7,9 +7,9 @@ thread, `animeinterp.video.sink.frame_sink` encodes frames in it. An error in th
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from queue import SimpleQueue
+from typing import Generic, NamedTuple, TypeVar
 
 Item = TypeVar("Item")
 
@@ -19,6 +19,9 @@ class Worker(Generic[Item]):
 
     `close` ends the queue: items queued before are still delivered, then the iteration ends, or raises the thread's
     error. The queue closes by itself when the thread ends. End every worker by `close` and `join`.
+
+    A signal may raise an exception anywhere in the main thread (`animeinterp.cli.signals`). A `threading.Condition`
+    then sometimes stays locked, and the other thread waits forever; `SimpleQueue` has no lock in Python code.
     """
 
     def __init__(self, size: int, work: Callable[[Worker[Item]], object]) -> None:
@@ -28,9 +31,11 @@ class Worker(Generic[Item]):
             size: The most items that wait in the queue.
             work: Runs in the thread and is given this worker, to `put` items or to iterate over them.
         """
-        self._size, self._work = size, work
-        self._items: deque[Item] = deque()
-        self._changed = threading.Condition()
+        self._work = work
+        self._items: SimpleQueue[_Queued[Item] | None] = SimpleQueue()  # None at the end
+        self._room: SimpleQueue[bool] = SimpleQueue()  # an entry for each item that fits in; False at the end
+        for _ in range(size):
+            self._room.put(True)
         self._closed = False
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -43,29 +48,27 @@ class Worker(Generic[Item]):
             QueueClosed: The queue was closed.
             BaseException: The thread's own error, if it failed.
         """
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or len(self._items) < self._size)
-            if self._closed:
-                raise self._error or QueueClosed
-            self._items.append(item)
-            self._changed.notify_all()
+        if not self._room.get() or self._closed:
+            self._room.put(False)  # for the next call
+            raise self._error or QueueClosed
+        self._items.put(_Queued(item))
 
     def __iter__(self) -> Worker[Item]:
         return self
 
     def __next__(self) -> Item:
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._items)
-            if not self._items:
-                raise self._error or StopIteration
-            self._changed.notify_all()
-            return self._items.popleft()
+        queued = self._items.get()
+        if queued is None:
+            self._items.put(None)  # for the next call
+            raise self._error or StopIteration
+        self._room.put(True)
+        return queued.item
 
     def close(self) -> None:
         """End the queue, from either side; does not wait."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+        self._closed = True
+        self._items.put(None)
+        self._room.put(False)
 
     def join(self) -> None:
         """Wait until the thread has ended. Does not raise its error."""
@@ -87,6 +90,12 @@ class Worker(Generic[Item]):
             self._error = error
         finally:
             self.close()
+
+
+class _Queued(NamedTuple, Generic[Item]):
+    """An item, which may itself be None."""
+
+    item: Item
 
 
 class QueueClosed(Exception):

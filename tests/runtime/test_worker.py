@@ -1,5 +1,8 @@
 """The background worker: order, bounds, errors and the end, from both sides of the queue."""
 
+import random
+import signal
+import sys
 import threading
 
 import pytest
@@ -64,3 +67,37 @@ def test_a_thread_that_waits_for_room_ends_when_the_caller_closes():
     worker.join()
     assert ended.is_set()
     worker.finish()
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers that send signals")
+def test_an_exception_of_a_signal_handler_leaves_no_thread_waiting():
+    class Stopped(BaseException):
+        pass
+
+    def stop(*_):
+        raise Stopped
+
+    def put_forever(worker):
+        while True:
+            worker.put(0)
+
+    def drop_all(worker):
+        for _ in worker:
+            pass
+
+    interval, before, rng = sys.getswitchinterval(), signal.signal(signal.SIGALRM, stop), random.Random(0)
+    sys.setswitchinterval(1e-5)
+    try:
+        for number in range(300):
+            worker = Worker(2, drop_all if number % 2 else put_forever)
+            try:
+                signal.setitimer(signal.ITIMER_REAL, rng.uniform(0.0001, 0.001))
+                (put_forever if number % 2 else drop_all)(worker)
+            except Stopped:
+                worker.close()
+            worker._thread.join(10)
+            assert not worker._thread.is_alive()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.setswitchinterval(interval)
+        signal.signal(signal.SIGALRM, before)
