@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")  # limits of a container, on Linux
+_HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")  # on Linux: `always [madvise] never`
 
 
 def available_cores() -> int:
@@ -38,6 +39,11 @@ def available_memory() -> int | None:
         )
     except (OSError, ValueError):
         return None
+
+
+def has_huge_pages() -> bool:
+    """Return whether Linux gives memory in huge pages to programs that ask for them; False on other systems."""
+    return any(mode in _read(_HUGE_PAGES) for mode in ("[always]", "[madvise]"))
 
 
 def _windows_memory() -> int | None:

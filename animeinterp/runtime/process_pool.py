@@ -28,6 +28,7 @@ from types import TracebackType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from animeinterp.errors import AnimeInterpError, UsageError
+from animeinterp.runtime.allocator import returning_large_arrays
 from animeinterp.runtime.pool_worker import TERMINATED, Outcome, serve, unpickle
 
 State = TypeVar("State")
@@ -277,7 +278,7 @@ class _Worker:
     def _start(self) -> Outcome:
         """Start the process, wait until it is set up, and return the outcome of that."""
         ours, theirs = _CONTEXT.Pipe()
-        with self._lock, _interrupts_blocked(), theirs:
+        with self._lock, _interrupts_blocked(), returning_large_arrays(), theirs:
             if self._closed.is_set():
                 raise EOFError
             process = _CONTEXT.Process(target=serve, args=(theirs, self._setup), daemon=True)

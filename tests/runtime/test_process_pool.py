@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from animeinterp.errors import AnimeInterpError, CacheWarning, FileError, FrameError
+from animeinterp.runtime.machine import has_huge_pages
 from animeinterp.runtime.process_pool import ProcessPool
 from support import pool_tasks
 
@@ -108,6 +110,18 @@ def test_processes_use_one_thread_and_leave_ctrl_c_to_the_parent(pool):
     assert pool.call(pool_tasks.thread_limits, 0) == ("1", True)
 
 
+@pytest.mark.skipif(not has_huge_pages() or "glibc" not in platform.libc_ver(), reason="a setting of glibc")
+def test_processes_give_freed_memory_back(monkeypatch):
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    with ProcessPool(pool_tasks.no_state, 1) as pool:
+        assert pool.call(pool_tasks.memory_kept, 0) < 20_000_000
+    assert "GLIBC_TUNABLES" not in os.environ
+    own = "glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=1073741824"
+    monkeypatch.setenv("GLIBC_TUNABLES", own)  # the user's
+    with ProcessPool(pool_tasks.no_state, 1) as pool:
+        assert pool.call(pool_tasks.memory_kept, 0) > 20_000_000
+
+
 def test_the_task_of_a_killed_process_is_done_again(pool, tmp_path):
     assert pool.call(pool_tasks.end_by_itself, tmp_path, 2) == 3
 
@@ -165,12 +179,12 @@ def test_closing_ends_processes_in_the_middle_of_a_task():
 @pytest.mark.skipif(os.name != "posix", reason="other systems always kill")
 def test_closing_ends_a_process_that_does_not_react():
     with ProcessPool(pool_tasks.no_state, 1) as pool:
-        pool.call(pool_tasks.own_pid)
+        pid = pool.call(pool_tasks.own_pid)
         pool.submit(pool_tasks.ignore_termination, 60)
         time.sleep(0.2)
         began = time.monotonic()
     assert time.monotonic() - began < 10
-    assert not multiprocessing.active_children()
+    assert not is_alive(pid)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="other systems always kill")
