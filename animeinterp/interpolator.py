@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,7 +33,17 @@ from animeinterp.frame import (
 )
 from animeinterp.hinting import follow_arcs, follow_hints, matches_of_hints, reached_by_arcs, trust_hints
 from animeinterp.hints import Hints
-from animeinterp.mattes import Region, crop, find_window, mix, moving_hull, surround
+from animeinterp.mattes import (
+    Region,
+    crop,
+    cross_fade,
+    differing,
+    find_window,
+    level_of,
+    moving_hull,
+    surround,
+    visible_difference,
+)
 from animeinterp.motion import Analysis, Array, Motion, timed
 from animeinterp.net.ops.moving_targets import mark_moving_targets
 from animeinterp.net.paper.vgg import SegmentDescriptor
@@ -43,6 +54,10 @@ from animeinterp.sgm.contours import compute_line_map
 from animeinterp.sgm.flow_fusion import PairDirection, compute_importance, select_flow_per_segment
 from animeinterp.sgm.periodic_pan import estimate_periodic_pan
 from animeinterp.sgm.segments import Segments, measure_segments, resolve_style, segment_between_lines
+
+# Levels (1/255). Below, a network repaints static pixels with rounding and its own errors. On the development set LPIPS
+# and PSNR are the same with 0, 8 and 24 levels: it is for the static pixels.
+_MIN_CHANGE = 8
 
 
 class Interpolator:
@@ -233,15 +248,13 @@ class Interpolator:
             return surround(self.render(motion.inner, t), motion.window, frame0, frame1, t)
         motion = follow_arcs(motion, t)
         new = _moving_targets(motion, t) & motion.moving
-        differs = frame0 != frame1
-        new |= differs if differs.ndim == 2 else np.logical_or.reduce(differs, 2)
-        planes, changed = self._runner.draw(motion, t, new)
-        new |= changed & motion.moving
+        new |= differing(frame0, frame1)
+        drawn = from_planes(self._runner.draw(motion, t, new), frame0)
+        new |= motion.moving & (visible_difference(drawn, frame0) >= _MIN_CHANGE * level_of(frame0))
         faded = new & ~motion.moving
         if faded.any():
-            np.copyto(planes, mix(frame0, frame1, t), where=faded)
-        drawn = from_planes(planes, frame0)
-        np.copyto(drawn, frame0, where=~(new if frame0.ndim == 2 else new[..., None]))
+            cross_fade(drawn, faded, frame0, frame1, t)
+        cv2.copyTo(frame0, (~new).view(np.uint8), drawn)  # numpy's copyto takes ten times as long
         return drawn
 
     def warped(self, motion: Motion[AnyFrame], t: float) -> tuple[AnyFrame, AnyFrame]:

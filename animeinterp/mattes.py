@@ -74,7 +74,7 @@ def moving_hull(frame0: Frame, frame1: Frame, limits: MatteLimits = LIMITS) -> N
     Returns:
         bool (H, W); nothing on a straight path between the frames leaves it.
     """
-    differs = largest_difference(_visible(frame0), _visible(frame1)) > limits.static * _level(frame0)
+    differs = visible_difference(frame0, frame1) > limits.static * level_of(frame0)
     hull = np.zeros(differs.shape, np.uint8)
     rows = np.flatnonzero(differs.any(axis=1))
     if rows.size:
@@ -95,6 +95,20 @@ def mix(frame0: Frame, frame1: Frame, t: float) -> NDArray[np.float32]:
     planes = to_planes(frame0)
     planes += np.float32(t) * (to_planes(frame1) - planes)
     return planes
+
+
+def cross_fade(drawn: AnyFrame, where: NDArray[np.bool_], frame0: AnyFrame, frame1: AnyFrame, t: float) -> None:
+    """Replace some pixels of a frame by the cross-fade of two frames.
+
+    Args:
+        drawn: Changed in place.
+        where: Which pixels, bool (H, W).
+        frame0: The frame at t = 0, like `drawn`.
+        frame1: The frame at t = 1.
+        t: In [0, 1].
+    """
+    row0, row1 = frame0[where][None], frame1[where][None]
+    drawn[where] = from_planes(mix(row0, row1, t), row0)[0]
 
 
 def surround(inner: AnyFrame, window: Region, frame0: AnyFrame, frame1: AnyFrame, t: float) -> AnyFrame:
@@ -131,7 +145,7 @@ def find_window(frame0: Frame, frame1: Frame, limits: MatteLimits = LIMITS) -> R
         Rows and columns of the image; None if there is no matte, or too little inside it.
     """
     first, second = _visible(frame0), _visible(frame1)
-    difference, level = largest_difference(first, second), _level(frame0)
+    difference, level = largest_difference(first, second), level_of(frame0)
     top, bottom, left, right = 0, first.shape[0], 0, first.shape[1]
     for _ in range(3):  # nested mattes: a frame inside a letterbox
         before = top, bottom, left, right
@@ -207,6 +221,18 @@ def _edge_fraction(image: Pixels, row: int, static: float) -> float:
     return float((jump > 2 * usual + static).mean())
 
 
+def differing(frame0: Frame, frame1: Frame) -> NDArray[np.bool_]:
+    """Mark the pixels of two frames that differ at all: bool (H, W)."""
+    planes0, planes1 = (frame.reshape(*frame.shape[:2], -1) for frame in (frame0, frame1))
+    marks: NDArray[np.bool_] = largest_difference(planes0, planes1) > 0
+    return marks
+
+
+def visible_difference(frame0: Frame, frame1: Frame) -> Pixels:
+    """Compute the difference of two frames in the channel that differs most, without invisible colors: (H, W)."""
+    return largest_difference(_visible(frame0), _visible(frame1))
+
+
 def largest_difference(a: Pixels, b: Pixels) -> Pixels:
     """Compute the difference of pixels in the channel that differs most.
 
@@ -232,6 +258,6 @@ def _visible(frame: Frame) -> Pixels:
     return planes
 
 
-def _level(frame: Frame) -> float:
-    """Return a 255th of the range of a frame."""
+def level_of(frame: Frame) -> float:
+    """Return a 255th of the range of a frame, in its own units."""
     return float(np.iinfo(frame.dtype).max) / 255

@@ -26,10 +26,6 @@ from animeinterp.net.flow_pair import CoarseFlowPair, FlowPair
 
 Flows = tuple[Array, Array]
 
-# Of the range. Below, a network repaints static pixels with rounding and its own errors. On the development set LPIPS
-# and PSNR are the same with 0, 8 and 24 levels: it is for the static pixels.
-_MIN_CHANGE = 8 / 255
-
 
 class RefinedFlows(NamedTuple):
     """Flow of a network at the size of the frame.
@@ -43,18 +39,6 @@ class RefinedFlows(NamedTuple):
     flows: Flows
     importances: Flows | None
     state: Any
-
-
-class Drawing(NamedTuple):
-    """A new frame.
-
-    Attributes:
-        planes: float32 (C, H, W), not clamped; pixels that were not drawn are those of frame 0.
-        changed: Pixels that visibly differ from frame 0, bool (H, W).
-    """
-
-    planes: Array
-    changed: NDArray[np.bool_]
 
 
 class NetworkRunner:
@@ -135,7 +119,7 @@ class NetworkRunner:
             importances = _array(flows.z0.exp())[0], _array(flows.z1.exp())[0]
         return RefinedFlows((_array(flows.flow01), _array(flows.flow10)), importances, flows.state)
 
-    def draw(self, motion: Motion, t: float, wanted: NDArray[np.bool_]) -> Drawing:
+    def draw(self, motion: Motion, t: float, wanted: NDArray[np.bool_]) -> Array:
         """Draw the planes at t.
 
         Args:
@@ -145,14 +129,14 @@ class NetworkRunner:
                 too.
 
         Returns:
-            The planes and where they changed.
+            float32 (C, H, W), not clamped; pixels that were not drawn are those of frame 0.
         """
         mask, reachable = self._marks(wanted), self._marks(motion.moving)
         planes0 = motion.analysis0.planes
         with self._inference():
             if self._network is None:
                 composed = compose(planes0, motion.analysis1.planes, *self._warp(motion, t), t)
-                return _drawing(torch.where(mask, composed, planes0), planes0)
+                return _array(torch.where(mask, composed, planes0))
             hinted = motion.hinted
             flows = FlowPair(
                 self._tensor(motion.flow01),
@@ -163,7 +147,7 @@ class NetworkRunner:
                 None if hinted is None else (self._marks(hinted.hinted0), self._marks(hinted.hinted1)),
             )
             frames = _features(motion.analysis0), _features(motion.analysis1)
-            return _drawing(self._network.synthesize(*frames, flows, t, mask, reachable), planes0)
+            return _array(self._network.synthesize(*frames, flows, t, mask, reachable))
 
     def warp(self, motion: Motion, t: float) -> Flows:
         """Warp each frame alone to t, float32 (C, H, W), 0 in holes."""
@@ -199,11 +183,6 @@ def _features(analysis: Analysis) -> FrameFeatures:
     if analysis.features is None:
         raise UsageError("this analysis holds no network features; make it with this interpolator's analyze")
     return FrameFeatures(analysis.planes, analysis.features)
-
-
-def _drawing(planes: Tensor, planes0: Tensor) -> Drawing:
-    changed = (planes - planes0).abs_().amax((0, 1)) >= _MIN_CHANGE
-    return Drawing(_array(planes), changed.cpu().numpy())
 
 
 def _array(planes: Tensor) -> Array:

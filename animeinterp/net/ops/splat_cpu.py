@@ -101,6 +101,7 @@ def _accumulate(
                 source = color[0], color[1], color[2], alpha, dx, dy, confidence[n, 0, y, x]
                 weight, right, bottom = importance[n, 0, y, x], dx - left, dy - top
                 for row in range(*rows):
+                    # In float64, as in `splatting`: so the bits are the same.
                     row_weight = bottom if row > ty else 1 - bottom
                     for column in range(*columns):
                         column_weight = right if column > tx else 1 - right
