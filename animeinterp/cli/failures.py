@@ -26,6 +26,7 @@ _ADVICE = {
 # How to continue after a stop, by command; other commands write nothing before the end.
 _RESUME_ADVICE = {
     "tween": "finished images are kept; give the same command with --force to draw all of them",
+    "inbetween": "finished drawings are kept; give the same command with --resume to draw the others",
     "demo": "finished images are kept; give the same command with --force to draw all of them",
     "evaluate": "with --out the same command continues where it stopped; without, it starts again",
     "train": "--resume with the last checkpoint of the run's folder continues from there",

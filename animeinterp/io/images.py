@@ -121,6 +121,15 @@ def check_image_target(path: Path, frame: Frame, force: bool) -> None:
         FileError: The folder is missing or not writable.
     """
     check_target(path, force)
+    check_image_format(path, frame)
+
+
+def check_image_format(path: Path, frame: Frame) -> None:
+    """Check that the format of a file name can hold a frame, wherever it is written; arguments as `check_image_target`.
+
+    Raises:
+        UsageError: The suffix is unknown, or the format cannot hold the frame.
+    """
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
         raise UsageError(f"{path} has no known image suffix; expected one of {', '.join(FORMATS)}")

@@ -1,16 +1,16 @@
 """Draw the in-betweens of a folder of key drawings.
 
-    sources → find_keys → plan_layer → copy the keys → draw_pairs on all cores → files
+    sources → find_keys → plan_layers → ResultFolder.begin (copies the keys) → PairDrawer on all cores → files → review
 
-All pairs of all layers are drawn by one pool of worker processes. Keys are read when their pair is drawn, each once.
-Every file appears whole, under its name, as soon as it is drawn.
+All pairs of all layers are drawn by one pool of worker processes. Keys are read when their pair is drawn. Every file
+appears whole, under its name, as soon as its pair is drawn.
 """
 
 from __future__ import annotations
 
-import shutil
+import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +18,16 @@ import numpy as np
 
 from animeinterp.errors import FrameError, UsageError
 from animeinterp.frame import Frame, Mode
-from animeinterp.io.files import atomic_path, check_folder, check_target, lock_folder, make_folder
-from animeinterp.io.image_header import FORMATS, read_header
-from animeinterp.io.images import LoadedImage, check_image_target, read_image, write_image
+from animeinterp.io.files import check_folder, lock_folder, make_folder
+from animeinterp.io.image_header import read_header
+from animeinterp.io.images import check_image_format, check_image_target
 from animeinterp.keys.numbering import find_keys
-from animeinterp.keys.plan import PlannedLayer, PlannedPair, check_distinct, plan_layer
+from animeinterp.keys.plan import PlannedLayer, PlannedPair
+from animeinterp.keys.planning import plan_layers
 from animeinterp.keys.reading import KeyReader
+from animeinterp.keys.record import Fingerprints
+from animeinterp.keys.result_folder import DrawingTask, ResultFolder
+from animeinterp.keys.review import check_review, write_review
 from animeinterp.keys.settings import KeySettings
 from animeinterp.pairs import FramePair, ModelChoice, PairDrawer, check_workers, choose_workers
 
@@ -38,11 +42,13 @@ class KeysProgress:
     Attributes:
         total: In-betweens to draw.
         drawn: In-betweens drawn so far.
+        stage: `drawing`, then `review` while sheets and the preview are made.
         latest: The pair that was drawn last.
     """
 
     total: int
     drawn: int = 0
+    stage: str = "drawing"
     latest: PlannedPair | None = None
 
 
@@ -54,12 +60,16 @@ class DrawnKeys:
         folder: The folder of results.
         layers: What was planned, and drawn.
         drawn: Number of in-betweens drawn.
+        kept: Number of in-betweens kept of an earlier run.
+        review: Files made for review: onion skins, preview, contact sheet, exposure sheets.
         notes: Assumptions, as sentences for the user.
     """
 
     folder: Path
     layers: tuple[PlannedLayer, ...]
     drawn: int
+    kept: int = 0
+    review: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -98,14 +108,13 @@ def plan_keys(sources: Sequence[Path | str], folder: Path | str, settings: KeySe
     check_folder(target, "give a folder for the drawings")
     for path in paths:
         if target.exists() and (path if path.is_dir() else path.parent).resolve() == target.resolve():
-            raise UsageError(
-                f"{target} holds the keys; give another folder for the drawings, which gets copies of them"
-            )
+            raise UsageError(f"{target} holds the keys; give another folder, which gets copies of them")
     found = find_keys(paths)
-    layers = tuple(plan_layer(layer, settings.timing, settings.count, settings.name) for layer in found.layers)
-    check_distinct(layers)
+    layers, notes = plan_layers(found.layers, settings)
     modes = tuple(_check_layer(layer, target, settings) for layer in layers)
-    return KeysPlan(target, layers, modes, found.notes)
+    if settings.review:
+        check_review(target, layers, settings)
+    return KeysPlan(target, layers, modes, (*found.notes, *notes))
 
 
 def draw_keys(
@@ -140,14 +149,26 @@ def draw_keys(
         check_workers(workers)
     plan = plan_keys(sources, folder, settings)
     make_folder(plan.folder)
-    progress = KeysProgress(sum(len(pair.inbetweens) for layer in plan.layers for pair in layer.pairs))
     with lock_folder(plan.folder):
-        for layer in plan.layers:
-            _copy_keys(layer, plan.folder, settings)
-        for pair, images in _draw(plan, settings, source, workers, progress, report):
-            for inbetween, image in zip(pair.inbetweens, images, strict=True):
-                write_image(plan.folder / inbetween.name, image.pixels, image, force=settings.force)
-    return DrawnKeys(plan.folder, plan.layers, progress.drawn, plan.notes)
+        results = ResultFolder(plan.folder, settings, Fingerprints(settings, _describe_model(source)))
+        tasks = results.begin(plan.layers, plan.modes)
+        progress = KeysProgress(sum(len(task.pair.inbetweens) for task in tasks))
+        if report is not None:
+            report(progress)
+        keys = KeyReader(settings.max_pixels)
+        for task, frames in _draw(tasks, keys, source, workers):
+            results.write(task.pair, frames, keys.like[task.pair.key0])
+            progress.drawn, progress.latest = progress.drawn + len(frames), task.pair
+            if report is not None:
+                report(progress)
+        review: tuple[Path, ...] = ()
+        if settings.review:
+            progress.stage = "review"
+            if report is not None:
+                report(progress)
+            review = write_review(plan.folder, plan.layers, settings)
+    notes = (*plan.notes, *results.notes)
+    return DrawnKeys(plan.folder, plan.layers, progress.drawn, results.kept, review, notes)
 
 
 def _check_layer(layer: PlannedLayer, folder: Path, settings: KeySettings) -> Mode:
@@ -162,13 +183,16 @@ def _check_layer(layer: PlannedLayer, folder: Path, settings: KeySettings) -> Mo
                 f"expected the keys of layer {layer.name} to have one size, so make them alike"
             )
     like = _empty_frame(headers[0].width, headers[0].height, mode)
-    names = [name for _, name in layer.keys]
-    names += [drawing.name for pair in layer.pairs for drawing in pair.inbetweens]
-    for name in names:
-        if folder.is_dir():
-            check_image_target(folder / name, like, settings.force)
-        elif not folder.exists():
-            check_image_target(Path(name), like, force=True)
+    for name in layer.drawings:
+        check_image_format(folder / name, like)
+        if not folder.is_dir():
+            continue
+        if os.path.lexists(folder / name) and not (settings.force or settings.resume):
+            raise UsageError(
+                f"{folder / name} exists already; give --resume to draw only what is missing or has changed, --force "
+                "to draw everything again, or another folder"
+            )
+        check_image_target(folder / name, like, force=True)
     return mode
 
 
@@ -179,50 +203,32 @@ def _empty_frame(width: int, height: int, mode: Mode) -> Frame:
     return np.broadcast_to(np.zeros((), dtype), shape)  # type: ignore[return-value]
 
 
-def _copy_keys(layer: PlannedLayer, folder: Path, settings: KeySettings) -> None:
-    """Copy the keys of a layer; a key that gets another format is converted without loss."""
-    for path, name in layer.keys:
-        target = folder / name
-        if FORMATS[path.suffix.lower()] != FORMATS[target.suffix.lower()]:
-            image = read_image(path, settings.max_pixels)
-            write_image(target, image.pixels, image, force=settings.force)
-            continue
-        check_target(target, settings.force)
-        with atomic_path(target, force=settings.force) as part:
-            shutil.copyfile(path, part)
+def _describe_model(source: Interpolator | ModelChoice | Callable[[], Interpolator]) -> object:
+    """Return what of a model changes its drawings, as a value with a stable `repr`."""
+    if isinstance(source, ModelChoice):
+        return source.preset, str(source.weights), str(source.vgg), source.options
+    return getattr(source, "preset", type(source).__name__), getattr(source, "options", None)
 
 
 def _draw(
-    plan: KeysPlan,
-    settings: KeySettings,
+    tasks: Sequence[DrawingTask],
+    keys: KeyReader,
     source: Interpolator | ModelChoice | Callable[[], Interpolator],
     workers: int | None,
-    progress: KeysProgress,
-    report: Callable[[KeysProgress], object] | None,
-) -> Iterator[tuple[PlannedPair, list[LoadedImage]]]:
-    """Yield each pair with its in-betweens drawn."""
-    pairs = [(pair, mode) for layer, mode in zip(plan.layers, plan.modes, strict=True) for pair in layer.pairs]
-    pairs = [(pair, mode) for pair, mode in pairs if pair.inbetweens]
-    if report is not None:
-        report(progress)
-    if not pairs:
+) -> Iterator[tuple[DrawingTask, list[Frame]]]:
+    """Yield each task with its frames."""
+    if not tasks:
         return
-    keys = KeyReader(settings.max_pixels)
     automatic = workers is None
     if workers is None:
-        header = read_header(pairs[0][0].key0, settings.max_pixels)
-        workers = min(choose_workers(source, header.width * header.height), len(pairs))
+        header = read_header(tasks[0].pair.key0, keys.max_pixels)
+        workers = min(choose_workers(source, header.width * header.height), len(tasks))
     with PairDrawer(source, workers, automatic=automatic) as drawer:
-        drawn = drawer.draw(_read_pairs(pairs, keys))
-        for (pair, _), frames in zip(pairs, drawn, strict=True):
-            yield pair, [replace(keys.like[pair.key0], pixels=frame) for frame in frames]
-            progress.drawn, progress.latest = progress.drawn + len(frames), pair
-            if report is not None:
-                report(progress)
+        yield from zip(tasks, drawer.draw(_read_pairs(tasks, keys)), strict=True)
 
 
-def _read_pairs(pairs: Sequence[tuple[PlannedPair, Mode]], keys: KeyReader) -> Iterator[FramePair]:
+def _read_pairs(tasks: Sequence[DrawingTask], keys: KeyReader) -> Iterator[FramePair]:
     """Read the keys of each pair when there is room for them."""
-    for pair, mode in pairs:
-        frame0, frame1 = keys.read(pair.key0, mode), keys.read(pair.key1, mode)
-        yield frame0, frame1, [drawing.t for drawing in pair.inbetweens]
+    for task in tasks:
+        frame0, frame1 = keys.read(task.pair.key0, task.mode), keys.read(task.pair.key1, task.mode)
+        yield frame0, frame1, [drawing.t for drawing in task.pair.inbetweens]

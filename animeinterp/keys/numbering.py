@@ -121,6 +121,15 @@ def find_keys(sources: Sequence[Path]) -> FoundKeys:
     return FoundKeys(tuple(sorted(layers, key=lambda layer: (layer.name.casefold(), layer.name))), tuple(notes))
 
 
+def common_numbers(names: Sequence[str]) -> dict[str, int] | None:
+    """Return the numbers of file names that differ in one number only; None if they do not."""
+    if len({tuple(_DIGITS.split(Path(name).stem)) for name in names}) != 1:
+        return None
+    groups = list(_split_by_number([Path(name) for name in names]))
+    numbers = {key.path.name: key.number for key in groups[0] if key.number is not None}
+    return numbers if len(groups) == 1 and len(set(numbers.values())) == len(names) else None
+
+
 def _search_folder(folder: Path) -> list[Path]:
     """Return the images in a folder by name, hidden files aside."""
     try:

@@ -1,28 +1,27 @@
-"""Plan the drawings of a folder of keys: how many in-betweens each pair gets, at which times, and their names.
+"""Plan the drawings of a layer: how many in-betweens each pair gets, at which times, their names and exposures.
 
-A number gives the frame at which a drawing appears, as animation programs write them. Keys keep their names. Where
-their numbers leave room, in-betweens take the numbers between; elsewhere `A0001.png` is followed by `A0001_1.png`,
-`A0001_2.png`, …, which stay in order when files are sorted by name.
+A plan comes from the numbers of the keys, from settings for all pairs, and from the rows of a timing chart; that from a
+time sheet is in `animeinterp.keys.sheet_plan`.
 """
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
 from animeinterp.errors import UsageError
-from animeinterp.io.files import check_name
-from animeinterp.io.image_header import FORMATS
+from animeinterp.keys.chart import ChartRow
+from animeinterp.keys.exposures import ON_TWOS, Exposure, expose, lengths_of_numbers
+from animeinterp.keys.naming import names_between, numbers_between, pattern_names
 from animeinterp.keys.numbering import KeyName, Layer
-from animeinterp.keys.timing import choose_times
+from animeinterp.keys.settings import KeySettings
+from animeinterp.keys.timing import CHARTS, choose_times
 
 MAX_COUNT = 500  # in-betweens of a pair; numbers further apart do not count frames
-_NUMBER = re.compile(r"%(0?)(\d*)d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,46 +62,99 @@ class PlannedLayer:
 
     Attributes:
         name: As `Layer.name`.
+        keys: The file of each key, and its name in the folder of results.
         pairs: In order.
+        exposures: When each drawing is shown.
     """
 
     name: str
+    keys: tuple[tuple[Path, str], ...]
     pairs: tuple[PlannedPair, ...]
+    exposures: tuple[Exposure, ...]
 
     @property
-    def keys(self) -> tuple[tuple[Path, str], ...]:
-        """The file of each key, and its name in the folder of results."""
-        last = self.pairs[-1]
-        return (*((pair.key0, pair.names[0]) for pair in self.pairs), (last.key1, last.names[1]))
+    def drawings(self) -> list[str]:
+        """Names of all drawings, in order."""
+        names: dict[str, None] = {}
+        for pair in self.pairs:
+            drawn = (pair.names[0], *(drawing.name for drawing in pair.inbetweens), pair.names[1])
+            names |= dict.fromkeys(drawn)
+        return list(names | dict.fromkeys(name for _, name in self.keys))
 
 
-def plan_layer(layer: Layer, timing: str, count: int | None, name: str | None) -> PlannedLayer:
+def plan_layer(layer: Layer, rows: Sequence[ChartRow], settings: KeySettings, first: int) -> PlannedLayer:
     """Plan the drawings of a layer.
 
     Args:
         layer: The keys.
-        timing: See `choose_times`.
-        count: In-betweens of each pair; None takes as many as the numbers leave room for, or 1 if they leave none.
-        name: A pattern such as `key_%04d.png` by which all drawings are numbered anew; None keeps the names of the
-            keys. `{layer}` stands for the layer's name.
+        rows: What a chart says of each pair.
+        settings: Hold where the chart is silent.
+        first: The number that counts as the first frame, of all layers.
 
     Raises:
-        UsageError: The timing or the pattern is invalid, or two drawings would have one name.
+        UsageError: A timing is invalid, or there are too many in-betweens.
     """
-    times = [_choose_times(timing, count, room) for room in _rooms(layer)]
-    if name is None:
-        names = [key.path.name for key in layer.keys]
-        between = [
-            _names_between(key, following, len(moments))
-            for (key, following), moments in zip(pairwise(layer.keys), times, strict=True)
-        ]
-    else:
-        names, between = _renumber(name, layer, [len(moments) for moments in times])
-    pairs = []
-    for index, (key, following) in enumerate(pairwise(layer.keys)):
-        inbetweens = tuple(Inbetween(*pair) for pair in zip(between[index], times[index], strict=True))
-        pairs.append(PlannedPair(layer.name, key.path, following.path, (names[index], names[index + 1]), inbetweens))
-    return PlannedLayer(layer.name, tuple(pairs))
+    keys = key_pairs(layer)
+    times = [_times(settings, row, room) for row, room in zip(rows, _rooms(layer), strict=True)]
+    names = [
+        [key.path.name, *names_between(key, following, len(moments))]
+        for (key, following), moments in zip(keys, times, strict=True)
+    ]
+    pairs = [
+        PlannedPair(
+            layer.name,
+            key.path,
+            following.path,
+            (key.path.name, following.path.name),
+            tuple(Inbetween(*pair) for pair in zip(between[1:], moments, strict=True)),
+        )
+        for (key, following), between, moments in zip(keys, names, times, strict=True)
+    ]
+    last = layer.keys[-1].path.name
+    exposures = _expose(layer, [*names, [last]], rows, settings, first)
+    return PlannedLayer(layer.name, tuple((key.path, key.path.name) for key in layer.keys), tuple(pairs), exposures)
+
+
+def key_pairs(layer: Layer) -> list[tuple[KeyName, KeyName]]:
+    """Return each two keys of a layer that follow each other."""
+    return list(pairwise(layer.keys))
+
+
+def times_of(timing: str, count: int) -> tuple[Fraction, ...]:
+    """Return the times of so many in-betweens. Raises UsageError if there are too many."""
+    if count > MAX_COUNT:
+        raise UsageError(
+            f"{count} in-betweens of one pair are more than {MAX_COUNT}; if the numbers do not count frames, give the "
+            "number of in-betweens by -n"
+        )
+    return choose_times(timing, count) if count else ()
+
+
+def renumber(layer: PlannedLayer, pattern: str, first: int = 1) -> PlannedLayer:
+    """Number all drawings of a layer anew.
+
+    Args:
+        layer: A plan whose drawings have distinct names.
+        pattern: See `pattern_names`.
+        first: Number of the first drawing.
+
+    Raises:
+        UsageError: The pattern is invalid.
+    """
+    new = dict(zip(layer.drawings, pattern_names(pattern, layer.name, first), strict=False))
+    pairs = tuple(
+        replace(
+            pair,
+            names=(new[pair.names[0]], new[pair.names[1]]),
+            inbetweens=tuple(replace(drawing, name=new[drawing.name]) for drawing in pair.inbetweens),
+        )
+        for pair in layer.pairs
+    )
+    exposures = tuple(
+        exposure if exposure.name is None else replace(exposure, name=new[exposure.name])
+        for exposure in layer.exposures
+    )
+    return replace(layer, keys=tuple((path, new[name]) for path, name in layer.keys), pairs=pairs, exposures=exposures)
 
 
 def check_distinct(layers: Sequence[PlannedLayer]) -> None:
@@ -121,60 +173,45 @@ def check_distinct(layers: Sequence[PlannedLayer]) -> None:
 
 def _rooms(layer: Layer) -> list[int | None]:
     """Return how many numbers are free between each two keys; None where no numbers of the layer leave room."""
-    numbers = layer.numbers
-    rooms = [following - number - 1 for number, following in pairwise(numbers)]
-    if not any(rooms):
-        return [None] * (len(layer.keys) - 1)
-    return list(rooms)
+    rooms = [following - number - 1 for number, following in pairwise(layer.numbers)]
+    return list(rooms) if any(rooms) else [None] * (len(layer.keys) - 1)
 
 
-def _choose_times(timing: str, count: int | None, room: int | None) -> tuple[Fraction, ...]:
+def _times(settings: KeySettings, row: ChartRow, room: int | None) -> tuple[Fraction, ...]:
     """Return the times of a pair whose numbers leave room for so many drawings."""
-    if "/" in timing or "." in timing or "," in timing:
+    timing = row.timing or settings.timing
+    count = settings.count if row.count is None else row.count
+    if count == 0:
+        return ()
+    if timing not in CHARTS:
         return choose_times(timing, count)
-    if count is None:
-        count = 1 if room is None else room
-    if count > MAX_COUNT:
-        raise UsageError(
-            f"{count} in-betweens of one pair are more than {MAX_COUNT}; if the numbers do not count frames, give the "
-            "number of in-betweens by -n"
-        )
-    return choose_times(timing, count) if count else ()
+    return times_of(timing, (1 if room is None else room) if count is None else count)
 
 
-def _names_between(key: KeyName, following: KeyName, count: int) -> list[str]:
-    """Name the drawings between two keys."""
-    if key.number is not None and following.number is not None:
-        step = following.number - key.number
-        if count < step:
-            numbers = [key.number + (k * step + (count + 1) // 2) // (count + 1) for k in range(1, count + 1)]
-            return [key.numbered(number) for number in numbers]
-        digits = len(str(count))
-        return [key.numbered(key.number, f"_{k:0{digits}}") for k in range(1, count + 1)]
-    digits = len(str(count))
-    return [f"{key.head}_{k:0{digits}}{key.path.suffix}" for k in range(1, count + 1)]
+def _expose(
+    layer: Layer, names: Sequence[Sequence[str]], rows: Sequence[ChartRow], settings: KeySettings, first: int
+) -> tuple[Exposure, ...]:
+    """Return when the drawings (each key with those after it) are shown."""
+    flat = [name for group in names for name in group]
+    if settings.on is None and not any(row.hold or row.on for row in rows):
+        numbers = _drawing_numbers(layer, [len(group) - 1 for group in names[:-1]])
+        if numbers is not None:
+            return expose(flat, lengths_of_numbers(numbers), numbers[0] - first)
+    lengths: list[int] = []
+    on = settings.on or ON_TWOS
+    for group, row in zip(names, rows, strict=False):
+        lengths += [row.hold or row.on or on] + [row.on or on] * (len(group) - 1)
+    return expose(flat, [*lengths, lengths[-1]])
 
 
-def _renumber(pattern: str, layer: Layer, counts: Sequence[int]) -> tuple[list[str], list[list[str]]]:
-    """Number all drawings of a layer anew: the names of the keys, and those between them."""
-    if len(_NUMBER.findall(pattern)) != 1 or Path(pattern).suffix.lower() not in FORMATS:
-        raise UsageError(f"expected names with one number and an image's suffix, such as key_%04d.png, got {pattern!r}")
-    number = layer.numbers[0] if layer.numbers else 1
-    names: list[str] = []
-    for _ in range(len(layer.keys) + sum(counts)):
-        names.append(check_name(_expand(pattern, layer.name, number), "the pattern of names"))
-        number += 1
-    keys, between = [names.pop(0)], []
-    for count in counts:
-        between.append([names.pop(0) for _ in range(count)])
-        keys.append(names.pop(0))
-    return keys, between
-
-
-def _expand(pattern: str, layer: str, number: int) -> str:
-    """Return the name that a pattern gives a number."""
-    match = _NUMBER.search(pattern)
-    if match is None:
-        raise UsageError(f"expected a number such as %04d in the names, got {pattern!r}")
-    digits = f"{number:{match[1]}{min(int(match[2] or 1), 9)}}"
-    return f"{pattern[: match.start()]}{digits}{pattern[match.end() :]}".replace("{layer}", layer)
+def _drawing_numbers(layer: Layer, counts: Sequence[int]) -> list[int] | None:
+    """Return the numbers of all drawings; None if they do not count frames."""
+    if not any(room for room in _rooms(layer)):
+        return None
+    numbers: list[int] = []
+    for (key, following), count in zip(pairwise(layer.keys), counts, strict=True):
+        between = numbers_between(key, following, count)
+        if between is None or key.number is None:
+            return None
+        numbers += [key.number, *between]
+    return [*numbers, layer.numbers[-1]]

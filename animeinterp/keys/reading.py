@@ -13,18 +13,19 @@ class KeyReader:
     """Reads keys; the last two are kept, because a key mostly belongs to two pairs.
 
     Attributes:
+        max_pixels: Larger keys are refused.
         like: The ICC profile and the resolution of each key read, without its pixels.
     """
 
     def __init__(self, max_pixels: int) -> None:
         self.like: dict[Path, LoadedImage] = {}
-        self._max_pixels = max_pixels
+        self.max_pixels = max_pixels
         self._kept: dict[Path, Frame] = {}
 
     def read(self, path: Path, mode: Mode) -> Frame:
         """Return a key in the mode of its layer; the same array as long as it is kept."""
         if path not in self._kept:
-            image = read_image(path, self._max_pixels)
+            image = read_image(path, self.max_pixels)
             frame = widened(image.pixels, mode)
             self.like[path] = replace(
                 image, pixels=frame[:0], icc=image.icc if frame.ndim == image.pixels.ndim else None

@@ -20,7 +20,7 @@ def write_keys(folder, *numbers, name="A{:04}.png", shift=3):
 
 
 def names(folder):
-    return sorted(path.name for path in folder.iterdir() if path.is_file())
+    return sorted(path.name for path in folder.iterdir() if path.suffix in (".png", ".tif"))
 
 
 def draw(keys, out, **settings):

@@ -1,0 +1,117 @@
+"""Make what an animator looks at beside the drawings, in the folder `review`.
+
+    onionskin_A0001-A0005.png   for each pair, see `animeinterp.keys.onion_skin`
+    preview.webp                or .gif, see `animeinterp.keys.preview`
+    contact_sheet.png           see `animeinterp.keys.contact_sheet`
+    exposure_sheet.csv, time_sheet.xdts   see `animeinterp.keys.exposure_sheet`
+
+The drawings are read from the folder of results, so that a continued run shows all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from animeinterp.io.files import check_folder, check_target, make_folder
+from animeinterp.io.images import write_image
+from animeinterp.keys.contact_sheet import draw_contact_sheet
+from animeinterp.keys.exposure_sheet import to_time_sheet, write_exposure_sheet
+from animeinterp.keys.onion_skin import draw_onion_skin
+from animeinterp.keys.plan import PlannedLayer, PlannedPair
+from animeinterp.keys.preview import write_preview
+from animeinterp.keys.settings import KeySettings
+from animeinterp.keys.thumbnails import Thumbnails
+from animeinterp.keys.xdts import write_xdts
+
+FOLDER = "review"
+_ONION_SIDE, _PREVIEW_SIDE = 1280, 640  # px, of drawings in onion skins and in the preview and contact sheet
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewFiles:
+    """The names of the files for review.
+
+    Attributes:
+        onion_skins: For each pair that has in-betweens.
+        preview: The animated preview.
+        contact_sheet: All drawings.
+        exposure_sheet: CSV.
+        time_sheet: XDTS.
+    """
+
+    onion_skins: tuple[tuple[PlannedPair, Path], ...]
+    preview: Path
+    contact_sheet: Path
+    exposure_sheet: Path
+    time_sheet: Path
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """All files."""
+        skins = tuple(path for _, path in self.onion_skins)
+        return (*skins, self.preview, self.contact_sheet, self.exposure_sheet, self.time_sheet)
+
+
+def check_review(folder: Path, layers: Sequence[PlannedLayer], settings: KeySettings) -> None:
+    """Check that the files for review can be written; called before the long work.
+
+    Args:
+        folder: The folder of results.
+        layers: What is drawn.
+        settings: Whether files may be replaced.
+
+    Raises:
+        UsageError: A file exists and may not be replaced.
+        FileError: The folder `review` is a file, or is not writable.
+    """
+    check_folder(folder / FOLDER, "remove it, or leave out the review")
+    if (folder / FOLDER).is_dir():
+        for path in _list_files(folder, layers, settings).all:
+            check_target(path, settings.force or settings.resume)
+
+
+def write_review(folder: Path, layers: Sequence[PlannedLayer], settings: KeySettings) -> tuple[Path, ...]:
+    """Write the files for review; those of an earlier run are replaced if the settings allow it.
+
+    Args:
+        folder: The folder of results, which holds all drawings.
+        layers: The layers.
+        settings: Format and rate of the preview, and whether files may be replaced.
+
+    Returns:
+        The files.
+
+    Raises:
+        FileError: A drawing cannot be read, or a file cannot be written.
+    """
+    files, force = _list_files(folder, layers, settings), settings.force or settings.resume
+    make_folder(folder / FOLDER)
+    write_exposure_sheet(files.exposure_sheet, layers, force=force)
+    write_xdts(files.time_sheet, to_time_sheet(layers), force=force)
+    large = Thumbnails(folder, _ONION_SIDE, settings.max_pixels)
+    for pair, path in files.onion_skins:
+        write_image(path, draw_onion_skin(pair, large), force=force)
+    small = Thumbnails(folder, _PREVIEW_SIDE, settings.max_pixels)
+    write_image(files.contact_sheet, draw_contact_sheet(layers, small), force=force)
+    write_preview(files.preview, layers, small, settings.rate, force=force)
+    return files.all
+
+
+def _list_files(folder: Path, layers: Sequence[PlannedLayer], settings: KeySettings) -> ReviewFiles:
+    """Name the files for review."""
+    review = folder / FOLDER
+    skins = []
+    for layer in layers:
+        for pair in layer.pairs:
+            if pair.inbetweens:
+                first, second = (Path(name).stem for name in pair.names)
+                skins.append((pair, review / f"onionskin_{first}-{second}.png"))
+    return ReviewFiles(
+        tuple(skins),
+        review / f"preview.{settings.preview}",
+        review / "contact_sheet.png",
+        review / "exposure_sheet.csv",
+        review / "time_sheet.xdts",
+    )
