@@ -10,13 +10,14 @@ most `Options.working_pixels`; flow is refined and frames are drawn at the size 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, overload
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from animeinterp.builder import Networks
+from animeinterp.confidence import confidence_at
 from animeinterp.config import LineStyle, Options, Preset, scale_style
 from animeinterp.errors import UsageError
 from animeinterp.flow import resize, resize_flow
@@ -224,7 +225,17 @@ class Interpolator:
             state=state if proposal is None else proposal.state, hinted=hinted,
         ))  # fmt: skip
 
-    def render(self, motion: Motion[AnyFrame], t: float) -> AnyFrame:
+    @overload
+    def render(self, motion: Motion[AnyFrame], t: float, *, with_confidence: Literal[False] = False) -> AnyFrame: ...
+
+    @overload
+    def render(
+        self, motion: Motion[AnyFrame], t: float, *, with_confidence: Literal[True]
+    ) -> tuple[AnyFrame, Array]: ...
+
+    def render(
+        self, motion: Motion[AnyFrame], t: float, *, with_confidence: bool = False
+    ) -> AnyFrame | tuple[AnyFrame, Array]:
         """Draw the frame at time t.
 
         t = 0 and t = 1 give the frames themselves. Pixels that are equal in both frames and that nothing moving reaches
@@ -233,19 +244,24 @@ class Interpolator:
         Args:
             motion: Of this interpolator.
             t: In [0, 1].
+            with_confidence: Also tell how far each pixel can be relied on, see `animeinterp.confidence`.
 
         Returns:
-            A frame in the size, mode and depth of the frames.
+            A frame in the size, mode and depth of the frames; with its confidence, float32 (H, W) in [0, 1], if wanted.
 
         Raises:
             UsageError: t is outside [0, 1].
         """
         t = check_time(t)
+        drawn = self._render(motion, t)
+        return (drawn, confidence_at(follow_arcs(motion, t), t)) if with_confidence else drawn
+
+    def _render(self, motion: Motion[AnyFrame], t: float) -> AnyFrame:
         frame0, frame1 = motion.analysis0.frame, motion.analysis1.frame
         if t in (0, 1) or np.array_equal(frame0, frame1):
             return copied(frame1 if t == 1 else frame0)
         if motion.inner is not None and motion.window is not None:
-            return surround(self.render(motion.inner, t), motion.window, frame0, frame1, t)
+            return surround(self._render(motion.inner, t), motion.window, frame0, frame1, t)
         motion = follow_arcs(motion, t)
         new = _moving_targets(motion, t) & motion.moving
         new |= differing(frame0, frame1)

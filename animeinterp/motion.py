@@ -106,6 +106,13 @@ class Motion(Generic[AnyFrame_co]):
     state: Any = None
     hinted: HintedMotion | None = None
 
+    @property
+    def confidence(self) -> Array:
+        """How far each pixel of the frame at t = 0.5 can be relied on, float32 (H, W) in [0, 1]; computed anew."""
+        from animeinterp.confidence import confidence_at
+
+        return confidence_at(self, 0.5)
+
 
 @contextmanager
 def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
