@@ -14,13 +14,12 @@ from animeinterp.hints import Hint, Hints
 from animeinterp.motion import Analysis, Array, HintedMotion, Motion
 from animeinterp.net.ops.moving_targets import mark_moving_targets
 from animeinterp.segment_matching import SegmentMatches
-from animeinterp.sgm.hinted_flow import HINT_LIMITS, PartPoints, SegmentPair, replace_by_hints, segments_at
+from animeinterp.sgm.hinted_flow import Direction, SegmentPair, adjust_importance, replace_by_hints, segments_at
+from animeinterp.sgm.part_motion import PartPoints, bend, pose_between
 
 Flows = tuple[Array, Array]
 
-_MAX_TURN = 1.5 * np.pi  # radians; near a full turn the arc of a pixel that hardly moves would be very large
-_MIN_TURN = 1e-3  # radians; smaller turns are straight
-_SWEEP_TIMES = (0.25, 0.5, 0.75)  # at which arcs may leave the hull of what differs
+_SWEEP_TIMES = tuple(k / 12 for k in range(1, 12))  # at which the way of a part is looked at
 _SWEEP_MARGIN = 9  # px
 
 
@@ -75,37 +74,36 @@ def follow_hints(
         What follows from the hints.
     """
     parts: list[PartPoints | SegmentPair] = []
-    for hint in (_at_working_size(hint, analysis0) for hint in hints):
+    full: list[PartPoints | None] = []
+    for hint in hints:
+        small = _at_working_size(hint, analysis0)
         if hint.kind == "points":
-            parts.append(PartPoints(np.array(hint.points0), np.array(hint.points1)))
+            parts.append(_points_of(small))
+            full.append(_points_of(hint))
         else:
-            pairs = dict.fromkeys(_segment_pairs(hint, analysis0, analysis1))
+            pairs = dict.fromkeys(_segment_pairs(small, analysis0, analysis1))
             parts += [SegmentPair(*pair) for pair in pairs]
-    images = analysis0.working_image, analysis1.working_image
-    segments = analysis0.segments, analysis1.segments
-    first = replace_by_hints(images, segments, flows[0], parts)
-    second = replace_by_hints(images[::-1], segments[::-1], flows[1], [part.swapped() for part in parts])
+            full += [None] * len(pairs)
+    image0, image1 = analysis0.working_image, analysis1.working_image
+    segments0, segments1 = analysis0.segments, analysis1.segments
+    forward = Direction(image0, image1, segments0, segments1, flows[0])
+    backward = Direction(image1, image0, segments1, segments0, flows[1])
+    first, second = replace_by_hints((forward, backward), parts)
     size = analysis0.frame.shape[:2]
-    hinted = HintedMotion(
-        hints, _mask_at(first.hinted, size), _mask_at(second.hinted, size),
-        _plane_at(first.turn, size), _plane_at(second.turn, size),
-    )  # fmt: skip
+    part0, part1 = (_labels_at(part.part, size) for part in (first, second))
+    hinted = HintedMotion(hints, tuple(full), part0, part1)
     coarse01, coarse10 = (
-        replace(coarse, flow=np.where(part.hinted, part.flow, coarse.flow))
+        replace(coarse, flow=np.where(part.part >= 0, part.flow, coarse.flow))
         for coarse, part in ((matches.coarse01, first), (matches.coarse10, second))
     )
     return Guided(replace(matches, coarse01=coarse01, coarse10=coarse10), (first.flow, second.flow), hinted)
 
 
 def trust_hints(importances: Flows, hinted: HintedMotion | None) -> Flows:
-    """Raise the importance of pixels that follow hints, so that others do not cover them."""
+    """Let nothing cover the pixels that follow hints, see `sgm.hinted_flow.adjust_importance`."""
     if hinted is None:
         return importances
-    low = np.float32(HINT_LIMITS.importance)
-    return (
-        np.where(hinted.hinted0, np.maximum(importances[0], low), importances[0]),
-        np.where(hinted.hinted1, np.maximum(importances[1], low), importances[1]),
-    )
+    return adjust_importance(importances[0], hinted.part0), adjust_importance(importances[1], hinted.part1)
 
 
 def follow_arcs(motion: Motion[AnyFrame], t: float) -> Motion[AnyFrame]:
@@ -121,36 +119,43 @@ def follow_arcs(motion: Motion[AnyFrame], t: float) -> Motion[AnyFrame]:
     hinted = motion.hinted
     if hinted is None:
         return motion
-    flow01 = _bent(motion.flow01, hinted.hinted0, hinted.turn0, t)
-    flow10 = _bent(motion.flow10, hinted.hinted1, hinted.turn1, 1 - t)
+    backward = tuple(None if part is None else part.swapped() for part in hinted.parts)
+    flow01 = _bent(motion.flow01, hinted.part0, hinted.parts, t)
+    flow10 = _bent(motion.flow10, hinted.part1, backward, 1 - t)
     return replace(motion, flow01=flow01, flow10=flow10)
 
 
 def reached_by_arcs(motion: Motion[AnyFrame]) -> Motion[AnyFrame]:
-    """Return the motion with what arcs reach, outside the hull of what differs, marked as moving."""
+    """Return the motion with what hinted parts pass marked as moving: arcs leave the hull of what differs."""
     if motion.hinted is None:
         return motion
-    swept = np.zeros(motion.moving.shape, np.bool_)
+    swept = (motion.hinted.part0 >= 0) | (motion.hinted.part1 >= 0)
     for t in _SWEEP_TIMES:
         bent = follow_arcs(motion, t)
-        mark_moving_targets(np.where(motion.hinted.hinted0, bent.flow01, 0), t, swept)
-        mark_moving_targets(np.where(motion.hinted.hinted1, bent.flow10, 0), 1 - t, swept)
+        mark_moving_targets(np.where(motion.hinted.part0 >= 0, bent.flow01, 0), t, swept)
+        mark_moving_targets(np.where(motion.hinted.part1 >= 0, bent.flow10, 0), 1 - t, swept)
     side = 2 * _SWEEP_MARGIN + 1
     grown = cv2.dilate(swept.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
     return replace(motion, moving=motion.moving | grown)
 
 
-def _bent(flow: Array, hinted: NDArray[np.bool_], turn: Array, t: float) -> Array:
-    """Return flow, a fraction t of which leads each pixel to where it is at t on its arc."""
-    selected = hinted & (np.abs(turn) > _MIN_TURN)
-    if not selected.any():
-        return flow
-    angle = np.clip(turn[selected].astype(np.float64), -_MAX_TURN, _MAX_TURN)
-    # A pixel at p turns around c by p → c + exp(i angle) (p - c), which is the flow for the whole angle.
-    factor = (np.exp(1j * angle * t) - 1) / (np.exp(1j * angle) - 1) / t
-    moved = (flow[0][selected] + 1j * flow[1][selected]) * factor
+def _bent(flow: Array, part_of: NDArray[np.int16], parts: tuple[PartPoints | None, ...], t: float) -> Array:
+    """Return flow, a fraction t of which leads each pixel of a part to where the part is at t."""
     bent = flow.copy()
-    bent[0][selected], bent[1][selected] = moved.real, moved.imag
+    for index, points in enumerate(parts):
+        if points is None or len(points.source) == 1:
+            continue
+        rows, columns = np.nonzero(part_of == index)
+        places = columns + 1j * rows
+        posed = bend(PartPoints(points.source, pose_between(points, t)), places)
+        # What refinement has changed is done by t.
+        moved = (
+            flow[0, rows, columns]
+            + 1j * flow[1, rows, columns]
+            + (posed - places) / t
+            - (bend(points, places) - places)
+        )
+        bent[0, rows, columns], bent[1, rows, columns] = moved.real, moved.imag
     return bent
 
 
@@ -167,11 +172,11 @@ def _segment_pairs(hint: Hint, analysis0: Analysis, analysis1: Analysis) -> list
     return list(zip(first.tolist(), second.tolist(), strict=True))
 
 
-def _mask_at(mask: NDArray[np.bool_], size: tuple[int, ...]) -> NDArray[np.bool_]:
-    return _plane_at(mask.astype(np.float32), size) >= 0.5
+def _points_of(hint: Hint) -> PartPoints:
+    return PartPoints(np.array(hint.points0, np.float64), np.array(hint.points1, np.float64))
 
 
-def _plane_at(plane: Array, size: tuple[int, ...]) -> Array:
-    if plane.shape == size[:2]:
-        return plane
-    return np.asarray(cv2.resize(plane, (size[1], size[0]), interpolation=cv2.INTER_LINEAR))
+def _labels_at(labels: NDArray[np.int16], size: tuple[int, ...]) -> NDArray[np.int16]:
+    if labels.shape == size[:2]:
+        return labels
+    return np.asarray(cv2.resize(labels, (size[1], size[0]), interpolation=cv2.INTER_NEAREST), np.int16)

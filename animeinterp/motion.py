@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from animeinterp.frame import AnyFrame_co, RGBImage
 from animeinterp.hints import Hints
 from animeinterp.mattes import Region
+from animeinterp.sgm.part_motion import PartPoints
 from animeinterp.sgm.segments import Segments
 
 if TYPE_CHECKING:
@@ -47,21 +48,19 @@ class Analysis(Generic[AnyFrame_co]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HintedMotion:
-    """Which pixels follow hints, and how they turn on the way.
+    """Which pixels follow hints.
 
     Attributes:
         hints: As given, px of the frame.
-        hinted0: Pixels of frame 0 that follow a hint, bool (H, W).
-        hinted1: Pixels of frame 1.
-        turn0: Angle by which each pixel of frame 0 turns on its way to frame 1, float32 (H, W), radians.
-        turn1: Likewise from frame 1 to frame 0.
+        parts: Points of each part in both frames, px of the frame; None for parts that are matched segments.
+        part0: Index of the part that each pixel of frame 0 follows, int16 (H, W); -1 for none.
+        part1: Likewise of frame 1.
     """
 
     hints: Hints
-    hinted0: NDArray[np.bool_]
-    hinted1: NDArray[np.bool_]
-    turn0: Array
-    turn1: Array
+    parts: tuple[PartPoints | None, ...]
+    part0: NDArray[np.int16]
+    part1: NDArray[np.int16]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

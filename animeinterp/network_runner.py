@@ -19,10 +19,10 @@ from animeinterp.config import PaperConfig, Preset, splat_mode
 from animeinterp.device import has_fast_bf16
 from animeinterp.errors import UsageError
 from animeinterp.frame import Frame, to_planes
-from animeinterp.motion import Analysis, Array, Motion
+from animeinterp.motion import Analysis, Array, HintedMotion, Motion
 from animeinterp.net.adapters import FrameFeatures
 from animeinterp.net.classical import Warped, compose, warp
-from animeinterp.net.flow_pair import CoarseFlowPair, FlowPair
+from animeinterp.net.flow_pair import CoarseFlowPair, FlowPair, Hinted
 
 Flows = tuple[Array, Array]
 
@@ -137,14 +137,13 @@ class NetworkRunner:
             if self._network is None:
                 composed = compose(planes0, motion.analysis1.planes, *self._warp(motion, t), t)
                 return _array(torch.where(mask, composed, planes0))
-            hinted = motion.hinted
             flows = FlowPair(
                 self._tensor(motion.flow01),
                 self._tensor(motion.flow10),
                 self._tensor(motion.importance0[None]).log(),
                 self._tensor(motion.importance1[None]).log(),
                 motion.state,
-                None if hinted is None else (self._marks(hinted.hinted0), self._marks(hinted.hinted1)),
+                None if motion.hinted is None else self._hinted(motion.hinted),
             )
             frames = _features(motion.analysis0), _features(motion.analysis1)
             return _array(self._network.synthesize(*frames, flows, t, mask, reachable))
@@ -170,6 +169,10 @@ class NetworkRunner:
     def _marks(self, marks: NDArray[np.bool_]) -> Tensor:
         """Bring (H, W) to the device as (1, 1, H, W)."""
         return torch.from_numpy(marks)[None, None].to(self.device)
+
+    def _hinted(self, hinted: HintedMotion) -> Hinted:
+        parts = hinted.part0, hinted.part1
+        return Hinted(*(self._marks(part >= 0).float() for part in parts))
 
     @contextmanager
     def _inference(self) -> Iterator[None]:

@@ -23,6 +23,18 @@ class CoarseFlowPair(NamedTuple):
     confidence1: Tensor
 
 
+class Hinted(NamedTuple):
+    """Pixels that follow hints, (N, 1, H, W), 1 where they do and 0 elsewhere.
+
+    Attributes:
+        frame0: Pixels of frame 0 whose flow is known.
+        frame1: Likewise of frame 1.
+    """
+
+    frame0: Tensor
+    frame1: Tensor
+
+
 class FlowPair(NamedTuple):
     """Refined flow.
 
@@ -32,8 +44,7 @@ class FlowPair(NamedTuple):
         z0: Log importance of frame 0's pixels (Z of softmax splatting), (N, 1, H, W); None where the network has none.
         z1: That of frame 1's pixels.
         state: What else a network needs to draw frames of the pair; None for most.
-        hinted: Pixels of frame 0 and of frame 1 whose flow is known from hints, (N, 1, H, W) in [0, 1]; None without
-            hints.
+        hinted: What follows hints; None without hints.
     """
 
     flow01: Tensor
@@ -41,4 +52,4 @@ class FlowPair(NamedTuple):
     z0: Tensor | None = None
     z1: Tensor | None = None
     state: Any = None
-    hinted: tuple[Tensor, Tensor] | None = None
+    hinted: Hinted | None = None

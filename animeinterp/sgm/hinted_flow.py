@@ -1,9 +1,9 @@
-"""Flow of parts whose motion is known from pairs of points (hints), in place of what matching found there.
+"""Flow of parts whose motion is known from hints, in place of what matching found there.
 
-A part moves as its points do: by moving least squares of similarities (Schaefer et al. 2006), which is a translation
-for one point, a similarity for two and bends for more. It covers the segments that the points lie in, a neighborhood of
-the line through the points where such a segment is much larger than the part, and around it whatever looks like the
-target image under that motion.
+A part covers the segments that its points lie in, without what does not move like it (outlines that it crosses), and
+around them segments and outlines that look more like the target under its motion than under their own. Its motion
+(`part_motion`) is corrected by DIS flow (Kroeger et al. 2016) between the part alone in both images. What it covers in
+the target moves as the rest of its segment does.
 
 Flow is float32 (2, H, W), x first, px of the working image; images are uint8 (H, W, 3) RGB.
 """
@@ -18,46 +18,75 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.flow import Flow, compute_color_error
+from animeinterp.flow import Flow, backward_warp, chain_flows, compute_color_error, create_dis, dis_flow
 from animeinterp.frame import RGBImage
 from animeinterp.sgm.coarse_flow import QUICK, CoarseFlowLimits, estimate_coarse_flow
+from animeinterp.sgm.part_motion import PartPoints, Points, bend, pixel_places
 from animeinterp.sgm.segments import Segments
 
-Points = NDArray[np.float64]  # (N, 2), x first, px
 Mask = NDArray[np.bool_]  # (H, W)
+Cost = NDArray[np.float32]  # (H, W), levels
 
 
 @dataclass(frozen=True, slots=True)
 class HintLimits:
     """How far a hint reaches.
 
-    By hand, on keys drawn for the tests and looked at on five development triplets (`benchmarks/hints.py`).
+    By hand: looked at on five development triplets (`benchmarks/hints.py`) and on shapes drawn for the tests.
 
     Attributes:
         max_area: Segments that are larger are never moved whole, fraction of the image.
-        thickness: A part reaches this many times its half thickness from the line through its points …
+        core: A part reaches at least this many times its half thickness from the line through its points …
+        reach: … and at most this many times …
+        reach_in_large: … or this many in segments that are never moved whole …
         margin: … plus this, px.
-        min_inside: Fraction of a segment within that reach above which it is moved whole.
-        soft_reach: Segments of which `min_inside` is within this distance of the part are examined, px.
+        fit_margin: Between, pixels follow it where that costs at most this much more, levels.
+        min_inside: Segments of which this fraction …
+        soft_reach: … is within this distance of the part are examined, px.
         soft_gain: They follow the hint if that costs less than this fraction of what their own flow costs …
-        soft_margin: … less this, levels.
-        rim: Pixels within this distance of a moved segment follow it where that costs less, px: its outline.
+        soft_margin: … less this, levels. Segments that the line crosses may cost as much more.
+        growths: How often segments are examined; those that follow are part of the part.
+        closing: Gaps in the part up to this width follow it, px.
+        min_rim: Pixels within this distance of the part follow it, px: blended with the background.
+        rim: So do those within this distance where that costs less, px: its outline.
+        max_correction: Points are set by hand; the motion is corrected by at most this, px.
+        correction_blur: Standard deviation of the Gaussian blur of corrections, px.
+        align_margin: Pixels around a part that are seen while it is aligned.
         max_error: Larger color errors count as this, levels.
         blur: Standard deviation of the Gaussian blur of errors, px.
         importance: Importance of hinted pixels, at least; that of others is at most 1.
+        fringe: Other pixels within this distance of a part hold remains of it, px …
+        fringe_importance: … and have this importance at most.
+        background_reach: What a part covers moves as its segment does within this distance of it, px …
+        min_background: … if as many pixels of it are there …
+        background_fraction: … and this fraction of those that are covered.
     """
 
     max_area: float = 0.12
-    thickness: float = 1.5
+    core: float = 1.1
+    reach: float = 2.5
+    reach_in_large: float = 1.3
     margin: float = 3.0
-    min_inside: float = 0.5
+    fit_margin: float = 1.0
+    min_inside: float = 0.8
     soft_reach: float = 24.0
     soft_gain: float = 0.8
     soft_margin: float = 2.0
+    growths: int = 2
+    closing: int = 9
+    min_rim: float = 1.5
     rim: float = 6.0
+    max_correction: float = 10.0
+    correction_blur: float = 4.0
+    align_margin: int = 24
     max_error: float = 60.0
     blur: float = 1.5
     importance: float = 20.0
+    fringe: float = 6.0
+    fringe_importance: float = 0.02
+    background_reach: float = 40.0
+    min_background: int = 64
+    background_fraction: float = 0.2
 
 
 HINT_LIMITS = HintLimits()
@@ -65,22 +94,25 @@ HINT_LIMITS = HintLimits()
 _NO_LIMITS = CoarseFlowLimits(
     min_area=0, max_area=np.inf, max_area_ratio=np.inf, max_displacement=np.inf, min_overlap=-1.0
 )
+_MIN_CROSSING = 3  # px of the line through the points, in segments that it crosses
 
 
-class PartPoints(NamedTuple):
-    """Points of one part.
+class Direction(NamedTuple):
+    """One direction of a pair of images.
 
     Attributes:
-        source: float64 (N, 2) in the image that moves.
-        target: float64 (N, 2) in the image it moves into.
+        source: uint8 (H, W, 3) RGB, the image that moves.
+        target: Same shape, the image it moves into.
+        segments: Segments of `source`.
+        target_segments: Segments of `target`.
+        flow: What matching found, source to target.
     """
 
-    source: Points
-    target: Points
-
-    def swapped(self) -> PartPoints:
-        """Return the points for the opposite direction."""
-        return PartPoints(self.target, self.source)
+    source: RGBImage
+    target: RGBImage
+    segments: Segments
+    target_segments: Segments
+    flow: Flow
 
 
 class SegmentPair(NamedTuple):
@@ -104,45 +136,11 @@ class HintedFlow(NamedTuple):
 
     Attributes:
         flow: Flow of the hinted pixels; others are those given.
-        hinted: The pixels that follow a hint, bool (H, W).
-        turn: Angle by which they turn on the way, float32 (H, W), radians from x to y; 0 elsewhere.
+        part: Index of the part that each pixel follows, int16 (H, W); -1 for none.
     """
 
     flow: Flow
-    hinted: Mask
-    turn: NDArray[np.float32]
-
-
-def bend(points: PartPoints, size: tuple[int, int]) -> tuple[Flow, NDArray[np.float32]]:
-    """Compute the motion that the points of a part give to every pixel.
-
-    Args:
-        points: Of the part.
-        size: (height, width) of the image, px.
-
-    Returns:
-        Flow, and the angle by which each pixel turns, float32 (H, W), radians in (-2 pi, 2 pi).
-    """
-    # Points as complex numbers: a similarity is one multiplication and one addition.
-    source, target = (pairs[:, 0] + 1j * pairs[:, 1] for pairs in points)
-    y, x = np.ogrid[: size[0], : size[1]]
-    places = x + 1j * y
-    # A pixel from a point its weight stays finite.
-    weights = np.stack([1 / (np.abs(places - point) ** 2 + 1) for point in source])
-    weights /= weights.sum(0)
-    center, target_center = np.tensordot(source, weights, 1), np.tensordot(target, weights, 1)
-    turn, overall = np.ones(size, complex), _similarity(source, target)
-    if len(source) > 1:
-        product, square = np.zeros(size, complex), np.zeros(size)
-        for point, goal, weight in zip(source, target, weights, strict=True):
-            arm = point - center
-            product += weight * arm.conj() * (goal - target_center)
-            square += weight * np.abs(arm) ** 2
-        turn = np.where(square > 1e-6, product / np.maximum(square, 1e-6), overall)
-    moved = turn * (places - center) + target_center - places
-    # Angles are continuous around that of the whole part.
-    angle = np.angle(overall) + np.angle(turn * np.conj(overall))
-    return np.stack([moved.real, moved.imag]).astype(np.float32), angle.astype(np.float32)
+    part: NDArray[np.int16]
 
 
 def segments_at(segments: Segments, points: Points) -> NDArray[np.int64]:
@@ -154,61 +152,125 @@ def segments_at(segments: Segments, points: Points) -> NDArray[np.int64]:
 
 
 def replace_by_hints(
-    images: tuple[RGBImage, RGBImage],
-    segments: tuple[Segments, Segments],
-    flow: Flow,
-    parts: Sequence[PartPoints | SegmentPair],
-    limits: HintLimits = HINT_LIMITS,
-) -> HintedFlow:
+    directions: tuple[Direction, Direction], parts: Sequence[PartPoints | SegmentPair], limits: HintLimits = HINT_LIMITS
+) -> tuple[HintedFlow, HintedFlow]:
     """Give the parts that are hinted at their motion.
 
     Args:
-        images: The image that moves, and the one it moves into.
-        segments: Of both.
-        flow: What matching found, from the first image to the second.
-        parts: Where parts overlap the last counts.
+        directions: Of both images, forward and backward.
+        parts: Forward; where parts overlap the last counts.
         limits: How far a hint reaches.
 
     Returns:
-        The flow with the hinted parts replaced.
+        The flow in both directions with the hinted parts replaced.
     """
-    size = (flow.shape[1], flow.shape[2])
-    replaced, hinted, turns = flow.copy(), np.zeros(size, np.bool_), np.zeros(size, np.float32)
-    own_cost = _cost(*images, flow, limits)
-    for pair in parts:
+    results = [
+        HintedFlow(direction.flow.copy(), np.full(direction.flow.shape[1:], -1, np.int16)) for direction in directions
+    ]
+    own_costs = [_cost(direction, direction.flow, limits) for direction in directions]
+    for index, pair in enumerate(parts):
         if isinstance(pair, SegmentPair):
-            motion, turn = _motion_of_segment(images, segments, pair), np.zeros(size, np.float32)
-            part = segments[0].labels == pair.source
+            found = [
+                _follow_segment(direction, one)
+                for direction, one in zip(directions, (pair, pair.swapped()), strict=True)
+            ]
         else:
-            motion, turn = bend(pair, size)
-            part = _part_of(segments[0], pair, limits)
-            cost = _cost(*images, motion, limits)
-            part |= _similar_around(segments[0], part, (cost, own_cost), limits)
-            rim = cv2.distanceTransform((~part).astype(np.uint8), cv2.DIST_L2, 5) <= limits.rim
-            part |= rim & (cost < own_cost)
-        replaced[:, part], turns[part] = motion[:, part], turn[part]
-        hinted |= part
-    return HintedFlow(replaced, hinted, turns)
+            found = _follow_points(directions, pair, own_costs, limits)
+        for result, (motion, mask) in zip(results, found, strict=True):
+            result.flow[:, mask], result.part[mask] = motion[:, mask], index
+    hinted = [result.part >= 0 for result in results]
+    for i in (0, 1):
+        _extend_background(directions[i].segments, results[i].flow, (hinted[i], hinted[1 - i]), limits)
+    return results[0], results[1]
 
 
-def _motion_of_segment(
-    images: tuple[RGBImage, RGBImage], segments: tuple[Segments, Segments], pair: SegmentPair
-) -> Flow:
-    """Estimate how a segment moves onto another, however they differ."""
-    match = np.full(len(segments[0]), -1, np.int64)
+def adjust_importance(
+    importance: NDArray[np.float32], part: NDArray[np.int16], limits: HintLimits = HINT_LIMITS
+) -> NDArray[np.float32]:
+    """Raise the importance of hinted pixels, so that others do not cover them, and lower that of the pixels around.
+
+    Args:
+        importance: float32 (H, W).
+        part: Of `HintedFlow`, at the same size.
+        limits: How far.
+
+    Returns:
+        float32 (H, W).
+    """
+    hinted = part >= 0
+    fringe = _distance_to(hinted) <= limits.fringe
+    low = np.minimum(importance, np.float32(limits.fringe_importance))
+    high = np.maximum(importance, np.float32(limits.importance))
+    return np.where(hinted, high, np.where(fringe, low, importance))
+
+
+def _follow_segment(direction: Direction, pair: SegmentPair) -> tuple[Flow, Mask]:
+    """Estimate how a segment moves onto another, however they differ, and mark it."""
+    match = np.full(len(direction.segments), -1, np.int64)
     match[pair.source] = pair.target
-    return estimate_coarse_flow(*images, *segments, match, QUICK, _NO_LIMITS).flow
+    segments = direction.segments, direction.target_segments
+    coarse = estimate_coarse_flow(direction.source, direction.target, *segments, match, QUICK, _NO_LIMITS)
+    return coarse.flow, direction.segments.labels == pair.source
 
 
-def _similarity(source: NDArray[np.complex128], target: NDArray[np.complex128]) -> complex:
-    """Return the factor of the similarity that fits all points best; 1 for a single point."""
-    arms, goals = source - source.mean(), target - target.mean()
-    square = float((np.abs(arms) ** 2).sum())
-    factor = complex((arms.conj() * goals).sum() / square) if square > 1e-6 else 1 + 0j
-    return factor if abs(factor) > 1e-6 else 1 + 0j
+def _follow_points(
+    directions: tuple[Direction, Direction], points: PartPoints, own_costs: list[Cost], limits: HintLimits
+) -> list[tuple[Flow, Mask]]:
+    """Compute the motion of a part in both directions and mark its pixels."""
+    ways = points, points.swapped()
+    motions = [_motion_of_points(way, directions[0].flow.shape[1:]) for way in ways]
+    masks = [_mark_part(directions[i], ways[i], motions[i], own_costs[i], limits) for i in (0, 1)]
+    return [(_align(directions[i], (masks[i], masks[1 - i]), motions[i], limits), masks[i]) for i in (0, 1)]
 
 
-def _distance_to_line(points: Points, size: tuple[int, int]) -> NDArray[np.float32]:
+def _motion_of_points(points: PartPoints, size: tuple[int, ...]) -> Flow:
+    """Compute the flow that the points of a part give to the whole image."""
+    places = pixel_places(size)
+    moved = bend(points, places) - places
+    return np.stack([moved.real, moved.imag]).astype(np.float32)
+
+
+def _mark_part(direction: Direction, points: PartPoints, motion: Flow, own_cost: Cost, limits: HintLimits) -> Mask:
+    """Mark the pixels of a part: its segments, those around that fit better under its motion, and its outline."""
+    # Points are set by hand: what fits within some px fits.
+    guided = dis_flow(direction.source, direction.target, start=motion)
+    guided = np.where(np.hypot(*(guided - motion)) <= limits.max_correction, guided, motion)
+    cost = np.minimum(_cost(direction, motion, limits), _cost(direction, guided, limits))
+    part = _segments_of_part(direction.segments, points, (cost, own_cost), limits)
+    for _ in range(limits.growths):
+        part |= _similar_around(direction.segments, part, points, (cost, own_cost), limits)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (limits.closing, limits.closing))
+    distance = _distance_to(cv2.morphologyEx(part.astype(np.uint8), cv2.MORPH_CLOSE, kernel) > 0)
+    return np.asarray((distance <= limits.min_rim) | ((distance <= limits.rim) & (cost < own_cost)))
+
+
+def _align(direction: Direction, masks: tuple[Mask, Mask], motion: Flow, limits: HintLimits) -> Flow:
+    """Correct the motion of a part by DIS flow between the part alone in both images.
+
+    masks: Of the part in the source and in the target.
+    """
+    rows, columns = (np.flatnonzero(masks[0].any(axis)) for axis in (1, 0))
+    window = tuple(
+        slice(max(0, int(side[0]) - limits.align_margin), int(side[-1]) + limits.align_margin + 1)
+        for side in (rows, columns)
+    )
+    grays = [np.asarray(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY), np.uint8) for f in direction[:2]]
+    # Alone on black or white, from which it differs most.
+    matte = np.uint8(255 if np.median(grays[0][masks[0]]) < 128 else 0)
+    alone, target = (np.where(mask, gray, matte) for mask, gray in zip(masks, grays, strict=True))
+    moved = backward_warp(target, motion)
+    found = create_dis(QUICK.dis)(*(np.ascontiguousarray(image[window]) for image in (alone, moved)), None)
+    correction = np.zeros_like(motion)
+    correction[:, *window] = np.asarray(found).transpose(2, 0, 1)
+    small = (masks[0] & (np.hypot(*correction) <= limits.max_correction)).astype(np.float32)
+    weight = np.maximum(cv2.GaussianBlur(small, (0, 0), limits.correction_blur), 1e-3)
+    smooth = [cv2.GaussianBlur(axis * small, (0, 0), limits.correction_blur) / weight for axis in correction]
+    corrected = chain_flows(np.stack(smooth).astype(np.float32), motion)
+    errors = [cv2.absdiff(alone, backward_warp(target, flow))[masks[0]].mean() for flow in (corrected, motion)]
+    return corrected if errors[0] < errors[1] else motion
+
+
+def _distance_to_line(points: Points, size: tuple[int, ...]) -> NDArray[np.float32]:
     """Compute the distance of each pixel to the line through the points, float32 (H, W), px."""
     canvas = np.full(size, 255, np.uint8)
     line = np.rint(points).astype(np.int32).reshape(-1, 1, 2)
@@ -218,48 +280,80 @@ def _distance_to_line(points: Points, size: tuple[int, int]) -> NDArray[np.float
     return np.asarray(cv2.distanceTransform(canvas, cv2.DIST_L2, 5), np.float32)
 
 
-def _part_of(segments: Segments, points: PartPoints, limits: HintLimits) -> Mask:
-    """Mark the part: the segments of its points, cut to its neighborhood where they are more than the part."""
+def _segments_of_part(segments: Segments, points: PartPoints, costs: tuple[Cost, Cost], limits: HintLimits) -> Mask:
+    """Mark the segments of the points, without what does not move like the part: outlines that it crosses.
+
+    costs: Under the motion of the part and under their own.
+    """
     labels = segments.labels
     indices = np.unique(segments_at(segments, points.source))
+    is_small = segments.area[indices] <= limits.max_area * labels.size
+    if is_small.any():  # a point beside the part lies in the background
+        indices = indices[is_small]
     members = np.isin(labels, indices)
+    fits = members & (costs[0] <= costs[1] + limits.fit_margin)
+    if len(points.source) == 1 and is_small.any():
+        return members
+    line = _distance_to_line(points.source, labels.shape)
     depth = cv2.distanceTransform(members.astype(np.uint8), cv2.DIST_L2, 5)
-    size = (labels.shape[0], labels.shape[1])
-    near_line = _distance_to_line(points.source, size)
-    # The line need not be in the middle of the part: the depth is that of the largest circle that meets the line.
-    reach = limits.thickness * float(depth[near_line <= 1.5].max(initial=0)) + limits.margin
-    near = near_line <= reach
-    part = np.zeros(size, np.bool_)
-    for index in indices.tolist():
-        member = labels == index
-        whole = segments.area[index] <= limits.max_area * labels.size
-        if whole and (len(points.source) == 1 or (member & near).sum() >= limits.min_inside * segments.area[index]):
-            part |= member
-        else:
-            part |= member & near
-    return part
+    # Not the largest depth on the line: that is where the part crosses others.
+    on_line = depth[(line <= 1.5) & members]
+    thickness = float(np.median(on_line)) if on_line.size else 0.0
+    core = members & (line <= limits.core * thickness)
+    reach = limits.reach if is_small.any() else limits.reach_in_large
+    return core | (fits & (line <= reach * thickness + limits.margin))
 
 
 def _similar_around(
     segments: Segments,
     part: Mask,
-    costs: tuple[NDArray[np.float32], NDArray[np.float32]],
+    points: PartPoints,
+    costs: tuple[Cost, Cost],
     limits: HintLimits,
 ) -> Mask:
-    """Mark the segments around a part that fit better under its motion.
+    """Mark the segments around a part, or on the line through its points, that fit better under its motion.
 
     costs: Under that motion and under their own.
     """
-    near = cv2.distanceTransform((~part).astype(np.uint8), cv2.DIST_L2, 5) <= limits.soft_reach
     count, labels = len(segments), segments.labels.ravel()
-    inside = np.bincount(labels, near.ravel(), count) / segments.area
+    near = _distance_to(part) <= limits.soft_reach
+    line = _distance_to_line(points.source, part.shape) < 1
+    inside, crossed = (np.bincount(labels, marks.ravel(), count) for marks in (near, line))
     hinted, own = (np.bincount(labels, plane.ravel(), count) / segments.area for plane in costs)
-    follows = (inside >= limits.min_inside) & (hinted < limits.soft_gain * own - limits.soft_margin)
-    follows &= segments.area <= limits.max_area * labels.size
+    follows = hinted < limits.soft_gain * own - limits.soft_margin
+    follows |= (crossed >= _MIN_CROSSING) & (hinted < own + limits.soft_margin)
+    follows[segments_at(segments, points.source)] = False  # they have been looked at, pixel by pixel
+    follows &= (inside >= limits.min_inside * segments.area) & (segments.area <= limits.max_area * labels.size)
     return np.asarray(follows[segments.labels])
 
 
-def _cost(source: RGBImage, target: RGBImage, flow: Flow, limits: HintLimits) -> NDArray[np.float32]:
+def _extend_background(segments: Segments, flow: Flow, hinted: tuple[Mask, Mask], limits: HintLimits) -> None:
+    """Let what a part covers move as the rest of its segment does, in place: nothing of it is seen in the target.
+
+    hinted: In the source and in the target.
+    """
+    unknown = (_distance_to(hinted[1]) <= limits.fringe) | (_distance_to(hinted[0]) <= limits.fringe)
+    unknown &= ~hinted[0]
+    known = (_distance_to(unknown | hinted[0]) <= limits.background_reach) & ~unknown & ~hinted[0]
+    places = pixel_places(unknown.shape)
+    for index in np.unique(segments.labels[unknown]).tolist():
+        x0, y0, x1, y1 = segments.box[:, index].tolist()
+        box = slice(y0, y1 + 1), slice(x0, x1 + 1)
+        member = segments.labels[box] == index
+        source, goal = known[box] & member, unknown[box] & member
+        if np.count_nonzero(source) < max(limits.min_background, limits.background_fraction * np.count_nonzero(goal)):
+            continue
+        terms = np.stack([np.ones(member.shape), places[box].real, places[box].imag], axis=-1)
+        fit = np.linalg.lstsq(terms[source], flow[:, *box][:, source].T, rcond=None)[0]
+        flow[:, *box][:, goal] = (terms[goal] @ fit).T
+
+
+def _distance_to(mask: Mask) -> NDArray[np.float32]:
+    """Compute the distance of each pixel to the nearest marked one, float32 (H, W), px."""
+    return np.asarray(cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5), np.float32)
+
+
+def _cost(direction: Direction, flow: Flow, limits: HintLimits) -> Cost:
     """Compute the color error of each pixel under a flow, capped and blurred, float32 (H, W), levels."""
-    error = np.minimum(compute_color_error(source, target, flow), limits.max_error)
+    error = np.minimum(compute_color_error(direction.source, direction.target, flow), limits.max_error)
     return np.asarray(cv2.GaussianBlur(error, (0, 0), limits.blur), np.float32)

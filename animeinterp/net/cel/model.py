@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from animeinterp.config import CONSISTENCY, CelConfig
 from animeinterp.net.cel.blend_cpu import blend_fused
-from animeinterp.net.cel.hinted import known_flow
+from animeinterp.net.cel.hinted import LandedHints, land_hints, weight_of_hints
 from animeinterp.net.cel.synthesis import (
     BlendPrediction,
     Window,
@@ -32,7 +32,7 @@ from animeinterp.net.cel.synthesis import (
     predict_blend,
     window_around,
 )
-from animeinterp.net.flow_pair import CoarseFlowPair, FlowPair
+from animeinterp.net.flow_pair import CoarseFlowPair, FlowPair, Hinted
 from animeinterp.net.ops.backend import use_cpu_kernels
 from animeinterp.net.ops.frame_splatting import SplattedFrame, splat_frame
 from animeinterp.net.ops.geometry import (
@@ -43,13 +43,7 @@ from animeinterp.net.ops.geometry import (
     resize,
     scale_flow,
 )
-from animeinterp.net.ops.intermediate_flow import (
-    MULTIPLE,
-    IntermediateFlow,
-    IntermediateMotion,
-    KnownFlow,
-    draw_by_flow,
-)
+from animeinterp.net.ops.intermediate_flow import MULTIPLE, IntermediateFlow, IntermediateMotion, draw_by_flow
 from animeinterp.net.ops.moving_targets import moving_along
 
 SplattedPair = tuple[SplattedFrame, SplattedFrame]
@@ -165,8 +159,7 @@ class Cel(nn.Module):
         padded = tuple(pad_to_multiple(frame, MULTIPLE) for frame in seen)
         window = window_around(wanted, (padded[0].shape[-2], padded[0].shape[-1]))
         parts = window.cut(padded[0]), window.cut(padded[1])
-        known = None if flows.hinted is None else self._known_flow(flows, seen, time, window)
-        motion = self.intermediate(*parts, time, known)
+        motion = self.intermediate(*parts, time)
         if grainy:
             agreement = torch.zeros_like(motion.mask)
         else:
@@ -175,21 +168,26 @@ class Cel(nn.Module):
             with torch.no_grad():
                 by_matching = window.cut(_draw_by_matching_at_half(seen, flows, time), 2)
             agreement = agreement_of(by_matching, by_flow)
-            if known is not None:
-                agreement = torch.maximum(agreement, F.avg_pool2d(known.weight, 2))
+            if flows.hinted is not None:
+                weight = self._weight_of_hints(flows, seen, time, (window, motion))
+                agreement = torch.maximum(agreement, F.avg_pool2d(weight, 2))
         prediction = predict_blend(agreement, motion)
         size = (seen[0].shape[-2], seen[0].shape[-1])
         return BlendPrediction(*(window.restore(planes, size) for planes in prediction))
 
-    def _known_flow(
-        self, flows: FlowPair, seen: tuple[Tensor, Tensor], time: Tensor, window: Window
-    ) -> KnownFlow | None:
-        """Return the intermediate flow that hints tell, within the window of the padded frame."""
+    @staticmethod
+    def _weight_of_hints(
+        flows: FlowPair, seen: tuple[Tensor, Tensor], time: Tensor, found: tuple[Window, IntermediateMotion]
+    ) -> Tensor:
+        """Compute, within the window of the padded frame, where hints decide."""
         assert flows.hinted is not None
+        window, motion = found
         size = (seen[0].shape[-2], seen[0].shape[-1])
-        hinted = resize(flows.hinted[0].float(), size), resize(flows.hinted[1].float(), size)
-        known = known_flow(hinted, _flows_at(flows, size), time)
-        return KnownFlow(*(window.cut(pad_to_multiple(planes, MULTIPLE)) for planes in known))
+        hinted = Hinted(*(resize(marks, size) for marks in flows.hinted))
+        landed = land_hints(hinted, _flows_at(flows, size), time)
+        hinted = Hinted(*(window.cut(pad_to_multiple(marks, MULTIPLE)) for marks in hinted))
+        landed = LandedHints(*(window.cut(pad_to_multiple(planes, MULTIPLE)) for planes in landed))
+        return weight_of_hints(hinted, landed, motion)
 
     def seen_size(self, size: tuple[int, ...]) -> tuple[int, int]:
         """Return the (height, width) at which the network sees frames of `size` = (height, width)."""
