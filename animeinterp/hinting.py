@@ -99,11 +99,12 @@ def follow_hints(
     return Guided(replace(matches, coarse01=coarse01, coarse10=coarse10), (first.flow, second.flow), hinted)
 
 
-def trust_hints(importances: Flows, hinted: HintedMotion | None) -> Flows:
-    """Let nothing cover the pixels that follow hints, see `sgm.hinted_flow.adjust_importance`."""
+def trust_hints(importances: Flows, hinted: HintedMotion | None, working_width: int) -> Flows:
+    """Adjust the importance of both frames to what hints tell, see `sgm.hinted_flow.adjust_importance`."""
     if hinted is None:
         return importances
-    return adjust_importance(importances[0], hinted.part0), adjust_importance(importances[1], hinted.part1)
+    masks, scale = (hinted.part0 >= 0, hinted.part1 >= 0), hinted.part0.shape[1] / working_width
+    return adjust_importance(importances[0], masks, scale), adjust_importance(importances[1], masks[::-1], scale)
 
 
 def follow_arcs(motion: Motion[AnyFrame], t: float) -> Motion[AnyFrame]:

@@ -200,6 +200,8 @@ class Interpolator:
             UsageError: The coarse flow does not fit, or the hints lie outside the frames or contradict each other.
         """
         check_pair(analysis0.frame, analysis1.frame)
+        if hints and coarse is not None:
+            raise UsageError("hints steer matching, which known coarse flow replaces; leave one of them out")
         if coarse is None:
             analysis1 = self._in_style_of(analysis0, analysis1)
             matches = self.match(analysis0, analysis1, hints)
@@ -218,9 +220,10 @@ class Interpolator:
         if hints:
             matches, fused, hinted = follow_hints(hints, analysis0, analysis1, matches, fused)
         flows, importances, state = self._refine(analysis0, analysis1, fused, seconds)
+        importances = trust_hints(importances, hinted, fused[0].shape[2])
         return reached_by_arcs(Motion(
             analysis0, analysis1, matches.match01, matches.match10, matches.coarse01.flow, matches.coarse10.flow,
-            *flows, *trust_hints(importances, hinted), moving_hull(analysis0.frame, analysis1.frame), seconds,
+            *flows, *importances, moving_hull(analysis0.frame, analysis1.frame), seconds,
             proposed=None if proposal is None else proposal.flows,
             state=state if proposal is None else proposal.state, hinted=hinted,
         ))  # fmt: skip

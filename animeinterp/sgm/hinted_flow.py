@@ -57,6 +57,7 @@ class HintLimits:
         importance: Importance of hinted pixels, at least; that of others is at most 1.
         fringe: Other pixels within this distance of a part hold remains of it, px …
         fringe_importance: … and have this importance at most.
+        covered_importance: What a part covers in the other image has this importance at least.
         background_reach: What a part covers moves as its segment does within this distance of it, px …
         min_background: … if as many pixels of it are there …
         background_fraction: … and this fraction of those that are covered.
@@ -84,7 +85,8 @@ class HintLimits:
     importance: float = 20.0
     fringe: float = 6.0
     fringe_importance: float = 0.02
-    background_reach: float = 40.0
+    covered_importance: float = 0.3
+    background_reach: float = 60.0
     min_background: int = 64
     background_fraction: float = 0.2
 
@@ -94,6 +96,7 @@ HINT_LIMITS = HintLimits()
 _NO_LIMITS = CoarseFlowLimits(
     min_area=0, max_area=np.inf, max_area_ratio=np.inf, max_displacement=np.inf, min_overlap=-1.0
 )
+_FIT_STEPS = 6
 _MIN_CROSSING = 3  # px of the line through the points, in segments that it crosses
 
 
@@ -185,23 +188,26 @@ def replace_by_hints(
 
 
 def adjust_importance(
-    importance: NDArray[np.float32], part: NDArray[np.int16], limits: HintLimits = HINT_LIMITS
+    importance: NDArray[np.float32], hinted: tuple[Mask, Mask], scale: float = 1, limits: HintLimits = HINT_LIMITS
 ) -> NDArray[np.float32]:
-    """Raise the importance of hinted pixels, so that others do not cover them, and lower that of the pixels around.
+    """Raise the importance of hinted pixels, so that nothing covers them, and set that of the pixels around.
+
+    Consistency tells nothing about what a part covers in the other image, as its color must differ there.
 
     Args:
-        importance: float32 (H, W).
-        part: Of `HintedFlow`, at the same size.
+        importance: Of the pixels of one image, float32 (H, W).
+        hinted: Pixels that follow hints in that image and in the other.
+        scale: Size of the image in multiples of the working image's.
         limits: How far.
 
     Returns:
         float32 (H, W).
     """
-    hinted = part >= 0
-    fringe = _distance_to(hinted) <= limits.fringe
-    low = np.minimum(importance, np.float32(limits.fringe_importance))
+    fringe, covered = (_distance_to(mask) <= limits.fringe * scale for mask in hinted)
     high = np.maximum(importance, np.float32(limits.importance))
-    return np.where(hinted, high, np.where(fringe, low, importance))
+    seen = np.maximum(importance, np.float32(limits.covered_importance))
+    low = np.minimum(importance, np.float32(limits.fringe_importance))
+    return np.where(hinted[0], high, np.where(fringe, low, np.where(covered, seen, importance)))
 
 
 def _follow_segment(direction: Direction, pair: SegmentPair) -> tuple[Flow, Mask]:
@@ -259,7 +265,8 @@ def _align(direction: Direction, masks: tuple[Mask, Mask], motion: Flow, limits:
     matte = np.uint8(255 if np.median(grays[0][masks[0]]) < 128 else 0)
     alone, target = (np.where(mask, gray, matte) for mask, gray in zip(masks, grays, strict=True))
     moved = backward_warp(target, motion)
-    found = create_dis(QUICK.dis)(*(np.ascontiguousarray(image[window]) for image in (alone, moved)), None)
+    seen, sought = (np.ascontiguousarray(image[window]) for image in (alone, moved))
+    found = create_dis(QUICK.dis)(seen, sought, None)
     correction = np.zeros_like(motion)
     correction[:, *window] = np.asarray(found).transpose(2, 0, 1)
     small = (masks[0] & (np.hypot(*correction) <= limits.max_correction)).astype(np.float32)
@@ -344,8 +351,16 @@ def _extend_background(segments: Segments, flow: Flow, hinted: tuple[Mask, Mask]
         if np.count_nonzero(source) < max(limits.min_background, limits.background_fraction * np.count_nonzero(goal)):
             continue
         terms = np.stack([np.ones(member.shape), places[box].real, places[box].imag], axis=-1)
-        fit = np.linalg.lstsq(terms[source], flow[:, *box][:, source].T, rcond=None)[0]
-        flow[:, *box][:, goal] = (terms[goal] @ fit).T
+        flow[:, *box][:, goal] = (terms[goal] @ _fit_robustly(terms[source], flow[:, *box][:, source].T)).T
+
+
+def _fit_robustly(terms: NDArray[np.float64], flow: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Fit flow (N, 2) by terms (N, K) with least absolute errors, by reweighted least squares: (K, 2)."""
+    weights = np.ones((len(terms), 1))
+    for _ in range(_FIT_STEPS):
+        fit = np.linalg.lstsq(weights * terms, weights * flow, rcond=None)[0]
+        weights = 1 / np.sqrt(np.maximum(np.hypot(*(terms @ fit - flow).T), 1))[:, None]
+    return np.asarray(fit)
 
 
 def _distance_to(mask: Mask) -> NDArray[np.float32]:

@@ -13,8 +13,8 @@ from animeinterp.net.ops.frame_splatting import splat_frame
 from animeinterp.net.ops.geometry import backward_warp
 from animeinterp.net.ops.intermediate_flow import IntermediateMotion
 
+# By hand, looked at on five development triplets (`benchmarks/hints.py`).
 _MARGIN = 3  # px around the hinted pixels, where their outline may be
-
 _GAIN = 4.0  # a quarter of a hinted pixel in a wrong place is a ghost
 
 

@@ -168,26 +168,12 @@ class Cel(nn.Module):
             with torch.no_grad():
                 by_matching = window.cut(_draw_by_matching_at_half(seen, flows, time), 2)
             agreement = agreement_of(by_matching, by_flow)
-            if flows.hinted is not None:
-                weight = self._weight_of_hints(flows, seen, time, (window, motion))
-                agreement = torch.maximum(agreement, F.avg_pool2d(weight, 2))
+        if flows.hinted is not None:
+            weight = _weight_of_hints(flows, seen, time, (window, motion))
+            agreement = torch.maximum(agreement, resize(weight, tuple(agreement.shape[-2:])))
         prediction = predict_blend(agreement, motion)
         size = (seen[0].shape[-2], seen[0].shape[-1])
         return BlendPrediction(*(window.restore(planes, size) for planes in prediction))
-
-    @staticmethod
-    def _weight_of_hints(
-        flows: FlowPair, seen: tuple[Tensor, Tensor], time: Tensor, found: tuple[Window, IntermediateMotion]
-    ) -> Tensor:
-        """Compute, within the window of the padded frame, where hints decide."""
-        assert flows.hinted is not None
-        window, motion = found
-        size = (seen[0].shape[-2], seen[0].shape[-1])
-        hinted = Hinted(*(resize(marks, size) for marks in flows.hinted))
-        landed = land_hints(hinted, _flows_at(flows, size), time)
-        hinted = Hinted(*(window.cut(pad_to_multiple(marks, MULTIPLE)) for marks in hinted))
-        landed = LandedHints(*(window.cut(pad_to_multiple(planes, MULTIPLE)) for planes in landed))
-        return weight_of_hints(hinted, landed, motion)
 
     def seen_size(self, size: tuple[int, ...]) -> tuple[int, int]:
         """Return the (height, width) at which the network sees frames of `size` = (height, width)."""
@@ -222,6 +208,20 @@ def _flows_at(flows: FlowPair, size: tuple[int, ...]) -> FlowPair:
     assert flows.z1 is not None
     flow01, flow10 = (scale_flow(flow, size, "bilinear") for flow in (flows.flow01, flows.flow10))
     return FlowPair(flow01, flow10, resize(flows.z0, size), resize(flows.z1, size))
+
+
+def _weight_of_hints(
+    flows: FlowPair, seen: tuple[Tensor, Tensor], time: Tensor, found: tuple[Window, IntermediateMotion]
+) -> Tensor:
+    """Compute where hints decide, within the window of the padded frame in which the network found motion."""
+    assert flows.hinted is not None
+    window, motion = found
+    size = (seen[0].shape[-2], seen[0].shape[-1])
+    hinted = Hinted(*(resize(marks, size) for marks in flows.hinted))
+    landed = land_hints(hinted, _flows_at(flows, size), time)
+    hinted = Hinted(*(window.cut(pad_to_multiple(marks, MULTIPLE)) for marks in hinted))
+    landed = LandedHints(*(window.cut(pad_to_multiple(planes, MULTIPLE)) for planes in landed))
+    return weight_of_hints(hinted, landed, motion)
 
 
 def _splat_both(frames: tuple[Tensor, Tensor], flows: FlowPair, time: Tensor) -> SplattedPair:
