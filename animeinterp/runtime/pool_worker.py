@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 import traceback
 import warnings
@@ -44,6 +45,7 @@ def serve(connection: Connection[Any, Any], setup: bytes) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends this one
     try:
         signal.signal(signal.SIGTERM, _leave)
+        sys.unraisablehook = _leave_unraisable
         threading.Thread(target=_end_with_parent, daemon=True).start()
         for variable in _THREAD_VARIABLES:
             os.environ[variable] = "1"
@@ -74,6 +76,13 @@ class _Terminated(BaseException):
 
 def _leave(*_: object) -> None:
     raise _Terminated
+
+
+def _leave_unraisable(unraisable: Any) -> None:
+    """End this process if SIGTERM came within a `__del__` or a callback, from which nothing can be raised."""
+    if isinstance(unraisable.exc_value, _Terminated):
+        os._exit(TERMINATED)
+    sys.__unraisablehook__(unraisable)
 
 
 def _set_up(setup: bytes) -> Any:

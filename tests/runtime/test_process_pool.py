@@ -188,6 +188,11 @@ def test_closing_ends_a_process_that_does_not_react():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="other systems always kill")
+def test_a_process_ends_where_nothing_can_be_raised(pool, tmp_path):
+    assert pool.call(pool_tasks.end_within_del, tmp_path) == "done again"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems always kill")
 def test_closing_lets_a_process_remove_half_written_files(tmp_path):
     path = tmp_path / "half"
     with ProcessPool(pool_tasks.no_state, 1) as pool:

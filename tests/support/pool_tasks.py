@@ -35,6 +35,20 @@ def ignore_termination(state, seconds):
     time.sleep(seconds)
 
 
+class TerminatedInDel:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)
+
+
+def end_within_del(state, folder):
+    if not list(Path(folder).iterdir()):
+        (Path(folder) / "tried").touch()
+        TerminatedInDel()
+        return "went on"
+    return "done again"
+
+
 def write_until_terminated(state, path):
     try:
         Path(path).touch()
