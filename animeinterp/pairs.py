@@ -259,8 +259,8 @@ class PairDrawer:
             return result
         return _call(self._load(), function)
 
-    def draw(self, pairs: Iterable[FramePair]) -> Iterator[list[Frame]]:
-        """Draw pairs, which were checked; see `draw_pairs`."""
+    def draw(self, pairs: Iterable[FramePair], run_pairs: int = RUN_LIMITS.pairs) -> Iterator[list[Frame]]:
+        """Draw pairs, which were checked, see `draw_pairs`; at most so many are sent to a worker together."""
         if self._pool is None:
             for run in group_runs(pairs, 1, 1):
                 yield from self._finish(draw_run(self._load(), run))
@@ -268,7 +268,7 @@ class PairDrawer:
         on_gpu = self._automatic and self.call(_device_type) != "cpu"
         most = RUN_LIMITS.gpu_workers * len(self._setups) if on_gpu else self._workers
         self._pool.size = min(self._workers, most)
-        for drawn in self._pool.map(draw_run, group_runs(pairs, RUN_LIMITS.pairs, RUN_LIMITS.idle_pairs)):
+        for drawn in self._pool.map(draw_run, group_runs(pairs, run_pairs, RUN_LIMITS.idle_pairs)):
             yield from self._finish(drawn)
 
     def _load(self) -> Inbetweener:

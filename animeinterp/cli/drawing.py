@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from animeinterp.cli.progress import track_progress
 from animeinterp.cli.terminal import (
     DEFAULTS,
     Device,
@@ -67,6 +68,10 @@ def tween(
     style: Style = "auto",
     hints: HintsFile = None,
     max_pixels: MaxPixels = DEFAULTS.max_pixels,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, help="Processes that draw many in-betweens.", show_default="one per core"),
+    ] = None,
     force: Force = False,
 ) -> None:
     """Draw one or more in-betweens of two frames.
@@ -77,6 +82,8 @@ def tween(
     converted to the richer one; the in-betweens have that mode and depth, and the size, ICC profile and resolution of
     A.
     """
+    from animeinterp.keys.many_times import Share, draw_many, is_many
+
     times = _times(count, at, timing)
     check_model_options(model, weights, vgg, device, style)
     image_a, image_b = _read_pair(a, b, max_pixels)
@@ -85,8 +92,13 @@ def tween(
     _check_targets(targets, image_a, force)
     interpolator = build_interpolator(model, weights, vgg, device, style, max_pixels)
     started = time.perf_counter()
-    motion = _estimate_motion(interpolator, image_a, image_b, known)
-    _draw(interpolator, motion, image_a, times, targets, force)
+    pair = Share(image_a.pixels, image_b.pixels, known, times)
+    if is_many(image_a.pixels, len(times)) and interpolator.device.type == "cpu":
+        choice = choose_model(model, weights, vgg, device, style, max_pixels)
+        _write_all(draw_many(choice, interpolator, pair, workers), image_a, times, targets, force)
+    else:
+        motion = _estimate_motion(interpolator, image_a, image_b, known)
+        _draw(interpolator, motion, image_a, times, targets, force)
     seconds = time.perf_counter() - started
     out.print(f"{len(times)} in-between{'' if len(times) == 1 else 's'} in {seconds:.1f} s", markup=False)
 
@@ -310,6 +322,15 @@ def _draw(
     for t, target in zip(times, targets, strict=True):
         with out.status(f"drawing t = {float(t):.3f}"):
             frame = interpolator.render(motion, float(t))
+        _write(target, frame, like, force, f"t = {float(t):.3f}")
+
+
+def _write_all(
+    frames: Iterable[Frame], like: LoadedImage, times: Sequence[Fraction], targets: Sequence[Path], force: bool
+) -> None:
+    """Write in-betweens as they are drawn, and show progress."""
+    shown = track_progress(zip(frames, times, targets, strict=True), "in-betweens", len(times))
+    for frame, t, target in shown:
         _write(target, frame, like, force, f"t = {float(t):.3f}")
 
 

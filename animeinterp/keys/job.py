@@ -29,7 +29,8 @@ from animeinterp.keys.record import Fingerprints
 from animeinterp.keys.result_folder import DrawingTask, ResultFolder
 from animeinterp.keys.review import check_review, write_review
 from animeinterp.keys.settings import KeySettings
-from animeinterp.pairs import FramePair, ModelChoice, PairDrawer, check_workers, choose_workers
+from animeinterp.keys.sharing import choose_key_workers, run_length, share
+from animeinterp.pairs import FramePair, ModelChoice, PairDrawer, check_workers
 
 if TYPE_CHECKING:
     from animeinterp.interpolator import Interpolator
@@ -216,15 +217,16 @@ def _draw(
     source: Interpolator | ModelChoice | Callable[[], Interpolator],
     workers: int | None,
 ) -> Iterator[tuple[DrawingTask, list[Frame]]]:
-    """Yield each task with its frames."""
+    """Yield each task, or part of one, with its frames."""
     if not tasks:
         return
     automatic = workers is None
     if workers is None:
         header = read_header(tasks[0].pair.key0, keys.max_pixels)
-        workers = min(choose_workers(source, header.width * header.height), len(tasks))
+        workers = choose_key_workers(source, header.width * header.height, tasks)
+    shared = share(tasks, workers)
     with PairDrawer(source, workers, automatic=automatic) as drawer:
-        yield from zip(tasks, drawer.draw(_read_pairs(tasks, keys)), strict=True)
+        yield from zip(shared, drawer.draw(_read_pairs(shared, keys), run_length(shared, workers)), strict=True)
 
 
 def _read_pairs(tasks: Sequence[DrawingTask], keys: KeyReader) -> Iterator[FramePair]:

@@ -39,7 +39,7 @@ class Blender:
         seconds = {"contours": 0.012, "segments": 0.034, "descriptors": 0.005}
         return SimpleNamespace(frame=frame, segments=segments, descriptors=None, seconds=seconds)
 
-    def motion(self, a0, a1):
+    def motion(self, a0, a1, hints=None):
         check_pair(a0.frame, a1.frame)
         height, width = a0.frame.shape[:2]
         y, x = np.indices((height, width), np.float32)
@@ -65,3 +65,8 @@ class Blender:
 
     def warped(self, motion, t):
         return motion.analysis0.frame, motion.analysis1.frame
+
+
+def load_blender():
+    """Load a `Blender`, in a worker process too."""
+    return Blender()
