@@ -68,7 +68,8 @@ def draw_chart(
     ends = (pair.names[0], begin, left, "lb", colors[0]), (pair.names[1], end, right, "rb", colors[1])
     for text, mark, x, anchor, color in ends:
         draw.line((mark, line - height, mark, line + height), color, 2)
-        draw.text((x, bottom), shorten(Path(text).stem, (right - left) // 2 - 8, size), color, font(size), anchor)
+        name = shorten(Path(text).stem, (right - left) // 2 - 8, size)
+        draw.text((x, bottom), name, color, font(size, text.isascii()), anchor)
     if current is not None:
         x = round(begin + current * (end - begin))
         draw.ellipse((x - 5, line - 5, x + 5, line + 5), INK)
@@ -76,7 +77,7 @@ def draw_chart(
 
 def shorten(text: str, width: int, size: int) -> str:
     """Shorten a text from its beginning so that it fits into a width, px; names differ at their end."""
-    face = font(size)
+    face = font(size, text.isascii())
     if face.getlength(text) <= width:
         return text
     while text and face.getlength(f"…{text}") > width:

@@ -39,7 +39,7 @@ def draw_contact_sheet(layers: Sequence[PlannedLayer], drawings: Thumbnails) -> 
     for layer, ratio in zip(layers, ratios, strict=True):
         made = len(layer.drawings) - len(layer.keys)
         title = f"{layer.name}: {len(layer.keys)} keys, {made} in-betweens"
-        draw.text((_MARGIN, top), shorten(title, width - 2 * _MARGIN, 26), INK, font(26))
+        draw.text((_MARGIN, top), shorten(title, width - 2 * _MARGIN, 26), INK, font(26, title.isascii()))
         top += _HEADING
         size = cell, max(1, round(cell * ratio))
         known, lengths = places(layer), dict.fromkeys(layer.drawings, 0)
@@ -99,4 +99,9 @@ def _label(
     face = font(15)
     draw.text((left + size[0], top + size[1] + 6), details, FAINT, face, anchor="ra")
     room = size[0] - round(face.getlength(details)) - 8
-    draw.text((left, top + size[1] + 6), shorten(Path(name).stem, room, 15), KEY_COLOR if is_key else INK, face)
+    draw.text(
+        (left, top + size[1] + 6),
+        shorten(Path(name).stem, room, 15),
+        KEY_COLOR if is_key else INK,
+        font(15, name.isascii()),
+    )

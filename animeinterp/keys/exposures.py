@@ -7,7 +7,7 @@ frames. Elsewhere drawings are shown on twos, or as a chart or a time sheet says
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 ON_TWOS = 2  # frames; how most drawings of animation are shown
@@ -41,6 +41,12 @@ def lengths_of_numbers(numbers: Sequence[int]) -> list[int]:
     """Return how long each drawing is shown if ascending numbers count frames; the last one as long as that before."""
     lengths = [following - number for number, following in pairwise(numbers)]
     return [*lengths, lengths[-1]]
+
+
+def held_until(exposures: Sequence[Exposure], end: int) -> tuple[Exposure, ...]:
+    """Show the last drawing until a frame."""
+    *others, last = exposures
+    return (*others, replace(last, length=max(last.length, end - last.start)))
 
 
 def shown_at(exposures: Sequence[Exposure], frame: int) -> str | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from animeinterp.errors import FileError
 from animeinterp.keys.chart import ChartRow, read_chart
+from animeinterp.keys.exposures import duration, held_until
 from animeinterp.keys.numbering import Layer
 from animeinterp.keys.plan import PlannedLayer, check_distinct, key_pairs, plan_layer, renumber
 from animeinterp.keys.settings import KeySettings
@@ -50,13 +52,15 @@ def _check_layers(layers: Sequence[PlannedLayer]) -> None:
 
 
 def _plan_by_chart(layers: Sequence[Layer], settings: KeySettings, first: int) -> tuple[list[PlannedLayer], list[str]]:
-    """Plan layers by the rows of a chart, if there is one."""
+    """Plan layers by the rows of a chart, if there is one; the last drawing of each is held until the end of all."""
     chart = None if settings.chart is None else read_chart(settings.chart)
-    planned, notes = [], []
+    planned, notes = list[PlannedLayer](), list[str]()
     for layer in layers:
         pairs = key_pairs(layer)
         rows = [ChartRow() for _ in pairs] if chart is None else chart.rows_of(layer.name, pairs)
         planned.append(plan_layer(layer, rows, settings, first))
+    end = duration([plan.exposures for plan in planned])
+    planned = [replace(plan, exposures=held_until(plan.exposures, end)) for plan in planned]
     if chart is not None:
         unused = chart.unused_rows([(layer.name, *pair) for layer in layers for pair in key_pairs(layer)])
         if len(unused) == len(chart.rows):

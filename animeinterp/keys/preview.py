@@ -127,8 +127,8 @@ def _add_charts(picture: Image.Image, shown: Sequence[tuple[str | None, Place | 
     draw = ImageDraw.Draw(image)
     for row, (name, place) in enumerate(shown[:rows]):
         top = picture.height + row * _CHART
-        text = "–" if name is None else shorten(Path(name).stem, _LABEL - 16, 20)
-        draw.text((8, top + 8), text, INK, font(20))
+        text = "-" if name is None else shorten(Path(name).stem, _LABEL - 16, 20)
+        draw.text((8, top + 8), text, INK, font(20, (name or "").isascii()))
         if row == 0:
             draw.text((8, top + 34), frame, FAINT, font(14))
         if place is not None:

@@ -10,8 +10,9 @@ The drawings are read from the folder of results, so that a continued run shows 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 from animeinterp.io.files import check_folder, check_target, make_folder
@@ -26,6 +27,7 @@ from animeinterp.keys.thumbnails import Thumbnails
 from animeinterp.keys.xdts import write_xdts
 
 FOLDER = "review"
+_MAX_NAME = 200  # bytes of a name, which file systems limit to 255
 _ONION_SIDE, _PREVIEW_SIDE = 1280, 640  # px, of drawings in onion skins and in the preview and contact sheet
 
 
@@ -102,16 +104,25 @@ def write_review(folder: Path, layers: Sequence[PlannedLayer], settings: KeySett
 def _list_files(folder: Path, layers: Sequence[PlannedLayer], settings: KeySettings) -> ReviewFiles:
     """Name the files for review."""
     review = folder / FOLDER
-    skins = []
+    skins: dict[str, PlannedPair] = {}
     for layer in layers:
         for pair in layer.pairs:
             if pair.inbetweens:
-                first, second = (Path(name).stem for name in pair.names)
-                skins.append((pair, review / f"onionskin_{first}-{second}.png"))
+                skins[_name_skin(pair, skins)] = pair
     return ReviewFiles(
-        tuple(skins),
+        tuple((pair, review / name) for name, pair in skins.items()),
         review / f"preview.{settings.preview}",
         review / "contact_sheet.png",
         review / "exposure_sheet.csv",
         review / "time_sheet.xdts",
     )
+
+
+def _name_skin(pair: PlannedPair, used: Container[str]) -> str:
+    """Name the onion skin of a pair; names of keys may be long, and a time sheet may show two keys twice."""
+    first, second = (Path(name).stem for name in pair.names)
+    stem = f"onionskin_{first}-{second}"
+    if len(stem.encode()) > _MAX_NAME:
+        stem = "onionskin"
+    names = chain([f"{stem}.png"], (f"{stem}_{number}.png" for number in count(2)))
+    return next(name for name in names if name not in used)

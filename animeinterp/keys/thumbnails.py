@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,11 @@ from animeinterp.frame import has_alpha, rgb8, with_color
 from animeinterp.io.images import read_image
 
 PAPER, INK, FAINT, KEY_COLOR = "#ffffff", "#1c1c24", "#6b6b78", "#c8342b"
+# Fonts of Linux, macOS and Windows, those with Chinese, Japanese and Korean first.
+_SYSTEM_FONTS = (
+    *("NotoSansCJK-Regular.ttc", "Hiragino Sans GB.ttc", "YuGothM.ttc", "msyh.ttc", "malgun.ttf"),
+    *("NotoSans-Regular.ttf", "DejaVuSans.ttf", "Arial Unicode.ttf", "arial.ttf"),
+)
 _ROOM = 1 << 28  # bytes of reduced drawings that are kept
 _CHECKER, _CHECKER_SIZE = ((245, 245, 247), (228, 228, 232)), 12
 
@@ -61,6 +67,13 @@ def checkerboard(size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(np.asarray(_CHECKER, np.uint8)[(x + y) % 2]).convert("RGBA")
 
 
-def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Return Pillow's own font, which is there on every system."""
+@cache
+def font(size: int, plain: bool = True) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return a font: Pillow's own, which is there on every system, or one of the system that has more than ASCII."""
+    if not plain:
+        for name in _SYSTEM_FONTS:
+            try:
+                return ImageFont.truetype(name, size)
+            except OSError:
+                continue
     return ImageFont.load_default(size)

@@ -47,6 +47,14 @@ def test_a_row_for_no_keys_is_said(plan):
     assert notes == ("chart.csv: no keys for line 3",)
 
 
+def test_the_last_drawing_of_a_layer_is_held_until_the_end_of_all(tmp_path):
+    for name in ("A1.png", "A5.png", "B2.png", "B4.png"):
+        (tmp_path / name).touch()
+    layers, _ = plan_layers(find_keys([tmp_path]).layers, KeySettings())
+    shown = [[(exposure.start, exposure.length) for exposure in layer.exposures] for layer in layers]
+    assert shown == [[(0, 1), (1, 1), (2, 1), (3, 1), (4, 1)], [(1, 1), (2, 1), (3, 2)]]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

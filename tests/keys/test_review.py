@@ -70,3 +70,13 @@ def test_a_review_of_before_is_not_overwritten(result):
     with pytest.raises(UsageError, match="exists already"):
         draw_keys([root / "keys"], root / "new", model=Blender(), workers=1)
     assert [path.name for path in (root / "new").iterdir()] == ["review"]
+
+
+def test_names_of_any_letters_and_length_are_drawn(tmp_path):
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    for number in (1, 3):
+        write_image(keys / f"{'é' * 60}[b]原画{number}.png", draw_scene(number))
+    drawn = draw_keys([keys], tmp_path / "out", model=Blender(), workers=1)
+    assert drawn.drawn == 1
+    assert all(path.stat().st_size for path in drawn.review)
