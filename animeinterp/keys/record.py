@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Container, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,10 +31,17 @@ State = Literal["missing", "finished", "outdated", "foreign"]
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """What is known of a drawing: what it was made from, and its file, empty while it is drawn."""
+    """What is known of a drawing.
+
+    Attributes:
+        source: The fingerprint of what it was made from.
+        file: SHA-256 of its file; of the file before, while it is drawn; empty if there is none.
+        begun: Whether it is being drawn.
+    """
 
     source: str
     file: str = ""
+    begun: bool = False
 
 
 class Record:
@@ -54,7 +61,7 @@ class Record:
             content = read_json(path, _EXPECTED, 64 * MEGABYTE)
             try:
                 record._entries = {
-                    str(name): _Entry(str(entry["source"]), str(entry["file"]))
+                    str(name): _Entry(str(entry["source"]), str(entry["file"]), bool(entry.get("begun")))
                     for name, entry in content["drawings"].items()
                 }
             except (KeyError, TypeError, AttributeError) as error:
@@ -75,13 +82,24 @@ class Record:
         path, entry = self._folder / name, self._entries.get(name)
         if not path.exists():
             return "missing"
-        if entry is None or entry.file not in ("", file_sha256(path)):
+        if entry is None:
             return "foreign"
-        return "finished" if entry.source == source else "outdated"
+        is_as_recorded = entry.file == file_sha256(path)
+        if not entry.begun and not is_as_recorded:
+            return "foreign"
+        # A file that appeared under a name while it was drawn is complete, see `atomic_path`.
+        is_new = is_as_recorded != entry.begun
+        return "finished" if is_new and entry.source == source else "outdated"
+
+    def leftovers(self, planned: Container[str]) -> list[str]:
+        """Return the drawings of the record that are there but not planned any more, by name."""
+        return sorted(name for name in self._entries if name not in planned and (self._folder / name).exists())
 
     def begin(self, sources: dict[str, str]) -> None:
-        """Note what drawings are going to be made from; a file that appears under such a name is complete."""
-        self._entries |= {name: _Entry(source) for name, source in sources.items()}
+        """Note what drawings are going to be made from."""
+        for name, source in sources.items():
+            path = self._folder / name
+            self._entries[name] = _Entry(source, file_sha256(path) if path.is_file() else "", begun=True)
 
     def finish(self, name: str) -> None:
         """Note that a drawing is written."""
@@ -89,7 +107,7 @@ class Record:
 
     def save(self) -> None:
         """Write the record. Raises FileError."""
-        drawings = {name: {"source": entry.source, "file": entry.file} for name, entry in self._entries.items()}
+        drawings = {name: asdict(entry) for name, entry in self._entries.items()}
         text = json.dumps({"version": _VERSION, "drawings": drawings}, indent=1)
         write_text(self._folder / RECORD, f"{text}\n", force=True)
 

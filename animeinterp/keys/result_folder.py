@@ -59,6 +59,10 @@ class ResultFolder:
                 self.kept += len(pair.inbetweens) - len(needed)
                 if needed:
                     tasks.append(DrawingTask(replace(pair, inbetweens=needed), mode))
+        leftovers = self._record.leftovers(sources)
+        if leftovers:
+            listed = ", ".join(leftovers[:4]) + (", …" if len(leftovers) > 4 else "")
+            self.notes.append(f"{listed}: drawn by an earlier call with other settings; remove what is not needed")
         begun = [name for _, name in copies] + [one.name for task in tasks for one in task.pair.inbetweens]
         self._record.begin({name: sources[name] for name in begun})
         self._record.save()

@@ -58,6 +58,21 @@ def test_only_pairs_of_a_changed_key_are_drawn_again(run, tmp_path):
     assert (read_image(tmp_path / "out" / "A5.png", 10**6).pixels == draw_scene(9)).all()
 
 
+def test_a_changed_key_is_drawn_again_after_an_interruption_too(run, tmp_path):
+    run()
+    write_image(tmp_path / "keys/A3.png", draw_scene(9), force=True)
+    with pytest.raises(RuntimeError):
+        run(most=1)
+    result, drawn = run()
+    assert (result.kept, drawn, result.notes) == (1, 1, ())
+    fresh = draw_keys(
+        [tmp_path / "keys"], tmp_path / "fresh", KeySettings(review=False), model=Counter(), workers=1
+    ).folder
+    assert [(fresh / f"A{k}.png").read_bytes() == (tmp_path / f"out/A{k}.png").read_bytes() for k in (2, 4)] == [
+        True
+    ] * 2
+
+
 def test_other_times_are_drawn_again(run):
     run()
     assert run(timing="ease-in")[1] == 2
@@ -73,6 +88,13 @@ def test_drawings_changed_by_hand_are_kept_and_said(run, tmp_path):
     assert "A2.png was changed by hand" in result.notes[0]
     assert (read_image(tmp_path / "out" / "A2.png", 10**6).pixels == draw_scene(40)).all()
     assert run(force=True, resume=False)[1] == 2
+
+
+def test_drawings_that_are_not_planned_any_more_are_said(run):
+    run()
+    result, drawn = run(count=0)
+    assert (drawn, result.kept) == (0, 0)
+    assert result.notes[-1].startswith("A2.png, A4.png: drawn by an earlier call")
 
 
 def test_without_resume_a_finished_folder_is_left_alone(run):
