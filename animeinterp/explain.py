@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from animeinterp.flow import distinct_colors, flow_to_color
 from animeinterp.frame import Frame, RGBImage, describe, has_alpha, rgb8
+from animeinterp.hints import Hints, Point
 
 if TYPE_CHECKING:
     from animeinterp.interpolator import Interpolator
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _WIDTH, _MARGIN, _GAP, _LABEL, _COLUMNS = 2400, 40, 24, 44, 4
 _CELL = (_WIDTH - 2 * _MARGIN - (_COLUMNS - 1) * _GAP) // _COLUMNS
+Color = tuple[int, int, int]
 _PAPER, _EDGE, _INK, _FAINT, _ACCENT = "#f7f7f9", "#c9c9d0", "#1c1c24", "#6b6b78", "#3a6ea5"
 
 
@@ -98,17 +100,68 @@ def explain(
 def _analysis_rows(motion: Motion) -> Iterable[list[_Panel]]:
     colors0, colors1 = _match_colors(motion)
     matched = int((motion.match01 >= 0).sum())
+    hints = _hints_of(motion)
     for name, analysis, colors in (("0", motion.analysis0, colors0), ("1", motion.analysis1, colors1)):
         segments = analysis.segments
+        frame = _visible(analysis.frame)
         count = len(segments)
         yield [
-            _Panel(f"Frame {name}", _visible(analysis.frame)),
+            _Panel(f"Frame {name}", frame if hints is None else draw_hints(frame, hints, moving=name == "0")),
             _Panel("Line map", _gray(segments.fillable), _format_time(analysis.seconds, "contours")),
             _Panel(
                 f"{count} segments", _fill(analysis, distinct_colors(count)), _format_time(analysis.seconds, "segments")
             ),
             _Panel(f"{matched} of {count} matched", _fill(analysis, colors), _format_time(motion.seconds, "matching")),
         ]
+
+
+def draw_hints(frame: RGBImage, hints: Hints, *, moving: bool) -> RGBImage:
+    """Draw the points of hints on a frame, and the lines between those of one part.
+
+    Args:
+        frame: uint8 RGB (H, W, 3).
+        hints: px of the frame.
+        moving: Whether it is frame 0, on which arrows show where the points go.
+
+    Returns:
+        The frame with points, of the same shape.
+    """
+    if not hints:
+        return frame
+    image = Image.fromarray(frame)
+    draw = ImageDraw.Draw(image)
+    unit = max(1.0, frame.shape[1] / _CELL)  # px of the frame per px of a panel
+    for hint, (red, green, blue) in zip(hints, distinct_colors(len(hints)).tolist(), strict=True):
+        color, points = (red, green, blue), hint.points0 if moving else hint.points1
+        for line, fill in ((6, _INK), (3, color)):
+            draw.line([*points], fill, round(line * unit), joint="curve")
+            if moving:
+                for start, end in zip(hint.points0, hint.points1, strict=True):
+                    _draw_arrow(draw, start, end, line * unit, fill)
+        for x, y in points:
+            radius = 5 * unit
+            draw.ellipse((x - radius, y - radius, x + radius, y + radius), color, _INK, max(1, round(unit)))
+    return np.asarray(image)
+
+
+def _draw_arrow(draw: ImageDraw.ImageDraw, start: Point, end: Point, width: float, fill: str | Color) -> None:
+    """Draw an arrow from point to point; none where they are closer than its head."""
+    length, head = math.dist(start, end), 3 * width + 8
+    if length < head:
+        return
+    x, y = (end[0] - start[0]) / length, (end[1] - start[1]) / length
+    base = end[0] - head * x, end[1] - head * y
+    side = head / 2
+    draw.line([start, base], fill, max(1, round(width / 2)))
+    draw.polygon([end, (base[0] - side * y, base[1] + side * x), (base[0] + side * y, base[1] - side * x)], fill)
+
+
+def _hints_of(motion: Motion) -> Hints | None:
+    """Return the hints that the motion follows, px of the frame."""
+    if motion.inner is not None and motion.window is not None:
+        inner, (rows, columns) = _hints_of(motion.inner), motion.window
+        return inner and inner.moved(columns.start, rows.start)
+    return None if motion.hinted is None else motion.hinted.hints
 
 
 def _motion_rows(

@@ -218,7 +218,8 @@ class Interpolator:
             fused = self._fuse(analysis0, analysis1, matches, proposal)
         hinted = None
         if hints:
-            matches, fused, hinted = follow_hints(hints, analysis0, analysis1, matches, fused)
+            with timed(seconds, "hints"):
+                matches, fused, hinted = follow_hints(hints, analysis0, analysis1, matches, fused)
         flows, importances, state = self._refine(analysis0, analysis1, fused, seconds)
         importances = trust_hints(importances, hinted, fused[0].shape[2])
         return reached_by_arcs(Motion(
@@ -283,7 +284,8 @@ class Interpolator:
             whole = copied(frame), copied(motion.analysis1.frame)
             whole[0][motion.window], whole[1][motion.window] = self.warped(motion.inner, t)
             return whole
-        planes0, planes1 = self._runner.warp(motion, check_time(t))
+        t = check_time(t)
+        planes0, planes1 = self._runner.warp(follow_arcs(motion, t) if 0 < t < 1 else motion, t)
         return from_planes(planes0, frame), from_planes(planes1, frame)
 
     def _segment(

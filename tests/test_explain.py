@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from animeinterp import Hint, Hints, load_interpolator
 from animeinterp import explain as sheet_module
 from animeinterp.explain import explain_motion
 from animeinterp.flow import flow_to_color
@@ -115,3 +116,27 @@ def test_the_real_core_names_its_stages_as_the_sheet_does(pair):
     ]
     untimed = {panel.title for row in rows for panel in row if not panel.time}
     assert untimed == {"Frame 0", "Frame 1"}
+
+
+def test_hints_are_drawn_with_arrows_on_the_first_frame():
+    frame = np.full((200, 300, 3), 255, np.uint8)
+    hints = Hints((Hint(((50.0, 50.0), (50.0, 90.0)), ((250.0, 50.0), (250.0, 90.0))),))
+    first, second = (sheet_module.draw_hints(frame, hints, moving=moving) for moving in (True, False))
+    marked0, marked1 = ((drawn != 255).any(2) for drawn in (first, second))
+    assert marked0[50, 50]
+    assert marked0[50, 150]  # an arrow
+    assert marked1[70, 250]  # the line of the part
+    assert not marked1[:, :200].any()
+    assert not sheet_module.draw_hints(frame, Hints(), moving=True).min() < 255
+    assert frame.min() == 255
+
+
+def test_the_sheet_shows_the_hints_of_its_pair(pair):
+    interpolator = load_interpolator("classical", "cpu")
+    analyses = [interpolator.analyze(frame) for frame in pair]
+    hints = Hints((Hint(((20.0, 20.0),), ((60.0, 60.0),)),))
+    plain, hinted = (
+        explain_motion(interpolator, interpolator.motion(*analyses, hints=given), 0.5) for given in (None, hints)
+    )
+    assert plain.shape[1] == hinted.shape[1]
+    assert (plain[130:400] != hinted[130:400]).any()

@@ -57,6 +57,8 @@ class Blender:
             importance0=np.clip(x / width, 0, 1),
             importance1=np.clip(y / height, 0, 1),
             seconds={"matching": 0.002, "coarse flow": 0.041, "refined flow": 0.123},
+            inner=None,
+            hinted=None,
         )
 
     def render(self, motion, t):
