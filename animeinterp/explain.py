@@ -131,29 +131,31 @@ def draw_hints(frame: RGBImage, hints: Hints, *, moving: bool) -> RGBImage:
     image = Image.fromarray(frame)
     draw = ImageDraw.Draw(image)
     unit = max(1.0, frame.shape[1] / _CELL)  # px of the frame per px of a panel
-    for hint, (red, green, blue) in zip(hints, distinct_colors(len(hints)).tolist(), strict=True):
+    for hint, (red, green, blue) in zip(hints, distinct_colors(len(hints) + 1)[1:].tolist(), strict=True):
         color, points = (red, green, blue), hint.points0 if moving else hint.points1
-        for line, fill in ((6, _INK), (3, color)):
-            draw.line([*points], fill, round(line * unit), joint="curve")
-            if moving:
-                for start, end in zip(hint.points0, hint.points1, strict=True):
-                    _draw_arrow(draw, start, end, line * unit, fill)
+        for width, fill in ((6, _INK), (3, color)):
+            draw.line([*points], fill, round(width * unit), joint="curve")
+        if moving:
+            for start, end in zip(hint.points0, hint.points1, strict=True):
+                _draw_arrow(draw, (start, end), unit, color)
         for x, y in points:
             radius = 5 * unit
             draw.ellipse((x - radius, y - radius, x + radius, y + radius), color, _INK, max(1, round(unit)))
     return np.asarray(image)
 
 
-def _draw_arrow(draw: ImageDraw.ImageDraw, start: Point, end: Point, width: float, fill: str | Color) -> None:
+def _draw_arrow(draw: ImageDraw.ImageDraw, ends: tuple[Point, Point], unit: float, color: Color) -> None:
     """Draw an arrow from point to point; none where they are closer than its head."""
-    length, head = math.dist(start, end), 3 * width + 8
+    (start, end), head = ends, 14 * unit
+    length = math.dist(start, end)
     if length < head:
         return
     x, y = (end[0] - start[0]) / length, (end[1] - start[1]) / length
-    base = end[0] - head * x, end[1] - head * y
-    side = head / 2
-    draw.line([start, base], fill, max(1, round(width / 2)))
-    draw.polygon([end, (base[0] - side * y, base[1] + side * x), (base[0] + side * y, base[1] - side * x)], fill)
+    base, side = (end[0] - head * x, end[1] - head * y), head / 2
+    for width, fill in ((4, _INK), (2, color)):
+        draw.line([start, base], fill, round(width * unit))
+    left, right = (base[0] - side * y, base[1] + side * x), (base[0] + side * y, base[1] - side * x)
+    draw.polygon([end, left, right], color, _INK)
 
 
 def _hints_of(motion: Motion) -> Hints | None:

@@ -15,6 +15,7 @@ from animeinterp.net.ops.intermediate_flow import IntermediateMotion
 
 # By hand, looked at on five development triplets (`benchmarks/hints.py`).
 _MARGIN = 3  # px around the hinted pixels, where their outline may be
+_GAP = 4  # px; matching draws across narrower gaps in what lands
 _GAIN = 4.0  # a quarter of a hinted pixel in a wrong place is a ghost
 
 
@@ -23,7 +24,7 @@ class LandedHints(NamedTuple):
 
     Attributes:
         weight: 1 where hinted pixels land, (N, 1, H, W).
-        covered: 1 where any pixels land.
+        covered: 1 where any pixels land and in small gaps.
     """
 
     weight: Tensor
@@ -43,7 +44,7 @@ def land_hints(hinted: Hinted, flows: FlowPair, time: Tensor) -> LandedHints:
     landed0 = splat_frame(hinted.frame0, flows.flow01, flows.z0, hinted.frame0, time)
     landed1 = splat_frame(hinted.frame1, flows.flow10, flows.z1, hinted.frame1, 1 - time)
     covered = torch.maximum(landed0.density, landed1.density).clamp(max=1)
-    return LandedHints(torch.maximum(landed0.image, landed1.image), covered)
+    return LandedHints(torch.maximum(landed0.image, landed1.image), _grown(covered, _GAP))
 
 
 def weight_of_hints(hinted: Hinted, landed: LandedHints, motion: IntermediateMotion) -> Tensor:
@@ -60,8 +61,12 @@ def weight_of_hints(hinted: Hinted, landed: LandedHints, motion: IntermediateMot
         (N, 1, H, W) in [0, 1].
     """
     flow0, flow1 = motion.flow.chunk(2, 1)
-    frame0, frame1 = (F.max_pool2d(marks, 2 * _MARGIN + 1, 1, _MARGIN) for marks in hinted)
+    frame0, frame1 = (_grown(marks, _MARGIN) for marks in hinted)
     share = motion.mask.sigmoid()
     drawn = share * backward_warp(frame0, flow0, outside="border")
     drawn = drawn + (1 - share) * backward_warp(frame1, flow1, outside="border")
     return torch.maximum(landed.weight, landed.covered * (_GAIN * drawn).clamp(max=1))
+
+
+def _grown(planes: Tensor, pixels: int) -> Tensor:
+    return F.max_pool2d(planes, 2 * pixels + 1, 1, pixels)
