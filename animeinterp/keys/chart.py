@@ -14,6 +14,7 @@ spreadsheets write them where the comma is the decimal point.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,4 +166,10 @@ def is_named(key: KeyName, word: str) -> bool:
     """Whether a word is the name of a key, with or without suffix, or its number."""
     if word.casefold() in (key.path.name.casefold(), key.path.stem.casefold()):
         return True
-    return key.number is not None and word.isascii() and word.isdecimal() and len(word) < 10 and int(word) == key.number
+    return key.number is not None and number_of(key, word) == key.number
+
+
+def number_of(key: KeyName, word: str) -> int | None:
+    """Return the number that a word gives a drawing of a key's layer: `2`, or `A2` beside `A0001`; None for others."""
+    digits = word.casefold().removeprefix(key.head.casefold()).removesuffix(key.tail.casefold())
+    return int(digits) if key.number is not None and re.fullmatch("[0-9]{1,9}", digits) else None

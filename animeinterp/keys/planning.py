@@ -79,7 +79,7 @@ def _plan_by_sheet(
 ) -> tuple[list[PlannedLayer], list[str]]:
     """Plan layers by the columns of a time sheet, which are found by name."""
     sheet = read_xdts(path)
-    columns = {column.name.casefold(): column for column in sheet.columns}
+    columns = {column.name.casefold(): column for column in reversed(sheet.columns)}  # of one name, the first
     if len(layers) == len(sheet.columns) == 1:
         columns = {layers[0].name.casefold(): sheet.columns[0]}
     planned, notes = list[PlannedLayer](), list[str]()

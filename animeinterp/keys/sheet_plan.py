@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from animeinterp.io.files import check_name
-from animeinterp.keys.chart import is_named
+from animeinterp.keys.chart import is_named, number_of
 from animeinterp.keys.exposures import ON_TWOS, Exposure
 from animeinterp.keys.naming import names_between
 from animeinterp.keys.numbering import KeyName, Layer
@@ -141,8 +141,9 @@ def _sheet_name(key: KeyName, value: str) -> str | None:
     """Return the file name that the sheet gives a drawing; None for a mark."""
     if value in MARKS:
         return None
-    if key.number is not None and value.isascii() and value.isdecimal() and len(value) < 10:
-        return key.numbered(int(value))
+    number = number_of(key, value)
+    if number is not None:
+        return key.numbered(number)
     return check_name(f"{value}{key.path.suffix}", "the time sheet")
 
 

@@ -61,6 +61,11 @@ def test_marks_and_missing_drawings_are_drawn_between_their_keys(plan):
     assert notes == ()
 
 
+def test_drawings_may_be_called_by_layer_and_number(plan):
+    (layer,), _ = plan(column((0, "A1"), (4, "A2"), (8, "a3")), "A0001.png", "A0003.png")
+    assert drawn(layer) == [("A0001.png", [("A0002.png", Fraction(1, 2))])]
+
+
 def test_a_drawing_that_is_shown_again_is_drawn_once_and_a_cycle_closes(plan):
     cells = (0, "1"), (2, "2"), (4, "3"), (6, "2"), (8, "1"), (10, "3")
     (layer,), _ = plan(column(*cells), "A1.png", "A3.png")
