@@ -15,6 +15,7 @@ import numpy as np
 
 from animeinterp.errors import AnimeInterpError
 from animeinterp.frame import Frame, rgb8
+from animeinterp.hints import Hints
 from animeinterp.mattes import Region, crop, find_window, largest_difference, surround
 from animeinterp.motion import Analysis, Motion
 
@@ -94,7 +95,9 @@ class Inbetweener:
         self.shrunk = 0
         self._pair: Pair | None = None
 
-    def draw(self, frame0: Frame, frame1: Frame, times: Iterable[SupportsFloat]) -> list[Frame]:
+    def draw(
+        self, frame0: Frame, frame1: Frame, times: Iterable[SupportsFloat], hints: Hints | None = None
+    ) -> list[Frame]:
         """Draw frames between two drawings.
 
         What is known of the pair before is used again: its motion if both arrays are the same objects, the analysis of
@@ -104,6 +107,7 @@ class Inbetweener:
             frame0: See `animeinterp.frame`.
             frame1: Of the same size, mode and depth.
             times: In [0, 1].
+            hints: See `Interpolator.motion`.
 
         Returns:
             A frame like the two for each time.
@@ -111,14 +115,16 @@ class Inbetweener:
         Raises:
             AnimeInterpError: Memory ran out even at the smallest size.
         """
-        pair = self._pair = self._find_pair(frame0, frame1)
+        pair = self._pair = self._find_pair(frame0, frame1, hints)
         return [pair.draw(float(t)) for t in times]
 
-    def _find_pair(self, frame0: Frame, frame1: Frame) -> Pair:
+    def _find_pair(self, frame0: Frame, frame1: Frame, hints: Hints | None) -> Pair:
         """Return the pair before if it is this one, else a new one with its keys; nothing else of it is kept."""
         before = () if self._pair is None else self._pair.keys
         keys = [next((key for key in before if key.frame is frame), None) or Key(frame) for frame in (frame0, frame1)]
-        return self._pair if self._pair is not None and keys == list(before) else Pair(self, *keys)
+        if self._pair is not None and keys == list(before) and hints == self._pair.hints:
+            return self._pair
+        return Pair(self, keys[0], keys[1], hints)
 
     def shrink(self) -> bool:
         """Halve the size at which motion is estimated; return False if it is too small for that."""
@@ -133,8 +139,8 @@ class Inbetweener:
 class Pair:
     """Two keys and their motion, which is estimated when the first frame between them is drawn."""
 
-    def __init__(self, inbetweener: Inbetweener, key0: Key, key1: Key) -> None:
-        self.keys = key0, key1
+    def __init__(self, inbetweener: Inbetweener, key0: Key, key1: Key, hints: Hints | None = None) -> None:
+        self.keys, self.hints = (key0, key1), hints
         self._inbetweener = inbetweener
         self._motion: Motion | None = None
         self._window = find_window(key0.frame, key1.frame)
@@ -176,7 +182,10 @@ class Pair:
             first, second = (interpolator.analyze(key.crop(self._region)) for key in self.keys)
         else:
             first, second = (key.analysis(interpolator, self._window) for key in self.keys)
-        return interpolator.motion(first, second)
+        if self.hints is None:
+            return interpolator.motion(first, second)
+        hints = self.hints if self._region is None else self.hints.inside(self._region)
+        return interpolator.motion(first, second, hints=hints)
 
 
 def changed_region(frame0: Frame, frame1: Frame, limits: ChangeLimits = CHANGE_LIMITS) -> Region | None:

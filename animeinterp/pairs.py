@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat, TypeVar, cast
 from animeinterp.config import DEFAULT_PRESET, Options
 from animeinterp.errors import UsageError
 from animeinterp.frame import AnyFrame, Frame, check_frame, check_pair, check_time
+from animeinterp.hints import Hints
 from animeinterp.runtime.machine import available_cores, available_memory
 from animeinterp.runtime.process_pool import ProcessPool
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from animeinterp.interpolator import Interpolator
 
 FramePair = tuple[Frame, Frame, Sequence[SupportsFloat]]
+HintedPair = tuple[Frame, Frame, Sequence[SupportsFloat], Hints | None]
 Result = TypeVar("Result")
 
 
@@ -259,7 +261,7 @@ class PairDrawer:
             return result
         return _call(self._load(), function)
 
-    def draw(self, pairs: Iterable[FramePair], run_pairs: int = RUN_LIMITS.pairs) -> Iterator[list[Frame]]:
+    def draw(self, pairs: Iterable[FramePair | HintedPair], run_pairs: int = RUN_LIMITS.pairs) -> Iterator[list[Frame]]:
         """Draw pairs, which were checked, see `draw_pairs`; at most so many are sent to a worker together."""
         if self._pool is None:
             for run in group_runs(pairs, 1, 1):
@@ -286,11 +288,11 @@ class Run(NamedTuple):
 
     Attributes:
         frames: Their frames, each once.
-        pairs: The indices of the frames of each pair, and its times.
+        pairs: The indices of the frames of each pair, its times and hints.
     """
 
     frames: list[Frame]
-    pairs: list[tuple[int, int, tuple[float, ...]]]
+    pairs: list[tuple[int, int, tuple[float, ...], Hints | None]]
 
 
 class DrawnRun(NamedTuple):
@@ -311,19 +313,24 @@ def draw_run(inbetweener: Inbetweener, run: Run) -> DrawnRun:
 
     before = inbetweener.shrunk
     with single_threaded_workers():
-        frames = [inbetweener.draw(run.frames[i], run.frames[j], times) if times else [] for i, j, times in run.pairs]
+        frames = [
+            inbetweener.draw(run.frames[i], run.frames[j], times, hints) if times else []
+            for i, j, times, hints in run.pairs
+        ]
     return DrawnRun(frames, inbetweener.shrunk - before)
 
 
-def group_runs(pairs: Iterable[FramePair], drawn_pairs: int, idle_pairs: int) -> Iterator[Run]:
+def group_runs(pairs: Iterable[FramePair | HintedPair], drawn_pairs: int, idle_pairs: int) -> Iterator[Run]:
     """Group pairs into runs of at most so many pairs with and without times."""
     run, drawn, count = Run([], []), 0, 0
-    for frame0, frame1, times in pairs:
+    for pair in pairs:
+        frame0, frame1, times = pair[:3]
         if count and count + len(times) > RUN_LIMITS.frames:
             yield run
             run, drawn, count = Run([], []), 0, 0
         index0, index1 = (_index(run.frames, frame) for frame in (frame0, frame1)) if times else (0, 0)
-        run.pairs.append((index0, index1, tuple(float(t) for t in times)))
+        hints = pair[3] if len(pair) == 4 else None
+        run.pairs.append((index0, index1, tuple(float(t) for t in times), hints))
         drawn, count = drawn + bool(times), count + len(times)
         if drawn == drawn_pairs or len(run.pairs) - drawn == idle_pairs:
             yield run

@@ -11,7 +11,7 @@ import pytest
 from animeinterp import load_interpolator
 from animeinterp.errors import FileError, UsageError
 from animeinterp.hints import Hint, Hints
-from animeinterp.hints_file import read_hints, write_hints
+from animeinterp.hints_file import read_hints, read_pair_hints, write_hints
 
 ARM = Hint(((10.0, 12.0), (40.0, 12.5)), ((12.0, 30.0), (20.0, 60.0)), name="left arm")
 PAIR = Hint(((5.0, 5.0),), ((6.0, 6.0),), kind="segments")
@@ -48,6 +48,13 @@ def test_other_files_are_refused_in_one_line(tmp_path, content, message):
         read_hints(file)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 500
+
+
+@pytest.mark.parametrize("content", ['{"hints": []}', '{"pairs": [{"from": "", "to": "A", "hints": []}]}', "[1]"])
+def test_other_files_are_no_hints_for_pairs(tmp_path, content):
+    (tmp_path / "h.json").write_text(content, encoding="utf-8")
+    with pytest.raises(FileError, match="expected hints for pairs of keys"):
+        read_pair_hints(tmp_path / "h.json")
 
 
 @pytest.mark.parametrize(

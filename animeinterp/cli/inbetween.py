@@ -40,6 +40,10 @@ Chart = Annotated[
     Path | None,
     typer.Option("--chart", readable=False, help="A timing chart (CSV, a row for each pair) or a time sheet (.xdts)."),
 ]
+PairHintsFile = Annotated[
+    Path | None,
+    typer.Option("--hints", readable=False, help="Points that belong together, for each pair of keys: a JSON file."),
+]
 On = Annotated[
     int | None,
     typer.Option(
@@ -74,6 +78,7 @@ def inbetween(
     count: Count = None,
     timing: Timing = "linear",
     chart: Chart = None,
+    hints: PairHintsFile = None,
     on: On = None,
     name: Name = None,
     review: Review = True,

@@ -22,6 +22,7 @@ from animeinterp.io.files import check_folder, lock_folder, make_folder
 from animeinterp.io.image_header import read_header
 from animeinterp.io.images import check_image_format, check_image_target
 from animeinterp.keys.numbering import find_keys
+from animeinterp.keys.pair_hints import add_hints
 from animeinterp.keys.plan import PlannedLayer, PlannedPair
 from animeinterp.keys.planning import plan_layers
 from animeinterp.keys.reading import KeyReader
@@ -30,7 +31,7 @@ from animeinterp.keys.result_folder import DrawingTask, ResultFolder
 from animeinterp.keys.review import check_review, write_review
 from animeinterp.keys.settings import KeySettings
 from animeinterp.keys.sharing import choose_key_workers, run_length, share
-from animeinterp.pairs import FramePair, ModelChoice, PairDrawer, check_workers
+from animeinterp.pairs import HintedPair, ModelChoice, PairDrawer, check_workers
 
 if TYPE_CHECKING:
     from animeinterp.interpolator import Interpolator
@@ -113,6 +114,8 @@ def plan_keys(sources: Sequence[Path | str], folder: Path | str, settings: KeySe
     found = find_keys(paths)
     layers, notes = plan_layers(found.layers, settings)
     modes = tuple(_check_layer(layer, target, settings) for layer in layers)
+    if settings.hints is not None:
+        layers = add_hints(layers, settings.hints, settings.max_pixels)
     if settings.review:
         check_review(target, layers, settings)
     return KeysPlan(target, layers, modes, (*found.notes, *notes))
@@ -229,8 +232,8 @@ def _draw(
         yield from zip(shared, drawer.draw(_read_pairs(shared, keys), run_length(shared, workers)), strict=True)
 
 
-def _read_pairs(tasks: Sequence[DrawingTask], keys: KeyReader) -> Iterator[FramePair]:
+def _read_pairs(tasks: Sequence[DrawingTask], keys: KeyReader) -> Iterator[HintedPair]:
     """Read the keys of each pair when there is room for them."""
     for task in tasks:
         frame0, frame1 = keys.read(task.pair.key0, task.mode), keys.read(task.pair.key1, task.mode)
-        yield frame0, frame1, [drawing.t for drawing in task.pair.inbetweens]
+        yield frame0, frame1, [drawing.t for drawing in task.pair.inbetweens], task.pair.hints

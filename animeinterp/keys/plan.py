@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from animeinterp.errors import UsageError
+from animeinterp.hints import Hints
 from animeinterp.keys.chart import ChartRow
 from animeinterp.keys.exposures import ON_TWOS, Exposure, expose, lengths_of_numbers
 from animeinterp.keys.naming import names_between, numbers_between, pattern_names
@@ -47,6 +48,7 @@ class PlannedPair:
         key1: File of the second key.
         names: The names of the two keys in the folder of results.
         inbetweens: In order of time.
+        hints: Of the pair, px of the keys; None without hints.
     """
 
     layer: str
@@ -54,6 +56,7 @@ class PlannedPair:
     key1: Path
     names: tuple[str, str]
     inbetweens: tuple[Inbetween, ...]
+    hints: Hints | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ _EXPECTED = "the record of an earlier run"
 _VERSION = 1
 # Settings that say what is drawn and where it is put; the others change how a drawing looks.
 _PLACING = frozenset(
-    ("count", "timing", "chart", "on", "name", "rate", "review", "preview", "max_pixels", "resume", "force")
+    ("count", "timing", "chart", "hints", "on", "name", "rate", "review", "preview", "max_pixels", "resume", "force")
 )
 State = Literal["missing", "finished", "outdated", "foreign"]
 

@@ -54,7 +54,8 @@ class ResultFolder:
                     copies.append((path, name))
             for pair in layer.pairs:
                 for drawing in pair.inbetweens:
-                    sources[drawing.name] = self._fingerprints.of([pair.key0, pair.key1], str(drawing.t), mode)
+                    hints = () if pair.hints is None else (pair.hints,)
+                    sources[drawing.name] = self._fingerprints.of([pair.key0, pair.key1], str(drawing.t), mode, *hints)
                 needed = tuple(one for one in pair.inbetweens if self._is_needed(one.name, sources[one.name]))
                 self.kept += len(pair.inbetweens) - len(needed)
                 if needed:

@@ -18,6 +18,7 @@ class KeySettings:
         timing: A timing chart or times, see `animeinterp.keys.timing`.
         chart: A CSV file with a row for each pair, see `animeinterp.keys.chart`, or a time sheet (`.xdts`). What it
             leaves open is taken from `count` and `timing`.
+        hints: A JSON file with hints for pairs of keys, see `animeinterp.hints_file`.
         on: Frames for which a drawing is shown; None follows numbers that leave room, else 2.
         name: A pattern such as `key_%04d.png` by which all drawings are numbered anew; None keeps the keys' names.
         rate: Frames per second of the preview.
@@ -32,6 +33,7 @@ class KeySettings:
     count: int | None = None
     timing: str = "linear"
     chart: Path | None = None
+    hints: Path | None = None
     on: int | None = None
     name: str | None = None
     rate: float = 24.0

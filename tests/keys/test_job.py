@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -98,3 +100,45 @@ def test_the_folder_of_keys_is_no_folder_of_results(tmp_path):
     keys = write_keys(tmp_path / "keys", 1, 3)
     with pytest.raises(UsageError, match="give another folder"):
         draw(keys, keys)
+
+
+def write_hints_of(path, first="A0001", last="A0003.png", point=(20, 20)):
+    content = {"pairs": [{"from": first, "to": last, "hints": [{"from": [point], "to": [[24, 20]]}]}]}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+class Noter(Blender):
+    """Notes the hints of each motion."""
+
+    def __init__(self):
+        self.noted = []
+
+    def motion(self, a0, a1, hints=None):
+        self.noted.append(hints)
+        return super().motion(a0, a1)
+
+
+def test_hints_reach_their_pair_and_no_other(tmp_path):
+    keys, hints, noter = write_keys(tmp_path / "keys", 1, 3, 5), write_hints_of(tmp_path / "h.json"), Noter()
+    draw_keys([keys], tmp_path / "out", KeySettings(hints=hints), model=noter, workers=1)
+    given, none = noter.noted
+    assert len(given) == 1
+    assert none is None
+    # Drawn again if the hints change, and only then.
+    for _ in range(2):
+        draw_keys([keys], tmp_path / "out", KeySettings(hints=hints, resume=True), model=noter, workers=1)
+    assert len(noter.noted) == 2
+    write_hints_of(hints, point=(21, 20))
+    assert draw_keys([keys], tmp_path / "out", KeySettings(hints=hints, resume=True), model=noter, workers=1).drawn == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"last": "A0005"}, "no such keys follow"), ({"point": (5000, 5)}, "outside"), ({"first": "B0001"}, "B0001")],
+)
+def test_hints_that_fit_no_pair_are_refused(tmp_path, change, message):
+    keys, hints = write_keys(tmp_path / "keys", 1, 3, 5), write_hints_of(tmp_path / "h.json", **change)
+    with pytest.raises(UsageError, match=message):
+        draw(keys, tmp_path / "out", hints=hints)
+    assert not (tmp_path / "out").exists()
