@@ -62,6 +62,7 @@ def test_numpy_and_torch_halves_do_not_mix(folder, foreign):
     [
         ("metrics", ("data", "evaluation", "training", "video")),
         ("video", ("data", "evaluation", "training")),
+        ("keys", ("data", "evaluation", "training", "video")),
         ("evaluation", ("training", "video")),
         ("training", ("evaluation", "video")),
         ("net", ("weights", "data", "video", "interpolator.py")),

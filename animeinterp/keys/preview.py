@@ -1,7 +1,7 @@
 """Make the animated preview: all layers in their exposures, with the timing chart of what is shown below.
 
-Layers are composited, the first one at the bottom. Where an upper layer has no alpha it would hide those below, so
-layers are put side by side instead; layers of other sizes too.
+Layers are composited in order, from the bottom; one without alpha, a background, lies below all others. Several without
+alpha would hide each other, so layers are put side by side instead; layers of different sizes too.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _CHART = 56  # px of the row of each layer
 _LABEL = 132  # px of the name of the drawing beside its chart
 _MIN_WIDTH = 320  # px
 _MAX_CHARTS = 4  # layers whose charts are shown
+_TRANSPARENT = 128  # alpha of a pixel through which those below are seen
 _WEBP = {"quality": 80, "method": 4}
 
 
@@ -75,28 +76,23 @@ def _starts(lengths: Sequence[int]) -> list[int]:
 def _draw_frames(layers: Sequence[PlannedLayer], drawings: Thumbnails, lengths: Sequence[int]) -> Iterator[Image.Image]:
     """Draw what is shown, image by image."""
     known = [places(layer) for layer in layers]
-    first = {layer.name: drawings.read(layer.drawings[0]) for layer in layers}
-    stacked = _can_stack(layers, first)
+    first = [drawings.read(layer.drawings[0]) for layer in layers]
+    sizes = [image.size for image in first]
+    opaque = [np.asarray(image.getchannel("A")).min() >= _TRANSPARENT for image in first]
+    stacked = sum(opaque) <= 1 and len(set(sizes)) == 1
+    order = sorted(range(len(layers)), key=lambda index: not opaque[index])  # from the bottom
     starts = _starts(lengths)
     for frame in starts[:-1]:
         names = [shown_at(layer.exposures, frame) for layer in layers]
         images = [None if name is None else drawings.read(name) for name in names]
-        sizes = [first[layer.name].size for layer in layers]
-        picture = _stack(images, sizes) if stacked else _put_side_by_side(images, sizes)
+        picture = _stack([images[index] for index in order], sizes[0]) if stacked else _put_side_by_side(images, sizes)
         shown = [(name, None if name is None else place.get(name)) for name, place in zip(names, known, strict=True)]
         yield _add_charts(picture, shown, f"{frame + 1}/{starts[-1]}")
 
 
-def _can_stack(layers: Sequence[PlannedLayer], first: dict[str, Image.Image]) -> bool:
-    """Whether layers can be seen when they are composited."""
-    images = [first[layer.name] for layer in layers]
-    transparent = all(np.asarray(image.getchannel("A")).min() < 128 for image in images[1:])
-    return transparent and len({image.size for image in images}) == 1
-
-
-def _stack(images: Sequence[Image.Image | None], sizes: Sequence[tuple[int, int]]) -> Image.Image:
+def _stack(images: Sequence[Image.Image | None], size: tuple[int, int]) -> Image.Image:
     """Composite layers over a checkerboard."""
-    picture = checkerboard(sizes[0])
+    picture = checkerboard(size)
     for image in images:
         if image is not None:
             picture = Image.alpha_composite(picture, image)

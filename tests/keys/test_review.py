@@ -15,11 +15,11 @@ from support.stub import Blender
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
-    """Two layers drawn on twos with all that is made for review: a scene, and a red box with alpha above it."""
+    """Two layers drawn on twos with all that is made for review: a scene, and a red box with alpha, which lies above."""
     root = tmp_path_factory.mktemp("review")
     for number, shift in ((1, 0), (5, 12)):
         (root / "keys").mkdir(exist_ok=True)
-        write_image(root / f"keys/A{number}.png", draw_scene(shift))
+        write_image(root / f"keys/S{number}.png", draw_scene(shift))
         box = np.zeros((64, 96, 4), np.uint8)
         cv2.rectangle(box, (10 + shift, 10), (30 + shift, 30), (255, 0, 0, 255), -1)
         write_image(root / f"keys/B{number}.png", box)
@@ -29,11 +29,11 @@ def result(tmp_path_factory):
 
 def test_all_files_are_there_and_only_in_their_folder(result):
     root, drawn = result
-    names = ["onionskin_A1-A5.png", "onionskin_B1-B5.png", "preview.webp", "contact_sheet.png"]
+    names = ["onionskin_B1-B5.png", "onionskin_S1-S5.png", "preview.webp", "contact_sheet.png"]
     assert [path.name for path in drawn.review] == [*names, "exposure_sheet.csv", "time_sheet.xdts"]
     assert all(path.parent == root / "out" / "review" for path in drawn.review)
     assert {path.name for path in (root / "out").iterdir()} == {
-        *("A1.png", "A3.png", "A5.png", "B1.png", "B3.png", "B5.png", "inbetween.json", "review")
+        *("S1.png", "S3.png", "S5.png", "B1.png", "B3.png", "B5.png", "inbetween.json", "review")
     }
 
 
@@ -56,7 +56,7 @@ def test_the_preview_shows_every_drawing_for_its_frames(result):
 
 def test_onion_skins_show_the_keys_in_their_colors(result):
     _, drawn = result
-    skin = read_image(drawn.review[1], 10**6).pixels[:64].astype(int)
+    skin = read_image(drawn.review[0], 10**6).pixels[:64].astype(int)
     red, blue = (skin[..., a] - skin[..., b] > 100 for a, b in ((0, 2), (2, 0)))
     assert red[12:28, 8:13].any()
     assert blue[12:28, 40:45].any()
