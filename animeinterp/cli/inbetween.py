@@ -133,8 +133,13 @@ def _print_result(drawn: DrawnKeys, seconds: float) -> None:
         err.print(f"note: {note}", markup=False)
     for layer in drawn.layers:
         number = sum(len(pair.inbetweens) for pair in layer.pairs)
-        out.print(f"{layer.name}: {len(layer.keys)} keys, {number} in-betweens", markup=False)
+        out.print(f"{layer.name}: {len(layer.keys)} keys, {_in_betweens(number)}", markup=False)
     kept = f", {drawn.kept} kept" if drawn.kept else ""
-    out.print(f"{drawn.drawn} in-betweens drawn{kept} in {seconds:.1f} s: {drawn.folder}", markup=False)
+    out.print(f"{_in_betweens(drawn.drawn)} drawn{kept} in {seconds:.1f} s: {drawn.folder}", markup=False)
     if drawn.review:
         out.print(f"onion skins, preview and sheets: {drawn.review[-1].parent}", markup=False)
+
+
+def _in_betweens(number: int) -> str:
+    """Return a number of in-betweens in words."""
+    return f"{number} in-between{'' if number == 1 else 's'}"

@@ -15,7 +15,7 @@ from support.stub import Blender
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
-    """Two layers drawn on twos with all that is made for review: a scene, and a red box with alpha, which lies above."""
+    """Two layers drawn on twos, and what is made for review: a scene, and above it a red box with alpha."""
     root = tmp_path_factory.mktemp("review")
     for number, shift in ((1, 0), (5, 12)):
         (root / "keys").mkdir(exist_ok=True)

@@ -25,7 +25,7 @@ class FlatPieces:
 
 
 class Blender:
-    options = Options()
+    options, device = Options(), SimpleNamespace(type="cpu")
 
     def with_options(self, options):
         return self
