@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from animeinterp.loading import load_interpolator
     from animeinterp.motion import Analysis, Motion
     from animeinterp.pairs import ModelChoice, draw_pairs
+    from animeinterp.runtime.ray_cluster import RayWorkers
     from animeinterp.segment_matching import CoarseFlows
     from animeinterp.video.compare import Compare
     from animeinterp.video.estimate import FilmEstimate, estimate_films
@@ -78,6 +79,7 @@ _HOME = {
     "Options": "animeinterp.config",
     "Preset": "animeinterp.config",
     "Progress": "animeinterp.video.progress",
+    "RayWorkers": "animeinterp.runtime.ray_cluster",
     "Score": "animeinterp.weights.records",
     "Sound": "animeinterp.video.options",
     "UsageError": "animeinterp.errors",
@@ -126,6 +128,7 @@ __all__ = [
     "Options",
     "Preset",
     "Progress",
+    "RayWorkers",
     "Score",
     "Sound",
     "UsageError",

@@ -68,6 +68,7 @@ class Interpolator:
         preset: What it consists of.
         options: How it is run; see `with_options`.
         device: Where the networks run.
+        precision: Of the networks, `fp32` or `bf16`: what `Options.precision` means here.
         learned: The modules whose weights decide pixels; None where there is none.
     """
 
@@ -92,7 +93,7 @@ class Interpolator:
         self.options = options or Options()
         self._network = network
         self._runner = NetworkRunner(preset, network, device, self.options.precision)
-        self.device = self._runner.device
+        self.device, self.precision = self._runner.device, self._runner.precision
         self._descriptor = descriptor
         self.learned = network, None if descriptor is None else descriptor.network
 

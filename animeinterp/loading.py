@@ -53,12 +53,40 @@ def load_interpolator(
         network = network.eval().requires_grad_(False)
         for part, path in files.items():
             load_weights(network.get_submodule(part), path, name)
-        network = network.to(place)
-    descriptor = None if vgg is None else SegmentDescriptor(load_vgg(vgg).to(place))
-    refusal = try_out(network, splat_mode(preset), place)
+    descriptor = None if vgg is None else SegmentDescriptor(load_vgg(vgg))
+    interpolator, refusal = _move(Interpolator(preset, options, network, descriptor), place)
     if refusal and device == "auto":
         warnings.warn(f"the GPU ({place}) cannot draw: {refusal}; the CPU does", DeviceWarning, stacklevel=2)
         return load_interpolator(model, "cpu", weights=weights, vgg=vgg, options=options)
     if refusal:
         raise UsageError(f"device {device!r} cannot draw: {refusal}; use --device cpu")
-    return Interpolator(preset, options, network, descriptor, place)
+    return interpolator
+
+
+def move_interpolator(interpolator: Interpolator, device: str) -> Interpolator:
+    """Move an interpolator to another device.
+
+    Args:
+        interpolator: Its networks are moved, so it must not be used any more.
+        device: As in `load_interpolator`, but not `auto`.
+
+    Returns:
+        The interpolator there.
+
+    Raises:
+        UsageError: The device is unknown, not available, or cannot draw.
+    """
+    interpolator, refusal = _move(interpolator, choose_device(device))
+    if refusal:
+        raise UsageError(f"device {device!r} cannot draw: {refusal}; use --device cpu")
+    return interpolator
+
+
+def _move(interpolator: Interpolator, place: str) -> tuple[Interpolator, str]:
+    """Move the networks to a device; also return why it cannot draw, empty if it can."""
+    preset, (network, vgg) = interpolator.preset, interpolator.learned
+    if network is not None:
+        network = network.to(place)
+    descriptor = None if vgg is None else SegmentDescriptor(vgg.to(place))
+    refusal = try_out(network, splat_mode(preset), place)
+    return Interpolator(preset, interpolator.options, network, descriptor, place), refusal

@@ -48,6 +48,7 @@ class NetworkRunner:
         device: Where the network is.
         has_network: False for presets that draw by rules alone.
         expects_fused_flow: Whether `refine` takes dense flow or that of matching alone.
+        precision: Of the network, as chosen.
     """
 
     def __init__(
@@ -66,11 +67,9 @@ class NetworkRunner:
         self.has_network = network is not None
         self.expects_fused_flow = self._network is None or self._network.expects_fused_flow
         self._mode = splat_mode(preset)
-        # In bf16 the scores of `cel` on the development set are the same and frames of `studio` differ by 0.2 levels in
-        # the mean. Published weights of `paper` were not available to measure its frames.
-        worth_it = self.device.type == "cuda" or not isinstance(preset.network, PaperConfig)
-        fast = precision == "auto" and worth_it and has_fast_bf16(self.device.type)
-        self._bf16 = precision == "bf16" or fast
+        fast = precision == "auto" and has_fast_bf16(self.device.type)
+        self._bf16 = uses_bf16(preset, self.device.type, precision, fast)
+        self.precision: Literal["fp32", "bf16"] = "bf16" if self._bf16 else "fp32"
 
     def planes_of(self, frame: Frame) -> Tensor:
         """Bring a frame to the device, (1, C, H, W) float32 in [0, 1], see `frame.to_planes`."""
@@ -180,6 +179,22 @@ class NetworkRunner:
         precision = torch.autocast(self.device.type, torch.bfloat16) if self._bf16 else nullcontext()
         with torch.inference_mode(), precision:
             yield
+
+
+def uses_bf16(preset: Preset, device: str, precision: Literal["auto", "fp32", "bf16"], fast: bool) -> bool:
+    """Return whether a network runs in bfloat16.
+
+    In bfloat16 the scores of `cel` on the development set are the same and frames of `studio` differ by 0.2 levels in
+    the mean. Published weights of `paper` were not available to measure its frames.
+
+    Args:
+        preset: What it belongs to.
+        device: Type of the device.
+        precision: Of `Options`.
+        fast: Whether the device is faster with it.
+    """
+    worth_it = device == "cuda" or not isinstance(preset.network, PaperConfig)
+    return precision == "bf16" or (precision == "auto" and worth_it and fast)
 
 
 def _features(analysis: Analysis) -> FrameFeatures:

@@ -11,22 +11,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat, TypeAlias, TypeVar, cast
 
 from animeinterp.config import DEFAULT_PRESET, Options
 from animeinterp.errors import UsageError
 from animeinterp.frame import AnyFrame, Frame, check_frame, check_pair, check_time
 from animeinterp.hints import Hints
 from animeinterp.runtime.machine import available_cores, available_memory
+from animeinterp.runtime.pools import Workers, check_workers
 from animeinterp.runtime.process_pool import ProcessPool
+from animeinterp.runtime.ray_cluster import RayWorkers
+from animeinterp.runtime.task_pool import AHEAD, TaskPool
 
 if TYPE_CHECKING:
     from animeinterp.inbetween import Inbetweener
     from animeinterp.interpolator import Interpolator
 
+Source: TypeAlias = "Interpolator | Callable[[], Interpolator]"
 FramePair = tuple[Frame, Frame, Sequence[SupportsFloat]]
 HintedPair = tuple[Frame, Frame, Sequence[SupportsFloat], Hints | None]
 Result = TypeVar("Result")
@@ -79,7 +84,7 @@ MEMORY_NEEDS = {
     "studio": MemoryNeeds(500_000_000, 2_200),
     "paper": MemoryNeeds(500_000_000, 2_200),
 }
-_BYTES_PER_PIXEL = 3  # of a frame
+_IN_FLIGHT = AHEAD * (RUN_LIMITS.pairs + 1 + RUN_LIMITS.frames // 2) * 3  # bytes per pixel of the frames of a worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +133,9 @@ def draw_pairs(
     weights: Path | str | None = None,
     vgg: Path | str | None = None,
     options: Options | None = None,
-    workers: int | None = None,
+    workers: Workers | None = None,
 ) -> Iterator[list[AnyFrame]]:
-    """Draw the frames between many pairs of frames, in order, on all cores.
+    """Draw the frames between many pairs of frames, in order, on all cores or on a cluster.
 
     A pair whose first frame is the second of the pair before (the same array) takes the least time. As in films, only
     the region that changes is drawn where a figure moves before a static background. A script that calls this must do
@@ -145,15 +150,15 @@ def draw_pairs(
         vgg: As in `load_interpolator`.
         options: As in `load_interpolator`.
         workers: Worker processes; 1 draws in this process. None takes one per core that this process may use, fewer
-            where there is little memory or little to draw, and 1 for an interpolator.
+            where there is little memory or little to draw, and 1 for an interpolator; `RayWorkers()`: a Ray cluster.
 
     Yields:
         For each pair, the frames at its times.
 
     Raises:
-        UsageError: A time is outside [0, 1], the preset or device is unknown, or `workers` is less than 1.
+        UsageError: A time is outside [0, 1], the preset or device is unknown, or `workers` is not valid.
         FrameError: A frame has an unsupported size or mode, or the frames of a pair differ in them.
-        AnimeInterpError: A worker ended by itself three times over the same pairs.
+        AnimeInterpError: A worker ended by itself three times over the same pairs, or the cluster failed.
     """
     if workers is not None:
         check_workers(workers)
@@ -166,25 +171,19 @@ def draw_pairs(
 
 
 def _draw_checked(
-    pairs: Iterator[FramePair], source: Interpolator | ModelChoice, workers: int | None, count: int | None
+    pairs: Iterator[FramePair], source: Interpolator | ModelChoice, workers: Workers | None, count: int | None
 ) -> Iterator[list[Frame]]:
     first = next(pairs, None)
     if first is None:
         return
-    automatic = workers is None
+    pixels, automatic = first[0].shape[0] * first[0].shape[1], workers is None
     if workers is None:
-        workers = choose_workers(source, first[0].shape[0] * first[0].shape[1], count)
-    with PairDrawer(source, workers, automatic=automatic) as drawer:
+        workers = choose_workers(source, pixels, count)
+    with PairDrawer(source, workers, automatic=automatic, pixels=pixels) as drawer:
         yield from drawer.draw(chain([first], pairs))
 
 
-def check_workers(workers: int) -> None:
-    """Raise UsageError if a number of workers is not at least 1."""
-    if workers < 1:
-        raise UsageError(f"expected at least 1 worker, got {workers}; leave the number out for one per core")
-
-
-def choose_workers(source: Interpolator | Callable[[], Interpolator], pixels: int, pairs: int | None = None) -> int:
+def choose_workers(source: Source, pixels: int, pairs: int | None = None) -> int:
     """Choose the number of workers: as many as there are cores, memory and work for.
 
     Args:
@@ -214,36 +213,39 @@ def worker_memory(preset: str, pixels: int) -> int:
         pixels: Of a frame.
     """
     needs = MEMORY_NEEDS.get(preset, MEMORY_NEEDS["paper"])
-    in_flight = 2 * (RUN_LIMITS.pairs + 1 + RUN_LIMITS.frames // 2) * _BYTES_PER_PIXEL
-    return needs.base + (needs.per_pixel + in_flight) * pixels
+    return needs.base + (needs.per_pixel + _IN_FLIGHT) * pixels
 
 
 class PairDrawer:
-    """Draws pairs with one interpolator, in this process or in several; a context manager.
+    """Draws pairs with one interpolator, in this process, in several, or on a cluster; a context manager.
 
     Attributes:
         shrunk: How often memory ran out.
     """
 
     def __init__(
-        self, source: Interpolator | Callable[[], Interpolator], workers: int, scale: float = 1.0, *, automatic: bool
+        self, source: Source, workers: Workers, scale: float = 1.0, *, automatic: bool, pixels: int = 1920 * 1080
     ) -> None:
-        """Prepare; nothing is loaded yet.
+        """Prepare; nothing is loaded yet, except for a cluster.
 
         Args:
             source: The interpolator, or what loads it; with several workers it must be picklable.
-            workers: Number of processes; 1 draws in this one.
+            workers: Number of processes; 1 draws in this one. Or a cluster.
             scale: Scale of the width and height at which motion is estimated, > 0.
             automatic: Whether the number was chosen by `choose_workers`, for a CPU; a GPU is shared by fewer.
+            pixels: Of a frame, to count how many workers of a cluster have room.
         """
         self.shrunk = 0
+        self._local: Inbetweener | None = None
+        self._pool: TaskPool[Inbetweener] | None = None
+        if isinstance(workers, RayWorkers):
+            self._pool = self._open_cluster(source, workers, scale, pixels)
+            return
         sources = [source]
         if isinstance(source, ModelChoice):
             sources = [replace(source, device=device) for device in source.devices]
         self._setups = [WorkerSetup(one, scale) for one in sources]
         self._workers, self._automatic = workers, automatic
-        self._local: Inbetweener | None = None
-        self._pool: ProcessPool[Inbetweener] | None = None
         if workers > 1:
             self._pool = ProcessPool(self._setups, 1)
 
@@ -267,11 +269,21 @@ class PairDrawer:
             for run in group_runs(pairs, 1, 1):
                 yield from self._finish(draw_run(self._load(), run))
             return
-        on_gpu = self._automatic and self.call(_device_type) != "cpu"
-        most = RUN_LIMITS.gpu_workers * len(self._setups) if on_gpu else self._workers
-        self._pool.size = min(self._workers, most)
+        if isinstance(self._pool, ProcessPool):
+            on_gpu = self._automatic and self.call(_device_type) != "cpu"
+            most = RUN_LIMITS.gpu_workers * len(self._setups) if on_gpu else self._workers
+            self._pool.size = min(self._workers, most)
         for drawn in self._pool.map(draw_run, group_runs(pairs, run_pairs, RUN_LIMITS.idle_pairs)):
             yield from self._finish(drawn)
+
+    def _open_cluster(self, source: Source, workers: RayWorkers, scale: float, pixels: int) -> TaskPool[Inbetweener]:
+        from animeinterp.cluster import open_pool
+
+        memory, device, needed = available_memory(), None, 0
+        limit = None if memory is None else max(1, memory // 2 // (_IN_FLIGHT * pixels))
+        if isinstance(source, ModelChoice):
+            source, device, needed = replace(source, device="cpu"), source.device, worker_memory(source.preset, pixels)
+        return open_pool(workers, partial(WorkerSetup, scale=scale), source, device, needed, limit)
 
     def _load(self) -> Inbetweener:
         if self._local is None:
@@ -352,7 +364,7 @@ def _index(frames: list[Frame], frame: Frame) -> int:
 class WorkerSetup:
     """Loads what a worker draws with; callable."""
 
-    source: Interpolator | Callable[[], Interpolator]
+    source: Source
     scale: float
 
     def __call__(self) -> Inbetweener:

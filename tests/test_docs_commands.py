@@ -20,6 +20,7 @@ DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 WITH_COMMANDS = {
     "README.md",
     "animator.md",
+    "cluster.md",
     "video.md",
     "encoding.md",
     "researcher.md",

@@ -24,7 +24,7 @@ from animeinterp import Analysis, Cadence, CoarseFlows, Compare, Encoding, Frame
 from animeinterp import ModelChoice, ModelRecord, Motion, Options, Preset, Progress, Score, Sound, VideoOptions
 from animeinterp import AnimeInterpError, FileError, FrameError, MissingExtraError, UsageError, WeightsError
 from animeinterp import AnimeInterpWarning, CacheWarning, DeviceWarning, FilmEstimate, FilmResult, FilmsProgress
-from animeinterp import Hint, Hints, WeightsWarning
+from animeinterp import Hint, Hints, RayWorkers, WeightsWarning
 
 
 def frames(a: NDArray[np.uint8], b: NDArray[np.uint8], deep: NDArray[np.uint16]) -> None:
@@ -66,6 +66,7 @@ def films(cadence: Cadence, compare: Compare, sound: Sound) -> None:
         print(progress.fraction, progress.seconds_left)
 
     options = VideoOptions(fps="60", cadence=cadence, compare=compare, sound=sound, encoding=Encoding(crf=20))
+    options = VideoOptions(workers=RayWorkers("auto", 4))
     try:
         progress: Progress = animeinterp.interpolate_video(Path("a.mkv"), "b.mkv", options, report=report)
         print(progress.seconds)

@@ -14,7 +14,7 @@ import typer
 from rich.table import Table
 
 from animeinterp.cli.progress import report_progress, track_progress
-from animeinterp.cli.terminal import Force, Vgg, err, out, show_table
+from animeinterp.cli.terminal import Force, Ray, Vgg, choose_workers, err, out, show_table
 from animeinterp.errors import FileError, UsageError
 
 if TYPE_CHECKING:
@@ -104,7 +104,10 @@ def crops(
     ],
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="Number of crops; rounded up to whole files.")],
     kind: SourceKind = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Number of processes.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Number of processes.", show_default="1")
+    ] = None,
+    ray: Ray = None,
     size: Annotated[int, typer.Option("--size", min=32, help="Side of a crop, px.")] = 288,
     backgrounds: Backgrounds = None,
     seed: Seed = 0,
@@ -130,6 +133,7 @@ def crops(
     from animeinterp.data.recognition import recognize
     from animeinterp.io.files import check_folder, make_folder
 
+    where = choose_workers(workers, ray) or 1
     source_kind = recognize(source, kind)
     if backgrounds is not None and source_kind not in ("vector", "characters"):
         raise UsageError(
@@ -148,7 +152,7 @@ def crops(
     make_folder(output)
     files = -(-count // CROPS_PER_SHARD)
     labels = None if label is None else Labels(label) if times is None else Labels(label, times)
-    shards = write_crops(output, triplets, files, workers=workers, size=size, seed=seed, labels=labels)
+    shards = write_crops(output, triplets, files, workers=where, size=size, seed=seed, labels=labels)
     written = list(track_progress(shards, "cutting crops", files))
     out.print(f"{len(written)} of {files} files written, {CROPS_PER_SHARD} crops each, in {output}", markup=False)
 
@@ -218,8 +222,12 @@ def flows(
         typer.Option("-o", "--output", readable=False, help="Folder.", show_default="DIR_pre_calc_sgm_flows"),
     ] = None,
     workers: Annotated[
-        int, typer.Option("--workers", min=1, help="Triplets in parallel, one core each; the result is the same.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--workers", min=1, help="Triplets in parallel, one core each; the result is the same.", show_default="1"
+        ),
+    ] = None,
+    ray: Ray = None,
     deformation: Annotated[
         Literal["published", "quick"],
         typer.Option(help="How the deformation of segments is estimated; quick takes less time."),
@@ -239,13 +247,14 @@ def flows(
     from animeinterp.data.layout import flows_folder
     from animeinterp.io.files import check_source
 
+    where = choose_workers(workers, ray) or 1
     files, target = list_triplets(folder), output or flows_folder(folder)
     if vgg:
         check_source(vgg, "VGG-19 weights")
     check_settings(target, FlowSettings(deformation, style, vgg))
     from animeinterp.data.sgm_flows import write_flows
 
-    pending = write_flows(files, target, FlowSettings(deformation, style, vgg), workers=workers)
+    pending = write_flows(files, target, FlowSettings(deformation, style, vgg), workers=where)
     results = list(track_progress(pending, "matching segments", len(files)))
     written, faults = sum(result.written for result in results), [result for result in results if result.fault]
     existing = len(results) - written - len(faults)

@@ -19,7 +19,7 @@ import typer
 from animeinterp.cli.evaluation_output import print_faults, print_scores, write_pages
 from animeinterp.cli.evaluation_setup import Setup, check_setup, make_setup, with_files
 from animeinterp.cli.progress import track_progress
-from animeinterp.cli.terminal import Device, Force, Vgg, err, out
+from animeinterp.cli.terminal import Device, Force, Ray, Vgg, choose_workers, err, out
 from animeinterp.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from animeinterp.evaluation.evaluate import Evaluation, Model, SaveFrame
     from animeinterp.evaluation.results import Results
     from animeinterp.metrics.lpips import LpipsMetric
+    from animeinterp.runtime.pools import Workers
 
 Dataset = Annotated[
     Path, typer.Argument(metavar="DATASET", readable=False, help="Folder of NAME/frame1.png, frame2.png, frame3.png.")
@@ -102,7 +103,7 @@ Gallery = Annotated[
         show_default="24",
     ),
 ]
-Workers = Annotated[
+WorkerCount = Annotated[
     int | None,
     typer.Option("--workers", min=1, help="Processes; the scores are the same.", show_default="one per core"),
 ]
@@ -122,7 +123,8 @@ def evaluate(
     save: Save = None,
     best_t: BestT = False,
     gallery: Gallery = None,
-    workers: Workers = None,
+    workers: WorkerCount = None,
+    ray: Ray = None,
     vgg: Vgg = None,
     device: Device = "auto",
     force: Force = False,
@@ -144,29 +146,34 @@ def evaluate(
         raise UsageError("--gallery shows frames that are kept, in the folder of --out; add --out FOLDER")
     if csv:
         check_target(csv, force)
-    setup = make_setup(dataset, model or [], weights, predictions or [], vgg, device, best_t)
+    where = choose_workers(workers, ray)
+    setup = make_setup(dataset, model or [], weights, predictions or [], vgg, _choose_device(device, ray), best_t)
     check_setup(setup, lpips)
     setup, files = with_files(setup, annotations, flows)
     for predicted in setup.predictions.values():
         check_predictions(predicted, (triplet.name for triplet in files))
     others = read_rows(peers) if peers else []
-    if folder:
-        check_results_folder(folder, force)
     save_frame = _frame_saver(save, list(setup.models), files, force) if save else None
     if folder:
+        check_results_folder(folder, force)
         make_folder(folder)
     with lock_folder(folder) if folder else nullcontext():
         metric = _load_lpips(lpips)
         results = _open_results(folder, files, setup, metric, force) if folder else None
-        evaluation = _evaluate(files, setup, metric, workers, save_frame, results)
+        evaluation = _evaluate(files, setup, metric, where, save_frame, results)
         if results:
             results.finish(evaluation)
-            write_pages(results, evaluation, files, setup, metric, gallery, workers)
+            write_pages(results, evaluation, files, setup, metric, gallery, where)
     if evaluation.rows:
         print_scores(evaluation, others, peers)
     if csv and evaluation.rows:
         write_rows(csv, evaluation.rows, force=force)
     print_faults(evaluation, files)
+
+
+def _choose_device(device: str, ray: str | None) -> str:
+    """Return the device: on a cluster scores name one, whatever its machines have."""
+    return "cpu" if ray is not None and device == "auto" else device
 
 
 def _load_lpips(weights: Path | None) -> LpipsMetric | None:
@@ -212,7 +219,7 @@ def _settings(setup: Setup, lpips: LpipsMetric | None) -> dict[str, Any]:
         "version": __version__,
         "models": models,
         "predictions": list(setup.predictions),
-        "device": choose_device(setup.device),
+        "device": setup.device if setup.device in ("cpu", "cuda") else choose_device(setup.device),
         "flows": list(setup.guided),
         "vgg": setup.vgg and file_sha256(setup.vgg),
         "lpips": lpips and lpips.identity,
@@ -245,7 +252,7 @@ def _evaluate(
     files: Sequence[TripletFiles],
     setup: Setup,
     lpips: LpipsMetric | None,
-    workers: int | None,
+    workers: Workers | None,
     save_frame: SaveFrame | None,
     results: Results | None,
 ) -> Evaluation:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from animeinterp.evaluation.results import Results
     from animeinterp.evaluation.scores import TripletScores
     from animeinterp.metrics.lpips import LpipsMetric
+    from animeinterp.runtime.pools import Workers
 
 
 _MAX_WORKERS = 8  # threads that rank crops; each holds a frame's features in memory
@@ -30,7 +31,7 @@ def write_pages(
     setup: Setup,
     lpips: LpipsMetric | None,
     crops: int | None,
-    workers: int | None,
+    workers: Workers | None,
 ) -> None:
     """Write the report, and the gallery of the worst crops.
 
@@ -41,7 +42,7 @@ def write_pages(
         setup: What was evaluated.
         lpips: The metric that selects crops; None selects by another.
         crops: Number of crops of the gallery; 0 for no gallery, None for the usual number.
-        workers: Triplets in parallel; None for the usual number.
+        workers: Triplets in parallel; None, or a cluster, for the usual number on this machine.
 
     Raises:
         FileError: A page cannot be written.
@@ -66,8 +67,8 @@ def write_pages(
         return
     if count:
         with out.status("searching the worst crops"):
-            workers = workers or min(available_cores(), _MAX_WORKERS)
-            write_gallery(gallery, evaluation, files, find_frame, lpips, count=count, workers=workers, force=True)
+            threads = workers if isinstance(workers, int) else min(available_cores(), _MAX_WORKERS)
+            write_gallery(gallery, evaluation, files, find_frame, lpips, count=count, workers=threads, force=True)
     with out.status("writing the report"):
         write_report(report, evaluation, files, find_frame, gallery=gallery.name if count else None, force=True)
     out.print(f"report     {report}", markup=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -13,6 +13,9 @@ from rich.table import Table
 
 from animeinterp.cli.streams import printable
 from animeinterp.config import Options
+
+if TYPE_CHECKING:
+    from animeinterp.runtime.pools import Workers
 
 
 class SafeConsole(Console):
@@ -52,8 +55,25 @@ HintsFile = Annotated[
     Path | None,
     typer.Option("--hints", readable=False, help="Pairs of points that belong together: a JSON file of hints."),
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray", metavar="ADDRESS", help="Work on a Ray cluster: auto, or HOST:PORT of its head; --workers limits it."
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
 DEFAULTS = Options()
+
+
+def choose_workers(workers: int | None, ray: str | None) -> Workers | None:
+    """Return what --workers and --ray select. Raises as `check_workers`."""
+    if ray is None:
+        return workers
+    from animeinterp.runtime.ray_cluster import RayWorkers, check_ray
+
+    chosen = RayWorkers(ray, workers)
+    check_ray(chosen)
+    return chosen
 
 
 def show_table(table: Table) -> None:

@@ -17,7 +17,7 @@ from animeinterp.cli.drawing import choose_model
 from animeinterp.cli.estimates import show_estimates
 from animeinterp.cli.films import make_films
 from animeinterp.cli.resume_advice import advise_resume
-from animeinterp.cli.terminal import DEFAULTS, Force, MaxPixels, Model, Style, Vgg, Weights, out
+from animeinterp.cli.terminal import DEFAULTS, Force, MaxPixels, Model, Ray, Style, Vgg, Weights, choose_workers, out
 from animeinterp.cli.video_progress import print_summary, report_video
 from animeinterp.errors import UsageError
 
@@ -140,6 +140,7 @@ def video(
     style: Style = "auto",
     max_pixels: MaxPixels = DEFAULTS.max_pixels,
     workers: Workers = None,
+    ray: Ray = None,
     force: Force = False,
 ) -> None:
     """Make a smoother film from a film, or from each of several.
@@ -155,7 +156,8 @@ def video(
     choice = choose_model(model, weights, vgg, device, style, max_pixels)
     own_options = {"encoder_options": parse_encoder_options(encoder_option or [])}
     encoding = Encoding(**_select(Encoding, values) | own_options)
-    options = VideoOptions(**_select(VideoOptions, values), encoding=encoding)
+    own_workers = {"workers": choose_workers(workers, ray)}
+    options = VideoOptions(**_select(VideoOptions, values) | own_workers, encoding=encoding)
     _start(sources, output, container, options, choice, dry_run, as_json)
 
 

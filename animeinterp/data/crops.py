@@ -17,7 +17,7 @@ The coarse flow is computed on the whole frame, as at inference, and cropped wit
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -29,18 +29,22 @@ from safetensors.numpy import save
 
 from animeinterp.data.crop_store import Arrays
 from animeinterp.data.difficulty import CHANGED_LEVELS
-from animeinterp.data.labels import Labels, label_crops
+from animeinterp.data.labels import Labels, label_crops, load_labeler
 from animeinterp.data.pseudo_labels import fit_time, pseudo_label_flow
 from animeinterp.data.types import Triplet
 from animeinterp.errors import UsageError
 from animeinterp.interpolator import Interpolator
 from animeinterp.io.files import lock_folder, make_folder, write_bytes
 from animeinterp.loading import load_interpolator
-from animeinterp.runtime.process_pool import map_in_processes
+from animeinterp.runtime.machine import available_memory
+from animeinterp.runtime.pools import Workers, map_in_workers
+from animeinterp.runtime.ray_cluster import RayCluster, RayWorkers
+from animeinterp.runtime.task_pool import AHEAD
 
 Source = Callable[[Sequence[int]], Iterable[Triplet]]
 
 CROPS_PER_SHARD = 64
+_BYTES_PER_PIXEL = 29  # of a crop: three frames, two coarse and two true flows in float16, and their masks
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,7 @@ def write_crops(
     source: Source,
     shards: int,
     *,
-    workers: int = 1,
+    workers: Workers = 1,
     size: int = 288,
     per_triplet: int = 4,
     seed: int = 0,
@@ -120,7 +124,8 @@ def write_crops(
         folder: The store; made if absent.
         source: Returns triplets for seeds; a module-level function, so that other processes can call it.
         shards: Number of shards of the complete store.
-        workers: 1 works in this process, more in as many others; the crops do not depend on it.
+        workers: 1 works in this process, more in as many others; the crops do not depend on it. `RayWorkers()` works on
+            a Ray cluster, whose machines read the source, and this process writes the store.
         size: Side of the crops, px.
         per_triplet: Maximum number of crops of one triplet.
         seed: Seed of the store.
@@ -137,11 +142,42 @@ def write_crops(
     make_folder(folder)
     with lock_folder(folder):
         missing = [path for path in (folder / f"{k:05}.safetensors" for k in range(shards)) if not path.exists()]
-        write = partial(_write_shard, source, seed, size, per_triplet, labels)
-        yield from map_in_processes(write, missing, workers)
+        cut = partial(_cut_shard, source, seed, size, per_triplet)
+        if not isinstance(workers, RayWorkers):
+            yield from map_in_workers(partial(_write_shard, cut, labels), missing, workers)
+            return
+        with RayCluster(workers) as cluster:
+            labels = _send_labels(labels, cluster)
+            contents = map_in_workers(partial(cut, labels), missing, _limit(workers, size))
+            for path, content in zip(missing, contents, strict=True):
+                write_bytes(path, content, force=True)
+                yield path
 
 
-def _write_shard(source: Source, seed: int, size: int, per_triplet: int, labels: Labels | None, path: Path) -> Path:
+def _limit(workers: RayWorkers, size: int) -> RayWorkers:
+    """Limit the workers of a cluster to those whose shards fit into half of the memory of this process."""
+    memory = available_memory()
+    if memory is None:
+        return workers
+    most = max(1, memory // 2 // (AHEAD * CROPS_PER_SHARD * _BYTES_PER_PIXEL * size**2))
+    return replace(workers, count=most if workers.count is None else min(most, workers.count))
+
+
+def _send_labels(labels: Labels | None, cluster: RayCluster) -> Labels | None:
+    """Check the machines of a cluster, and load the model that draws the labels, to be sent there."""
+    from animeinterp.cluster import send_models
+
+    models, _ = send_models(cluster, [] if labels is None else [partial(load_labeler, labels)], "cpu")
+    return None if labels is None else replace(labels, load=models[0])
+
+
+def _write_shard(cut: Callable[[Labels | None, Path], bytes], labels: Labels | None, path: Path) -> Path:
+    write_bytes(path, cut(labels, path), force=True)
+    return path
+
+
+def _cut_shard(source: Source, seed: int, size: int, per_triplet: int, labels: Labels | None, path: Path) -> bytes:
+    """Cut the crops of a shard; return the content of its file."""
     number = int(path.stem)
     rng = np.random.default_rng([seed, number, 1])
     parts: list[Arrays] = []
@@ -154,8 +190,7 @@ def _write_shard(source: Source, seed: int, size: int, per_triplet: int, labels:
     if not count:
         raise UsageError(f"expected triplets in which something moves for {path}, got none; give another source")
     arrays = {name: np.concatenate([part[name] for part in parts])[:CROPS_PER_SHARD] for name in parts[0]}
-    write_bytes(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}), force=True)
-    return path
+    return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
 
 
 def _compute_arrays(triplet: Triplet, with_flow: bool = True) -> Arrays:

@@ -7,7 +7,7 @@ that draws them: crops in which it is clearly wrong are dropped, measured by the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -35,17 +35,19 @@ class Labels:
             because the label nearest in time may be off by half the distance of two times. Chosen, together with the
             comparison with the cross-fade, on 36 crops of vector animation that `studio` labeled: both drop 9, among
             them the 4 whose motion is clearly wrong.
+        load: Loads the model; None loads it by its name.
     """
 
     model: str
     times: int = 3
     min_psnr: float = 17.0
+    load: Callable[[], Interpolator] | None = None
 
 
 @lru_cache(maxsize=1)
-def load_labeler(model: str) -> Interpolator:
+def load_labeler(labels: Labels) -> Interpolator:
     """Load the model that draws the labels, once per process; it runs on the CPU. Raises as `load_interpolator`."""
-    return load_interpolator(model, "cpu")
+    return load_interpolator(labels.model, "cpu") if labels.load is None else labels.load()
 
 
 def label_crops(
@@ -72,7 +74,7 @@ def label_crops(
     """
     if not crops:
         return []
-    labeler = load_labeler(labels.model)
+    labeler = load_labeler(labels)
     motion = labeler.motion(labeler.analyze(triplet.frame0), labeler.analyze(triplet.frame1))
     times = choose_times(labels.times, rng)
     drawn = [labeler.render(motion, float(t)).transpose(2, 0, 1) for t in times]

@@ -24,15 +24,16 @@ from numpy.typing import NDArray
 from animeinterp.data.atd12k import Annotation, TripletFiles, list_triplets, read_annotation, read_flows, read_triplet
 from animeinterp.data.types import Triplet
 from animeinterp.device import choose_device
-from animeinterp.errors import AnimeInterpError, FileError, FrameError, MissingExtraError
+from animeinterp.errors import AnimeInterpError, FileError, FrameError, MissingExtraError, UsageError
 from animeinterp.evaluation.best_time import bind_frames, find_best_time
 from animeinterp.evaluation.masks import Parts, read_masks, score_parts
 from animeinterp.evaluation.predictions import check_predictions, read_prediction
 from animeinterp.evaluation.scores import COLUMNS, BestTime, Summary, TripletScores, summarize, to_cells
 from animeinterp.frame import Frame, RGBImage
 from animeinterp.metrics.image import Lpips, measure
-from animeinterp.pairs import RUN_LIMITS, ModelChoice, choose_workers
-from animeinterp.runtime.process_pool import map_in_processes
+from animeinterp.pairs import RUN_LIMITS, ModelChoice, choose_workers, worker_memory
+from animeinterp.runtime.pools import Workers, map_in_workers
+from animeinterp.runtime.ray_cluster import RayWorkers
 
 # An Interpolator, a `ModelChoice`, which each worker loads, or a callable of two frames and a time. If its
 # `accepts_coarse_flow` is true, it is also called with precomputed flows; if it has `render`, motion is computed once
@@ -129,7 +130,7 @@ def evaluate(
     dataset: Path,
     models: Mapping[str, Model],
     annotations: Path | None = None,
-    workers: int | None = None,
+    workers: Workers | None = None,
     *,
     predictions: Mapping[str, Path] | None = None,
     lpips: Lpips | None = None,
@@ -144,6 +145,7 @@ def evaluate(
         annotations: Folder of annotations; None for the default of `animeinterp.data.atd12k.list_triplets`.
         workers: Number of processes; 1 works in this one. With more, models are pickled: functions are those of
             modules. None takes one per core, as memory and the number of triplets allow, and 1 for other functions.
+            `RayWorkers()` works on a Ray cluster; only this process reads files.
         predictions: Folders of other programs' frames by name, see `animeinterp.evaluation.predictions`.
         lpips: Computes LPIPS, see `animeinterp.metrics.lpips.load_lpips`; None skips it.
         flows: Folder of precomputed flows for models that accept them; None uses the one beside `dataset`.
@@ -166,7 +168,7 @@ def evaluate(
 def score(
     files: Sequence[TripletFiles],
     models: Mapping[str, Model],
-    workers: int | None = None,
+    workers: Workers | None = None,
     save_frame: SaveFrame | None = None,
     *,
     predictions: Mapping[str, Path] | None = None,
@@ -190,7 +192,11 @@ def score(
         The rows of each triplet, one per model, or why it was skipped; in the order of `files`.
     """
     scorer = _Scorer(models, predictions or {}, lpips, best_t, keeps_frames=save_frame is not None)
-    for scored in map_in_processes(scorer, files, workers or default_workers(models, len(files), scorer)):
+    if isinstance(workers, RayWorkers):
+        scores = _score_on_cluster(scorer, files, workers)
+    else:
+        scores = map_in_workers(scorer, files, workers or default_workers(models, len(files), scorer))
+    for scored in scores:
         result = scored.result
         if not isinstance(result, Fault):
             for label, frame in scored.frames.items():
@@ -260,17 +266,20 @@ class _Scorer:
     @cached_property
     def models(self) -> dict[str, Model]:
         """The models, loaded; each has drawn once, so that compilation does not count as time of the first frame."""
-        models = {label: model() if isinstance(model, ModelChoice) else model for label, model in self.given.items()}
+        models = {label: model() if _is_loader(model) else model for label, model in self.given.items()}
         frame = np.zeros((64, 64, 3), np.uint8)
         frame[16:48, 16:48] = 255
         for model in models.values():
             model(frame, np.roll(frame, 4, axis=1), 0.5)
         return models
 
-    def __call__(self, files: TripletFiles) -> _Scored:
-        """Read a triplet; draw and score it with every model."""
-        needs_flows = any(_accepts_flow(model) for model in self.models.values())
-        task = _read(files, self.predictions, needs_flows)
+    def __call__(self, files: TripletFiles | _Task | Fault) -> _Scored:
+        """Read a triplet, unless that is done; draw and score it with every model."""
+        if isinstance(files, TripletFiles):
+            needs_flows = any(_accepts_flow(model) for model in self.models.values())
+            task = _read(files, self.predictions, needs_flows)
+        else:
+            task = files
         if isinstance(task, Fault):
             return _Scored(task, {})
         try:
@@ -278,8 +287,34 @@ class _Scorer:
             drawn = ours | {label: _Drawn(frame) for label, frame in task.predicted.items()}
             rows = tuple(_row(label, task, one, self.lpips) for label, one in drawn.items())
         except (FileError, FrameError) as error:
-            return _Scored(Fault(files.name, str(error)), {})
+            return _Scored(Fault(task.files.name, str(error)), {})
         return _Scored(rows, {label: one.frame for label, one in ours.items()} if self.keeps_frames else {})
+
+
+def _score_on_cluster(scorer: _Scorer, files: Sequence[TripletFiles], workers: RayWorkers) -> Iterator[_Scored]:
+    """Score triplets on a cluster, whose machines read no files: triplets and models are sent."""
+    from animeinterp.cluster import send_models
+    from animeinterp.runtime.ray_cluster import RayCluster
+
+    choices = {label: model for label, model in scorer.given.items() if isinstance(model, ModelChoice)}
+    devices = {choice.device for choice in choices.values()}
+    if len(devices) > 1:
+        raise UsageError(f"expected one device for all models on a cluster, got {', '.join(sorted(devices))}")
+    with RayCluster(workers) as cluster:
+        memory = max((worker_memory(choice.preset, _FRAME_PIXELS) for choice in choices.values()), default=0)
+        loads = [replace(choice, device="cpu") for choice in choices.values()]
+        sent, needs = send_models(cluster, loads, next(iter(devices), "cpu"), memory)
+        given: dict[str, Model] = {**scorer.given, **dict(zip(choices, sent, strict=True))}
+        needs_flows = any(_accepts_flow(model) for model in given.values())
+        tasks = (_read(one, scorer.predictions, needs_flows) for one in files)
+        yield from map_in_workers(replace(scorer, given=given), tasks, workers, needs)
+
+
+def _is_loader(model: Model) -> bool:
+    """Return whether a model is to be loaded in the worker."""
+    from animeinterp.cluster import SentModel
+
+    return isinstance(model, ModelChoice | SentModel)
 
 
 def _read(files: TripletFiles, predictions: Mapping[str, Path], needs_flows: bool) -> _Task | Fault:

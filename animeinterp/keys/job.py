@@ -31,7 +31,8 @@ from animeinterp.keys.result_folder import DrawingTask, ResultFolder
 from animeinterp.keys.review import check_review, write_review
 from animeinterp.keys.settings import KeySettings
 from animeinterp.keys.sharing import choose_key_workers, run_length, share
-from animeinterp.pairs import HintedPair, ModelChoice, PairDrawer, check_workers
+from animeinterp.pairs import HintedPair, ModelChoice, PairDrawer
+from animeinterp.runtime.pools import check_workers
 
 if TYPE_CHECKING:
     from animeinterp.interpolator import Interpolator

@@ -1,4 +1,4 @@
-"""The other side of `animeinterp.runtime.process_pool`: what runs in a worker process."""
+"""The other side of `animeinterp.runtime.process_pool`: what runs in a worker process; parts of it on a cluster too."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 TERMINATED = 143  # exit code of a process that SIGTERM ended, 128 + 15 as in shells
 # Libraries read these when they are loaded.
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 class Outcome(NamedTuple):
@@ -47,7 +47,7 @@ def serve(connection: Connection[Any, Any], setup: bytes) -> None:
         signal.signal(signal.SIGTERM, _leave)
         sys.unraisablehook = _leave_unraisable
         threading.Thread(target=_end_with_parent, daemon=True).start()
-        for variable in _THREAD_VARIABLES:
+        for variable in THREAD_VARIABLES:
             os.environ[variable] = "1"
         _serve(connection, setup)
     except (EOFError, OSError):
@@ -58,20 +58,25 @@ def serve(connection: Connection[Any, Any], setup: bytes) -> None:
 
 def _serve(connection: Connection[Any, Any], setup: bytes) -> None:
     given: list[tuple[str, type[Warning]]] = []
-    warnings.showwarning = lambda message, category, *_, **__: given.append((str(message), category))
-    outcome = _attempt(_set_up, (setup,))
+    record_warnings(given)
+    outcome = attempt(_set_up, (setup,))
     state, outcome = outcome.result, outcome._replace(result=None, warnings=tuple(given))
-    connection.send_bytes(_pickle(outcome))
+    connection.send_bytes(pickle_outcome(outcome))
     while outcome.error is None:
         given.clear()
         function, arguments = pickle.loads(connection.recv_bytes())
-        done = _attempt(function, (state, *arguments))
-        connection.send_bytes(_pickle(done._replace(warnings=tuple(given))))
+        done = attempt(function, (state, *arguments))
+        connection.send_bytes(pickle_outcome(done._replace(warnings=tuple(given))))
         del arguments, done  # they may be large, and the next task would find them in memory
 
 
 class _Terminated(BaseException):
     """SIGTERM: unwinds the stack, so that files that are half written are removed."""
+
+
+def record_warnings(given: list[tuple[str, type[Warning]]]) -> None:
+    """Append text and category of further warnings to a list, instead of printing them."""
+    warnings.showwarning = lambda message, category, *_, **__: given.append((str(message), category))
 
 
 def _leave(*_: object) -> None:
@@ -89,7 +94,7 @@ def _set_up(setup: bytes) -> Any:
     return pickle.loads(setup)()
 
 
-def _attempt(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Outcome:
+def attempt(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Outcome:
     """Call a function; its error becomes a part of the outcome."""
     try:
         return Outcome(function(*arguments))
@@ -97,7 +102,7 @@ def _attempt(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Outcom
         return _failure(error)
 
 
-def _pickle(outcome: Outcome) -> bytes:
+def pickle_outcome(outcome: Outcome) -> bytes:
     """Pickle an outcome; a result that cannot be pickled becomes an error."""
     try:
         return pickle.dumps(outcome, pickle.HIGHEST_PROTOCOL)

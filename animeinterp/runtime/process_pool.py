@@ -16,33 +16,26 @@ import queue
 import signal
 import threading
 import time
-import warnings
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
-from functools import partial
 from multiprocessing.connection import Connection
-from types import TracebackType
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from animeinterp.errors import AnimeInterpError, UsageError
 from animeinterp.runtime.allocator import returning_large_arrays
 from animeinterp.runtime.pool_worker import TERMINATED, Outcome, serve, unpickle
+from animeinterp.runtime.task_pool import AHEAD, TaskPool
 
 State = TypeVar("State")
-Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 ATTEMPTS = 3  # processes that may end by themselves over one task
-_AHEAD = 2  # tasks in flight per process, so that a slow one does not block the others
 _PATIENCE = 2.0  # s that processes are given to end
-_POLL = 0.5  # s; Windows notices Ctrl-C only between waits
 _CONTEXT = multiprocessing.get_context("spawn")
 
 
-class ProcessPool(Generic[State]):
+class ProcessPool(TaskPool[State]):
     """Processes that call functions on a state of their own; a context manager.
 
     Attributes:
@@ -60,6 +53,7 @@ class ProcessPool(Generic[State]):
         Raises:
             UsageError: `setup` cannot be pickled.
         """
+        super().__init__()
         self.size = size
         try:
             self._setups = [pickle.dumps(one) for one in (setup if isinstance(setup, Sequence) else [setup])]
@@ -71,25 +65,14 @@ class ProcessPool(Generic[State]):
         self._tasks: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._attendants: list[tuple[threading.Thread, _Worker]] = []
         self._closed = threading.Event()
-        self._warned: set[tuple[str, type[Warning]]] = set()
 
-    def __enter__(self) -> ProcessPool[State]:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
-        self.close()
+    @property
+    def room(self) -> int:
+        """The most tasks that are in flight at a time."""
+        return AHEAD * self.size
 
     def submit(self, function: Callable[..., Result], *arguments: Any) -> Future[Result]:
-        """Call `function(state, *arguments)` in one of the processes.
-
-        Args:
-            function: Of a module.
-            *arguments: Its arguments after the state.
-
-        Returns:
-            A future of the result. It raises the function's exception, an error of `setup`, or AnimeInterpError if
-            processes ended by themselves `ATTEMPTS` times.
-        """
+        """Call `function(state, *arguments)` in one of the processes; see `TaskPool.submit`."""
         future: Future[Result] = Future()
         self._tasks.put(_Job(future, function, arguments))
         if len(self._attendants) < self.size:
@@ -99,33 +82,6 @@ class ProcessPool(Generic[State]):
             self._attendants.append((thread, worker))
             thread.start()
         return future
-
-    def call(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """Call `function(state, *arguments)` in one of the processes and wait for the result; see `submit`."""
-        return _result(self.submit(function, *arguments))
-
-    def map(self, function: Callable[[State, Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
-        """Call `function(state, task)` for every task.
-
-        Args:
-            function: Of a module.
-            tasks: Taken when there is room for them, in this thread.
-
-        Yields:
-            The results in the order of the tasks. At most `2 * size` tasks were taken whose results were not. An error
-            of a task, or of `tasks` itself, is raised in its place.
-        """
-        waiting: deque[Future[Result]] = deque()
-        for task in _errors_last(tasks):
-            if isinstance(task, _Raised):
-                while waiting:
-                    yield _result(waiting.popleft())
-                raise task.error
-            waiting.append(self.submit(function, task))
-            while waiting and (len(waiting) >= _AHEAD * self.size or waiting[0].done()):
-                yield _result(waiting.popleft())
-        while waiting:
-            yield _result(waiting.popleft())
 
     def close(self) -> None:
         """End all processes within seconds, whatever they are doing."""
@@ -147,66 +103,17 @@ class ProcessPool(Generic[State]):
         while (job := self._tasks.get()) is not None and not self._closed.is_set():
             job.future.set_running_or_notify_cancel()
             try:
-                outcome = worker.run((job.function, job.arguments))
-                for text, category in outcome.warnings:
-                    if (text, category) not in self._warned:  # every process may give the same
-                        self._warned.add((text, category))
-                        warnings.warn(text, category, stacklevel=2)
-                if outcome.error is not None:
-                    raise outcome.error from _WorkerTraceback(outcome.trace)
+                result = self._open(worker.run((job.function, job.arguments)))
             except BaseException as error:  # raised again where the result is asked for
                 job.future.set_exception(error)
             else:
-                job.future.set_result(outcome.result)
-
-
-def map_in_processes(function: Callable[[Task], Result], items: Iterable[Task], workers: int) -> Iterator[Result]:
-    """Call a function for every item, on one thread of torch and OpenCV.
-
-    Args:
-        function: Of a module, or a partial of one; it is pickled.
-        items: What it is called with.
-        workers: Number of processes; 1 calls it in this one.
-
-    Yields:
-        The results in order, the same for any number of workers.
-    """
-    from animeinterp.runtime.threads import single_threaded_workers
-
-    if workers == 1:
-        with single_threaded_workers():
-            yield from map(function, items)
-        return
-    with ProcessPool(partial(_keep, function), workers) as pool:
-        yield from pool.map(_call_kept, items)
-
-
-def _keep(function: Callable[[Task], Result]) -> Callable[[Task], Result]:
-    from animeinterp.runtime.threads import keep_to_one_thread
-
-    keep_to_one_thread()
-    return function
-
-
-def _call_kept(function: Callable[[Task], Result], item: Task) -> Result:
-    return function(item)
+                job.future.set_result(result)
 
 
 class _Job(NamedTuple):
     future: Future[Any]
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
-
-
-class _Raised(NamedTuple):
-    error: Exception
-
-
-class _WorkerTraceback(Exception):
-    """The traceback of an error in a process, as its cause."""
-
-    def __str__(self) -> str:
-        return f"in a worker process:\n{self.args[0]}"
 
 
 class _Worker:
@@ -322,27 +229,6 @@ def _interrupts_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _errors_last(items: Iterable[Task]) -> Iterator[Task | _Raised]:
-    """Yield items, and at the end the error that iterating raised."""
-    iterator = iter(items)
-    while True:
-        try:
-            item = next(iterator)
-        except StopIteration:
-            return
-        except Exception as error:
-            yield _Raised(error)
-            return
-        yield item
-
-
-def _result(future: Future[Result]) -> Result:
-    """Wait for a result."""
-    while not wait_for([future], _POLL).done:
-        pass
-    return future.result()
 
 
 def _describe_exit(code: int | None) -> str:

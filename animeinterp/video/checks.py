@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from animeinterp.errors import UsageError
-from animeinterp.pairs import check_workers
+from animeinterp.runtime.pools import check_workers
 from animeinterp.video.cadence.cut_list import CutList
 from animeinterp.video.options import VideoOptions
 from animeinterp.video.sink.encoders import check_encoding

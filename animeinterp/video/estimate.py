@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from animeinterp.config import PRESETS
-from animeinterp.errors import AnimeInterpError, FileError
+from animeinterp.errors import AnimeInterpError, FileError, UsageError
 from animeinterp.frame import Frame
 from animeinterp.pairs import ModelChoice, choose_workers
 from animeinterp.runtime.machine import available_cores
+from animeinterp.runtime.ray_cluster import RayWorkers
 from animeinterp.video.cadence.cut_list import parse_cuts
 from animeinterp.video.compare import comparison_frame
 from animeinterp.video.drawing_costs import time_drawing
@@ -135,10 +136,13 @@ def estimate_jobs(
         UsageError: The options are invalid or fit none of the films, as when they are made.
         WeightsError: A model cannot be loaded.
     """
+    options = options or VideoOptions()
+    if isinstance(options.workers, RayWorkers):
+        raise UsageError("an estimate is of this machine, not of a cluster; leave out --ray")
     choices = list_installed_models() if choices is None else choices
     loaded: dict[str, Interpolator] = {}
     start = 0.0  # s, to load libraries and a model, as every worker does
-    for plan in plan_films(jobs, options or VideoOptions()):
+    for plan in plan_films(jobs, options):
         job = plan.job
         if plan.finished or plan.error is not None:
             yield FilmEstimate(job.source, job.target, "finished" if plan.finished else "failed", plan.error)
@@ -210,6 +214,7 @@ def _estimate(
     for (choice, _), cost in zip(models, costs, strict=True):
         drawing = cost.draw(sample, to_make)
         workers = options.workers or choose_workers(choice, plan.pixels, min(film.frames or to_make, to_make))
+        assert isinstance(workers, int)  # checked in estimate_jobs
         # Whichever is slowest: the workers, all cores together, or the thread that reads.
         seconds = max(drawing / workers, (drawing + reading + encoding) / available_cores(), reading)
         presets[choice.preset] = PresetEstimate(start + seconds, workers, cost.pairs)

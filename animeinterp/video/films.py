@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from animeinterp.errors import AnimeInterpError, MissingExtraError, UsageError, WeightsError
 from animeinterp.io.files import make_folder
+from animeinterp.runtime.ray_cluster import RayCluster, RayWorkers
 from animeinterp.video.cadence.cut_list import parse_cuts
 from animeinterp.video.checks import check_options, check_preview, plan_grid
 from animeinterp.video.film_list import FilmJob, list_jobs
@@ -139,14 +141,16 @@ def interpolate_films(
             an interrupted run exist and neither `resume` nor `force` is set.
         FileError: A source does not exist, or the disk is full. What is finished by then stays.
         WeightsError: The model cannot be loaded.
+        AnimeInterpError: The cluster of `options.workers` cannot be reached.
     """
     options = options or VideoOptions()
     plans = plan_films(list_jobs([Path(source) for source in sources], Path(folder), container), options)
     run = _Run(plans, interpolator, report)
     if not all(plan.error for plan in plans):
         make_folder(Path(folder))
-    for plan in plans:
-        run.make(plan)
+    with RayCluster(options.workers) if isinstance(options.workers, RayWorkers) else nullcontext():
+        for plan in plans:
+            run.make(plan)
     return run.progress.results
 
 

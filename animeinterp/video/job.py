@@ -2,8 +2,9 @@
 
     read ─► drawings ─► schedule ─► draw ─► segments ─► join
 
-Worker processes draw (or this one, if there is one worker); two threads work beside this one: one reads and finds
-drawings, one encodes. Finished segments are stored beside the target, so that an interrupted run can be continued.
+Worker processes draw (or this one, if there is one worker, or a cluster); two threads work beside this one: one reads
+and finds drawings, one encodes. Finished segments are stored beside the target, so that an interrupted run can be
+continued.
 """
 
 from __future__ import annotations
@@ -117,11 +118,12 @@ class _Job:
 
     def opened_drawer(self, source: Interpolator | Callable[[], Interpolator]) -> PairDrawer:
         """Prepare what draws; nothing is loaded yet, because that takes time and invalid calls end before."""
-        film, workers = self._film, self.options.workers
+        pixels, workers = self._film.width * self._film.height, self.options.workers
         if workers is None:
-            pairs = min(film.frames or self.progress.total, self.progress.total)
-            workers = choose_workers(source, film.width * film.height, pairs)
-        return PairDrawer(source, workers, self.options.flow_scale, automatic=self.options.workers is None)
+            pairs = min(self._film.frames or self.progress.total, self.progress.total)
+            workers = choose_workers(source, pixels, pairs)
+        automatic = self.options.workers is None
+        return PairDrawer(source, workers, self.options.flow_scale, automatic=automatic, pixels=pixels)
 
     @contextmanager
     def opened(self, drawer: PairDrawer) -> Iterator[None]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from animeinterp.config import Options
+from animeinterp.runtime.pools import Workers
 from animeinterp.video.compare import Compare
 from animeinterp.video.sink.encoding import Encoding
 from animeinterp.video.timeline import Cadence
@@ -35,7 +36,8 @@ class VideoOptions:
         resume: Whether to continue an interrupted run.
         force: Whether to overwrite an existing target.
         max_pixels: Largest accepted frame, px; larger ones are refused.
-        workers: Processes that draw; the film does not depend on it. None takes one per core, as memory allows.
+        workers: Processes that draw; the film does not depend on it. None takes one per core, as memory allows;
+            `RayWorkers()` draws on a Ray cluster.
     """
 
     fps: str | None = None
@@ -55,4 +57,4 @@ class VideoOptions:
     resume: bool = False
     force: bool = False
     max_pixels: int = Options().max_pixels
-    workers: int | None = None
+    workers: Workers | None = None

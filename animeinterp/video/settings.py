@@ -87,6 +87,7 @@ def describe_interpolator(interpolator: Interpolator) -> dict[str, str]:
         "device": interpolator.device.type,
         "architecture": str(interpolator.preset),
         **{name: str(value) for name, value in asdict(interpolator.options).items()},
+        "precision": interpolator.precision,
     }
 
 

@@ -75,6 +75,18 @@ def count_calls(state, _):
     return state["calls"], os.getpid()
 
 
+def add_in_place(state, array):
+    array += 1
+    return array
+
+
+def two_triplets(seeds):
+    from animeinterp.data.types import Triplet
+    from conftest import draw_scene
+
+    return [Triplet(*(draw_scene(shift + seeds[1], (160, 112)) for shift in (0, 4, 8)), 0.5) for _ in range(2)]
+
+
 def own_pid(state):
     return os.getpid()
 
