@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 class SharingLimits:
     """Limits of what is shared.
 
-    By CPU time of `cel` on a pair of 960x540: 1.16 s for the motion, 0.49 s for each drawing, where a film, by which
-    `RUN_LIMITS` counts, has one drawing a pair.
+    By the CPU time of `cel` at 960x540 (`python benchmarks/cost.py DATASET --pairs 8`): 0.14 s to analyze a key, 0.69 s
+    for the motion of a pair, 0.66 s for a drawing. A film, by whose pairs `RUN_LIMITS` counts, pays each once a pair.
 
     Attributes:
         motion: What the motion of a pair counts, in pairs of a film.
         drawing: What an in-between counts.
-        least_drawings: In-betweens of a part of a pair, at least; 8 take three times as long as the motion.
+        least_drawings: In-betweens of a part of a pair, at least; 8 take five times as long as the motion.
     """
 
-    motion: float = 0.7
-    drawing: float = 0.3
+    motion: float = 0.6
+    drawing: float = 0.4
     least_drawings: int = 8
 
 

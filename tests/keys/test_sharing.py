@@ -64,8 +64,8 @@ def test_processes_are_as_many_as_the_work_is_worth(monkeypatch):
 
 def test_many_counts_pixels():
     small, large = (np.zeros((*size, 3), np.uint8) for size in ((540, 960), (1080, 1920)))
-    assert [is_many(small, count) for count in (7, 26, 27)] == [False, False, True]
-    assert is_many(large, 7)
+    assert [is_many(small, count) for count in (5, 19, 20)] == [False, False, True]
+    assert is_many(large, 5)
 
 
 def test_shares_of_many_times_come_in_order():
