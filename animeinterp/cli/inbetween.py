@@ -54,6 +54,13 @@ Name = Annotated[
     str | None,
     typer.Option("--name", help="Number all drawings anew: key_%04d.png, or {layer}_%04d.png for several layers."),
 ]
+Align = Annotated[
+    bool, typer.Option("--align", help="Register scans: shift, angle and brightness, undone in the in-betweens.")
+]
+Palette = Annotated[
+    Literal["free", "keep"],
+    typer.Option("--palette", help="keep: only colors of the keys, anti-aliasing aside; free: any color."),
+]
 Review = Annotated[
     bool,
     typer.Option(
@@ -81,6 +88,8 @@ def inbetween(
     hints: PairHintsFile = None,
     on: On = None,
     name: Name = None,
+    align: Align = False,
+    palette: Palette = "free",
     review: Review = True,
     preview: Preview = "webp",
     rate: Rate = 24.0,

@@ -25,6 +25,7 @@ from animeinterp.keys.numbering import find_keys
 from animeinterp.keys.pair_hints import add_hints
 from animeinterp.keys.plan import PlannedLayer, PlannedPair
 from animeinterp.keys.planning import plan_layers
+from animeinterp.keys.preparation import PairPreparer
 from animeinterp.keys.reading import KeyReader
 from animeinterp.keys.record import Fingerprints
 from animeinterp.keys.result_folder import DrawingTask, ResultFolder
@@ -152,7 +153,7 @@ def draw_keys(
     settings, source = settings or KeySettings(), model or ModelChoice()
     if workers is not None:
         check_workers(workers)
-    plan = plan_keys(sources, folder, settings)
+    plan, preparer = plan_keys(sources, folder, settings), PairPreparer(align=settings.align, palette=settings.palette)
     make_folder(plan.folder)
     with lock_folder(plan.folder):
         results = ResultFolder(plan.folder, settings, Fingerprints(settings, _describe_model(source)))
@@ -161,8 +162,8 @@ def draw_keys(
         if report is not None:
             report(progress)
         keys = KeyReader(settings.max_pixels)
-        for task, frames in _draw(tasks, keys, source, workers):
-            results.write(task.pair, frames, keys.like[task.pair.key0])
+        for task, frames in _draw(tasks, keys, preparer, source, workers):
+            results.write(task.pair, preparer.finish(frames), keys.like[task.pair.key0])
             progress.drawn, progress.latest = progress.drawn + len(frames), task.pair
             if report is not None:
                 report(progress)
@@ -172,7 +173,7 @@ def draw_keys(
             if report is not None:
                 report(progress)
             review = write_review(plan.folder, plan.layers, settings)
-    notes = (*plan.notes, *results.notes)
+    notes = (*plan.notes, *results.notes, *preparer.notes)
     return DrawnKeys(plan.folder, plan.layers, progress.drawn, results.kept, review, notes)
 
 
@@ -218,6 +219,7 @@ def _describe_model(source: Interpolator | ModelChoice | Callable[[], Interpolat
 def _draw(
     tasks: Sequence[DrawingTask],
     keys: KeyReader,
+    preparer: PairPreparer,
     source: Interpolator | ModelChoice | Callable[[], Interpolator],
     workers: int | None,
 ) -> Iterator[tuple[DrawingTask, list[Frame]]]:
@@ -230,11 +232,13 @@ def _draw(
         workers = choose_key_workers(source, header.width * header.height, tasks)
     shared = share(tasks, workers)
     with PairDrawer(source, workers, automatic=automatic) as drawer:
-        yield from zip(shared, drawer.draw(_read_pairs(shared, keys), run_length(shared, workers)), strict=True)
+        pairs = drawer.draw(_read_pairs(shared, keys, preparer), run_length(shared, workers))
+        yield from zip(shared, pairs, strict=True)
 
 
-def _read_pairs(tasks: Sequence[DrawingTask], keys: KeyReader) -> Iterator[HintedPair]:
-    """Read the keys of each pair when there is room for them."""
+def _read_pairs(tasks: Sequence[DrawingTask], keys: KeyReader, preparer: PairPreparer) -> Iterator[HintedPair]:
+    """Read and prepare the keys of each pair when there is room for them."""
     for task in tasks:
         frame0, frame1 = keys.read(task.pair.key0, task.mode), keys.read(task.pair.key1, task.mode)
-        yield frame0, frame1, [drawing.t for drawing in task.pair.inbetweens], task.pair.hints
+        pair = frame0, frame1, [drawing.t for drawing in task.pair.inbetweens], task.pair.hints
+        yield preparer.prepare(" to ".join(task.pair.names), pair)

@@ -8,6 +8,8 @@ from typing import Literal
 
 from animeinterp.config import Options
 
+PaletteChoice = Literal["free", "keep"]
+
 
 @dataclass(frozen=True, slots=True)
 class KeySettings:
@@ -21,6 +23,8 @@ class KeySettings:
         hints: A JSON file with hints for pairs of keys, see `animeinterp.hints_file`.
         on: Frames for which a drawing is shown; None follows numbers that leave room, else 2.
         name: A pattern such as `key_%04d.png` by which all drawings are numbered anew; None keeps the keys' names.
+        align: Whether scanned keys are registered, see `animeinterp.keys.align`.
+        palette: `keep` gives in-betweens only colors of their keys, see `animeinterp.keys.palette`; `free` any.
         rate: Frames per second of the preview.
         review: Whether onion skins, a preview, a contact sheet and exposure sheets are made, in the folder `review`.
         preview: Format of the preview, `webp` or `gif`.
@@ -36,6 +40,8 @@ class KeySettings:
     hints: Path | None = None
     on: int | None = None
     name: str | None = None
+    align: bool = False
+    palette: PaletteChoice = "free"
     rate: float = 24.0
     review: bool = True
     preview: Literal["webp", "gif"] = "webp"
