@@ -4,8 +4,9 @@ The position is found by peg holes (`animeinterp.keys.peg_holes`), or else by th
 (`animeinterp.keys.background`), and left alone where there is neither, as on plain paper. The brightness is the ratio
 of levels, per channel, that the most pixels share.
 
-Parameters were chosen on simulated scans with known truth (docs/guides/animator.md): drawn figures from a tenth of the
-frame to all of it, on painted backgrounds and on paper with and without peg holes, printed frame and edges.
+Parameters were chosen on simulated scans with known truth, made as those of `benchmarks/scans.py` but of other art:
+figures from a third of the height to beyond the frame, on painted backgrounds and on paper with and without peg holes,
+printed frame and edges.
 
 Not corrected: scale, shear, uneven lighting, and gamma. Coordinates are x first, px, angles clockwise as seen.
 """

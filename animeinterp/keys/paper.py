@@ -26,7 +26,7 @@ Planes = NDArray[np.float32]  # (C, H, W)
 class PaperLimits:
     """Parameters of the search for paper.
 
-    Chosen on simulated scans (docs/guides/animator.md). Levels are 255ths of the range.
+    Chosen on simulated scans, see `animeinterp.keys.align`. Levels are 255ths of the range.
 
     Attributes:
         quiet_fractions: Quantiles of the noise over the frame: it is measured at the first, …
