@@ -68,5 +68,21 @@ def weight_of_hints(hinted: Hinted, landed: LandedHints, motion: IntermediateMot
     return torch.maximum(landed.weight, landed.covered * (_GAIN * drawn).clamp(max=1))
 
 
+def reach_of_hints(hinted: Hinted, flows: FlowPair, time: Tensor) -> Tensor:
+    """Compute where hinted pixels land, and where they are in both frames: others draw them there.
+
+    Args:
+        hinted: At the size of the flows.
+        flows: With log importance.
+        time: (N,) in (0, 1).
+
+    Returns:
+        (N, 1, H, W) in [0, 1].
+    """
+    landed = land_hints(hinted, flows, time.view(-1, 1, 1, 1).to(hinted.frame0))
+    places = torch.maximum(torch.maximum(hinted.frame0, hinted.frame1), landed.weight)
+    return _grown(places, _MARGIN)
+
+
 def _grown(planes: Tensor, pixels: int) -> Tensor:
     return F.max_pool2d(planes, 2 * pixels + 1, 1, pixels)

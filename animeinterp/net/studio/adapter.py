@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from animeinterp.config import StudioConfig
 from animeinterp.net.adapters import CelNetwork, FrameFeatures, as_colors, has_alpha, rgb
+from animeinterp.net.cel.hinted import reach_of_hints
 from animeinterp.net.cel.model import Cel
 from animeinterp.net.flow_pair import CoarseFlowPair, FlowPair
 from animeinterp.net.ops.geometry import MIN_SIZE, downsample, resize, scale_flow
@@ -104,7 +105,12 @@ class StudioNetwork:
         reachable: Tensor | None = None,
     ) -> Tensor:
         """Draw the frame at t by blending three drawings. The heavy network's flow has told the wanted pixels."""
-        return restore(*self.candidates(frame0, frame1, flows, t, wanted), grainy=flows.state.grainy)
+        drawings = self.candidates(frame0, frame1, flows, t, wanted)
+        drawn = restore(*drawings, grainy=flows.state.grainy)
+        if flows.hinted is None:
+            return drawn
+        # The heavy networks do not know hints.
+        return torch.lerp(drawn, drawings[0].float(), reach_of_hints(flows.hinted, flows, torch.tensor([t])))
 
     def candidates(
         self, frame0: FrameFeatures, frame1: FrameFeatures, flows: FlowPair, t: float, wanted: Tensor | None = None
