@@ -42,7 +42,7 @@ class HintLimits:
         margin: … plus this, px.
         fit_margin: Between, pixels follow it where that costs at most this much more, levels.
         min_inside: Segments of which this fraction …
-        soft_reach: … is within this distance of the part are examined, px.
+        soft_reach: … is within this distance of the part or of the line are examined, px.
         soft_gain: They follow the hint if that costs less than this fraction of what their own flow costs …
         soft_margin: … less this, levels. Segments that the line crosses may cost as much more.
         growths: How often segments are examined; those that follow are part of the part.
@@ -323,9 +323,9 @@ def _similar_around(
     costs: Under that motion and under their own.
     """
     count, labels = len(segments), segments.labels.ravel()
-    near = _distance_to(part) <= limits.soft_reach
-    line = _distance_to_line(points.source, part.shape) < 1
-    inside, crossed = (np.bincount(labels, marks.ravel(), count) for marks in (near, line))
+    line = _distance_to_line(points.source, part.shape)
+    near = np.minimum(_distance_to(part), line) <= limits.soft_reach
+    inside, crossed = (np.bincount(labels, marks.ravel(), count) for marks in (near, line < 1))
     hinted, own = (np.bincount(labels, plane.ravel(), count) / segments.area for plane in costs)
     follows = hinted < limits.soft_gain * own - limits.soft_margin
     follows |= (crossed >= _MIN_CROSSING) & (hinted < own + limits.soft_margin)
