@@ -21,6 +21,7 @@ WITH_COMMANDS = {
     "README.md",
     "animator.md",
     "cluster.md",
+    "page.md",
     "video.md",
     "encoding.md",
     "researcher.md",

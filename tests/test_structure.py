@@ -85,6 +85,10 @@ def test_only_the_command_line_prints():
     assert not [name(path) for path in outside if {"typer", "rich"} & foreign_imports(path)]
 
 
+def test_only_the_page_needs_gradio():
+    assert {path.parent.name for path in FILES if "gradio" in foreign_imports(path)} == {"app"}
+
+
 def test_files_are_short():
     assert not [name(path) for path in FILES if len(path.read_text(encoding="utf-8").splitlines()) > MAX_LINES]
 
@@ -119,7 +123,12 @@ def test_spelling_is_american():
 
 @pytest.mark.parametrize(
     "code",
-    ["import animeinterp", "import animeinterp; animeinterp.Options()", "import animeinterp.cli"],
+    [
+        "import animeinterp",
+        "import animeinterp; animeinterp.Options()",
+        "import animeinterp.cli",
+        "import animeinterp.cli.app",
+    ],
 )
 def test_import_is_light(code):
     done = subprocess.run(
@@ -130,7 +139,7 @@ def test_import_is_light(code):
     )
     loaded = set(done.stdout.split())
     assert "animeinterp" in loaded
-    assert not loaded & {"torch", "numba", "cv2", "scipy", "pydantic"}
+    assert not loaded & {"torch", "numba", "cv2", "scipy", "pydantic", "gradio"}
 
 
 @pytest.mark.parametrize("module", ["data.atd12k", "evaluation.evaluate", "training.config"])

@@ -15,7 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from animeinterp import __version__
-from animeinterp.cli import composing, datasets, drawing, evaluating, inbetween, public_weights, training, video
+from animeinterp.cli import composing, datasets, drawing, evaluating, inbetween, page, public_weights, training, video
 from animeinterp.cli.terminal import err, out
 from animeinterp.errors import AnimeInterpWarning, UsageError
 
@@ -38,6 +38,7 @@ _COMMANDS: dict[typer.Typer, tuple[Callable[..., None], ...]] = {
         drawing.explain,
         drawing.demo,
         drawing.models,
+        page.app,
         evaluating.evaluate,
         training.train,
     ),

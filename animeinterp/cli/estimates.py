@@ -11,9 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from animeinterp.cli.films import describe_film_failure, describe_reason
-from animeinterp.cli.progress import describe_duration, track_progress
+from animeinterp.cli.progress import track_progress
 from animeinterp.cli.terminal import err, out, show_table
 from animeinterp.errors import AnimeInterpError
+from animeinterp.video.time_text import describe_duration
 
 if TYPE_CHECKING:
     from animeinterp.pairs import ModelChoice

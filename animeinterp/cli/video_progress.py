@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from rich.progress import TextColumn
 
-from animeinterp.cli.progress import describe_duration, report_progress
+from animeinterp.cli.progress import report_progress
 from animeinterp.cli.terminal import err, out
+from animeinterp.video.time_text import describe_duration
 
 if TYPE_CHECKING:
     from animeinterp.video.progress import Progress

@@ -1,4 +1,4 @@
-"""Parse the frame rates, clock times and previews that users write, as exact fractions."""
+"""Parse the frame rates, clock times and previews that users write, as exact fractions; describe durations."""
 
 from __future__ import annotations
 
@@ -94,3 +94,16 @@ def parse_positive(text: str, name: str) -> Fraction:
     if number <= 0:
         raise UsageError(f"expected {name} above 0, such as 60 or 24000/1001, got {text!r}")
     return number
+
+
+def describe_duration(seconds: float) -> str:
+    """Describe an estimated duration in words, no finer than an estimate is: 3 hours 20 minutes."""
+    if seconds < 90:
+        return f"{max(10, round(seconds, -1)):.0f} seconds"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} minutes"
+    hours, minutes = divmod(round(minutes, -1), 60)
+    days, hours = divmod(hours, 24) if hours >= 48 else (0, hours)
+    parts = [(days, "day"), (hours, "hour"), (0 if days else minutes, "minute")]
+    return " ".join(f"{count} {unit}{'s' if count > 1 else ''}" for count, unit in parts if count)

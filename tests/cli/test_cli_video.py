@@ -176,7 +176,7 @@ def test_ctrl_c_stops_all_films_and_advises(film, tmp_path, capsys, monkeypatch)
 
 def test_the_first_seconds_estimate_the_rest(monkeypatch, capsys):
     from animeinterp.cli import video_progress
-    from animeinterp.cli.progress import describe_duration
+    from animeinterp.video.time_text import describe_duration
 
     now = 0.0
     monkeypatch.setattr(video_progress, "monotonic", lambda: now)
