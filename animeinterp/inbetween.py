@@ -6,13 +6,14 @@ region around it is interpolated. Where memory runs out, motion is estimated at 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, SupportsFloat
+from typing import TYPE_CHECKING, Any, SupportsFloat, TypeVar
 
 import cv2
 import numpy as np
 
+from animeinterp.doubt import Doubt, DrawnPair, Judging
 from animeinterp.errors import AnimeInterpError
 from animeinterp.frame import Frame, rgb8
 from animeinterp.hints import Hints
@@ -21,6 +22,8 @@ from animeinterp.motion import Analysis, Motion
 
 if TYPE_CHECKING:
     from animeinterp.interpolator import Interpolator
+
+Result = TypeVar("Result")
 
 _MIN_WORKING_PIXELS = 96 * 54  # nothing is left to match below this
 
@@ -83,13 +86,15 @@ class Inbetweener:
         shrunk: How often memory ran out.
     """
 
-    def __init__(self, interpolator: Interpolator, scale: float = 1.0) -> None:
+    def __init__(self, interpolator: Interpolator, scale: float = 1.0, judging: Judging = "none") -> None:
         """Use an interpolator, which stays unchanged.
 
         Args:
             interpolator: Draws the frames.
             scale: Scale of the width and height at which motion is estimated, > 0.
+            judging: What is done about doubtful drawings, by `draw_judged`.
         """
+        self._judging = judging
         pixels = max(1, round(interpolator.options.working_pixels * scale**2))
         self.interpolator = interpolator.with_options(replace(interpolator.options, working_pixels=pixels))
         self.shrunk = 0
@@ -117,6 +122,27 @@ class Inbetweener:
         """
         pair = self._pair = self._find_pair(frame0, frame1, hints)
         return [pair.draw(float(t)) for t in times]
+
+    def draw_judged(
+        self, frame0: Frame, frame1: Frame, times: Sequence[float], hints: Hints | None = None
+    ) -> DrawnPair:
+        """Draw frames as `draw` does and tell how doubtful they are; or hold frames in their place.
+
+        A pair is judged in the middle whatever the times are, so that all its frames are drawn or none, also if they
+        are asked for in parts.
+        """
+        if self._judging == "none" or not times:
+            return DrawnPair(self.draw(frame0, frame1, times, hints), [])
+        pair = self._pair = self._find_pair(frame0, frame1, hints)
+        if self._judging == "drawings":
+            frames = [pair.draw(t) for t in times]
+            return DrawnPair(frames, [pair.judge(t, with_marks=True) for t in times])
+        doubt = pair.judge(0.5)
+        if self._judging == "hold" and doubt.is_doubtful:
+            frames = [frame0 if t <= 0.5 else frame1 for t in times]
+        else:
+            frames = [pair.draw(t) for t in times]
+        return DrawnPair(frames, [doubt] * len(frames))
 
     def _find_pair(self, frame0: Frame, frame1: Frame, hints: Hints | None) -> Pair:
         """Return the pair before if it is this one, else a new one with its keys; nothing else of it is kept."""
@@ -150,9 +176,17 @@ class Pair:
 
     def draw(self, t: float) -> Frame:
         """Draw the frame at time t in [0, 1], see `Inbetweener.draw`."""
+        return self._retry(lambda: self._draw(t))
+
+    def judge(self, t: float, *, with_marks: bool = False) -> Doubt:
+        """Measure how doubtful the frame at time t in [0, 1] is; `with_marks` also where, if it is doubtful."""
+        return self._retry(lambda: self._judge(t, with_marks))
+
+    def _retry(self, work: Callable[[], Result]) -> Result:
+        """Do work that needs the motion; where memory runs out, do it again at a smaller size."""
         while True:
             try:
-                return self._draw(t)
+                return work()
             except Exception as error:
                 if not _is_out_of_memory(error):
                     raise
@@ -166,17 +200,26 @@ class Pair:
 
     def _draw(self, t: float) -> Frame:
         """Render the frame at time t and what surrounds the region."""
-        interpolator = self._inbetweener.interpolator
-        if self._motion is None:
-            self._motion = self._estimate_motion()
-        frame = interpolator.render(self._motion, t)
+        frame = self._inbetweener.interpolator.render(self._find_motion(), t)
         if self._region is None:
             return frame
         key0, key1 = self.keys
         return surround(frame, self._region, key0.frame, key1.frame, t)
 
+    def _judge(self, t: float, with_marks: bool) -> Doubt:
+        """Measure the doubt of the whole frame; what surrounds the region has none."""
+        from animeinterp.confidence import judge
+
+        confidence = self._inbetweener.interpolator.confidence(self._find_motion(), t)
+        return judge(confidence, self.keys[0].frame.shape[:2], self._region, with_marks=with_marks)
+
+    def _find_motion(self) -> Motion:
+        """Return the motion between the keys, in the region if there is one; it is estimated at the first call."""
+        if self._motion is None:
+            self._motion = self._estimate_motion()
+        return self._motion
+
     def _estimate_motion(self) -> Motion:
-        """Estimate the motion between the keys, in the region if there is one."""
         interpolator = self._inbetweener.interpolator
         if self._has_region:
             first, second = (interpolator.analyze(key.crop(self._region)) for key in self.keys)

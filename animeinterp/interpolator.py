@@ -259,7 +259,11 @@ class Interpolator:
         """
         t = check_time(t)
         drawn = self._render(motion, t)
-        return (drawn, confidence_at(follow_arcs(motion, t), t)) if with_confidence else drawn
+        return (drawn, self.confidence(motion, t)) if with_confidence else drawn
+
+    def confidence(self, motion: Motion, t: float) -> Array:
+        """Tell how far each pixel of the frame at t can be relied on, without drawing it: float32 (H, W) in [0, 1]."""
+        return confidence_at(follow_arcs(motion, t), t)
 
     def _render(self, motion: Motion[AnyFrame], t: float) -> AnyFrame:
         frame0, frame1 = motion.analysis0.frame, motion.analysis1.frame

@@ -18,9 +18,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat, TypeAlias, TypeVar, cast
 
 from animeinterp.config import DEFAULT_PRESET, Options
+from animeinterp.doubt import DrawnPair, Judging
 from animeinterp.errors import UsageError
 from animeinterp.frame import AnyFrame, Frame, check_frame, check_pair, check_time
 from animeinterp.hints import Hints
+from animeinterp.memory_needs import MEMORY_NEEDS
 from animeinterp.runtime.machine import available_cores, available_memory
 from animeinterp.runtime.pools import Workers, check_workers
 from animeinterp.runtime.process_pool import ProcessPool
@@ -59,31 +61,7 @@ class RunLimits:
     gpu_workers: int = 2
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryNeeds:
-    """The most memory of a worker that draws with a preset, without the frames in flight.
-
-    `cel`, `cel-fast` and `classical` by the peaks of workers that drew frames of 960x540 and 1920x1080, rounded up
-    (`python benchmarks/workers.py`); `paper` by `python benchmarks/paper_network.py`; `studio`, whose heavy network
-    sees as many pixels, is taken to need as much.
-
-    Attributes:
-        base: Libraries and weights, bytes. About 200 MB of it are shared by all workers.
-        per_pixel: Bytes per pixel of a frame.
-    """
-
-    base: int
-    per_pixel: int
-
-
 RUN_LIMITS = RunLimits()
-MEMORY_NEEDS = {
-    "cel": MemoryNeeds(500_000_000, 480),
-    "cel-fast": MemoryNeeds(450_000_000, 300),
-    "classical": MemoryNeeds(450_000_000, 300),
-    "studio": MemoryNeeds(500_000_000, 2_200),
-    "paper": MemoryNeeds(500_000_000, 2_200),
-}
 _IN_FLIGHT = AHEAD * (RUN_LIMITS.pairs + 1 + RUN_LIMITS.frames // 2) * 3  # bytes per pixel of the frames of a worker
 
 
@@ -180,7 +158,7 @@ def _draw_checked(
     if workers is None:
         workers = choose_workers(source, pixels, count)
     with PairDrawer(source, workers, automatic=automatic, pixels=pixels) as drawer:
-        yield from drawer.draw(chain([first], pairs))
+        yield from (drawn.frames for drawn in drawer.draw(chain([first], pairs)))
 
 
 def choose_workers(source: Source, pixels: int, pairs: int | None = None) -> int:
@@ -224,7 +202,14 @@ class PairDrawer:
     """
 
     def __init__(
-        self, source: Source, workers: Workers, scale: float = 1.0, *, automatic: bool, pixels: int = 1920 * 1080
+        self,
+        source: Source,
+        workers: Workers,
+        scale: float = 1.0,
+        *,
+        automatic: bool,
+        pixels: int = 1920 * 1080,
+        judging: Judging = "none",
     ) -> None:
         """Prepare; nothing is loaded yet, except for a cluster.
 
@@ -234,17 +219,18 @@ class PairDrawer:
             scale: Scale of the width and height at which motion is estimated, > 0.
             automatic: Whether the number was chosen by `choose_workers`, for a CPU; a GPU is shared by fewer.
             pixels: Of a frame, to count how many workers of a cluster have room.
+            judging: What is done about doubtful drawings.
         """
         self.shrunk = 0
         self._local: Inbetweener | None = None
         self._pool: TaskPool[Inbetweener] | None = None
         if isinstance(workers, RayWorkers):
-            self._pool = self._open_cluster(source, workers, scale, pixels)
+            self._pool = self._open_cluster(source, workers, partial(WorkerSetup, scale=scale, judging=judging), pixels)
             return
         sources = [source]
         if isinstance(source, ModelChoice):
             sources = [replace(source, device=device) for device in source.devices]
-        self._setups = [WorkerSetup(one, scale) for one in sources]
+        self._setups = [WorkerSetup(one, scale, judging) for one in sources]
         self._workers, self._automatic = workers, automatic
         if workers > 1:
             self._pool = ProcessPool(self._setups, 1)
@@ -263,7 +249,7 @@ class PairDrawer:
             return result
         return _call(self._load(), function)
 
-    def draw(self, pairs: Iterable[FramePair | HintedPair], run_pairs: int = RUN_LIMITS.pairs) -> Iterator[list[Frame]]:
+    def draw(self, pairs: Iterable[FramePair | HintedPair], run_pairs: int = RUN_LIMITS.pairs) -> Iterator[DrawnPair]:
         """Draw pairs, which were checked, see `draw_pairs`; at most so many are sent to a worker together."""
         if self._pool is None:
             for run in group_runs(pairs, 1, 1):
@@ -276,23 +262,23 @@ class PairDrawer:
         for drawn in self._pool.map(draw_run, group_runs(pairs, run_pairs, RUN_LIMITS.idle_pairs)):
             yield from self._finish(drawn)
 
-    def _open_cluster(self, source: Source, workers: RayWorkers, scale: float, pixels: int) -> TaskPool[Inbetweener]:
+    def _open_cluster(self, source: Source, workers: RayWorkers, setup: Any, pixels: int) -> TaskPool[Inbetweener]:
         from animeinterp.cluster import open_pool
 
         memory, device, needed = available_memory(), None, 0
         limit = None if memory is None else max(1, memory // 2 // (_IN_FLIGHT * pixels))
         if isinstance(source, ModelChoice):
             source, device, needed = replace(source, device="cpu"), source.device, worker_memory(source.preset, pixels)
-        return open_pool(workers, partial(WorkerSetup, scale=scale), source, device, needed, limit)
+        return open_pool(workers, setup, source, device, needed, limit)
 
     def _load(self) -> Inbetweener:
         if self._local is None:
             self._local = self._setups[0].build()
         return self._local
 
-    def _finish(self, drawn: DrawnRun) -> list[list[Frame]]:
+    def _finish(self, drawn: DrawnRun) -> list[DrawnPair]:
         self.shrunk += drawn.shrunk
-        return drawn.frames
+        return drawn.pairs
 
 
 class Run(NamedTuple):
@@ -311,11 +297,11 @@ class DrawnRun(NamedTuple):
     """What was drawn of a run.
 
     Attributes:
-        frames: New frames of each pair.
+        pairs: What was drawn of each pair.
         shrunk: How often memory ran out meanwhile.
     """
 
-    frames: list[list[Frame]]
+    pairs: list[DrawnPair]
     shrunk: int
 
 
@@ -325,11 +311,11 @@ def draw_run(inbetweener: Inbetweener, run: Run) -> DrawnRun:
 
     before = inbetweener.shrunk
     with single_threaded_workers():
-        frames = [
-            inbetweener.draw(run.frames[i], run.frames[j], times, hints) if times else []
+        pairs = [
+            inbetweener.draw_judged(run.frames[i], run.frames[j], times, hints) if times else DrawnPair([], [])
             for i, j, times, hints in run.pairs
         ]
-    return DrawnRun(frames, inbetweener.shrunk - before)
+    return DrawnRun(pairs, inbetweener.shrunk - before)
 
 
 def group_runs(pairs: Iterable[FramePair | HintedPair], drawn_pairs: int, idle_pairs: int) -> Iterator[Run]:
@@ -366,6 +352,7 @@ class WorkerSetup:
 
     source: Source
     scale: float
+    judging: Judging = "none"
 
     def __call__(self) -> Inbetweener:
         """Load it in a worker, which keeps to one thread."""
@@ -379,7 +366,7 @@ class WorkerSetup:
         from animeinterp.inbetween import Inbetweener
 
         source: Any = self.source
-        return Inbetweener(source if hasattr(source, "analyze") else source(), self.scale)
+        return Inbetweener(source if hasattr(source, "analyze") else source(), self.scale, self.judging)
 
 
 def _call(inbetweener: Inbetweener, function: Callable[[Interpolator], Result]) -> Result:

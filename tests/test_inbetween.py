@@ -101,3 +101,35 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(interpolator, monkeypat
     monkeypatch.setattr(type(interpolator), "motion", wrong)
     with pytest.raises(ValueError, match="unrelated"):
         Inbetweener(interpolator).draw(draw_scene(0), draw_scene(8), [0.5])
+
+
+def test_a_doubtful_pair_is_held_whole_and_a_good_one_drawn(interpolator):
+    times = (0.25, 0.5, 0.75)
+    frame0, frame1, other = draw_scene(0), draw_scene(4), 255 - draw_scene(0)[::-1, ::-1]
+    holding, drawing = (Inbetweener(interpolator, judging=judging) for judging in ("hold", "pairs"))
+    good = holding.draw_judged(frame0, frame1, times)
+    assert not any(doubt.is_doubtful for doubt in good.doubts)
+    assert all(map(np.array_equal, good.frames, holding.draw(frame0, frame1, times)))
+    bad = holding.draw_judged(frame1, other, times)
+    assert [doubt.is_doubtful for doubt in bad.doubts] == [True] * 3
+    assert [frame is other for frame in bad.frames] == [False, False, True]
+    assert bad.frames[0] is bad.frames[1] is frame1
+    drawn = drawing.draw_judged(frame1, other, times)
+    assert drawn.doubts == bad.doubts
+    assert not any(frame is frame1 or frame is other for frame in drawn.frames)
+    assert drawing.draw_judged(frame0, frame1, ()).doubts == []
+    assert Inbetweener(interpolator).draw_judged(frame0, frame1, times).doubts == []
+
+
+def test_doubt_counts_by_its_share_of_the_frame_and_is_marked_where_it_is(interpolator):
+    wide0, wide1 = wide(0), wide(0)
+    wide1[40:104, 60:156] = 255 - draw_scene(0)[::-1, ::-1]
+    inbetweener = Inbetweener(interpolator, judging="drawings")
+    (doubt,) = inbetweener.draw_judged(wide0, wide1, (0.5,)).doubts
+    small = wide0[40:104, 60:156].copy(), wide1[40:104, 60:156].copy()
+    (alone,) = Inbetweener(interpolator, judging="drawings").draw_judged(*small, (0.5,)).doubts
+    assert doubt.value == pytest.approx(alone.value * small[0].size / wide0.size, rel=0.3)
+    assert doubt.is_doubtful
+    assert doubt.marks.shape == (160, 240)
+    assert doubt.marks[20:52, 30:78].mean() > 100
+    assert doubt.marks[60:].max() == 0

@@ -76,6 +76,7 @@ Workers = Annotated[
     int | None,
     typer.Option("--workers", min=1, help="Processes that draw.", show_default="one per core, fewer for little work"),
 ]
+_MAX_LISTED = 24  # drawings to redraw
 _LABELS = {"drawing": "in-betweens", "review": "sheets and preview"}
 
 
@@ -145,6 +146,9 @@ def _print_result(drawn: DrawnKeys, seconds: float) -> None:
         out.print(f"{layer.name}: {len(layer.keys)} keys, {_in_betweens(number)}", markup=False)
     kept = f", {drawn.kept} kept" if drawn.kept else ""
     out.print(f"{_in_betweens(drawn.drawn)} drawn{kept} in {seconds:.1f} s: {drawn.folder}", markup=False)
+    if drawn.redraw:
+        where = ", marked in review/redraw_*.png" if drawn.review else ""
+        out.print(f"redraw these, which are doubtful{where}: {_list_names(drawn.redraw)}", markup=False)
     if drawn.review:
         out.print(f"onion skins, preview and sheets: {drawn.review[-1].parent}", markup=False)
 
@@ -152,3 +156,9 @@ def _print_result(drawn: DrawnKeys, seconds: float) -> None:
 def _in_betweens(number: int) -> str:
     """Return a number of in-betweens in words."""
     return f"{number} in-between{'' if number == 1 else 's'}"
+
+
+def _list_names(names: Sequence[str]) -> str:
+    """List names, but not too many of them."""
+    more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
+    return ", ".join(names[:_MAX_LISTED]) + more

@@ -88,6 +88,10 @@ FlowScale = Annotated[
     float, typer.Option("--flow-scale", help="Scale of the size at which motion is estimated: 0.5 is faster.")
 ]
 Preview = Annotated[str | None, typer.Option("--preview", help="Only a part: 10s@1:30 is 10 s from 1:30 on.")]
+DoubtfulFrames = Annotated[
+    Literal["draw", "hold"],
+    typer.Option("--doubtful", help="Between drawings where new ones are doubtful: draw them, or hold the nearer one."),
+]
 Compared = Annotated[
     Literal["side", "wipe"] | None, typer.Option("--compare", help="Show the source too: side by side, or a wipe.")
 ]
@@ -127,6 +131,7 @@ def video(
     encoder_option: EncoderOptions = None,
     flow_scale: FlowScale = 1.0,
     preview: Preview = None,
+    doubtful: DoubtfulFrames = "draw",
     compare: Compared = None,
     deinterlace: Deinterlace = False,
     rate: Rate = None,

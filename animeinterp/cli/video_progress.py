@@ -95,6 +95,12 @@ def print_summary(result: Progress, target: Path) -> None:
         f"{target}: {result.frames} frames in {result.seconds:.1f} s, {result.drawn / new:.0%} drawn, "
         f"{result.shown / new:.0%} as they are ({result.held} held before a cut){kept}"
     ]
+    if result.doubtful:
+        fraction = result.doubtful / max(result.drawn + result.avoided, 1)
+        fate = (
+            "the nearer drawing is shown there" if result.avoided else "--doubtful hold shows the nearer drawing there"
+        )
+        lines.append(f"{fraction:.0%} of the new frames are doubtful; {fate}")
     cadence = {"ones": result.ones, "twos": result.twos, "threes": result.threes, "longer": result.longer}
     drawings = sum(cadence.values())
     if drawings:

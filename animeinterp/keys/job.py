@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from animeinterp.doubt import DrawnPair
 from animeinterp.errors import FrameError, UsageError
 from animeinterp.frame import Frame, Mode
 from animeinterp.io.files import check_folder, lock_folder, make_folder
@@ -28,8 +29,9 @@ from animeinterp.keys.planning import plan_layers
 from animeinterp.keys.preparation import PairPreparer
 from animeinterp.keys.reading import KeyReader
 from animeinterp.keys.record import Fingerprints
+from animeinterp.keys.redraw import RedrawList
 from animeinterp.keys.result_folder import DrawingTask, ResultFolder
-from animeinterp.keys.review import check_review, write_review
+from animeinterp.keys.review import FOLDER, check_review, write_review
 from animeinterp.keys.settings import KeySettings
 from animeinterp.keys.sharing import choose_key_workers, run_length, share
 from animeinterp.pairs import HintedPair, ModelChoice, PairDrawer
@@ -66,6 +68,7 @@ class DrawnKeys:
         drawn: Number of in-betweens drawn.
         kept: Number of in-betweens kept of an earlier run.
         review: Files made for review: onion skins, preview, contact sheet, exposure sheets.
+        redraw: Names of in-betweens that are doubtful, see `animeinterp.keys.redraw`.
         notes: Assumptions, as sentences for the user.
     """
 
@@ -74,6 +77,7 @@ class DrawnKeys:
     drawn: int
     kept: int = 0
     review: tuple[Path, ...] = ()
+    redraw: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -162,9 +166,11 @@ def draw_keys(
         if report is not None:
             report(progress)
         keys = KeyReader(settings.max_pixels)
-        for task, frames in _draw(tasks, keys, preparer, source, workers):
-            results.write(task.pair, preparer.finish(frames), keys.like[task.pair.key0])
-            progress.drawn, progress.latest = progress.drawn + len(frames), task.pair
+        redraw = RedrawList(plan.folder / FOLDER, settings)
+        for task, drawn in _draw(tasks, keys, preparer, source, workers):
+            redraw.note(task.pair, drawn)  # first: a drawing that is there counts as finished
+            results.write(task.pair, preparer.finish(drawn.frames), keys.like[task.pair.key0])
+            progress.drawn, progress.latest = progress.drawn + len(drawn.frames), task.pair
             if report is not None:
                 report(progress)
         review: tuple[Path, ...] = ()
@@ -173,8 +179,9 @@ def draw_keys(
             if report is not None:
                 report(progress)
             review = write_review(plan.folder, plan.layers, settings)
+        doubtful = redraw.finish(plan.layers, results.by_hand)
     notes = (*plan.notes, *results.notes, *preparer.notes)
-    return DrawnKeys(plan.folder, plan.layers, progress.drawn, results.kept, review, notes)
+    return DrawnKeys(plan.folder, plan.layers, progress.drawn, results.kept, review, doubtful, notes)
 
 
 def _check_layer(layer: PlannedLayer, folder: Path, settings: KeySettings) -> Mode:
@@ -222,8 +229,8 @@ def _draw(
     preparer: PairPreparer,
     source: Interpolator | ModelChoice | Callable[[], Interpolator],
     workers: int | None,
-) -> Iterator[tuple[DrawingTask, list[Frame]]]:
-    """Yield each task, or part of one, with its frames."""
+) -> Iterator[tuple[DrawingTask, DrawnPair]]:
+    """Yield each task, or part of one, with what was drawn."""
     if not tasks:
         return
     automatic = workers is None
@@ -231,7 +238,7 @@ def _draw(
         header = read_header(tasks[0].pair.key0, keys.max_pixels)
         workers = choose_key_workers(source, header.width * header.height, tasks)
     shared = share(tasks, workers)
-    with PairDrawer(source, workers, automatic=automatic) as drawer:
+    with PairDrawer(source, workers, automatic=automatic, judging="drawings") as drawer:
         pairs = drawer.draw(_read_pairs(shared, keys, preparer), run_length(shared, workers))
         yield from zip(shared, pairs, strict=True)
 

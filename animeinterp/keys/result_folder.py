@@ -34,12 +34,13 @@ class ResultFolder:
 
     Attributes:
         kept: Number of in-betweens of earlier runs that are kept.
-        notes: Drawings that were changed by hand, as sentences for the user.
+        by_hand: Names of drawings that were changed by hand, which are kept.
+        notes: Likewise, as sentences for the user.
     """
 
     def __init__(self, folder: Path, settings: KeySettings, fingerprints: Fingerprints) -> None:
         """Read the record of an earlier run, if it is to be continued."""
-        self.kept, self.notes = 0, list[str]()
+        self.kept, self.by_hand, self.notes = 0, list[str](), list[str]()
         self._folder, self._settings, self._fingerprints = folder, settings, fingerprints
         self._record = Record.read(folder) if settings.resume else Record(folder)
 
@@ -89,6 +90,7 @@ class ResultFolder:
             return True
         state: State = self._record.state(name, source)
         if state == "foreign":
+            self.by_hand.append(name)
             self.notes.append(f"{name} was changed by hand: it is kept")
         return state in ("missing", "outdated")
 

@@ -3,6 +3,7 @@
     onionskin_A0001-A0005.png   for each pair, see `animeinterp.keys.onion_skin`
     preview.webp                or .gif, see `animeinterp.keys.preview`
     contact_sheet.png           see `animeinterp.keys.contact_sheet`
+    redraw_A0003.png            for each doubtful drawing, see `animeinterp.keys.redraw`
     exposure_sheet.csv, time_sheet.xdts   see `animeinterp.keys.exposure_sheet`
 
 The drawings are read from the folder of results, so that a continued run shows all of them.
@@ -22,6 +23,7 @@ from animeinterp.keys.exposure_sheet import to_time_sheet, write_exposure_sheet
 from animeinterp.keys.onion_skin import draw_onion_skin
 from animeinterp.keys.plan import PlannedLayer, PlannedPair
 from animeinterp.keys.preview import write_preview
+from animeinterp.keys.redraw import redraw_picture
 from animeinterp.keys.settings import KeySettings
 from animeinterp.keys.thumbnails import Thumbnails
 from animeinterp.keys.xdts import write_xdts
@@ -70,7 +72,9 @@ def check_review(folder: Path, layers: Sequence[PlannedLayer], settings: KeySett
     """
     check_folder(folder / FOLDER, "remove it, or leave out the review")
     if (folder / FOLDER).is_dir():
-        for path in _list_files(folder, layers, settings).all:
+        names = [one.name for layer in layers for pair in layer.pairs for one in pair.inbetweens]
+        pictures = [redraw_picture(folder / FOLDER, name) for name in names]
+        for path in (*_list_files(folder, layers, settings).all, *pictures):
             check_target(path, settings.force or settings.resume)
 
 

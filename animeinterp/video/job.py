@@ -18,6 +18,7 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from animeinterp.doubt import Judging
 from animeinterp.frame import Frame
 from animeinterp.pairs import RUN_LIMITS, FramePair, ModelChoice, PairDrawer, choose_workers
 from animeinterp.runtime.prefetch import prefetch
@@ -122,8 +123,9 @@ class _Job:
         if workers is None:
             pairs = min(self._film.frames or self.progress.total, self.progress.total)
             workers = choose_workers(source, pixels, pairs)
-        automatic = self.options.workers is None
-        return PairDrawer(source, workers, self.options.flow_scale, automatic=automatic, pixels=pixels)
+        judging: Judging = "hold" if self.options.doubtful == "hold" else "pairs"
+        automatic, scale = self.options.workers is None, self.options.flow_scale
+        return PairDrawer(source, workers, scale, automatic=automatic, pixels=pixels, judging=judging)
 
     @contextmanager
     def opened(self, drawer: PairDrawer) -> Iterator[None]:
@@ -180,9 +182,13 @@ class _Job:
         )
         with closing(prefetch(drawings, _PREFETCHED_DRAWINGS)) as stream:
             planned = schedule(stream, self._grid, self._policy, begin=self.progress.kept, loop=self.options.loop)
-            for output_frame, image in _draw_frames(planned, drawer):
-                self.progress.drawn += output_frame.following is not None
-                self.progress.shown += output_frame.following is None
+            for output_frame, image, doubtful in _draw_frames(planned, drawer):
+                avoided = doubtful and self.options.doubtful == "hold"
+                drawn = output_frame.following is not None and not avoided
+                self.progress.drawn += drawn
+                self.progress.shown += not drawn
+                self.progress.doubtful += doubtful
+                self.progress.avoided += avoided
                 self.progress.held += output_frame.cut
                 yield self._layout(output_frame, image)
 
@@ -202,8 +208,8 @@ class _Job:
         return self.options.sound
 
 
-def _draw_frames(planned: Iterator[OutputFrame], drawer: PairDrawer) -> Iterator[tuple[OutputFrame, Frame]]:
-    """Draw planned frames in order."""
+def _draw_frames(planned: Iterator[OutputFrame], drawer: PairDrawer) -> Iterator[tuple[OutputFrame, Frame, bool]]:
+    """Draw planned frames in order, and tell which are doubtful."""
     groups: deque[list[OutputFrame]] = deque()  # those that were taken and not drawn yet
 
     def pairs() -> Iterator[FramePair]:
@@ -217,7 +223,9 @@ def _draw_frames(planned: Iterator[OutputFrame], drawer: PairDrawer) -> Iterator
 
     for drawn in drawer.draw(pairs()):
         group = groups.popleft()
-        yield from zip(group, drawn or [frame.drawing.frame for frame in group], strict=True)
+        images = drawn.frames or [frame.drawing.frame for frame in group]
+        doubtful = [doubt.is_doubtful for doubt in drawn.doubts] or [False] * len(group)
+        yield from zip(group, images, doubtful, strict=True)
 
 
 def _group_by_pair(planned: Iterator[OutputFrame]) -> Iterator[list[OutputFrame]]:

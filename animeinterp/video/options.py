@@ -12,6 +12,7 @@ from animeinterp.video.sink.encoding import Encoding
 from animeinterp.video.timeline import Cadence
 
 Sound = Literal["auto", "copy", "stretch", "drop"]
+Doubtful = Literal["draw", "hold"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class VideoOptions:
         sound: What to do with the sound. `auto` copies it, and stretches it in slow motion.
         encoding: Codec and quality of the new film.
         flow_scale: Scale of the width and height at which motion is estimated, in (0, 4].
+        doubtful: What to do between two drawings where the new ones are doubtful: `draw` them, or `hold` the nearer
+            drawing.
         compare: Also show the source, side by side (`side`) or behind a moving border (`wipe`); None does not.
         deinterlace: Whether fields are first made whole frames.
         rate: Frames per second of a folder of frames, in the form of `fps`; None = 24.
@@ -51,6 +54,7 @@ class VideoOptions:
     sound: Sound = "auto"
     encoding: Encoding = field(default_factory=Encoding)
     flow_scale: float = 1.0
+    doubtful: Doubtful = "draw"
     compare: Compare | None = None
     deinterlace: bool = False
     rate: str | None = None

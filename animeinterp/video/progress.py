@@ -15,6 +15,8 @@ class Progress:
         drawn: Frames of this run that were interpolated.
         shown: Frames of this run that show a drawing as it is.
         held: Those of them that hold the last drawing before a cut.
+        doubtful: Frames of this run between two drawings where new ones are doubtful, see `animeinterp.confidence`.
+        avoided: Those of them that were not drawn: the nearer drawing is shown.
         kept: Frames that an earlier run finished.
         cuts: Shots of the source without the first, as far as it was read.
         ones: Drawings of the source that last one frame, likewise.
@@ -37,6 +39,8 @@ class Progress:
     drawn: int = 0
     shown: int = 0
     held: int = 0
+    doubtful: int = 0
+    avoided: int = 0
     kept: int = 0
     cuts: int = 0
     ones: int = 0

@@ -67,6 +67,7 @@ def describe_settings(
         "bits": str(encoding.bits),
         "encoder options": json.dumps(dict(sorted(encoding.encoder_options.items()))),
         "flow scale": str(options.flow_scale),
+        "doubtful": _describe_doubtful(options),
         "compare": str(options.compare),
         "deinterlace": str(options.deinterlace),
         **drawn_by,
@@ -89,6 +90,15 @@ def describe_interpolator(interpolator: Interpolator) -> dict[str, str]:
         **{name: str(value) for name, value in asdict(interpolator.options).items()},
         "precision": interpolator.precision,
     }
+
+
+def _describe_doubtful(options: VideoOptions) -> str:
+    """Describe which frames are held in place of doubtful ones."""
+    if options.doubtful == "draw":
+        return "draw"
+    from animeinterp.confidence import CONFIDENCE
+
+    return f"hold, {CONFIDENCE}"
 
 
 def _version(library: str) -> str:

@@ -65,6 +65,11 @@ class Blender:
         frame0, frame1 = motion.analysis0.frame, motion.analysis1.frame
         return from_planes((1 - t) * to_planes(frame0) + t * to_planes(frame1), frame0)
 
+    def confidence(self, motion, t):
+        """A blend of pixels that differ cannot be relied on."""
+        differs = rgb8(motion.analysis0.frame) != rgb8(motion.analysis1.frame)
+        return np.where(differs.any(2), 0, 1).astype(np.float32)
+
     def warped(self, motion, t):
         return motion.analysis0.frame, motion.analysis1.frame
 

@@ -61,3 +61,20 @@ def test_an_interrupted_run_continues_with_another_number(make, monkeypatch, tmp
 def test_a_number_of_workers_below_one_is_refused(make):
     with pytest.raises(UsageError, match="at least 1 worker"):
         make("b.mkv", 0)
+
+
+def test_doubtful_frames_are_held_alike_however_the_film_is_made(make, monkeypatch, tmp_path):
+    monkeypatch.setattr(segment_store, "SEGMENT_FRAMES", 4)
+    monkeypatch.setattr(segment_store, "_SAVE_INTERVAL", 0.0)
+    drawn, _ = make("drawn.mkv", 1, cuts="none")
+    held, whole = make("held.mkv", 1, cuts="none", doubtful="hold")
+    assert (drawn.doubtful, drawn.avoided) == (held.doubtful, 0)
+    assert 0 < held.avoided == held.doubtful < held.drawn
+    assert held.drawn == drawn.drawn - held.avoided
+    with pytest.raises(KeyboardInterrupt):
+        make("b.mkv", 2, stop=18, cuts="none", doubtful="hold")
+    with pytest.raises(UsageError, match="doubtful was hold"):
+        make("b.mkv", 1, resume=True, cuts="none")
+    progress, film = make("b.mkv", 1, resume=True, cuts="none", doubtful="hold")
+    assert progress.kept >= 4
+    assert film == whole
