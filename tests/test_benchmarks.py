@@ -238,6 +238,23 @@ def test_the_search_for_the_best_time_is_compared_with_all_times(tables, dataset
     assert ours.split(", ")[1:] == plain.split(", ")[1:] == every.split(", ")[1:]
 
 
+def test_doubt_is_compared_with_a_distance(tables, dataset, tmp_path, capsys, monkeypatch):
+    confidence = importlib.import_module("confidence")
+    doubt, bad = np.array([0.1, 0.2, 0.3, 0.4]), np.array([False, True, False, True])
+    assert confidence.judge_threshold(doubt, bad, 0.3) == (0.75, pytest.approx(1 / 3))
+    assert [confidence.largest_threshold(doubt, bad, allowed) for allowed in (0.2, 0.4, 0.5)] == [0.1, 0.3, 0.4]
+    assert confidence.roc_area(doubt, bad) == 0.75
+    threads = cv2.getNumThreads()
+    monkeypatch.setattr(confidence.torch, "set_num_threads", lambda _: None)
+    distances = iter((0.1, 0.9))
+    monkeypatch.setattr(confidence, "load_lpips", lambda _: lambda drawn, true: next(distances))
+    given = [str(dataset), "--lpips", "x", "--out", str(tmp_path / "t.csv"), "--model", "classical", "--limit", "0.5"]
+    rows = confidence.main(given)
+    assert rows == confidence.main(given), "a second run draws nothing"
+    cv2.setNumThreads(threads)
+    assert "50% of them bad" in capsys.readouterr().out
+
+
 def test_programs_return_their_rows(tables, dataset, capsys):
     threads = cv2.getNumThreads()
     rows = importlib.import_module("sgm").main([str(dataset), "--every", "1"])

@@ -126,9 +126,11 @@ def test_doubt_counts_by_its_share_of_the_frame_and_is_marked_where_it_is(interp
     wide1[40:104, 60:156] = 255 - draw_scene(0)[::-1, ::-1]
     inbetweener = Inbetweener(interpolator, judging="drawings")
     (doubt,) = inbetweener.draw_judged(wide0, wide1, (0.5,)).doubts
-    small = wide0[40:104, 60:156].copy(), wide1[40:104, 60:156].copy()
-    (alone,) = Inbetweener(interpolator, judging="drawings").draw_judged(*small, (0.5,)).doubts
-    assert doubt.value == pytest.approx(alone.value * small[0].size / wide0.size, rel=0.3)
+    region = changed_region(wide0, wide1)
+    motion = interpolator.motion(*(interpolator.analyze(frame[region].copy()) for frame in (wide0, wide1)))
+    confidence = interpolator.confidence(motion, 0.5)
+    assert confidence.size < 0.6 * 320 * 480
+    assert doubt.value == pytest.approx((1 - confidence).sum() / (320 * 480), rel=1e-4)
     assert doubt.is_doubtful
     assert doubt.marks.shape == (160, 240)
     assert doubt.marks[20:52, 30:78].mean() > 100

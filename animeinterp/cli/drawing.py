@@ -318,11 +318,14 @@ def _draw(
     targets: Sequence[Path],
     force: bool,
 ) -> None:
-    """Draw and write one in-between for each time."""
+    """Draw and write one in-between for each time, and tell which are doubtful."""
+    from animeinterp.confidence import compute_doubt, grade
+
     for t, target in zip(times, targets, strict=True):
         with out.status(f"drawing t = {float(t):.3f}"):
             frame = interpolator.render(motion, float(t))
-        _write(target, frame, like, force, f"t = {float(t):.3f}")
+            verdict = grade(compute_doubt(interpolator.confidence(motion, float(t))))
+        _write(target, frame, like, force, f"t = {float(t):.3f}", "  doubtful" if verdict == "doubtful" else "")
 
 
 def _write_all(
@@ -345,9 +348,9 @@ def _draw_sheet(interpolator: Interpolator, motion: Motion, t: Fraction, target:
     out.print(f"sheet      {target}", markup=False)
 
 
-def _write(target: Path, frame: Frame, like: LoadedImage, force: bool, label: str) -> None:
+def _write(target: Path, frame: Frame, like: LoadedImage, force: bool, label: str, remark: str = "") -> None:
     """Write an image and print its name."""
     from animeinterp.io.images import write_image
 
     write_image(target, frame, like, force=force)
-    out.print(f"{label:<10} {target}", markup=False)
+    out.print(f"{label:<10} {target}{remark}", markup=False)

@@ -60,7 +60,7 @@ def test_one_in_between(files, core, pair, capsys):
     assert np.array_equal(image.pixels, np.rint(pair[0] / 2.0 + pair[1] / 2.0).astype(np.uint8))
     assert image.icc == b"profile"
     assert new_files(files) == ["mid.png"]
-    assert "t = 0.500  mid.png" in capsys.readouterr().out
+    assert "t = 0.500  mid.png  doubtful" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
