@@ -18,7 +18,7 @@ from animeinterp.hints import Hint, Hints, Point
 
 _NUMBER = r"\s*(\d{1,6}(?:\.\d{1,3})?)\s*"
 _PAIR = re.compile(f"{_NUMBER},{_NUMBER}>{_NUMBER},{_NUMBER}")
-_RADIUS = 9  # px of the shown picture
+_RADIUS = 1 / 60  # of a ring, by the width of the picture: it is shown in half of a window
 _COLORS = ("#d6336c", "#1c7ed6", "#2f9e44", "#f08c00", "#7048e8", "#0c8599")
 
 
@@ -76,18 +76,19 @@ def mark_points(picture: RGBImage, parts: Sequence[Sequence[Point]], pending: Po
     """Mark points on a picture: a colored ring for each, with the number of its part; a white one for `pending`."""
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image)
+    radius = max(6, round(_RADIUS * image.width))
     for number, points in enumerate(parts):
         for point in points:
-            _mark(draw, point, _COLORS[number % len(_COLORS)], str(number + 1))
+            _mark(draw, point, radius, _COLORS[number % len(_COLORS)], str(number + 1))
     if pending is not None:
-        _mark(draw, pending, "#ffffff", "?")
+        _mark(draw, pending, radius, "#ffffff", "?")
     return np.asarray(image)
 
 
-def _mark(draw: ImageDraw.ImageDraw, point: Point, color: str, text: str) -> None:
+def _mark(draw: ImageDraw.ImageDraw, point: Point, radius: int, color: str, text: str) -> None:
     """Draw one ring."""
-    x, y = point
-    for radius, width, ink in ((_RADIUS + 2, 2, "#000000"), (_RADIUS, 4, color)):
-        draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=ink, width=width)
-    font = ImageFont.load_default(16)
-    draw.text((x + _RADIUS + 4, y), text, color, font, anchor="lm", stroke_width=2, stroke_fill="#000000")
+    (x, y), edge = point, max(1, radius // 5)
+    for r, width, ink in ((radius + edge, 2 * edge, "#000000"), (radius, 2 * edge, color)):
+        draw.ellipse((x - r, y - r, x + r, y + r), outline=ink, width=width)
+    font = ImageFont.load_default(2 * radius)
+    draw.text((x + 1.4 * radius, y), text, color, font, anchor="lm", stroke_width=edge, stroke_fill="#000000")

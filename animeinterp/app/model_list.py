@@ -103,7 +103,7 @@ def _cards(seconds: dict[str, float]) -> str:
 
 def _card(record: ModelRecord, usable: set[str], seconds: dict[str, float]) -> str:
     """Describe one model."""
-    size = f"{record.size / 1e6:.0f} MB" if record.size else "none"
+    size = f"{record.size / 1e6:.0f} MB" if record.size else "given by path" if record.file else "none"
     facts = {
         "On this machine": "yes" if record.name in usable else "no",
         "Weights": size,
