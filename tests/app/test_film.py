@@ -33,7 +33,7 @@ def wait_for(page, place: str, text: str):
     page.wait_for_function(wait, arg=[place, text], timeout=60_000)
 
 
-def test_a_film_is_searched_corrected_and_previewed(page, tmp_path):
+def test_a_film_is_searched_corrected_estimated_and_previewed(page, tmp_path):
     film = make_film(tmp_path / "a film.mp4", shots(12))
     page.set_input_files("#film-upload input[type=file]", [upload("a film.mp4", film.read_bytes(), "video/mp4")])
     wait_for(page, "#film-facts", "1 in all of it")
@@ -42,6 +42,8 @@ def test_a_film_is_searched_corrected_and_previewed(page, tmp_path):
     assert cuts.input_value() == "12"
     page.locator("#film-pictures button").first.click()
     page.wait_for_function("document.querySelector('#film-cuts textarea, #film-cuts input').value == 'none'")
+    page.click("#film-estimate")
+    wait_for(page, "#film-status", "frames are drawn.")
     page.click("#film-preview")
     wait_for(page, "#film-status", "Left of the border: the source.")
     page.wait_for_function("document.querySelector('before-after canvas').width == 96")
