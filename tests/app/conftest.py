@@ -15,8 +15,6 @@ from PIL import Image
 from animeinterp.app.page_settings import PageSettings
 from animeinterp.app.serving import private_folder, served_page
 
-pytest.importorskip("gradio", reason="the page needs the extra app")
-sync_api = pytest.importorskip("playwright.sync_api", reason="the tests of the page need Playwright")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MAX_UPLOAD = 3_000_000
 
@@ -35,6 +33,7 @@ def uploads() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def url(films, uploads) -> Iterator[str]:
+    pytest.importorskip("gradio", reason="the page needs the extra app")
     settings = PageSettings((films,), uploads, model="classical", device="cpu", max_upload=MAX_UPLOAD)
     with served_page(settings) as address:
         yield address.rstrip("/")
@@ -42,6 +41,7 @@ def url(films, uploads) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="the tests of the page need Playwright")
     path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if path is None:
         pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
