@@ -34,11 +34,14 @@ from animeinterp.frame import (
 )
 from animeinterp.hinting import follow_arcs, follow_hints, matches_of_hints, reached_by_arcs, trust_hints
 from animeinterp.hints import Hints
+from animeinterp.line_art.frames import draw_line_frame, join_frames
+from animeinterp.line_art.recognize import recognize
 from animeinterp.mattes import (
     Region,
     crop,
     cross_fade,
     differing,
+    embed,
     find_window,
     level_of,
     moving_hull,
@@ -167,7 +170,8 @@ class Interpolator:
         if self._runner.has_network:
             with timed(seconds, "features"):
                 features = self._runner.encode(planes)
-        return Analysis(frame, image, segments, described, planes, features, seconds)
+        lines = recognize(frame, self.options.line_art)
+        return Analysis(frame, image, segments, described, planes, features, seconds, lines)
 
     def match(
         self, analysis0: Analysis[AnyFrame], analysis1: Analysis[AnyFrame], hints: Hints | None = None
@@ -223,11 +227,13 @@ class Interpolator:
                 matches, fused, hinted = follow_hints(hints, analysis0, analysis1, matches, fused)
         flows, importances, state = self._refine(analysis0, analysis1, fused, seconds)
         importances = trust_hints(importances, hinted, fused[0].shape[2])
+        with timed(seconds, "strokes"):
+            lines = join_frames((analysis0, analysis1), flows, self.options.line_art)
         return reached_by_arcs(Motion(
             analysis0, analysis1, matches.match01, matches.match10, matches.coarse01.flow, matches.coarse10.flow,
             *flows, *importances, moving_hull(analysis0.frame, analysis1.frame), seconds,
             proposed=None if proposal is None else proposal.flows,
-            state=state if proposal is None else proposal.state, hinted=hinted,
+            state=state if proposal is None else proposal.state, hinted=hinted, lines=lines,
         ))  # fmt: skip
 
     @overload
@@ -271,6 +277,8 @@ class Interpolator:
             return copied(frame1 if t == 1 else frame0)
         if motion.inner is not None and motion.window is not None:
             return surround(self._render(motion.inner, t), motion.window, frame0, frame1, t)
+        if motion.lines is not None:
+            return draw_line_frame(motion.lines, frame0, t)
         motion = follow_arcs(motion, t)
         new = _moving_targets(motion, t) & motion.moving
         new |= differing(frame0, frame1)
@@ -327,8 +335,8 @@ class Interpolator:
             coarse = np.ascontiguousarray(flow01), np.ascontiguousarray(flow10)
         inner0, inner1 = (self.analyze(crop(frame, window), segment=coarse is None) for frame in frames)
         inner = self.motion(inner0, inner1, coarse, hints and hints.inside(window))
-        flow01, flow10 = (_embed(flow, window, size, 0) for flow in (inner.flow01, inner.flow10))
-        importance0, importance1 = (_embed(plane, window, size, 1) for plane in (inner.importance0, inner.importance1))
+        flow01, flow10 = (embed(flow, window, size, 0) for flow in (inner.flow01, inner.flow10))
+        importance0, importance1 = (embed(plane, window, size, 1) for plane in (inner.importance0, inner.importance1))
         return Motion(
             analysis0, analysis1, matches.match01, matches.match10, matches.coarse01.flow, matches.coarse10.flow,
             flow01, flow10, importance0, importance1, moving_hull(*frames), matches.seconds | inner.seconds,
@@ -382,13 +390,6 @@ def _moving_targets(motion: Motion, t: float) -> NDArray[np.bool_]:
         mark_moving_targets(flow01, t, targets)
         mark_moving_targets(flow10, 1 - t, targets)
     return targets
-
-
-def _embed(planes: Array, window: Region, size: tuple[int, ...], outside: float) -> Array:
-    """Place (…, h, w) of a window into (…, H, W) of the frame, filled with `outside`."""
-    whole = np.full((*planes.shape[:-2], *size), outside, np.float32)
-    whole[..., *window] = planes
-    return whole
 
 
 def _importances(analysis0: Analysis, analysis1: Analysis, flows: Flows) -> Flows:

@@ -97,6 +97,13 @@ def mix(frame0: Frame, frame1: Frame, t: float) -> NDArray[np.float32]:
     return planes
 
 
+def embed(planes: NDArray[np.float32], window: Region, size: tuple[int, ...], outside: float) -> NDArray[np.float32]:
+    """Place planes of a window, float32 (…, h, w), into those of the frame, (…, H, W), filled with `outside`."""
+    whole = np.full((*planes.shape[:-2], *size), outside, np.float32)
+    whole[..., *window] = planes
+    return whole
+
+
 def cross_fade(drawn: AnyFrame, where: NDArray[np.bool_], frame0: AnyFrame, frame1: AnyFrame, t: float) -> None:
     """Replace some pixels of a frame by the cross-fade of two frames.
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from animeinterp.frame import AnyFrame_co, RGBImage
 from animeinterp.hints import Hints
+from animeinterp.line_art.frames import LineMotion
+from animeinterp.line_art.recognize import LineDrawing
 from animeinterp.mattes import Region
 from animeinterp.sgm.part_motion import PartPoints
 from animeinterp.sgm.segments import Segments
@@ -35,6 +37,7 @@ class Analysis(Generic[AnyFrame_co]):
         planes: The frame for networks and splatting, float32 (1, C, H, W) on the device.
         features: Of the network; None in presets without one.
         seconds: Wall time per stage.
+        lines: Its strokes, if it is a line drawing.
     """
 
     frame: AnyFrame_co
@@ -44,6 +47,7 @@ class Analysis(Generic[AnyFrame_co]):
     planes: Tensor
     features: Any
     seconds: dict[str, float]
+    lines: LineDrawing | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,6 +89,7 @@ class Motion(Generic[AnyFrame_co]):
         proposed: Flow 0→1 and 1→0 of a network that needs no coarse flow, as `flow01`; None without one.
         state: What else that network needs to render.
         hinted: What follows hints; None without hints.
+        lines: How the strokes of two line drawings move; None draws by flow.
     """
 
     analysis0: Analysis[AnyFrame_co]
@@ -104,6 +109,7 @@ class Motion(Generic[AnyFrame_co]):
     proposed: tuple[Array, Array] | None = None
     state: Any = None
     hinted: HintedMotion | None = None
+    lines: LineMotion | None = None
 
     @property
     def confidence(self) -> Array:
