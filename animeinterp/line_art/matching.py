@@ -28,7 +28,7 @@ FINE_CELL = 2  # px, of the grid on which known candidates are compared
 
 @dataclass(frozen=True, slots=True)
 class MatchingLimits:
-    """How nodes are matched; chosen on line drawings made of the linear set (benchmarks/line_art.py).
+    """How nodes are matched; by hand, on line drawings made of the linear set (benchmarks/line_art.py).
 
     Attributes:
         node_spacing: Distance of nodes along a stroke, px.

@@ -22,7 +22,7 @@ _BUCKET = 8.0  # px
 
 @dataclass(frozen=True, slots=True)
 class RegistrationLimits:
-    """How strokes bend; chosen on line drawings made of the linear set (benchmarks/line_art.py).
+    """How strokes bend; by hand, on line drawings made of the linear set (benchmarks/line_art.py).
 
     Attributes:
         search: Distance within which a partner is searched in the first and the last round, px of the working size.
