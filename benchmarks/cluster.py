@@ -35,8 +35,10 @@ def return_frames(_: None, run: Run) -> DrawnRun:
 
 
 def cpu_seconds(process: int) -> float:
-    """CPU seconds of a process so far, on Linux."""
-    user, system = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
+    """CPU seconds of a process so far; NaN but on Linux."""
+    if not hasattr(os, "sysconf") or not Path("/proc/self/stat").exists():
+        return float("nan")
+    user, system = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 

@@ -304,9 +304,10 @@ def test_tests_can_be_collected_everywhere():
 
 
 def shell_lines(text: str) -> Iterator[str]:
-    """Yield the lines of code blocks for a shell."""
-    for block in re.findall(r"^```(?:sh|bash|shell|console|powershell|)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
-        yield from block.splitlines()
+    """Yield the lines of code blocks for a shell, but of scripts that name theirs."""
+    for language, block in re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        if language in ("sh", "bash", "shell", "console", "powershell", "") and not block.startswith("#!"):
+            yield from block.splitlines()
 
 
 def one_shell(line: str) -> bool:
@@ -318,6 +319,7 @@ def one_shell(line: str) -> bool:
 def test_lines_of_one_shell_are_found(line):
     assert [one_shell(found) for found in shell_lines(f"text\n```\n{line}\n```\n")] == [True]
     assert not one_shell("animeinterp tween A.png B.png -o mid.png  # and a remark")
+    assert list(shell_lines(f"```json\n{{}}\n```\ntext {line}\n```bash\n#!/bin/bash\n{line}\n```\n")) == []
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)

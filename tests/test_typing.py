@@ -24,7 +24,7 @@ from animeinterp import Analysis, Cadence, CoarseFlows, Compare, Encoding, Frame
 from animeinterp import ModelChoice, ModelRecord, Motion, Options, Preset, Progress, Score, Sound, VideoOptions
 from animeinterp import AnimeInterpError, FileError, FrameError, MissingExtraError, UsageError, WeightsError
 from animeinterp import AnimeInterpWarning, CacheWarning, DeviceWarning, FilmEstimate, FilmResult, FilmsProgress
-from animeinterp import Hint, Hints, RayWorkers, WeightsWarning
+from animeinterp import DrawnKeys, Hint, Hints, KeySettings, KeysProgress, RayWorkers, WeightsWarning
 
 
 def frames(a: NDArray[np.uint8], b: NDArray[np.uint8], deep: NDArray[np.uint16]) -> None:
@@ -50,6 +50,14 @@ def any_frame(a: Frame, b: Frame) -> Frame:
     analysis: Analysis = interpolator.analyze(a)
     motion: Motion = interpolator.motion(analysis, interpolator.analyze(b))
     return interpolator.render(motion, 0.5)
+
+
+def keys(folder: Path) -> tuple[str, ...]:
+    def report(progress: KeysProgress) -> None:
+        print(progress.drawn, progress.total)
+
+    drawn: DrawnKeys = animeinterp.draw_keys([folder], "out", KeySettings(timing="ease-in", on=2), report=report)
+    return drawn.redraw
 
 
 def hinted(interpolator: Interpolator, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.uint8]:
