@@ -1,7 +1,7 @@
 """List the in-betweens that an animator should redraw, each with a picture that marks what is wrong.
 
 A drawing is listed if it is doubtful by `animeinterp.confidence`. Its picture is `review/redraw_NAME.png`: the drawing,
-paled, with a red outline around what cannot be relied on. A continued run keeps the pictures of the drawings that it
+paled, with a red outline around the pixels of low confidence. A continued run keeps the pictures of the drawings that it
 keeps, and removes those of drawings that were made anew and are good, or were redrawn by hand.
 """
 
@@ -24,7 +24,7 @@ from animeinterp.keys.settings import KeySettings
 
 _INK = (224, 32, 24)  # RGB
 _PALE = 0.35  # opacity of white over the drawing
-_FILL = 0.45  # opacity of ink where nothing can be relied on
+_FILL = 0.45  # opacity of ink where confidence is 0
 _OUTLINED = 64  # of 255: blurred lack of confidence at which the outline runs
 _SMOOTHNESS = 200  # widths of that blur, its standard deviation, in the width of the drawing: no specks are outlined
 
@@ -69,7 +69,7 @@ class RedrawList:
 
 
 def mark(frame: Frame, marks: NDArray[np.uint8]) -> RGBImage:
-    """Mark in a drawing what cannot be relied on.
+    """Mark the pixels of low confidence in a drawing.
 
     Args:
         frame: The drawing.
