@@ -1,7 +1,7 @@
 """List the in-betweens that an animator should redraw, each with a picture that marks what is wrong.
 
 A drawing is listed if it is doubtful by `animeinterp.confidence`. Its picture is `review/redraw_NAME.png`: the drawing,
-paled, with a red outline around the pixels of low confidence. A continued run keeps the pictures of the drawings that it
+paled, with a red outline around the pixels of low confidence. A continued run keeps the images of the drawings that it
 keeps, and removes those of drawings that were made anew and are good, or were redrawn by hand.
 """
 
