@@ -42,28 +42,44 @@ class DrawingPair:
         paths: The two files.
         images: Their content, of one mode and depth.
         motion: How they move into each other; None until `match` is called.
-        hints: Those that the motion was found with.
+        hints: Those that the motion is found with.
     """
 
-    def __init__(self, paths: tuple[Path, Path], max_pixels: int, limits: PairLimits | None = None) -> None:
+    def __init__(
+        self,
+        paths: tuple[Path, Path],
+        images: tuple[LoadedImage, LoadedImage],
+        hints: Hints | None = None,
+        limits: PairLimits | None = None,
+    ) -> None:
+        """Take two drawings.
+
+        Args:
+            paths: The files of the first and the second one.
+            images: Their content, of one size, mode and depth.
+            hints: Points that belong together.
+            limits: What is kept in memory.
+        """
+        self.paths, self.images = paths, images
+        self.motion: Motion | None = None
+        self.hints = hints or Hints()
+        self._limits = limits or PairLimits()
+        self._interpolator: Interpolator | None = None
+        self._drawn: OrderedDict[float, Frame] = OrderedDict()
+
+    @classmethod
+    def read(cls, paths: tuple[Path, Path], max_pixels: int) -> DrawingPair:
         """Read two files.
 
         Args:
             paths: The first and the second drawing.
             max_pixels: Larger ones are refused.
-            limits: What is kept in memory.
 
         Raises:
             FileError: A file cannot be read.
             FrameError: A drawing is not supported, or the sizes differ.
         """
-        self.paths = paths
-        self.images: tuple[LoadedImage, LoadedImage] = read_pair(*paths, max_pixels)
-        self.motion: Motion | None = None
-        self.hints = Hints()
-        self._limits = limits or PairLimits()
-        self._interpolator: Interpolator | None = None
-        self._drawn: OrderedDict[float, Frame] = OrderedDict()
+        return cls(paths, read_pair(*paths, max_pixels))
 
     @property
     def name(self) -> str:
@@ -72,11 +88,7 @@ class DrawingPair:
 
     def swapped(self) -> DrawingPair:
         """Return the pair in the other order, without motion."""
-        other = object.__new__(DrawingPair)
-        other.paths, other.images = self.paths[::-1], self.images[::-1]
-        other.motion, other._interpolator, other.hints = None, None, self.hints.swapped()
-        other._limits, other._drawn = self._limits, OrderedDict()
-        return other
+        return DrawingPair(self.paths[::-1], self.images[::-1], self.hints.swapped(), self._limits)
 
     def match(self, interpolator: Interpolator, hints: Hints) -> Motion:
         """Find the motion with a model, and forget the frames that were drawn before.
@@ -114,7 +126,7 @@ class DrawingPair:
         """Return how far the frame at t can be relied on, float32 (H, W) in [0, 1]; UsageError before `match`."""
         if self.motion is None or self._interpolator is None:
             raise UsageError("expected the motion of the pair first; give two drawings again")
-        return self._interpolator.render(self.motion, t, with_confidence=True)[1]
+        return self._interpolator.confidence(self.motion, t)
 
     def draw_stages(self, t: float) -> Frame:
         """Draw the sheet of all stages from the two drawings to the frame at t; UsageError before `match`."""

@@ -39,8 +39,7 @@ class OpenFilm:
 
     Attributes:
         path: The film.
-        findings: What was found.
-        cuts: Its cuts as a list, as found.
+        findings: What was found; None before.
         search: Set to end the search.
     """
 

@@ -28,6 +28,7 @@ Updates = dict[Any, Any]  # new values by component
 _VIEWS = ("In-between", "Onion skin", "Doubt")
 _EMPTY = "Drop two drawings of one size: the first and the second key."
 _SESSION = 12 * 3600  # s, after which an abandoned pair is forgotten
+_PROGRESS = gr.Progress()  # Gradio finds it by the default of a parameter, and passes one of the visitor's
 
 
 class TwoDrawingsTab:
@@ -169,7 +170,7 @@ class TwoDrawingsTab:
             yield nothing | {self.status: note("Add the second drawing." if paths else _EMPTY)}
             return
         try:
-            pair = DrawingPair((paths[0], paths[1]), self._settings.options.max_pixels)
+            pair = DrawingPair.read((paths[0], paths[1]), self._settings.options.max_pixels)
         except EXPECTED_ERRORS as error:
             yield nothing | {self.status: warning(describe_error(error, paths))}
             return
@@ -223,14 +224,14 @@ class TwoDrawingsTab:
         """Return the file of a frame for the browser."""
         return shown_file(frame, self._settings.uploads / "shown")
 
-    def _draw(self, pair: DrawingPair | None, count: int, timing: str, progress: gr.Progress | None = None) -> Updates:
+    def _draw(self, pair: DrawingPair | None, count: int, timing: str, progress: gr.Progress = _PROGRESS) -> Updates:
         """Draw all in-betweens and make the files for download."""
         if pair is None:
             return {self.status: note(_EMPTY)}
         folder = Path(tempfile.mkdtemp(dir=self._settings.uploads))
         try:
             times = choose_times(timing, None if _names_times(timing) else count)
-            files = make_files(pair, times, folder, lambda done: progress(done) if progress else None)
+            files = make_files(pair, times, folder, progress)
         except EXPECTED_ERRORS as error:
             return {self.status: warning(describe_error(error, pair.paths))}
         captions = ["first", *(f"t = {float(t):.2f}" for t in times), "second"]

@@ -82,7 +82,7 @@ def tween(
     converted to the richer one; the in-betweens have that mode and depth, and the size, ICC profile and resolution of
     A.
     """
-    from animeinterp.keys.many_times import Share, draw_many, is_many
+    from animeinterp.keys.many_times import Share, draw_many, draw_times, is_many
 
     times = _times(count, at, timing)
     check_model_options(model, weights, vgg, device, style)
@@ -95,10 +95,10 @@ def tween(
     pair = Share(image_a.pixels, image_b.pixels, known, times)
     if is_many(image_a.pixels, len(times)) and interpolator.device.type == "cpu":
         choice = choose_model(model, weights, vgg, device, style, max_pixels)
-        _write_all(draw_many(choice, interpolator, pair, workers), image_a, times, targets, force)
+        drawn = draw_many(choice, interpolator, pair, workers)
     else:
-        motion = _estimate_motion(interpolator, image_a, image_b, known)
-        _draw(interpolator, motion, image_a, times, targets, force)
+        drawn = draw_times(interpolator, _estimate_motion(interpolator, image_a, image_b, known), times)
+    _write_drawn(drawn, image_a, times, targets, force)
     seconds = time.perf_counter() - started
     out.print(f"{len(times)} in-between{'' if len(times) == 1 else 's'} in {seconds:.1f} s", markup=False)
 
@@ -147,6 +147,7 @@ def demo(
     from animeinterp.demo import FRAME0, FRAME1
     from animeinterp.io.files import make_folder
     from animeinterp.io.images import check_rgb_target
+    from animeinterp.keys.many_times import draw_times
 
     check_model_options(model, weights, vgg, device, "auto")
     make_folder(output)
@@ -158,8 +159,8 @@ def demo(
     interpolator = build_interpolator(model, weights, vgg, device, "auto", DEFAULTS.max_pixels)
     for key, image in zip(keys, (image_a, image_b), strict=True):
         _write(key, image.pixels, image, force, "given")
-    motion = _estimate_motion(interpolator, image_a, image_b)
-    _draw(interpolator, motion, image_a, _times(3, None, None), targets, force)
+    motion, times = _estimate_motion(interpolator, image_a, image_b), _times(3, None, None)
+    _write_drawn(draw_times(interpolator, motion, times), image_a, times, targets, force)
     _draw_sheet(interpolator, motion, Fraction(1, 2), output / "sheet.png", force)
     out.print(f"The images are in {output.resolve()}", markup=False)
 
@@ -310,31 +311,17 @@ def _estimate_motion(interpolator: Interpolator, a: LoadedImage, b: LoadedImage,
         return interpolator.motion(interpolator.analyze(a.pixels), interpolator.analyze(b.pixels), hints=hints)
 
 
-def _draw(
-    interpolator: Interpolator,
-    motion: Motion,
+def _write_drawn(
+    drawn: Iterable[tuple[Frame, bool]],
     like: LoadedImage,
     times: Sequence[Fraction],
     targets: Sequence[Path],
     force: bool,
 ) -> None:
-    """Draw and write one in-between for each time, and tell which are doubtful."""
-    from animeinterp.confidence import compute_doubt, grade
-
-    for t, target in zip(times, targets, strict=True):
-        with out.status(f"drawing t = {float(t):.3f}"):
-            frame = interpolator.render(motion, float(t))
-            verdict = grade(compute_doubt(interpolator.confidence(motion, float(t))))
-        _write(target, frame, like, force, f"t = {float(t):.3f}", "  doubtful" if verdict == "doubtful" else "")
-
-
-def _write_all(
-    frames: Iterable[Frame], like: LoadedImage, times: Sequence[Fraction], targets: Sequence[Path], force: bool
-) -> None:
-    """Write in-betweens as they are drawn, and show progress."""
-    shown = track_progress(zip(frames, times, targets, strict=True), "in-betweens", len(times))
-    for frame, t, target in shown:
-        _write(target, frame, like, force, f"t = {float(t):.3f}")
+    """Write in-betweens as they are drawn, show progress, and tell which are doubtful."""
+    shown = track_progress(zip(drawn, times, targets, strict=True), "in-betweens", len(times))
+    for (frame, is_doubtful), t, target in shown:
+        _write(target, frame, like, force, f"t = {float(t):.3f}", "  doubtful" if is_doubtful else "")
 
 
 def _draw_sheet(interpolator: Interpolator, motion: Motion, t: Fraction, target: Path, force: bool) -> None:

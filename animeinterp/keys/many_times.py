@@ -6,7 +6,7 @@ estimate the motion themselves, which takes less time and memory than sending it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from animeinterp.hints import Hints
     from animeinterp.inbetween import Inbetweener
     from animeinterp.interpolator import Interpolator
+    from animeinterp.motion import Motion
+
+Drawn = tuple[Frame, bool]  # a new frame, and whether it is doubtful
 
 
 class Share(NamedTuple):
@@ -43,7 +46,7 @@ def is_many(frame: Frame, count: int) -> bool:
 
 def draw_many(
     choice: Callable[[], Interpolator], interpolator: Interpolator, pair: Share, workers: int | None = None
-) -> Iterator[Frame]:
+) -> Iterator[Drawn]:
     """Draw many in-betweens of a pair; the same bits for any number of workers.
 
     Args:
@@ -53,7 +56,7 @@ def draw_many(
         workers: Number of processes; None chooses it.
 
     Yields:
-        A frame for each time.
+        What is drawn at each time.
     """
     if workers is None:
         pixels = pair.frame0.shape[0] * pair.frame0.shape[1]
@@ -61,24 +64,41 @@ def draw_many(
     most = -(-len(pair.times) // workers)
     shares = [pair._replace(times=pair.times[begin : begin + most]) for begin in range(0, len(pair.times), most)]
     if workers == 1:
-        yield from _render(interpolator, pair)
+        yield from _draw(interpolator, pair)
         return
     with ProcessPool(WorkerSetup(choice, 1.0), len(shares)) as pool:
-        for frames in pool.map(_draw_share, shares):
-            yield from frames
+        for drawn in pool.map(_draw_share, shares):
+            yield from drawn
 
 
-def _draw_share(inbetweener: Inbetweener, share: Share) -> list[Frame]:
+def draw_times(interpolator: Interpolator, motion: Motion, times: Iterable[Fraction]) -> Iterator[Drawn]:
+    """Draw a pair whose motion is known at several times, in this process.
+
+    Args:
+        interpolator: The one that found the motion.
+        motion: Of the pair.
+        times: In [0, 1].
+
+    Yields:
+        What is drawn at each time.
+    """
+    from animeinterp.confidence import compute_doubt, grade
+
+    for t in times:
+        frame = interpolator.render(motion, float(t))
+        yield frame, grade(compute_doubt(interpolator.confidence(motion, float(t)))) == "doubtful"
+
+
+def _draw_share(inbetweener: Inbetweener, share: Share) -> list[Drawn]:
     """Draw a share in a worker process."""
-    return list(_render(inbetweener.interpolator, share))
+    return list(_draw(inbetweener.interpolator, share))
 
 
-def _render(interpolator: Interpolator, share: Share) -> Iterator[Frame]:
+def _draw(interpolator: Interpolator, share: Share) -> Iterator[Drawn]:
     """Draw a share in one thread: bits depend on the number."""
     from animeinterp.runtime.threads import single_threaded_workers
 
     with single_threaded_workers():
         first, second = interpolator.analyze(share.frame0), interpolator.analyze(share.frame1)
         motion = interpolator.motion(first, second, hints=share.hints)
-        for t in share.times:
-            yield interpolator.render(motion, float(t))
+        yield from draw_times(interpolator, motion, share.times)

@@ -134,12 +134,14 @@ def snap_colors(drawn: AnyFrame, palette: Palette, limits: PaletteLimits = PALET
         return copied(drawn)
     shape, pixels = drawn.shape[:2], _pixels(drawn)
     labels, distance = _nearest(pixels, drawn, palette.colors)
-    labels = np.where(distance <= limits.close, labels, -1).reshape(shape)
+    filled = distance <= limits.close
+    if filled.any():  # else there is nothing whose edges the others could be
+        labels = np.where(filled, labels, -1)
+    labels = labels.reshape(shape)
     edge = np.flatnonzero(labels < 0)
-    if edge.size and edge.size < labels.size:
-        lonely = edge[~_labels_near(labels, edge, limits.window, len(palette.colors)).any(axis=1)]
-        labels.ravel()[lonely] = _settle(pixels[lonely], labels, lonely, palette.colors, limits)
-        edge = np.flatnonzero(labels < 0)
+    lonely = edge[~_labels_near(labels, edge, limits.window, len(palette.colors)).any(axis=1)]
+    labels.ravel()[lonely] = _settle(pixels[lonely], labels, lonely, palette.colors, limits)
+    edge = np.flatnonzero(labels < 0)
     snapped = palette.colors[labels.ravel()]
     if edge.size:
         soft = np.zeros(shape, np.uint8)

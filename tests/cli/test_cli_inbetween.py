@@ -57,11 +57,13 @@ def test_notes_hold_no_control_characters(keys, capsys):
     assert not (keys / "out/review").exists()
 
 
-def test_many_times_are_shared_and_named_alike(keys, monkeypatch):
+def test_many_times_are_shared_and_named_alike(keys, monkeypatch, capsys):
     monkeypatch.setattr("animeinterp.keys.many_times.is_many", lambda *_: False)
     assert run("tween", "keys/A1.png", "keys/A3.png", "-n", "3", "-o", "few/") == 0
+    few = capsys.readouterr().out
     monkeypatch.setattr("animeinterp.keys.many_times.is_many", lambda *_: True)
     assert run("tween", "keys/A1.png", "keys/A3.png", "-n", "3", "-o", "many/", "--workers", "1") == 0
     for path in (keys / "few").iterdir():
         assert (keys / "many" / path.name).read_bytes() == path.read_bytes()
     assert len(list((keys / "many").iterdir())) == 3
+    assert capsys.readouterr().out.count("doubtful") == few.count("doubtful") == 3

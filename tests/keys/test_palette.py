@@ -50,6 +50,13 @@ def test_noise_goes_and_edges_stay():
     assert np.abs(snapped.astype(int) - true).max() < 40
 
 
+def test_a_drawing_without_any_color_of_the_palette_gets_the_nearest_ones():
+    gray = np.full((120, 160, 3), 128, np.uint8)
+    snapped = snap_colors(gray, find_palette([flat(60), flat(90)]))
+    assert len(np.unique(snapped.reshape(-1, 3), axis=0)) == 1
+    assert foreign(snapped) == 0
+
+
 def test_keys_are_their_own_snapped_frames():
     key = flat(60)
     snapped = snap_colors(key, find_palette([key, flat(90)]))
