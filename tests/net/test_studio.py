@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from animeinterp.builder import build_network
 from animeinterp.config import PRESETS, Options
 from animeinterp.data.synthetic.degrade import grain_tile
 from animeinterp.interpolator import Interpolator
-from animeinterp.net.ops.grain import is_grainy
+from animeinterp.net.ops.grain import GRAIN_LIMITS, is_grainy
 from animeinterp.net.studio.restoration import CLEAN, join, restore
 from animeinterp.sgm.coarse_flow import CoarseFlow
 from animeinterp.sgm.contours import compute_line_map
@@ -84,6 +86,16 @@ def test_grain_is_detail_that_two_frames_do_not_share(texture, grain, expected):
     noise = [grain / 255 * grain_tile(seed)[None, None, :120, :160] for seed in (5, 6)]
     zero = torch.zeros(1, 2, 120, 160)
     assert is_grainy(frame + noise[0], frame + noise[1], zero) is expected
+
+
+def test_large_frames_are_examined_in_their_middle():
+    frame = textured_ramp(0)
+    noise = [1.2 / 255 * grain_tile(seed)[None, None, :120, :160] for seed in (5, 6)]
+    middle = torch.zeros(1, 1, 120, 160)
+    middle[..., 30:90, 40:120] = 1
+    zero, limits = torch.zeros(1, 2, 120, 160), replace(GRAIN_LIMITS, pixels=60 * 80, min_pixels=1000)
+    assert is_grainy(frame + middle * noise[0], frame + middle * noise[1], zero, limits)
+    assert not is_grainy(frame + (1 - middle) * noise[0], frame + (1 - middle) * noise[1], zero, limits)
 
 
 def test_texture_that_moves_is_not_grain():
