@@ -154,7 +154,14 @@ PAPER = Preset(
     network=PaperConfig(apply_gate=False, coarse_flow_added=2, splat="average"),
 )
 CLASSICAL = Preset(name="classical", sgm=SgmConfig(), network=None)
-CEL = Preset(name="cel", sgm=SgmConfig(), network=CelConfig())
+# On twelve composed shots of 1920x1080 with exact truth (`write_linear`), LPIPS is 0.0340 if the network sees a quarter
+# of the pixels, 0.0353 with half and 0.0377 with all: it was trained on frames of about 960x540. On the development
+# set, of that size, fewer pixels are worse: 0.0404 with half, 0.0388 with all.
+CEL = Preset(
+    name="cel",
+    sgm=SgmConfig(),
+    network=CelConfig(network_pixel_fraction=0.25, network_pixel_range=(960 * 540, 2_200_000)),
+)
 # The weights of `cel` with less work: half the width and height for the network, segments only shifted.
 CEL_FAST = Preset(
     name="cel-fast",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -15,7 +15,7 @@ from animeinterp.app.film_findings import FilmFindings, search_film
 from animeinterp.app.film_markup import facts_markup
 from animeinterp.app.film_paths import check_cuts, resolve_film
 from animeinterp.app.film_preview import preview_markup
-from animeinterp.app.film_settings import HOLDS, RATES, FilmSettings
+from animeinterp.app.film_settings import CODECS, CONTAINERS, HOLDS, QUALITIES, RATES, FilmSettings
 from animeinterp.app.loaded_models import usable_models
 from animeinterp.app.page_settings import PageSettings
 from animeinterp.app.pictures import shown_file
@@ -74,9 +74,13 @@ class FilmTab:
             label="Or its path on this machine", placeholder=f"in {folders}", max_lines=1, elem_id="film-path"
         )
         self.open = gr.Button("Open", size="sm", elem_id="film-open")
-        self.rate = gr.Dropdown(list(RATES), value=next(iter(RATES)), label="Make it", elem_id="film-rate")
+        self.rate = _build_list("Make it", RATES, "film-rate")
         self.model = gr.Dropdown(usable_models(), value=self._settings.model, label="Model", elem_id="film-model")
-        self.holds = gr.Dropdown(list(HOLDS), value=next(iter(HOLDS)), label="Holds", elem_id="film-holds")
+        self.holds = _build_list("Holds", HOLDS, "film-holds")
+        with gr.Accordion("File", open=False, elem_id="film-file"):
+            self.container = _build_list("Container", CONTAINERS, "film-container")
+            self.codec = _build_list("Codec", CODECS, "film-codec")
+            self.quality = _build_list("Quality", QUALITIES, "film-quality")
         with gr.Row():
             self.estimate = gr.Button("Estimate", size="sm", interactive=False, elem_id="film-estimate")
             self.preview = gr.Button("Preview 5 s", size="sm", interactive=False, elem_id="film-preview")
@@ -122,19 +126,23 @@ class FilmTab:
         self.search_all.click(self._search_all, self.film, found, **reads, **quiet)
         self.search_end.click(_end_search, self.film, None, **light)
         self.pictures.select(_toggle_cut, [self.film, self.cuts], self.cuts, **light)
-        self.choices = [self.film, self.rate, self.model, self.holds, self.cuts]
+        file = [self.container, self.codec, self.quality]
+        self.choices = [self.film, self.rate, self.model, self.holds, self.cuts, *file]
         self.estimate.click(self._estimate, self.choices, self.status, **reads, **quiet)
         previewed = [self.compared, self.status]
-        self.preview.click(self._preview, [*self.choices, self.start], previewed, **reads, **quiet)
+        self.preview.click(self._preview, [self.start, *self.choices], previewed, **reads, **quiet)
 
-    def settings_of(self, film: OpenFilm, rate: str, model: str, holds: str, cuts: str) -> FilmSettings:
-        """Return the settings that the visitor chose; UsageError for cuts that are none.
+    def settings_of(self, film: OpenFilm, chosen: Sequence[str]) -> FilmSettings:
+        """Return the settings that the visitor chose, the values of `choices` after the film.
 
         Cuts go into the settings if the whole film was searched and the visitor changed them; else the run finds them.
+        Raises UsageError for cuts that are none.
         """
+        rate, model, holds, cuts, container, codec, quality = chosen
         corrected = film.findings is not None and film.findings.whole and check_cuts(cuts) != _cuts_of(film.findings)
         device, max_pixels = self._settings.device, self._settings.options.max_pixels
-        return FilmSettings(model, rate, holds, cuts if corrected else None, device, max_pixels)
+        own_cuts = cuts if corrected else None
+        return FilmSettings(rate, model, holds, own_cuts, container, codec, quality, device, max_pixels)
 
     def _open_upload(self, upload: str | None) -> Iterator[Updates]:
         """Open a film that was dropped."""
@@ -218,7 +226,7 @@ class FilmTab:
             **dict.fromkeys((self.estimate, self.preview, self.make), on),
         }
 
-    def _estimate(self, film: OpenFilm | None, rate: str, model: str, holds: str, cuts: str) -> str:
+    def _estimate(self, film: OpenFilm | None, *chosen: str) -> str:
         """Estimate how long the film will take."""
         from animeinterp.pairs import ModelChoice
         from animeinterp.video.estimate import estimate_jobs
@@ -227,10 +235,10 @@ class FilmTab:
         if film is None:
             return note(_EMPTY)
         try:
-            options = self.settings_of(film, rate, model, holds, cuts).options()
-            choice = ModelChoice(model, self._settings.device, options=self._settings.options)
-            job = FilmJob(film.path, self._settings.uploads / name_target(film.path, "_estimate"))
-            estimate = next(iter(estimate_jobs([job], options, [choice])))
+            settings = self.settings_of(film, chosen)
+            choice = ModelChoice(settings.model, settings.device, options=self._settings.options)
+            job = FilmJob(film.path, self._settings.uploads / name_target(film.path, "_estimate", settings.suffix))
+            estimate = next(iter(estimate_jobs([job], settings.options(), [choice])))
             if estimate.error is not None:
                 raise UsageError(str(estimate.error))
         except EXPECTED_ERRORS as error:
@@ -239,15 +247,13 @@ class FilmTab:
         drawn = f"{estimate.new_frames:,} of {estimate.frames:,} frames are drawn"
         return note(f"About {time} and {estimate.size / 1e6:.1f} MB: {drawn}.")
 
-    def _preview(
-        self, film: OpenFilm | None, rate: str, model: str, holds: str, cuts: str, start: float
-    ) -> Iterator[Updates]:
+    def _preview(self, start: float, film: OpenFilm | None, *chosen: str) -> Iterator[Updates]:
         """Make five seconds of the film, with the source beside it."""
         if film is None:
             yield {self.status: note(_EMPTY)}
             return
         try:
-            arguments = self.settings_of(film, rate, model, holds, cuts).arguments()
+            arguments = self.settings_of(film, chosen).arguments(encoded=False)
             for fraction, markup in preview_markup(film.path, arguments, start, self._settings.uploads):
                 if markup is None:
                     yield {self.status: note(f"Drawing the preview: {fraction:.0%} …")}
@@ -255,6 +261,11 @@ class FilmTab:
                     yield {self.compared: markup, self.status: note("Left of the border: the source.")}
         except EXPECTED_ERRORS as error:
             yield {self.status: warning(describe_error(error, [film.path]))}
+
+
+def _build_list(label: str, choices: Mapping[str, object], name: str) -> gr.Dropdown:
+    """Build a list of choices, of which the first is chosen."""
+    return gr.Dropdown(list(choices), value=next(iter(choices)), label=label, elem_id=name)
 
 
 def _cuts_of(findings: FilmFindings) -> str:

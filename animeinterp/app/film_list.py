@@ -41,14 +41,15 @@ class FilmList:
         self.stop.click(self._stop, chosen, state, **light)
         self.resume.click(self._resume, chosen, state, **light)
 
-    def _make(self, film: OpenFilm | None, rate: str, model: str, holds: str, cuts: str) -> Updates:
+    def _make(self, film: OpenFilm | None, *chosen: str) -> Updates:
         """Put a film into the queue."""
         if film is None:
             return {}
         try:
-            arguments = self._tab.settings_of(film, rate, model, holds, cuts).arguments()
+            settings = self._tab.settings_of(film, chosen)
             taken = [task.target for task in self._queue.tasks]
-            target = choose_target(film.path, self._settings.folders[0], taken)
+            target = choose_target(film.path, self._settings.folders[0], taken, settings.suffix)
+            arguments = settings.arguments()
         except EXPECTED_ERRORS as error:
             return {self._tab.status: warning(describe_error(error, [film.path]))}
         task = self._queue.add(film.path, target, arguments)

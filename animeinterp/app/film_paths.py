@@ -39,15 +39,16 @@ def resolve_film(text: str, folders: Sequence[Path]) -> Path:
     return path
 
 
-def choose_target(source: Path, folder: Path, taken: Sequence[Path] = ()) -> Path:
+def choose_target(source: Path, folder: Path, taken: Sequence[Path] = (), container: str | None = None) -> Path:
     """Choose a free name for the new film of a source: `NAME_smooth`, or the same with a number.
 
     Args:
         source: The film.
         folder: Where the new one goes.
         taken: Names that other jobs will write to.
+        container: See `animeinterp.video.film_list.name_target`.
     """
-    plain = folder / name_target(source, "_smooth")
+    plain = folder / name_target(source, "_smooth", container)
     number, target = 1, plain
     while target.exists() or target in taken:
         number += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,10 @@ import pytest
 from animeinterp.app.film_paths import check_cuts, choose_target, resolve_film
 from animeinterp.app.film_process import FilmProcess
 from animeinterp.app.film_queue import FilmQueue
+from animeinterp.app.film_settings import CODECS, CONTAINERS, HOLDS, QUALITIES, RATES, FilmSettings
 from animeinterp.errors import AnimeInterpError, FileError, UsageError
+from animeinterp.video.sink.encoding import check_contradictions
+from animeinterp.video.timeline import build_grid
 from app.conftest import upload
 from support.films import figure, make_film, pictures
 
@@ -128,10 +133,38 @@ def test_cuts_are_never_the_name_of_a_file():
             check_cuts(text)
 
 
+def settings_with(**chosen):
+    usual = {
+        "rate": next(iter(RATES)), "model": "cel", "holds": next(iter(HOLDS)), "cuts": None, "device": "cpu",
+        "container": next(iter(CONTAINERS)), "codec": "H.264", "quality": "Usual", "max_pixels": 10**7,
+    }  # fmt: skip
+    return FilmSettings(**usual | chosen)
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_every_rate_is_one_of_the_library(rate):
+    options = settings_with(rate=rate, cuts="12").options()
+    assert build_grid(Fraction(24), fps=options.fps, times=options.times, slow=options.slow).rate >= 24
+    assert options.cuts == "12"
+
+
+@pytest.mark.parametrize(("codec", "quality"), product(CODECS, QUALITIES))
+def test_every_encoding_is_one_of_the_library(codec, quality):
+    check_contradictions(settings_with(codec=codec, quality=quality).options().encoding)
+
+
+def test_choices_become_options_of_the_command():
+    settings = settings_with(rate="60 frames per second", quality="Lossless", codec="FFV1", cuts="12")
+    assert settings.arguments()[0] == "--fps=60"
+    assert settings.arguments()[-3:] == ["--cuts=12", "--codec=ffv1", "--lossless"]
+    assert settings.arguments(encoded=False) == settings.arguments()[:-2]
+
+
 def test_new_films_replace_none(tmp_path):
     first = choose_target(Path("a.mkv"), tmp_path)
     assert first.name == "a_smooth.mkv"
     assert choose_target(Path("a.mkv"), tmp_path, [first]).name == "a_smooth-2.mkv"
+    assert choose_target(Path("a.mkv"), tmp_path, [first], "mp4").name == "a_smooth.mp4"
 
 
 def test_a_failed_film_gives_the_message_of_the_command(tmp_path):

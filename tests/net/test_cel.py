@@ -297,6 +297,15 @@ def test_it_looks_at_less_of_large_frames(size, looked_at):
     assert Cel().seen_size((540, 960)) == (540, 960)
 
 
+@pytest.mark.parametrize(
+    ("size", "looked_at"),
+    [((540, 960), (540, 960)), ((720, 1280), (540, 960)), ((1080, 1920), (540, 960)), ((2160, 3840), (1080, 1920))],
+)
+def test_the_default_model_looks_at_frames_at_the_scale_it_was_trained_at(size, looked_at):
+    assert isinstance(CEL.network, CelConfig)
+    assert Cel(CEL.network).seen_size(size) == looked_at
+
+
 def test_small_frames_are_refused():
     with pytest.raises(FrameError, match="16x16"):
         Cel().seen(torch.zeros(1, 3, 15, 40))
