@@ -32,10 +32,9 @@ class GrainLimits:
         max_difference: Blurred frames agree up to this difference, levels.
         max_correlation: Correlation of the detail of both frames, at most.
         min_pixels: Pixels compared, at least.
-        flat_quantile: The flattest fraction of the image, for `min_flat_strength`.
-        min_flat_strength: Even at that quantile the detail is stronger than this, levels …
-        max_median_strength: … and in half of the image it is weaker than this.
-        quantile_samples: Pixels used for the quantiles, at most: sorting a million took longer than all the rest.
+        max_flat: Fraction of the image that may be flat, which is …
+        flat_strength: … where detail is at most as strong as this, levels.
+        max_median_strength: In half of the image detail is weaker than this, levels.
         pixels: Larger frames are examined in a part of about this area in their middle; grain is everywhere.
     """
 
@@ -47,10 +46,9 @@ class GrainLimits:
     max_difference: float = 6.0
     max_correlation: float = 0.7
     min_pixels: int = 2000
-    flat_quantile: float = 0.1
-    min_flat_strength: float = 0.07
+    max_flat: float = 0.1
+    flat_strength: float = 0.07
     max_median_strength: float = 1.5
-    quantile_samples: int = 100_000
     pixels: int = 960 * 540
 
 
@@ -100,7 +98,6 @@ def _middle(size: Sequence[int], pixels: int) -> tuple[slice, slice]:
 def _has_detail_everywhere(gray: Tensor, limits: GrainLimits) -> bool:
     """Whether even the flattest parts have detail, and most parts have little."""
     detail = gray - gaussian_blur(gray, 1.0)
-    strength = gaussian_blur(detail.square(), limits.window_sigma).sqrt().flatten()
-    strength = strength[:: -(-strength.numel() // limits.quantile_samples)]
-    flat, median = torch.quantile(strength, torch.tensor([limits.flat_quantile, 0.5], device=gray.device))
-    return bool(flat > limits.min_flat_strength and median < limits.max_median_strength)
+    strength = gaussian_blur(detail.square(), limits.window_sigma).sqrt()
+    flat, weak = ((strength <= limit).float().mean() for limit in (limits.flat_strength, limits.max_median_strength))
+    return bool(flat < limits.max_flat and weak > 0.5)  # without quantiles, which would sort the pixels
