@@ -162,11 +162,12 @@ CEL = Preset(
     sgm=SgmConfig(),
     network=CelConfig(network_pixel_fraction=0.25, network_pixel_range=(960 * 540, 2_200_000)),
 )
-# The weights of `cel` with less work: half the width and height for the network, segments only shifted.
+# The weights of `cel` with less work: half the width and height for the network, segments only shifted. On the twelve
+# shots of 1920x1080 LPIPS is 0.0351 if the network sees 0.25 of the pixels, 0.0335 with 0.17 and 0.0372 with 0.125.
 CEL_FAST = Preset(
     name="cel-fast",
     sgm=SgmConfig(deformation="translation", pixel_fraction=0.4, dis_preset="fast"),
-    network=CelConfig(network_pixel_fraction=0.25),
+    network=CelConfig(network_pixel_fraction=0.17),
 )
 # The best images, at several times the cost.
 STUDIO = Preset(name="studio", sgm=SgmConfig(), network=StudioConfig())

@@ -4,7 +4,8 @@
 
 The hints are pairs of points, set by hand on the first and last frame of triplets of the development set in which a
 limb is lost. On the five of benchmarks/hints/ the parameters of hints were chosen; the three of benchmarks/hints/later/
-were set once, after that, and nothing was changed for them. `limb` is the part of the frame around all points of a triplet.
+were set once, after that, and nothing was changed for them. `limb` is the part of the frame around all points of a
+triplet.
 FOLDER gets, for each triplet, that part without hints, with hints, and as it should be.
 """
 

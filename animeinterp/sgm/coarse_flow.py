@@ -71,7 +71,8 @@ class Deformation:
 
 
 PUBLISHED = Deformation(DisSettings("medium", 0, variational_iterations=25, descent_iterations=50, patch_stride=3))
-QUICK = Deformation(DisSettings("medium", 0, variational_iterations=5, descent_iterations=16, patch_stride=4), 128)
+# Patches of at most 64 px: with 128 px motion takes a sixth more time; `cel` scores the same on the development set.
+QUICK = Deformation(DisSettings("medium", 0, variational_iterations=5, descent_iterations=16, patch_stride=4), 64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
