@@ -305,7 +305,7 @@ def test_an_invalid_config_is_rejected(changes, message, tmp_path):
 @pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "configs").glob("*.toml")), ids=lambda p: p.stem)
 def test_our_configs_can_be_read(path):
     config = read_config(path)
-    assert model_config(config).network_pixel_fraction == 1  # a crop is processed at full size, like the frame
+    assert Cel(model_config(config)).seen_size((288, 288)) == (288, 288)  # a crop is processed at full size
     make_optimizer(build_network(config), config)
 
 
