@@ -108,7 +108,7 @@ def measure_reading(film: Path) -> float:
 
 def send_back(_: object, run: Run) -> list[list[Frame]]:
     """Return frames of the number and size of those that a worker draws."""
-    return [[run.frames[i]] for i, _, _ in run.pairs]
+    return [[run.frames[index]] for index, *_ in run.pairs]
 
 
 def no_state() -> None:
