@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from animeinterp.flow import distinct_colors, flow_to_color
-from animeinterp.frame import Frame, RGBImage, describe, has_alpha, rgb8
+from animeinterp.frame import Frame, RGBImage, composited, describe
 from animeinterp.hints import Hints, Point
 
 if TYPE_CHECKING:
@@ -231,16 +231,8 @@ def _gray(plane: NDArray[np.uint8]) -> RGBImage:
 
 def _visible(frame: Frame) -> RGBImage:
     """Convert a frame for display, composited over a checkerboard if it has alpha."""
-    if not has_alpha(frame):
-        return rgb8(frame)
-    deep = frame.dtype == np.uint16
-    alpha = (frame[..., -1:] / (65535 if deep else 255)).astype(np.float32)
-    opaque = frame.copy()
-    opaque[..., -1] = 65535 if deep else 255
     y, x = np.indices(frame.shape[:2]) // 12
-    checkerboard = np.where((x + y) % 2, 205, 235)[..., None]
-    image: RGBImage = np.rint(rgb8(opaque) * alpha + checkerboard * (1 - alpha)).astype(np.uint8)
-    return image
+    return composited(frame, np.where((x + y) % 2, 205, 235))
 
 
 def _panel_height(frame: Frame) -> int:

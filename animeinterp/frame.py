@@ -184,6 +184,24 @@ def rgb8(frame: Frame) -> RGBImage:
     return np.ascontiguousarray(np.broadcast_to(color, (*frame.shape[:2], 3)))
 
 
+def composited(frame: Frame, background: int | NDArray[np.integer] = 255) -> RGBImage:
+    """Composite a frame over a background, for display.
+
+    Args:
+        frame: Any frame.
+        background: Its levels, 0 to 255: one for all, or those of pixels (H, W).
+
+    Returns:
+        uint8 (H, W, 3) RGB; a frame without alpha hides the background.
+    """
+    if not has_alpha(frame):
+        return rgb8(frame)
+    planes = to_planes(frame)
+    behind = np.asarray(background, np.float32) / np.float32(255)
+    over = np.broadcast_to(planes[:-1] + (1 - planes[-1]) * behind, (3, *frame.shape[:2]))
+    return np.ascontiguousarray(np.rint(255 * over).astype(np.uint8).transpose(1, 2, 0))
+
+
 def with_color(frame: Frame) -> Frame:
     """Convert a frame to RGB or RGBA: gray is replicated, (H, W) → (H, W, 3) and (H, W, 2) → (H, W, 4)."""
     if channels(frame) > 2:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from animeinterp.errors import FrameError, UsageError
-from animeinterp.frame import check_frame, check_pair, check_time, from_planes, rgb8, to_planes
+from animeinterp.frame import check_frame, check_pair, check_time, composited, from_planes, rgb8, to_planes
 
 LIMIT = 10_000
 SHAPES = [(20, 24), (20, 24, 2), (20, 24, 3), (20, 24, 4)]
@@ -125,3 +125,16 @@ def test_analysis_sees_alpha_over_mid_gray():
     frame = np.zeros((1, 3, 4), np.uint8)
     frame[0] = [(10, 200, 90, 255), (10, 200, 90, 0), (255, 0, 0, 128)]
     assert rgb8(frame).tolist() == [[[10, 200, 90], [128, 128, 128], [192, 64, 64]]]
+
+
+def test_frames_are_composited_over_a_background():
+    half = np.zeros((16, 16, 4), np.uint8)
+    half[..., 0], half[..., 3] = 255, 51
+    assert composited(half)[0, 0].tolist() == [255, 204, 204]
+    levels = np.zeros((16, 16), np.int64)
+    levels[0] = 100
+    assert composited(half, levels)[[0, 1], 0].tolist() == [[131, 80, 80], [51, 0, 0]]
+    deep = np.dstack([np.full((16, 16), 65535, np.uint16), np.full((16, 16), 32896, np.uint16)])
+    assert composited(deep, 0)[0, 0].tolist() == [128, 128, 128]
+    opaque = half[..., :3]
+    assert np.array_equal(composited(opaque, levels), opaque)

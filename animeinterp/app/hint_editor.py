@@ -10,9 +10,10 @@ import gradio as gr
 
 from animeinterp.app.drawing_pair import DrawingPair
 from animeinterp.app.hint_text import add_pair, drop_pair, mark_points, parse_hints
-from animeinterp.app.pictures import fitted, on_white, shown_file
+from animeinterp.app.pictures import fitted, shown_file
 from animeinterp.app.sentences import describe_error, note, warning
 from animeinterp.errors import UsageError
+from animeinterp.frame import composited
 from animeinterp.hints import Hints, Point
 
 Updates = dict[Any, Any]  # new values by component
@@ -78,7 +79,7 @@ class HintEditor:
         except UsageError as error:
             updates[self.status] = warning(describe_error(error))
         for side, picture in enumerate(self.pictures):
-            image = fitted(on_white(pair.images[side].pixels))
+            image = fitted(composited(pair.images[side].pixels))
             scale = image.shape[1] / pair.images[side].pixels.shape[1]
             parts = [hint.points1 if side else hint.points0 for hint in hints.scaled(scale, scale)]
             waiting = None
@@ -94,7 +95,7 @@ class HintEditor:
             if pair is None or not isinstance(chosen.index, list | tuple):
                 return {self.status: note(_ADVICE)}
             pixels = pair.images[side].pixels
-            scale = pixels.shape[1] / fitted(on_white(pixels)).shape[1]
+            scale = pixels.shape[1] / fitted(composited(pixels)).shape[1]
             point = float(chosen.index[0]) * scale, float(chosen.index[1]) * scale
             if pending is None or pending[0] == side:
                 return self.show(pair, text, (side, point))

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from animeinterp.frame import Frame, RGBImage, has_alpha, rgb8
+from animeinterp.frame import Frame, RGBImage, composited
 from animeinterp.io.files import make_folder, write_bytes
 
 _MAX_SIDE = 1600  # px; what a window shows of a drawing at most
@@ -59,23 +59,13 @@ def _as_opencv(frame: Frame) -> Frame:
 
 def onion_skin(first: Frame, second: Frame) -> RGBImage:
     """Lay two drawings over each other: the first in red, the second in blue, where they agree gray."""
-    strengths = [(1 - cv2.cvtColor(on_white(frame), cv2.COLOR_RGB2GRAY) / np.float32(255)) for frame in (first, second)]
+    strengths = [
+        (1 - cv2.cvtColor(composited(frame), cv2.COLOR_RGB2GRAY) / np.float32(255)) for frame in (first, second)
+    ]
     paper = np.full((*first.shape[:2], 3), 255, np.float32)
     for strength, tint in zip(strengths, (_FIRST_TINT, _SECOND_TINT), strict=True):
         paper *= 1 - strength[..., None] * (1 - tint / 255)
     image: RGBImage = np.rint(paper).astype(np.uint8)
-    return image
-
-
-def on_white(frame: Frame) -> RGBImage:
-    """Return a frame as 8-bit RGB on white paper."""
-    if not has_alpha(frame):
-        return rgb8(frame)
-    top = np.iinfo(frame.dtype).max
-    alpha = frame[..., -1:].astype(np.float32) / top
-    opaque = frame.copy()
-    opaque[..., -1] = top
-    image: RGBImage = np.rint(rgb8(opaque) * alpha + 255 * (1 - alpha)).astype(np.uint8)
     return image
 
 
@@ -89,7 +79,7 @@ def tint_doubt(frame: Frame, confidence: NDArray[np.float32]) -> RGBImage:
     Returns:
         uint8 RGB.
     """
-    gray = cv2.cvtColor(on_white(frame), cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
+    gray = cv2.cvtColor(composited(frame), cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
     doubt = (1 - confidence)[..., None] * _DOUBT_STRENGTH
     image: RGBImage = np.rint(gray * (1 - doubt) + _FIRST_TINT * doubt).astype(np.uint8)
     return image

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animeinterp.doubt import DrawnPair
-from animeinterp.frame import Frame, RGBImage, has_alpha, rgb8, to_planes
+from animeinterp.frame import Frame, RGBImage, composited
 from animeinterp.io.files import make_folder
 from animeinterp.io.images import write_image
 from animeinterp.keys.plan import PlannedLayer, PlannedPair
@@ -80,7 +80,7 @@ def mark(frame: Frame, marks: NDArray[np.uint8]) -> RGBImage:
     """
     height, width = frame.shape[:2]
     lack: Any = cv2.resize(marks, (width, height), interpolation=cv2.INTER_LINEAR)
-    image = _on_white(frame).astype(np.float32)
+    image = composited(frame).astype(np.float32)
     image += _PALE * (255 - image)
     image += (_FILL * lack.astype(np.float32) / 255)[..., None] * (np.array(_INK, np.float32) - image)
     page: Any = np.ascontiguousarray(np.rint(image).astype(np.uint8))
@@ -88,13 +88,3 @@ def mark(frame: Frame, marks: NDArray[np.uint8]) -> RGBImage:
     outlines, _ = cv2.findContours((around > _OUTLINED).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(page, outlines, -1, _INK, max(2, width // 320), cv2.LINE_AA)
     return np.asarray(page, np.uint8)
-
-
-def _on_white(frame: Frame) -> RGBImage:
-    """Return a drawing over white, uint8 (H, W, 3) RGB."""
-    if not has_alpha(frame):
-        return rgb8(frame)
-    planes = to_planes(frame)
-    over = planes[:-1] + (1 - planes[-1:])
-    image: RGBImage = np.rint(255 * np.broadcast_to(over, (3, *over.shape[1:]))).astype(np.uint8).transpose(1, 2, 0)
-    return image
