@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from animeinterp.doubt import DrawnPair
+from animeinterp.doubt import SCENE_DOUBT, DrawnPair
 from animeinterp.errors import FrameError, UsageError
 from animeinterp.frame import Frame, Mode
 from animeinterp.io.files import check_folder, lock_folder, make_folder
@@ -166,9 +166,10 @@ def draw_keys(
         if report is not None:
             report(progress)
         keys = KeyReader(settings.max_pixels)
-        redraw = RedrawList(plan.folder / FOLDER, settings)
+        redraw, notes = RedrawList(plan.folder / FOLDER, settings), dict[str, None]()
         for task, drawn in _draw(tasks, keys, preparer, source, workers):
             redraw.note(task.pair, drawn)  # first: a drawing that is there counts as finished
+            notes |= dict.fromkeys(_note_scenes(task.pair, drawn))
             results.write(task.pair, preparer.finish(drawn.frames), keys.like[task.pair.key0])
             progress.drawn, progress.latest = progress.drawn + len(drawn.frames), task.pair
             if report is not None:
@@ -180,8 +181,18 @@ def draw_keys(
                 report(progress)
             review = write_review(plan.folder, plan.layers, settings)
         doubtful = redraw.finish(plan.layers, results.by_hand)
-    notes = (*plan.notes, *results.notes, *preparer.notes)
-    return DrawnKeys(plan.folder, plan.layers, progress.drawn, results.kept, review, doubtful, notes)
+    notes |= dict.fromkeys((*plan.notes, *results.notes, *preparer.notes))
+    return DrawnKeys(plan.folder, plan.layers, progress.drawn, results.kept, review, doubtful, tuple(notes))
+
+
+def _note_scenes(pair: PlannedPair, drawn: DrawnPair) -> list[str]:
+    """Return a note if two keys seem to show different scenes."""
+    if max((doubt.value for doubt in drawn.doubts), default=0) <= SCENE_DOUBT:
+        return []
+    names = " to ".join(pair.names)
+    return [
+        f"{names}: hardly anything of one is found in the other; if they are two shots, draw each by a call of its own"
+    ]
 
 
 def _check_layer(layer: PlannedLayer, folder: Path, settings: KeySettings) -> Mode:

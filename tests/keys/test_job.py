@@ -60,6 +60,13 @@ def test_drawings_are_numbered_anew_by_a_pattern(tmp_path):
     assert (read_image(out / "A-003.tif", 10**6).pixels == draw_scene(3)).all()
 
 
+def test_two_scenes_in_one_folder_are_noted(tmp_path):
+    keys = write_keys(tmp_path / "keys", 1, 3)
+    write_image(keys / "A0005.png", 255 - draw_scene(0))
+    (note,) = draw(keys, tmp_path / "out").notes
+    assert note.startswith("A0003.png to A0005.png: hardly anything of one is found in the other")
+
+
 def test_layers_with_one_pattern_are_refused_before_anything_is_written(tmp_path):
     keys, out = write_keys(tmp_path / "keys", 1, 2), tmp_path / "out"
     write_keys(keys, 1, 2, name="B{}.png")

@@ -66,9 +66,9 @@ class Blender:
         return from_planes((1 - t) * to_planes(frame0) + t * to_planes(frame1), frame0)
 
     def confidence(self, motion, t):
-        """A blend of pixels that differ cannot be relied on."""
-        differs = rgb8(motion.analysis0.frame) != rgb8(motion.analysis1.frame)
-        return np.where(differs.any(2), 0, 1).astype(np.float32)
+        """A blend of pixels that differ by more than noise cannot be relied on."""
+        difference = cv2.absdiff(rgb8(motion.analysis0.frame), rgb8(motion.analysis1.frame))
+        return np.where(difference.max(2) > 32, 0, 1).astype(np.float32)
 
     def warped(self, motion, t):
         return motion.analysis0.frame, motion.analysis1.frame
