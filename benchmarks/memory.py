@@ -16,7 +16,7 @@ STATUS = Path("/proc/self/status")
 def peak_bytes() -> float:
     """Peak of resident memory in bytes; NaN where the system does not tell."""
     if STATUS.exists():  # Linux, where ru_maxrss counts what the parent held when it started this process
-        lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
+        lines = dict(line.split(":", 1) for line in STATUS.read_text(encoding="utf-8").splitlines())
         return 1024.0 * int(lines["VmHWM"].split()[0])
     if resource is None:
         return float("nan")
