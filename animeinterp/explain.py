@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from animeinterp.flow import distinct_colors, flow_to_color
-from animeinterp.frame import Frame, RGBImage, composited, describe
+from animeinterp.frame import Frame, RGBImage, composited, describe, has_alpha, rgb8
 from animeinterp.hints import Hints, Point
 
 if TYPE_CHECKING:
@@ -231,6 +231,8 @@ def _gray(plane: NDArray[np.uint8]) -> RGBImage:
 
 def _visible(frame: Frame) -> RGBImage:
     """Convert a frame for display, composited over a checkerboard if it has alpha."""
+    if not has_alpha(frame):
+        return rgb8(frame)
     y, x = np.indices(frame.shape[:2]) // 12
     return composited(frame, np.where((x + y) % 2, 205, 235))
 
