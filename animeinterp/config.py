@@ -13,7 +13,7 @@ from typing import Literal
 SplatMode = Literal["average", "softmax"]
 Deformation = Literal["published", "quick", "translation"]
 DisPreset = Literal["medium", "fast"]
-LineArtMode = Literal["auto", "on", "off"]
+LineArtMode = Literal["auto", "off"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +185,8 @@ class Options:
         working_pixels: Frames with more pixels are segmented and matched at a smaller size of about this area (the
             paper's 960x540); flow is then scaled back to the frame.
         max_pixels: Frames with more pixels are refused; the default admits 8K (8192x4320).
-        line_art: Experimental: line drawings on white or on nothing are drawn stroke by stroke. `auto` recognizes them,
-            `on` takes every pair for line drawings, `off` none.
+        line_art: `auto` shades line drawings, on light paper or on nothing, for matching and for the network, see
+            `animeinterp.line_art`; `off` takes them for any other frame.
         precision: `fp32`, or `bf16` for the networks; `auto` takes bf16 on devices that are faster with it (on a CPU
             not for `paper`), and fp32 elsewhere.
     """
@@ -195,4 +195,4 @@ class Options:
     working_pixels: int = 960 * 540
     max_pixels: int = 40_000_000
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    line_art: LineArtMode = "off"
+    line_art: LineArtMode = "auto"

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from animeinterp.builder import Networks
 from animeinterp.confidence import confidence_at
-from animeinterp.config import LineStyle, Options, Preset, scale_style
+from animeinterp.config import LineArtMode, LineStyle, Options, Preset, scale_style
 from animeinterp.errors import UsageError
-from animeinterp.flow import resize, resize_flow
+from animeinterp.flow import resize_flow
 from animeinterp.frame import (
     AnyFrame,
     RGBImage,
@@ -30,12 +30,13 @@ from animeinterp.frame import (
     check_time,
     copied,
     from_planes,
+    has_alpha,
     rgb8,
+    to_planes,
 )
 from animeinterp.hinting import follow_arcs, follow_hints, matches_of_hints, reached_by_arcs, trust_hints
 from animeinterp.hints import Hints
-from animeinterp.line_art.frames import draw_line_frame, join_frames
-from animeinterp.line_art.recognize import recognize
+from animeinterp.line_art import shade_lines
 from animeinterp.mattes import (
     Region,
     crop,
@@ -49,13 +50,13 @@ from animeinterp.mattes import (
     visible_difference,
 )
 from animeinterp.motion import Analysis, Array, Motion, timed
-from animeinterp.net.ops.moving_targets import mark_moving_targets
+from animeinterp.net.ops.moving_targets import find_moving_targets
 from animeinterp.net.paper.vgg import SegmentDescriptor
 from animeinterp.network_runner import Flows, NetworkRunner, RefinedFlows
 from animeinterp.segment_matching import CoarseFlows, SegmentMatches, match_segments, matches_of_known_flow
 from animeinterp.sgm import descriptors
 from animeinterp.sgm.contours import compute_line_map
-from animeinterp.sgm.flow_fusion import PairDirection, compute_importance, select_flow_per_segment
+from animeinterp.sgm.flow_fusion import PairDirection, compute_importances, select_flow_per_segment
 from animeinterp.sgm.periodic_pan import estimate_periodic_pan
 from animeinterp.sgm.segments import Segments, measure_segments, resolve_style, segment_between_lines
 
@@ -145,13 +146,21 @@ class Interpolator:
         analysis0, analysis1 = (self.analyze(frame, segment=coarse is None) for frame in (frame0, frame1))
         return self.render(self.motion(analysis0, analysis1, coarse, hints), t)
 
-    def analyze(self, frame: AnyFrame, style: LineStyle | None = None, *, segment: bool = True) -> Analysis[AnyFrame]:
+    def analyze(
+        self,
+        frame: AnyFrame,
+        style: LineStyle | None = None,
+        *,
+        segment: bool = True,
+        line_art: LineArtMode | None = None,
+    ) -> Analysis[AnyFrame]:
         """Find and describe the color segments of a frame, and compute its features.
 
         Args:
             frame: See `animeinterp.frame`.
             style: Overrides the style of the options.
             segment: False skips segmentation, for frames whose coarse flow is known.
+            line_art: Overrides that of the options.
 
         Returns:
             The analysis.
@@ -161,23 +170,26 @@ class Interpolator:
         """
         check_frame(frame, self.options.max_pixels)
         seconds: dict[str, float] = {}
-        image = at_working_size(rgb8(frame), round(self.options.working_pixels * self.preset.sgm.pixel_fraction))
+        planes = to_planes(frame)
+        shaded = shade_lines(planes, has_alpha(frame)) if (line_art or self.options.line_art) == "auto" else None
+        working_pixels = round(self.options.working_pixels * self.preset.sgm.pixel_fraction)
+        image = at_working_size(rgb8(frame) if shaded is None else shaded, working_pixels)
         if segment:
             segments, described = self._segment(image, style, seconds)
         else:
             segments, described = measure_segments(np.zeros(image.shape[:2], np.int32)), np.zeros((1, 0), np.float32)
-        planes, features = self._runner.planes_of(frame), None
+        tensor, features = self._runner.tensor(planes), None
         if self._runner.has_network:
             with timed(seconds, "features"):
-                features = self._runner.encode(planes)
-        lines = recognize(frame, self.options.line_art)
-        return Analysis(frame, image, segments, described, planes, features, seconds, lines)
+                seen = None if shaded is None else self._runner.tensor(to_planes(shaded))
+                features = self._runner.encode(tensor, seen)
+        return Analysis(frame, image, segments, described, tensor, features, seconds, shaded is not None)
 
     def match(
         self, analysis0: Analysis[AnyFrame], analysis1: Analysis[AnyFrame], hints: Hints | None = None
     ) -> SegmentMatches:
         """Match the segments of two frames: the SGM step on its own, see `animeinterp.segment_matching`."""
-        analysis1 = self._in_style_of(analysis0, analysis1)
+        analysis0, analysis1 = self._seen_alike(analysis0, analysis1)
         known = matches_of_hints(hints, analysis0, analysis1) if hints else ()
         return match_segments(analysis0, analysis1, self.preset.sgm.deformation, known)
 
@@ -208,7 +220,7 @@ class Interpolator:
         if hints and coarse is not None:
             raise UsageError("hints steer matching, which known coarse flow replaces; leave one of them out")
         if coarse is None:
-            analysis1 = self._in_style_of(analysis0, analysis1)
+            analysis0, analysis1 = self._seen_alike(analysis0, analysis1)
             matches = self.match(analysis0, analysis1, hints)
         elif self.accepts_coarse_flow:
             matches = matches_of_known_flow(analysis0, analysis1, coarse)
@@ -227,13 +239,11 @@ class Interpolator:
                 matches, fused, hinted = follow_hints(hints, analysis0, analysis1, matches, fused)
         flows, importances, state = self._refine(analysis0, analysis1, fused, seconds)
         importances = trust_hints(importances, hinted, fused[0].shape[2])
-        with timed(seconds, "strokes"):
-            lines = join_frames((analysis0, analysis1), flows, self.options.line_art)
         return reached_by_arcs(Motion(
             analysis0, analysis1, matches.match01, matches.match10, matches.coarse01.flow, matches.coarse10.flow,
             *flows, *importances, moving_hull(analysis0.frame, analysis1.frame), seconds,
             proposed=None if proposal is None else proposal.flows,
-            state=state if proposal is None else proposal.state, hinted=hinted, lines=lines,
+            state=state if proposal is None else proposal.state, hinted=hinted,
         ))  # fmt: skip
 
     @overload
@@ -277,10 +287,8 @@ class Interpolator:
             return copied(frame1 if t == 1 else frame0)
         if motion.inner is not None and motion.window is not None:
             return surround(self._render(motion.inner, t), motion.window, frame0, frame1, t)
-        if motion.lines is not None:
-            return draw_line_frame(motion.lines, frame0, t)
         motion = follow_arcs(motion, t)
-        new = _moving_targets(motion, t) & motion.moving
+        new = find_moving_targets(((motion.flow01, motion.flow10), motion.proposed), t) & motion.moving
         new |= differing(frame0, frame1)
         drawn = from_planes(self._runner.draw(motion, t, new), frame0)
         new |= motion.moving & (visible_difference(drawn, frame0) >= _MIN_CHANGE * level_of(frame0))
@@ -314,10 +322,19 @@ class Interpolator:
                 return segments, descriptors.describe(image, segments)
             return segments, self._descriptor.describe(image, segments.labels, len(segments))
 
-    def _in_style_of(self, analysis0: Analysis, analysis1: Analysis[AnyFrame]) -> Analysis[AnyFrame]:
-        """Analyze frame 1 again if it was segmented in another style than frame 0: its segments would not match."""
-        style = analysis0.segments.style
-        return analysis1 if analysis1.segments.style == style else self.analyze(analysis1.frame, style)
+    def _seen_alike(
+        self, analysis0: Analysis[AnyFrame], analysis1: Analysis[AnyFrame]
+    ) -> tuple[Analysis[AnyFrame], Analysis[AnyFrame]]:
+        """Analyze a frame again that was shaded or segmented in another way than the other: they would not match."""
+        if analysis0.is_line_drawing != analysis1.is_line_drawing:
+            analysis0, analysis1 = (
+                self.analyze(each.frame, line_art="off") if each.is_line_drawing else each
+                for each in (analysis0, analysis1)
+            )
+        if analysis1.segments.style != analysis0.segments.style:
+            line_art: LineArtMode = "auto" if analysis1.is_line_drawing else "off"
+            analysis1 = self.analyze(analysis1.frame, analysis0.segments.style, line_art=line_art)
+        return analysis0, analysis1
 
     def _motion_inside(
         self,
@@ -365,36 +382,19 @@ class Interpolator:
         self, analysis0: Analysis, analysis1: Analysis, fused: Flows, seconds: dict[str, float]
     ) -> tuple[Flows, Flows, Any]:
         """Bring flow to the size of the frame, refine it, and find its importance: flows, importances, state."""
-        size = analysis0.frame.shape[:2]
+        size, images = analysis0.frame.shape[:2], (analysis0.working_image, analysis1.working_image)
         coarse = resize_flow(fused[0], size), resize_flow(fused[1], size)
         if self.accepts_coarse_flow:
             with timed(seconds, "refined flow"):
                 flows = self._runner.refine(analysis0, analysis1, coarse, None).flows
             with timed(seconds, "importance"):
-                working_size = analysis0.working_image.shape[:2]
+                working_size = images[0].shape[:2]
                 small = resize_flow(flows[0], working_size), resize_flow(flows[1], working_size)
-                return flows, _importances(analysis0, analysis1, small), None
+                return flows, compute_importances(images, small, size), None
         with timed(seconds, "importance"):
-            importances = _importances(analysis0, analysis1, fused)
+            importances = compute_importances(images, fused, size)
         if not self._runner.has_network:
             return coarse, importances, None
         with timed(seconds, "refined flow"):
             refined = self._runner.refine(analysis0, analysis1, coarse, importances)
         return refined.flows, refined.importances or importances, refined.state
-
-
-def _moving_targets(motion: Motion, t: float) -> NDArray[np.bool_]:
-    """Mark where a moving pixel of either frame is at time t: bool (H, W)."""
-    targets = np.zeros(motion.flow01.shape[1:], np.bool_)
-    for flow01, flow10 in ((motion.flow01, motion.flow10), *([motion.proposed] if motion.proposed else [])):
-        mark_moving_targets(flow01, t, targets)
-        mark_moving_targets(flow10, 1 - t, targets)
-    return targets
-
-
-def _importances(analysis0: Analysis, analysis1: Analysis, flows: Flows) -> Flows:
-    """Compute importance by consistency from flow at working size: float32 (H, W) in (0, 1] of both frames."""
-    images, size = (analysis0.working_image, analysis1.working_image), analysis0.frame.shape[:2]
-    importance0 = compute_importance(*images, *flows)
-    importance1 = compute_importance(*images[::-1], *flows[::-1])
-    return resize(importance0, size), resize(importance1, size)

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from animeinterp.frame import AnyFrame_co, RGBImage
 from animeinterp.hints import Hints
-from animeinterp.line_art.frames import LineMotion
-from animeinterp.line_art.recognize import LineDrawing
 from animeinterp.mattes import Region
 from animeinterp.sgm.part_motion import PartPoints
 from animeinterp.sgm.segments import Segments
@@ -31,13 +29,14 @@ class Analysis(Generic[AnyFrame_co]):
 
     Attributes:
         frame: As given, see `animeinterp.frame`.
-        working_image: The image that was segmented, uint8 (h, w, 3) RGB at working size.
+        working_image: The image that was segmented, uint8 (h, w, 3) RGB at working size; a line drawing is shaded, see
+            `animeinterp.line_art`.
         segments: Its color segments; one for the whole image if segmentation was skipped.
         descriptors: One row per segment, float32 (K, N); N = 0 if segmentation was skipped.
         planes: The frame for networks and splatting, float32 (1, C, H, W) on the device.
         features: Of the network; None in presets without one.
         seconds: Wall time per stage.
-        lines: Its strokes, if it is a line drawing.
+        is_line_drawing: Whether it was recognized as a line drawing.
     """
 
     frame: AnyFrame_co
@@ -47,7 +46,7 @@ class Analysis(Generic[AnyFrame_co]):
     planes: Tensor
     features: Any
     seconds: dict[str, float]
-    lines: LineDrawing | None = None
+    is_line_drawing: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +88,6 @@ class Motion(Generic[AnyFrame_co]):
         proposed: Flow 0→1 and 1→0 of a network that needs no coarse flow, as `flow01`; None without one.
         state: What else that network needs to render.
         hinted: What follows hints; None without hints.
-        lines: How the strokes of two line drawings move; None draws by flow.
     """
 
     analysis0: Analysis[AnyFrame_co]
@@ -109,7 +107,6 @@ class Motion(Generic[AnyFrame_co]):
     proposed: tuple[Array, Array] | None = None
     state: Any = None
     hinted: HintedMotion | None = None
-    lines: LineMotion | None = None
 
     @property
     def confidence(self) -> Array:

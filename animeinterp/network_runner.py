@@ -18,7 +18,6 @@ from animeinterp.builder import Networks, wrap
 from animeinterp.config import PaperConfig, Preset, splat_mode
 from animeinterp.device import has_fast_bf16
 from animeinterp.errors import UsageError
-from animeinterp.frame import Frame, to_planes
 from animeinterp.motion import Analysis, Array, HintedMotion, Motion
 from animeinterp.net.adapters import FrameFeatures
 from animeinterp.net.classical import Warped, compose, warp
@@ -71,16 +70,16 @@ class NetworkRunner:
         self._bf16 = uses_bf16(preset, self.device.type, precision, fast)
         self.precision: Literal["fp32", "bf16"] = "bf16" if self._bf16 else "fp32"
 
-    def planes_of(self, frame: Frame) -> Tensor:
-        """Bring a frame to the device, (1, C, H, W) float32 in [0, 1], see `frame.to_planes`."""
-        return self._tensor(to_planes(frame))
+    def tensor(self, planes: Array) -> Tensor:
+        """Bring (C, H, W) to the device as (1, C, H, W)."""
+        return torch.from_numpy(planes)[None].to(self.device)
 
-    def encode(self, planes: Tensor) -> Any:
-        """Compute the features of a frame; None without a network."""
+    def encode(self, planes: Tensor, shaded: Tensor | None = None) -> Any:
+        """Compute the features of a frame, see `Network.encode`; None without a network."""
         if self._network is None:
             return None
         with self._inference():
-            return self._network.encode(planes)
+            return self._network.encode(planes, shaded)
 
     def propose(self, analysis0: Analysis, analysis1: Analysis) -> RefinedFlows | None:
         """Estimate flow without coarse flow, for networks that can."""
@@ -105,11 +104,11 @@ class NetworkRunner:
             The refined flow.
         """
         assert self._network is not None
-        flow01, flow10 = self._tensor(coarse[0]), self._tensor(coarse[1])
+        flow01, flow10 = self.tensor(coarse[0]), self.tensor(coarse[1])
         if confidences is None:
             confidence0 = confidence1 = torch.zeros_like(flow01[:, :1])
         else:
-            confidence0, confidence1 = (self._tensor(confidence[None]) for confidence in confidences)
+            confidence0, confidence1 = (self.tensor(confidence[None]) for confidence in confidences)
         pair = CoarseFlowPair(flow01, flow10, confidence0, confidence1)
         with self._inference():
             flows = self._network.refine_flow(_features(analysis0), _features(analysis1), pair)
@@ -137,10 +136,10 @@ class NetworkRunner:
                 composed = compose(planes0, motion.analysis1.planes, *self._warp(motion, t), t)
                 return _array(torch.where(mask, composed, planes0))
             flows = FlowPair(
-                self._tensor(motion.flow01),
-                self._tensor(motion.flow10),
-                self._tensor(motion.importance0[None]).log(),
-                self._tensor(motion.importance1[None]).log(),
+                self.tensor(motion.flow01),
+                self.tensor(motion.flow10),
+                self.tensor(motion.importance0[None]).log(),
+                self.tensor(motion.importance1[None]).log(),
                 motion.state,
                 None if motion.hinted is None else self._hinted(motion.hinted),
             )
@@ -154,16 +153,12 @@ class NetworkRunner:
         return _array(warped0.planes), _array(warped1.planes)
 
     def _warp(self, motion: Motion, t: float) -> tuple[Warped, Warped]:
-        flow01, flow10 = self._tensor(motion.flow01), self._tensor(motion.flow10)
-        importance0, importance1 = self._tensor(motion.importance0[None]), self._tensor(motion.importance1[None])
+        flow01, flow10 = self.tensor(motion.flow01), self.tensor(motion.flow10)
+        importance0, importance1 = self.tensor(motion.importance0[None]), self.tensor(motion.importance1[None])
         return (
             warp(motion.analysis0.planes, flow01, importance0, t, self._mode),
             warp(motion.analysis1.planes, flow10, importance1, 1 - t, self._mode),
         )
-
-    def _tensor(self, planes: Array) -> Tensor:
-        """Bring (C, H, W) to the device as (1, C, H, W)."""
-        return torch.from_numpy(planes)[None].to(self.device)
 
     def _marks(self, marks: NDArray[np.bool_]) -> Tensor:
         """Bring (H, W) to the device as (1, 1, H, W)."""

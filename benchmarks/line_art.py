@@ -5,8 +5,8 @@
 
 The line strength of `animeinterp.sgm.contours` is drawn as black on white for all three frames of each triplet: the
 outer two are the keys, the middle one is the truth. A triplet whose drawings are nearly empty or equal is left out.
-`PRESET:lines` is a preset that draws stroke by stroke; `dis` is plain warping by DIS flow, as a floor; `NAME` with
---peers is a module of that folder with a function interpolate(frame0, frame1, t).
+`PRESET:plain` is a preset that takes them for any other frame; `dis` is plain warping by DIS flow, as a floor; `NAME`
+with --peers is a module of that folder with a function interpolate(frame0, frame1, t).
 
     chamfer   line Chamfer distance (animeinterp.metrics.chamfer) in 1e-5 of the diagonal; lower is better
     best t    the same at the best of t = 0.3, 0.4, 0.5, 0.6, 0.7
@@ -14,7 +14,7 @@ outer two are the keys, the middle one is the truth. A triplet whose drawings ar
     false     share of solid line pixels with no true line within 3 px, %
     ink       ink of the drawing as a fraction of the true ink; 1 is right
     gray      share of the ink that is neither paper nor solid (20 to 80 %), less that of the truth, %
-    width     mean width of solid lines (area by length of center lines) as a fraction of the true one; 1 is right
+    width     mean depth of the pixels of solid lines as a fraction of the true one; 1 is right
 
 FOLDER gets keys/TRIPLET/frame1..3.png, MODEL/TRIPLET.png at t = 0.5 and scores.json; the same command resumes.
 """
@@ -42,7 +42,6 @@ from animeinterp.evaluation.best_time import bind_frames
 from animeinterp.flow import backward_warp, dis_flow
 from animeinterp.frame import RGBImage, rgb8
 from animeinterp.io.images import read_image, write_image
-from animeinterp.line_art.thinning import thin
 from animeinterp.metrics.chamfer import line_distance, line_map
 from animeinterp.sgm.contours import compute_line_strength
 
@@ -61,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> list[tuple[str, ...]]:
     parser.add_argument("dataset", type=Path, help="triplets in ATD-12K's layout")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument(
-        "--model", action="append", help="PRESET, PRESET:lines, dis, or with --peers a module; default: cel"
+        "--model", action="append", help="PRESET, PRESET:plain, dis, or with --peers a module; default: cel"
     )
     parser.add_argument("--peers", type=Path, help="folder of other programs' modules")
     parser.add_argument("--first", type=int, default=0)
@@ -89,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> list[tuple[str, ...]]:
             draw = bind(frame0, frame1)
             middle = draw(0.5)
             (args.out / name.replace(":", "_")).mkdir(exist_ok=True)
-            write_image(args.out / name.replace(":", "_") / f"{triplet}.png", middle)
+            write_image(args.out / name.replace(":", "_") / f"{triplet}.png", middle, force=True)
             best = [chamfer(draw(t), truth) for t in TIMES if t != 0.5] if args.best_t else []
             first, *others = measure(middle, truth)
             scores[name][triplet] = [first, min([first, *best]), *others]
@@ -134,8 +133,8 @@ def make_binder(name: str, peers: Path | None) -> Callable[[RGBImage, RGBImage],
         os.environ.setdefault("PEER_THREADS", "1")
         peer: Any = importlib.import_module(name)
         return lambda frame0, frame1: lambda t: np.asarray(peer.interpolate(frame0, frame1, t), np.uint8)
-    preset, _, lines = name.partition(":")
-    options = Options(line_art="auto" if lines else "off")
+    preset, _, plain = name.partition(":")
+    options = Options(line_art="off" if plain else "auto")
     interpolator = load_interpolator(preset, "cpu", options=options)
     return lambda frame0, frame1: bind_frames(interpolator, frame0, frame1)
 
@@ -162,14 +161,14 @@ def measure(drawn: RGBImage, truth: RGBImage) -> list[float]:
     solid = [ink > SOLID for ink in inks]
     away = [_distance(lines) > NEAR for lines in solid]
     grays = [float(ink[(ink > 0.2) & (ink < 0.8)].sum() / ink.sum()) for ink in inks]
-    widths = [lines.sum() / max(np.count_nonzero(thin(lines)), 1) for lines in solid]
+    depths = [_distance(~lines)[lines].mean() if lines.any() else 0.0 for lines in solid]
     return [
         chamfer(drawn, truth),
         100 * float(away[0][solid[1]].mean()),
         100 * float(away[1][solid[0]].mean()) if solid[0].any() else 0.0,
         float(inks[0].sum() / inks[1].sum()),
         100 * (grays[0] - grays[1]),
-        float(widths[0] / widths[1]),
+        float(depths[0] / depths[1]),
     ]
 
 

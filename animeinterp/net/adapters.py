@@ -1,6 +1,6 @@
 """The learned half as `Interpolator` uses it: every network behind the same verbs.
 
-    encode(planes)                → features         once per frame
+    encode(planes, shaded)        → features         once per frame
     propose_flow(a, b)            → FlowPair | None  once per pair
     refine_flow(a, b, coarse)     → FlowPair         once per pair
     synthesize(a, b, flows, t, …) → planes           once per new frame
@@ -44,8 +44,13 @@ class Network(Protocol):
 
     expects_fused_flow: bool
 
-    def encode(self, planes: Tensor) -> Any:
-        """Compute the features of one frame, (1, C, H, W)."""
+    def encode(self, planes: Tensor, shaded: Tensor | None = None) -> Any:
+        """Compute the features of one frame.
+
+        Args:
+            planes: (1, C, H, W).
+            shaded: A line drawing as it is to be seen, (1, 3, H, W), see `animeinterp.line_art`; None for other frames.
+        """
 
     def propose_flow(self, frame0: FrameFeatures, frame1: FrameFeatures) -> FlowPair | None:
         """Estimate flow without coarse flow; it competes with other candidates, segment by segment.
@@ -91,8 +96,8 @@ class PaperNetwork:
         """Wrap the network."""
         self._network = network
 
-    def encode(self, planes: Tensor) -> Features:
-        """Compute the features of one frame."""
+    def encode(self, planes: Tensor, shaded: Tensor | None = None) -> Features:
+        """Compute the features of one frame, which are drawn with: shaded ones would show."""
         return self._network.encode(rgb(planes))
 
     def propose_flow(self, frame0: FrameFeatures, frame1: FrameFeatures) -> None:
@@ -136,9 +141,9 @@ class CelNetwork:
         """Wrap the network."""
         self._network = network
 
-    def encode(self, planes: Tensor) -> Tensor:
-        """Bring the colors of one frame to the size that the network sees."""
-        return self._network.seen(rgb(planes))
+    def encode(self, planes: Tensor, shaded: Tensor | None = None) -> Tensor:
+        """Bring the colors of one frame, or the shaded lines, to the size that the network sees."""
+        return self._network.seen(rgb(planes) if shaded is None else shaded)
 
     def propose_flow(self, frame0: FrameFeatures, frame1: FrameFeatures) -> None:
         """Return None: this network takes the flow of segment matching."""

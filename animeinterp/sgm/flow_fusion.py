@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animeinterp.config import CONSISTENCY, ConsistencyLimits
-from animeinterp.flow import DisPreset, Flow, chain_flows, compute_color_error, dis_flow, flow_targets
+from animeinterp.flow import DisPreset, Flow, chain_flows, compute_color_error, dis_flow, flow_targets, resize
 from animeinterp.frame import RGBImage
 from animeinterp.runtime.jit import cached_njit
 from animeinterp.sgm.coarse_flow import CoarseFlow
@@ -129,6 +129,24 @@ def compute_importance(
     color_error = compute_color_error(source, target, flow)
     importance = np.exp(-limits.per_px * inconsistency - limits.per_level * color_error)
     return np.asarray(np.maximum(importance, limits.min_importance), np.float32)
+
+
+def compute_importances(
+    images: tuple[RGBImage, RGBImage], flows: tuple[Flow, Flow], size: tuple[int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Compute the importance of both frames of a pair.
+
+    Args:
+        images: uint8 (h, w, 3) RGB.
+        flows: Flow 0→1 and 1→0, float32 (2, h, w), px.
+        size: (H, W) of the result.
+
+    Returns:
+        Of frame 0 and frame 1, float32 (H, W) in (0, 1].
+    """
+    importance0 = compute_importance(*images, *flows)
+    importance1 = compute_importance(*images[::-1], *flows[::-1])
+    return resize(importance0, size), resize(importance1, size)
 
 
 def _follow_pan(direction: PairDirection, flow: Flow, pan: NDArray[np.float32], limits: FusionLimits) -> Flow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,26 @@ from animeinterp.net.ops.parallel import over_rows
 from animeinterp.runtime.jit import cached_njit
 
 STATIC_THRESHOLD_PX = 0.5  # px; slower pixels are static, and pixels that nothing else reaches are copied
+
+
+def find_moving_targets(
+    flows: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]] | None], t: float
+) -> NDArray[np.bool_]:
+    """Mark the pixels of a new frame that a moving pixel of either frame is splatted to.
+
+    Args:
+        flows: Flow 0→1 and 1→0 of each method, float32 (2, H, W), px; None for a method that found none.
+        t: In [0, 1].
+
+    Returns:
+        bool (H, W).
+    """
+    found = [pair for pair in flows if pair is not None]
+    targets = np.zeros(found[0][0].shape[1:], np.bool_)
+    for flow01, flow10 in found:
+        mark_moving_targets(flow01, t, targets)
+        mark_moving_targets(flow10, 1 - t, targets)
+    return targets
 
 
 def mark_moving_targets(

@@ -76,11 +76,11 @@ class StudioNetwork:
         self._max_pixels = networks.config.cel.network_pixel_range[1]
         self._light, self._heavy = CelNetwork(networks.light), networks.heavy
 
-    def encode(self, planes: Tensor) -> StudioFeatures:
+    def encode(self, planes: Tensor, shaded: Tensor | None = None) -> StudioFeatures:
         """Compute the features of one frame for both networks."""
         small = downsample(planes, self._seen_size(planes))
         alpha = self._heavy.encode(_alpha_as_rgb(small), match=False) if has_alpha(planes) else None
-        return StudioFeatures(self._light.encode(planes), self._heavy.encode(rgb(small)), alpha)
+        return StudioFeatures(self._light.encode(planes, shaded), self._heavy.encode(rgb(small)), alpha)
 
     def propose_flow(self, frame0: FrameFeatures, frame1: FrameFeatures) -> FlowPair:
         """Estimate flow by the heavy network."""
