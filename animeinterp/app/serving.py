@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from animeinterp.errors import FileError, MissingExtraError, UsageError
+from animeinterp.errors import AnimeInterpError, FileError, MissingExtraError, UsageError
+from animeinterp.io.files import is_link, lock_folder
 
 if TYPE_CHECKING:
     from animeinterp.app.page_settings import PageSettings
 
 INSTALL = "pip install 'animeinterp[app]'"
+_FOLDER = "animeinterp-page-"
+_STARTING = 60.0  # s; a younger folder may be that of a page that is about to lock it
 _SESSIONS = 16  # pairs of drawings that are kept at most
 
 
@@ -28,12 +32,28 @@ def check_extra() -> None:
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """Make a folder that only this user can read, and remove it with everything in it at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="animeinterp-page-")).resolve()
+    """Make a folder that only this user can read, and remove it with everything in it at the end.
+
+    Those that killed pages left behind are removed first.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=_FOLDER)).resolve()
+    _remove_left_behind(folder.parent)
     try:
-        yield folder
+        with lock_folder(folder):
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_left_behind(parent: Path) -> None:
+    """Remove the folders of pages that run no more. Those of other users cannot be locked, and stay."""
+    for folder in parent.glob(f"{_FOLDER}*"):
+        with suppress(AnimeInterpError, OSError):
+            if is_link(folder) or time.time() - folder.stat().st_mtime < _STARTING:
+                continue
+            with lock_folder(folder):
+                pass
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from PIL import Image
 
 from animeinterp.app.page_settings import PageSettings
 from animeinterp.app.serving import private_folder, served_page
+from animeinterp.weights import locations
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MAX_UPLOAD = 3_000_000
@@ -35,8 +36,11 @@ def uploads() -> Iterator[Path]:
 def url(films, uploads) -> Iterator[str]:
     pytest.importorskip("gradio", reason="the page needs the extra app")
     settings = PageSettings((films,), uploads, model="classical", device="cpu", max_upload=MAX_UPLOAD)
-    with served_page(settings) as address:
-        yield address.rstrip("/")
+    with pytest.MonkeyPatch.context() as patch:
+        # A machine without the weights of `studio`, wherever the tests run.
+        patch.setattr(locations, "studio_weights", lambda: uploads / "missing.safetensors")
+        with served_page(settings) as address:
+            yield address.rstrip("/")
 
 
 @pytest.fixture(scope="session")

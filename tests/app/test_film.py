@@ -80,6 +80,45 @@ def test_films_queue_and_are_stopped_resumed_and_downloaded(page, films, tmp_pat
     assert len(pictures(tmp_path / "new.mp4")) == 320
 
 
+def tab_to(page, place: str, key: str = "Tab"):
+    """Press Tab until something within an element has the focus."""
+    reached = []
+    for _ in range(60):
+        page.keyboard.press(key)
+        reached.append(page.evaluate("document.activeElement.closest('[id]')?.id ?? ''"))
+        if page.evaluate("place => !!document.activeElement.closest(place)", place):
+            return
+    pytest.fail(f"{place} is not reached: {reached}")
+
+
+def test_the_keyboard_is_enough_to_make_a_film(opened, films):
+    make_film(films / "keys.mp4", shots(40))
+    page = opened()
+    tab_to(page, "[role=tab]:nth-of-type(2)")
+    page.keyboard.press("Enter")
+    tab_to(page, "#film-path")
+    page.keyboard.type("keys.mp4")
+    page.keyboard.press("Enter")
+    wait_for(page, "#film-status", "Ready.")
+    tab_to(page, "#film-rate")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    tab_to(page, "#film-make")
+    page.keyboard.press("Enter")
+    wait_for(page, "#film-list", "keys_smooth.mp4")
+    page.wait_for_selector("#film-stop", state="visible")
+    tab_to(page, "#film-stop")
+    page.keyboard.press("Enter")
+    wait_for(page, "#film-list", "stopped; what is finished is kept")
+    tab_to(
+        page,
+        "#film-resume",
+        "Shift+Tab" if page.evaluate("document.activeElement.closest('#film-download')") else "Tab",
+    )
+    page.keyboard.press("Enter")
+    wait_for(page, "#film-list", "finished")
+
+
 def test_what_cannot_be_opened_is_said_within_a_narrow_window(page, films):
     (films / "notes.txt").write_text("no film")
     for path, sentence in (
@@ -148,7 +187,7 @@ def test_every_rate_is_one_of_the_library(rate):
     assert options.cuts == "12"
 
 
-@pytest.mark.parametrize(("codec", "quality"), product(CODECS, QUALITIES))
+@pytest.mark.parametrize(("codec", "quality"), [*product(CODECS, QUALITIES)])
 def test_every_encoding_is_one_of_the_library(codec, quality):
     check_contradictions(settings_with(codec=codec, quality=quality).options().encoding)
 

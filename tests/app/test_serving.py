@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import urllib.error
@@ -47,6 +48,19 @@ def test_everything_uploaded_is_removed_at_the_end():
     with serving.private_folder() as folder:
         (folder / "upload.png").write_bytes(b"")
     assert not folder.exists()
+
+
+def test_what_a_killed_page_left_is_removed_by_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr(serving.tempfile, "tempdir", str(tmp_path))
+    killed = tmp_path / "animeinterp-page-killed"
+    (killed / "uploads").mkdir(parents=True)
+    with serving.private_folder() as running:
+        for folder in (killed, running):
+            os.utime(folder, (0, 0))
+        with serving.private_folder() as other:
+            assert not killed.exists()
+            assert running.exists()
+            assert other.exists()
 
 
 def test_a_missing_extra_names_its_command(monkeypatch):
