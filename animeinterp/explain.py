@@ -102,11 +102,13 @@ def _analysis_rows(motion: Motion) -> Iterable[list[_Panel]]:
     matched = int((motion.match01 >= 0).sum())
     hints = _hints_of(motion)
     for name, analysis, colors in (("0", motion.analysis0, colors0), ("1", motion.analysis1, colors1)):
-        segments = analysis.segments
-        frame = _visible(analysis.frame)
-        count = len(segments)
+        segments, count = analysis.segments, len(analysis.segments)
+        frame, title = _visible(analysis.frame), f"Frame {name}"
+        if analysis.is_line_drawing:
+            frame = np.asarray(cv2.resize(analysis.working_image, frame.shape[1::-1]), np.uint8)
+            title += ", shaded for matching"
         yield [
-            _Panel(f"Frame {name}", frame if hints is None else draw_hints(frame, hints, moving=name == "0")),
+            _Panel(title, frame if hints is None else draw_hints(frame, hints, moving=name == "0")),
             _Panel("Line map", _gray(segments.fillable), _format_time(analysis.seconds, "contours")),
             _Panel(
                 f"{count} segments", _fill(analysis, distinct_colors(count)), _format_time(analysis.seconds, "segments")

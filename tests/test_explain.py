@@ -5,8 +5,10 @@ import pytest
 
 from animeinterp import Hint, Hints, load_interpolator
 from animeinterp import explain as sheet_module
+from animeinterp.config import Options
 from animeinterp.explain import explain_motion
 from animeinterp.flow import flow_to_color
+from support.line_drawings import draw_figure
 from support.stub import Blender
 
 
@@ -140,3 +142,18 @@ def test_the_sheet_shows_the_hints_of_its_pair(pair):
     )
     assert plain.shape[1] == hinted.shape[1]
     assert (plain[130:400] != hinted[130:400]).any()
+
+
+def test_line_drawings_are_shown_as_they_are_matched():
+    sheets = [
+        explain_motion(
+            interpolator, interpolator.motion(*map(interpolator.analyze, (draw_figure(), draw_figure((9, 4))))), 0.5
+        )
+        for interpolator in (
+            load_interpolator("classical", "cpu", options=Options(line_art=mode)) for mode in ("off", "auto")
+        )
+    ]
+    corner = slice(130, 400), slice(40, 600)  # frame 0
+    spread = [int(np.ptp(sheet[corner].astype(int), axis=2).max()) for sheet in sheets]
+    assert spread[0] < 20  # gray
+    assert spread[1] > 60

@@ -123,7 +123,7 @@ def test_a_doubtful_pair_is_held_whole_and_a_good_one_drawn(interpolator):
 
 def test_doubt_counts_by_its_share_of_the_frame_and_is_marked_where_it_is(interpolator):
     wide0, wide1 = wide(0), wide(0)
-    wide1[40:104, 60:156] = 255 - draw_scene(0)[::-1, ::-1]
+    wide1[40:104, 60:156] = wide1[40:104, 156:252] = 255 - draw_scene(0)[::-1, ::-1]
     inbetweener = Inbetweener(interpolator, judging="drawings")
     (doubt,) = inbetweener.draw_judged(wide0, wide1, (0.5,)).doubts
     region = changed_region(wide0, wide1)

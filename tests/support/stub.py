@@ -37,7 +37,7 @@ class Blender:
         fillable = np.where(cv2.Canny(rgb8(frame), 50, 150) > 0, 0, 255).astype(np.uint8)
         segments = FlatPieces(labels, fillable)
         seconds = {"contours": 0.012, "segments": 0.034, "descriptors": 0.005}
-        return SimpleNamespace(frame=frame, segments=segments, descriptors=None, seconds=seconds)
+        return SimpleNamespace(frame=frame, segments=segments, descriptors=None, seconds=seconds, is_line_drawing=False)
 
     def motion(self, a0, a1, hints=None):
         check_pair(a0.frame, a1.frame)
