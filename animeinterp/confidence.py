@@ -55,7 +55,7 @@ class ConfidenceRule:
     pixels: int = 480 * 270
     sigma: float = 2.0
     tolerance: float = 64.0
-    max_doubt: float = 0.026
+    max_doubt: float = 0.025
 
 
 CONFIDENCE = ConfidenceRule()

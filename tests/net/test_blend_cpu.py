@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from animeinterp.config import CelConfig
+from animeinterp.net.cel import blend_cpu
 from animeinterp.net.cel.blend_cpu import blend_fused
 from animeinterp.net.cel.model import Cel
 from animeinterp.net.cel.synthesis import BlendPrediction, blend_frames, confidence_of
@@ -67,8 +68,10 @@ def test_both_ways_draw_the_same(channels, share):
 
 
 @pytest.mark.parametrize("size", [(37, 53), (19, 27)])
-def test_every_candidate_is_blended_as_by_torch(size):
+@pytest.mark.parametrize("band", [5, 64])
+def test_every_candidate_is_blended_as_by_torch(size, band, monkeypatch):
     """Random weights: those of a network agree with segment matching nowhere in `scene`."""
+    monkeypatch.setattr(blend_cpu, "_BAND", band)  # motion leads across several bands of 5 rows
     frames, flows = scene(channels=4)
     generator = torch.Generator().manual_seed(2)
     agreement, share = (2 * torch.rand(1, 1, *size, generator=generator) - 0.5 for _ in range(2))
