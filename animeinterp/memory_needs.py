@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class MemoryNeeds:
     """The most memory of a worker that draws with a preset, without the frames in flight.
 
-    `cel`, `cel-fast` and `classical` by the peaks of workers that drew frames of 960x540 and 1920x1080, rounded up
-    (`python benchmarks/workers.py`); `paper` by `python benchmarks/paper_network.py`; `studio`, whose heavy network
+    `cel`, `cel-fast` and `classical` by the peaks of workers that drew frames of 960x540, 1920x1080 and 3840x2160,
+    rounded up (`python benchmarks/workers.py`); `paper` by `python benchmarks/paper_network.py`; `studio`, whose heavy network
     sees as many pixels, is taken to need as much.
 
     Attributes:
@@ -23,9 +23,9 @@ class MemoryNeeds:
 
 
 MEMORY_NEEDS = {
-    "cel": MemoryNeeds(500_000_000, 480),
-    "cel-fast": MemoryNeeds(450_000_000, 300),
-    "classical": MemoryNeeds(450_000_000, 300),
+    "cel": MemoryNeeds(650_000_000, 160),
+    "cel-fast": MemoryNeeds(530_000_000, 150),
+    "classical": MemoryNeeds(500_000_000, 240),
     "studio": MemoryNeeds(500_000_000, 2_200),
     "paper": MemoryNeeds(500_000_000, 2_200),
 }
