@@ -10,8 +10,8 @@ class MemoryNeeds:
     """The most memory of a worker that draws with a preset, without the frames in flight.
 
     `cel`, `cel-fast` and `classical` by the peaks of workers that drew frames of 960x540, 1920x1080 and 3840x2160,
-    rounded up (`python benchmarks/workers.py`); `paper` by `python benchmarks/paper_network.py`; `studio`, whose heavy network
-    sees as many pixels, is taken to need as much.
+    rounded up (`python benchmarks/workers.py`); `paper` by `python benchmarks/paper_network.py`; `studio`, whose heavy
+    network sees as many pixels, is taken to need as much.
 
     Attributes:
         base: Libraries and weights, bytes. About 200 MB of it are shared by all workers.

@@ -33,8 +33,8 @@ _0, _HALF, _1, _2 = (np.float32(number) for number in (0, 0.5, 1, 2))
 # Cubic convolution as in torch and OpenCV (Keys 1981 takes -0.5).
 _SHARPNESS = np.float32(-0.75)
 _CROSS_FADE = np.float32(BLEND_RULE.cross_fade)
-# Rows that are splatted at a time: 16 to 128 take the same time, 7 % less than 1920x1080 at once, and a fifth less while
-# another process shares the core.
+# Rows that are splatted at a time: 16 to 128 take the same time, 7 % less than 1920x1080 at once, and a fifth less
+# while another process shares the core.
 _BAND = 64
 # Channels of a prediction as the kernel reads it. Their number is a constant, so that the compiler unrolls the loop.
 _AGREEMENT, _SHARE, _FLOW, _PREDICTED = 0, 1, 2, 6
