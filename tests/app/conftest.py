@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -36,11 +37,12 @@ def uploads() -> Iterator[Path]:
 def url(films, uploads) -> Iterator[str]:
     pytest.importorskip("gradio", reason="the page needs the extra app")
     settings = PageSettings((films,), uploads, model="classical", device="cpu", max_upload=MAX_UPLOAD)
-    with pytest.MonkeyPatch.context() as patch:
-        # A machine without the weights of `studio`, wherever the tests run.
-        patch.setattr(locations, "studio_weights", lambda: uploads / "missing.safetensors")
-        with served_page(settings) as address:
-            yield address.rstrip("/")
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            # The page is built as on a machine without the weights of `studio`, wherever the tests run.
+            patch.setattr(locations, "studio_weights", lambda: uploads / "missing.safetensors")
+            address = stack.enter_context(served_page(settings))
+        yield address.rstrip("/")
 
 
 @pytest.fixture(scope="session")
