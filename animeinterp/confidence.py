@@ -40,8 +40,8 @@ class ConfidenceRule:
     """Parameters of the confidence map and of its threshold.
 
     Chosen on 120 random scenes of vector animation from the training material (`animeinterp.data.vector`, t = 0.5) that
-    `cel` drew: 68 % of them are called good, and 5 % of those have an LPIPS above 0.05. docs/how-it-works.md has the
-    figures on the development set.
+    `cel` drew: 68 % of them are called good, and 5 % of those have an LPIPS above 0.05. There a limit of 0.031 would
+    do; with 0.025 at most 5 % are bad on the development set, too, with every preset (docs/how-it-works.md).
 
     Attributes:
         pixels: The map is computed at half the frame's width and height, or at about so many pixels if that is fewer.

@@ -73,11 +73,13 @@ class SgmConfig:
             `quick` ones, or not at all (`translation`: segments are only shifted).
         pixel_fraction: Fraction of `Options.working_pixels` on which segments are found and matched.
         dis_preset: OpenCV's preset for DIS flow that is not guided by matches.
+        shades_lines: Whether line drawings are shaded, see `animeinterp.line_art`. The published method does not.
     """
 
     deformation: Deformation = "quick"
     pixel_fraction: float = 1.0
     dis_preset: DisPreset = "medium"
+    shades_lines: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,7 @@ def splat_mode(preset: Preset) -> SplatMode:
 
 PAPER = Preset(
     name="paper",
-    sgm=SgmConfig(deformation="published"),
+    sgm=SgmConfig(deformation="published", shades_lines=False),
     network=PaperConfig(apply_gate=False, coarse_flow_added=2, splat="average"),
 )
 CLASSICAL = Preset(name="classical", sgm=SgmConfig(), network=None)
@@ -185,8 +187,8 @@ class Options:
         working_pixels: Frames with more pixels are segmented and matched at a smaller size of about this area (the
             paper's 960x540); flow is then scaled back to the frame.
         max_pixels: Frames with more pixels are refused; the default admits 8K (8192x4320).
-        line_art: `auto` shades line drawings, on light paper or on nothing, for matching and for the network, see
-            `animeinterp.line_art`; `off` takes them for any other frame.
+        line_art: `auto` recognizes line drawings on light paper or on a transparent layer and shades what matching and
+            the network see of them, see `animeinterp.line_art`; `off` treats them as any other frame.
         precision: `fp32`, or `bf16` for the networks; `auto` takes bf16 on devices that are faster with it (on a CPU
             not for `paper`), and fp32 elsewhere.
     """

@@ -171,7 +171,8 @@ class Interpolator:
         check_frame(frame, self.options.max_pixels)
         seconds: dict[str, float] = {}
         planes = to_planes(frame)
-        shaded = shade_lines(planes, has_alpha(frame)) if (line_art or self.options.line_art) == "auto" else None
+        shades = self.preset.sgm.shades_lines and (line_art or self.options.line_art) == "auto"
+        shaded = shade_lines(planes, has_alpha(frame)) if shades else None
         working_pixels = round(self.options.working_pixels * self.preset.sgm.pixel_fraction)
         image = at_working_size(rgb8(frame) if shaded is None else shaded, working_pixels)
         if segment:
@@ -219,8 +220,8 @@ class Interpolator:
         check_pair(analysis0.frame, analysis1.frame)
         if hints and coarse is not None:
             raise UsageError("hints steer matching, which known coarse flow replaces; leave one of them out")
+        analysis0, analysis1 = self._seen_alike(analysis0, analysis1)
         if coarse is None:
-            analysis0, analysis1 = self._seen_alike(analysis0, analysis1)
             matches = self.match(analysis0, analysis1, hints)
         elif self.accepts_coarse_flow:
             matches = matches_of_known_flow(analysis0, analysis1, coarse)
@@ -326,11 +327,10 @@ class Interpolator:
         self, analysis0: Analysis[AnyFrame], analysis1: Analysis[AnyFrame]
     ) -> tuple[Analysis[AnyFrame], Analysis[AnyFrame]]:
         """Analyze a frame again that was shaded or segmented in another way than the other: they would not match."""
-        if analysis0.is_line_drawing != analysis1.is_line_drawing:
-            analysis0, analysis1 = (
-                self.analyze(each.frame, line_art="off") if each.is_line_drawing else each
-                for each in (analysis0, analysis1)
-            )
+        if analysis0.is_line_drawing and not analysis1.is_line_drawing:
+            analysis0 = self.analyze(analysis0.frame, line_art="off")
+        elif analysis1.is_line_drawing and not analysis0.is_line_drawing:
+            analysis1 = self.analyze(analysis1.frame, line_art="off")
         if analysis1.segments.style != analysis0.segments.style:
             line_art: LineArtMode = "auto" if analysis1.is_line_drawing else "off"
             analysis1 = self.analyze(analysis1.frame, analysis0.segments.style, line_art=line_art)

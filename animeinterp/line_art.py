@@ -22,22 +22,25 @@ from animeinterp.frame import RGBImage
 
 Floats = NDArray[np.float32]
 
-REFERENCE_PIXELS = 960 * 540
-# px at 960x540 and below; larger frames have proportionally longer ones. Of twelve sets of distances for one to three
-# channels these leave the smallest line Chamfer distance on the lines of the linear set (benchmarks/line_art.py). The
-# first channel shows the lines as they are; with all three shaded, lines get thicker.
-SHADES = (2.0, 8.0)
-_SMALL_PIXELS = 40_000  # size at which paper is looked for
-_CLOSING = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (13, 13))  # px of that size: 47 px at 960x540
-_PAPER_SIGMA = 4.0  # px of that size
+_REFERENCE_PIXELS = 960 * 540
+# Distances over which the second and the third channel become lighter, px at 960x540 and below; larger frames have
+# proportionally longer ones. Of twelve sets of distances for one to three channels these leave the smallest line
+# Chamfer distance on the lines of the linear set (benchmarks/line_art.py). The first channel shows the lines as they
+# are; with all three shaded, lines get thicker.
+_DISTANCES = (2.0, 8.0)
+_SMALL_PIXELS = 40_000  # of the reduced image in which paper is looked for
+_CLOSING = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (13, 13))  # px of that image: 47 px at 960x540
+_PAPER_SIGMA = 4.0  # px of that image
+_SAMPLED_FRACTION = 0.9  # of `min_paper`: a sample of the pixels scatters
 
 
 @dataclass(frozen=True, slots=True)
 class LineArtLimits:
     """What counts as a line drawing.
 
-    By hand. All lines of the linear set and of the development set pass (but for one triplet of fog), as they are and
-    as uneven, grainy scans; no frame of either set or of drawn film passes.
+    By hand. Of lines extracted from the frames of the linear set and of the development set all pass but those of one
+    triplet of fog, and so do the first of each triplet as uneven, grainy scans. No frame of these sets or of drawn film
+    passes.
 
     Attributes:
         paper: Difference from the paper up to which a pixel is paper, as a fraction of the range.
@@ -82,7 +85,7 @@ def shade_lines(planes: Floats, alpha: bool, limits: LineArtLimits = LIMITS) -> 
     full = float(np.percentile(strength[ink], 95))
     light = 1 - np.minimum(strength / full, 1)
     distance = cv2.distanceTransform((light > 0.5).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-    shaded = [light, *(np.minimum(light, 1 - np.exp(-distance / (_unit(ink) * reach))) for reach in SHADES)]
+    shaded = [light, *(np.minimum(light, 1 - np.exp(-distance / (_unit(ink) * reach))) for reach in _DISTANCES)]
     return np.ascontiguousarray(np.rint(255 * np.stack(shaded, axis=2)).astype(np.uint8))
 
 
@@ -114,7 +117,7 @@ def _is_mostly_light(sample: Floats, limits: LineArtLimits) -> bool:
     middle = np.median(lightness)
     return bool(
         middle >= limits.min_light
-        and (np.abs(lightness - middle) <= limits.max_uneven).mean() >= 0.9 * limits.min_paper
+        and (np.abs(lightness - middle) <= limits.max_uneven).mean() >= _SAMPLED_FRACTION * limits.min_paper
     )
 
 
@@ -126,7 +129,7 @@ def _close(plane: Floats) -> Floats:
 
 def _unit(ink: NDArray[np.bool_]) -> float:
     """Return the px of a frame per px at 960x540; 1 in smaller frames."""
-    return max(1.0, float((ink.size / REFERENCE_PIXELS) ** 0.5))
+    return max(1.0, float((ink.size / _REFERENCE_PIXELS) ** 0.5))
 
 
 def _is_thin(ink: NDArray[np.bool_], limits: LineArtLimits) -> bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 import animeinterp
-from animeinterp.config import Options
+from animeinterp.config import PRESETS, Options
 from animeinterp.frame import to_planes
+from animeinterp.interpolator import Interpolator
 from animeinterp.line_art import shade_lines
 from animeinterp.metrics.chamfer import line_distance, line_map
 from support.line_drawings import SIZE, draw_figure
@@ -65,6 +68,11 @@ def test_line_drawings_may_be_taken_for_any_other_frame(interpolator):
     plain = interpolator.with_options(Options(line_art="off"))
     drawn = plain(draw_figure(), draw_figure((50, 0)))
     assert error(drawn, draw_figure((25, 0))) > 0.5
+
+
+def test_the_published_method_shades_nothing():
+    published = Interpolator(replace(PRESETS["classical"], sgm=PRESETS["paper"].sgm))
+    assert not published.analyze(draw_figure()).is_line_drawing
 
 
 def test_color_and_alpha_of_the_ink_are_kept(interpolator):

@@ -49,7 +49,7 @@ class Network(Protocol):
 
         Args:
             planes: (1, C, H, W).
-            shaded: A line drawing as it is to be seen, (1, 3, H, W), see `animeinterp.line_art`; None for other frames.
+            shaded: The frame shaded for motion, if it is a line drawing, (1, 3, H, W), see `animeinterp.line_art`.
         """
 
     def propose_flow(self, frame0: FrameFeatures, frame1: FrameFeatures) -> FlowPair | None:
@@ -97,7 +97,7 @@ class PaperNetwork:
         self._network = network
 
     def encode(self, planes: Tensor, shaded: Tensor | None = None) -> Features:
-        """Compute the features of one frame, which are drawn with: shaded ones would show."""
+        """Compute the features of one frame. New frames are drawn from them, so that shading would show."""
         return self._network.encode(rgb(planes))
 
     def propose_flow(self, frame0: FrameFeatures, frame1: FrameFeatures) -> None:

@@ -95,3 +95,9 @@ def png(x: int, size: tuple[int, int] = (96, 64)) -> bytes:
 def upload(name: str, data: bytes, kind: str = "image/png") -> dict[str, Any]:
     """A file as Playwright drops it, with a name that the file system here may not allow."""
     return {"name": name, "mimeType": kind, "buffer": data}
+
+
+def wait_for(page: Any, place: str, text: str) -> None:
+    """Wait until an element, which may not be there yet, shows a text."""
+    wait = "([place, text]) => (document.querySelector(place)?.innerText ?? '').includes(text)"
+    page.wait_for_function(wait, arg=[place, text], timeout=60_000)

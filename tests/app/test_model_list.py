@@ -7,6 +7,7 @@ import pytest
 from animeinterp.app import model_list
 from animeinterp.errors import FileError
 from animeinterp.weights import studio
+from app.conftest import wait_for
 
 
 @pytest.fixture
@@ -14,11 +15,6 @@ def page(opened):
     page = opened()
     page.get_by_role("tab", name="Models").click()
     return page
-
-
-def wait_for_text(page, place: str, text: str):
-    wait = "([place, text]) => document.querySelector(place).innerText.includes(text)"
-    page.wait_for_function(wait, arg=[place, text], timeout=60_000)
 
 
 def test_every_model_has_its_license_and_size(page):
@@ -32,7 +28,7 @@ def test_every_model_has_its_license_and_size(page):
 def test_the_speed_is_measured_here(page, monkeypatch):
     monkeypatch.setattr(model_list, "usable_models", lambda: ["classical"])
     page.click("#models-measure")
-    wait_for_text(page, "#models-status", "Measured:")
+    wait_for(page, "#models-status", "Measured:")
     assert " s for a frame" in page.inner_text("#models")
 
 
@@ -43,14 +39,14 @@ def test_studio_is_fetched_and_joins_the_lists(page, monkeypatch):
 
     monkeypatch.setattr(studio, "get_studio", fail)
     page.click("#models-get")
-    wait_for_text(page, "#models-status", "Cannot fetch it; connect to the network.")
+    wait_for(page, "#models-status", "Cannot fetch it; connect to the network.")
     assert page.is_visible("#models-get")
 
     usable = ["classical", "studio"]
     monkeypatch.setattr(studio, "get_studio", lambda report: report("writing the weights"))
     monkeypatch.setattr(model_list, "usable_models", lambda: usable)
     page.click("#models-get")
-    wait_for_text(page, "#models-status", "studio is ready.")
+    wait_for(page, "#models-status", "studio is ready.")
     page.wait_for_selector("#models-get", state="hidden")
     page.get_by_role("tab", name="A film").click()
     page.get_by_label("Model").last.click()

@@ -1,6 +1,6 @@
 """CPU kernel of `cel.synthesis` for inference: splats both frames and blends the candidates.
 
-The frames are splatted a few rows at a time, and blended at once: nothing of the frame's size is held but the result.
+Some rows are splatted and blended before the next ones are: nothing of the frame's size is held but the result.
 Pixels that are not wanted cost nothing.
 """
 
@@ -33,8 +33,8 @@ _0, _HALF, _1, _2 = (np.float32(number) for number in (0, 0.5, 1, 2))
 # Cubic convolution as in torch and OpenCV (Keys 1981 takes -0.5).
 _SHARPNESS = np.float32(-0.75)
 _CROSS_FADE = np.float32(BLEND_RULE.cross_fade)
-# Rows that are splatted at a time: 16 to 128 take the same time, 7 % less than 1920x1080 at once, and a fifth less
-# while another process shares the core.
+# Rows that are splatted and blended together. 16 to 128 take the same time: 7 % less than all rows of 1920x1080, and a
+# fifth less while another process shares the core.
 _BAND = 64
 # Channels of a prediction as the kernel reads it. Their number is a constant, so that the compiler unrolls the loop.
 _AGREEMENT, _SHARE, _FLOW, _PREDICTED = 0, 1, 2, 6
@@ -70,10 +70,10 @@ def blend_fused(
     predicted = channels_last_array(torch.cat(prediction, 1))
     pixels = sources[0].image, sources[1].image
     drawn = pixels[0].copy()
-    alpha = 3 if drawn.shape[3] == 4 else None
+    alpha, times = 3 if drawn.shape[3] == 4 else None, time.float().numpy()
 
     def draw(first: int, last: int) -> None:
-        """Draw rows [first, last), some at a time."""
+        """Draw rows [first, last), a band at a time."""
         for top in range(first, last, _BAND):
             bottom = min(top + _BAND, last)
             if not mask[:, top:bottom].any():
@@ -81,7 +81,7 @@ def blend_fused(
             splatted = tuple(np.zeros((n, bottom - top, width, LAYOUT), np.float32) for _ in sources)
             for source, sums in zip(sources, splatted, strict=True):
                 splat_rows(top, bottom, source, mask, sums, top)
-            _blend_rows(top, bottom, pixels, splatted, predicted, time.float().numpy(), mask, alpha, drawn)
+            _blend_rows(top, bottom, pixels, splatted, predicted, times, mask, alpha, drawn)
 
     over_rows(draw, height)
     return torch.from_numpy(drawn).permute(0, 3, 1, 2)

@@ -105,8 +105,8 @@ def splat_rows(
         last: Row after the last.
         source: Of `prepare_splat`.
         wanted: Pixels that are needed, (N, H, W). The others may hold anything.
-        sums: Filled: float32 (N, rows, W, LAYOUT), 0 before; its first row is row `top` of the frame.
-        top: At most `first`.
+        sums: Result, float32 (N, rows, W, LAYOUT), 0 before; 0 in holes.
+        top: Row of the frame that is the first of `sums`, at most `first`.
     """
     _accumulate(first, last, *source, wanted, sums, top)
     limits = np.float32(BLEND_RULE.max_variance), np.float32(BLEND_RULE.min_density)

@@ -77,7 +77,7 @@ class StudioNetwork:
         self._light, self._heavy = CelNetwork(networks.light), networks.heavy
 
     def encode(self, planes: Tensor, shaded: Tensor | None = None) -> StudioFeatures:
-        """Compute the features of one frame for both networks."""
+        """Compute the features of one frame for both networks; the heavy one draws from its own: unshaded."""
         small = downsample(planes, self._seen_size(planes))
         alpha = self._heavy.encode(_alpha_as_rgb(small), match=False) if has_alpha(planes) else None
         return StudioFeatures(self._light.encode(planes, shaded), self._heavy.encode(rgb(small)), alpha)
